@@ -1,0 +1,75 @@
+# Needs python >= 3.11 with pip, and make. `make` alone lists what there is.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+UV := $(VENV)/bin/uv
+
+# torch and its CUDA libraries are large files; and uv shall use the Python it is given, never fetch one.
+export UV_HTTP_TIMEOUT ?= 300
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format wheel lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.installed ## the package and all it needs, in .venv (again: nothing to do)
+
+demo: setup ## train the default model on the embedded corpus (ARGS="key=value ...")
+	@$(VENV)/bin/regard train $(ARGS)
+
+test: check ## lint, types and every test (ARGS="options of pytest")
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(PY) -m pytest -q $(ARGS)
+
+check: setup ## lint, format and types
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+format: setup ## bring the code into the format that check wants
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+wheel: setup ## dist/: a wheel, and a source distribution
+	@$(PY) -m hatchling build -t sdist -t wheel
+
+lock: $(VENV)/.uv ## requirements.lock from pyproject.toml (UPGRADE=1: newest versions)
+	@$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	    --no-annotate --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) \
+	    --quiet --output-file requirements.lock
+
+clean: ## remove caches and dist/ (.venv, data and runs stay)
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
+
+# Three steps, each with a stamp, so that an interrupted set-up goes on where it was.
+
+# Some Pythons of Debian come without ensurepip: then the pip beside them does the work of step two.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo 'regard: needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv $(VENV); \
+	 else $(PYTHON) -m venv --without-pip $(VENV); fi
+	@touch $@
+
+# uv, which installs the rest, and setuptools, which builds the one package that has no wheel. Installed by
+# force, since pip takes a half-installed package for a whole one.
+$(VENV)/.uv: requirements.lock $(VENV)/.made
+	@awk '/^[^ #]/ { wanted = /^(uv|setuptools)==/ } wanted' requirements.lock > $(VENV)/bootstrap.txt
+	@if $(PY) -c 'import pip' 2>/dev/null; then pip='$(PY) -m pip'; \
+	 elif $(PYTHON) -c 'import pip' 2>/dev/null; then pip='$(PYTHON) -m pip --python $(PY)'; \
+	 else echo 'regard: this Python has no pip; on Debian: apt-get install python3-pip python3-venv' >&2; exit 1; fi; \
+	 $$pip install --quiet --disable-pip-version-check --force-reinstall --no-deps --require-hashes \
+	    --requirement $(VENV)/bootstrap.txt
+	@touch $@
+
+# Like pip, uv takes a half-installed package for a whole one: after an interrupted try all are installed anew.
+$(VENV)/.installed: requirements.lock pyproject.toml $(VENV)/.uv
+	@again=; if [ -e $(VENV)/.installing ]; then again=--reinstall; fi; touch $(VENV)/.installing; \
+	 $(UV) pip install --python $(PY) $$again --no-deps --no-build-isolation --require-hashes \
+	    --requirement requirements.lock && \
+	 $(UV) pip install --python $(PY) --no-deps --no-build-isolation --editable .
+	@rm -f $(VENV)/.installing
+	@touch $@

@@ -1,0 +1,203 @@
+"""Phrases that can be said in any locale of the Unicode CLDR, through babel.
+
+A `Meaning` is drawn once and said in both languages. A `Lexicon` holds what two locales can both say and the
+source can tell apart, so that a source text has one translation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from typing import Any, Literal, TypeVar, cast
+
+from babel import Locale, localedata
+from babel.dates import format_date, format_interval, format_skeleton, format_time, format_timedelta
+from babel.lists import format_list
+from babel.numbers import format_currency, format_decimal, format_percent
+
+Meaning = Callable[[Locale], str]
+Number = int | Decimal
+Option = TypeVar("Option")
+NameKind = Literal["territories", "languages"]
+MoneyStyle = Literal["standard", "name"]  # with the currency's symbol, or with its name
+ListStyle = Literal["standard", "or"]
+TimeUnit = Literal["second", "minute", "hour", "day", "week", "month", "year"]
+
+# A well-known core: every name has to recur often enough in a small corpus to be learned.
+TERRITORIES = (
+    "AF AL DZ AD AO AR AM AU AT AZ BD BE BJ BO BA BW BR BG KH CM CA CL CN CO CR HR CU CY CZ DK DO EC EG "
+    "SV EE ET FI FR GE DE GH GR GT HT HN HU IS IN ID IQ IR IE IL IT JM JP JO KZ KE KR KW LA LV LB LY LT "
+    "LU MG MY MX MD MC MN ME MA MZ MM NA NP NL NZ NI NG MK NO OM PK PA PY PE PH PL PT QA RO RU RW SA SN "
+    "RS SG SK SI ZA ES LK SD SE CH SY TZ TH TN TR UG UA AE GB US UY UZ VE VN YE ZM ZW"
+).split()
+LANGUAGES = (
+    "af sq am ar hy az eu be bn bs bg my ca zh hr cs da nl en eo et fi fr gl ka de el gu ht ha he hi hu "
+    "is id ga it ja kn kk km ko lo la lv lt mk ms mt mn ne no ps fa pl pt pa ro ru sr si sk sl so es sw "
+    "sv ta te th tr uk ur uz vi cy yo zu"
+).split()
+CURRENCIES = (
+    "EUR USD GBP JPY CHF CAD AUD CNY INR BRL MXN SEK NOK DKK PLN CZK HUF TRY RUB ZAR KRW THB ILS NZD EGP"
+).split()
+UNITS = (
+    "length-kilometer length-meter length-centimeter length-millimeter length-mile length-foot length- "
+    "inch area-square-kilometer area-square-meter area-hectare mass-tonne mass-kilogram mass-gram mass- "
+    "pound mass-ounce volume-liter volume-milliliter volume-cubic-meter duration-year duration-month "
+    "duration-week duration-day duration-hour duration-minute duration-second digital-terabyte digital- "
+    "gigabyte digital-megabyte temperature-celsius temperature-fahrenheit speed-kilometer-per-hour speed- "
+    "mile-per-hour power-watt power-kilowatt energy-kilowatt-hour energy-kilocalorie frequency-hertz "
+    "frequency-megahertz electric-volt"
+).split()
+# Two of babel's formats, then CLDR skeletons. Unabridged ones come first: where the source abbreviates
+# nothing, it is the later style that goes.
+DATE_STYLES = ("full", "long", "yMMMEd", "yMd", "MMMMd", "yMMMM", "yQQQQ")
+INTERVAL_STYLES = ("yMMMEd", "yMMMd")
+MONEY_STYLES: tuple[MoneyStyle, ...] = ("standard", "name")
+LIST_STYLES: tuple[ListStyle, ...] = ("standard", "or")
+# The seconds that babel's format_timedelta divides by.
+SECONDS: dict[TimeUnit, int] = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
+SECONDS |= {"month": 30 * SECONDS["day"], "year": 365 * SECONDS["day"]}
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """What both locales can say and the source can tell apart, as CLDR codes and styles."""
+
+    territories: list[str]
+    languages: list[str]
+    money: list[tuple[str, MoneyStyle]]  # code, style
+    units: list[tuple[str, str]]  # unit, length
+    dates: list[str]
+    intervals: list[str]
+    lists: list[ListStyle]
+
+    @classmethod
+    def of(cls, source: Locale, target: Locale) -> Lexicon:
+        """Look the core up in both locales.
+
+        What either cannot name is left out. So is, of two things said alike in the source, the second:
+        "3 days" is the long form and the short one in English, but in German "3 Tage" and "3 Tg.".
+        """
+        both = (source, target)
+        names: list[tuple[NameKind, str]] = [("territories", code) for code in TERRITORIES]
+        names += [("languages", code) for code in LANGUAGES]
+        names = [name for name in names if all(has_name(*name, each) for each in both)]
+        names = told_apart(names, lambda name: [say_name(*name, source)])
+        money = [(code, style) for style in MONEY_STYLES for code in CURRENCIES]
+        money = [name for name in money if all(has_money(*name, each) for each in both)]
+        units = [(unit, length) for length in ("long", "short") for unit in UNITS]
+        units = [name for name in units if all(unit_forms(*name, each) for each in both)]
+        counts: list[Number] = [1, 2, 3, 5, 11, 21, Decimal("1.5")]
+        days = [date(2024, month, day) for month in range(1, 13) for day in range(13, 20)]
+        spans = [(day, day + timedelta(days=length)) for day in days for length in (3, 40, 400)]
+        return cls(
+            territories=[code for kind, code in names if kind == "territories"],
+            languages=[code for kind, code in names if kind == "languages"],
+            money=told_apart(money, lambda name: [say_money(count, *name, source) for count in counts]),
+            units=told_apart(units, lambda name: [say_quantity(count, *name, source) for count in counts]),
+            dates=told_apart(DATE_STYLES, lambda style: [say_date(day, style, source) for day in days]),
+            intervals=told_apart(
+                INTERVAL_STYLES, lambda style: [say_days(*span, style, source) for span in spans]
+            ),
+            lists=told_apart(LIST_STYLES, lambda style: [say_list(["A", "B", "C"], style, source)]),
+        )
+
+
+def told_apart(options: Iterable[Option], renderings: Callable[[Option], Iterable[str]]) -> list[Option]:
+    """The options whose sample texts differ from those of every option kept before them."""
+    kept: list[Option] = []
+    seen: set[str] = set()
+    for option in options:
+        texts = set(renderings(option))
+        if seen.isdisjoint(texts):
+            kept.append(option)
+            seen |= texts
+    return kept
+
+
+def has_name(kind: NameKind, code: str, locale: Locale) -> bool:
+    """Whether the locale has a name for the territory or language."""
+    return code in getattr(locale, kind)
+
+
+def say_name(kind: NameKind, code: str, locale: Locale) -> str:
+    """The name of a territory or of a language."""
+    return str(getattr(locale, kind)[code])
+
+
+def say_date(day: date, style: str, locale: Locale) -> str:
+    """A date in one of `DATE_STYLES`."""
+    if style in locale.date_formats:
+        return format_date(day, style, locale=locale)
+    return format_skeleton(style, day, locale=locale)
+
+
+def say_time(clock: time, locale: Locale) -> str:
+    """A time in hours and minutes, of 12 or 24 hours as is the custom."""
+    return format_time(clock, "short", locale=locale)
+
+
+def say_moment(day: date, clock: time, locale: Locale) -> str:
+    """A full date with a time, joined as the CLDR has it."""
+    pattern = str(locale.datetime_formats["full"]).replace("'", "")
+    return pattern.replace("{0}", say_time(clock, locale)).replace("{1}", say_date(day, "full", locale))
+
+
+def say_days(start: date, end: date, style: str, locale: Locale) -> str:
+    """The days from start to end in one of `INTERVAL_STYLES`."""
+    return format_interval(start, end, style, locale=locale)
+
+
+def say_times(start: time, end: time, locale: Locale) -> str:
+    """The time from start to end, of 12 or 24 hours as in `say_time`."""
+    # babel cannot tell which parts of the day (B) two times lie in: there (zh_Hant) we count 24 hours.
+    twelve = "H" not in locale.time_formats["short"].pattern and "B" not in locale.interval_formats["hm"]
+    skeleton = "hm" if twelve else "Hm"
+    return format_interval(start, end, skeleton, locale=locale)
+
+
+def say_distance(count: int, unit: TimeUnit, locale: Locale) -> str:
+    """How far off: "in 3 days" or, where the count is negative, "3 days ago"."""
+    # An infinite threshold keeps 14 days from being said as 2 weeks.
+    threshold, seconds = float("inf"), count * SECONDS[unit]
+    return format_timedelta(seconds, unit, threshold, add_direction=True, locale=locale)
+
+
+def say_money(amount: Number, code: str, style: MoneyStyle, locale: Locale) -> str:
+    """An amount of the currency with that code."""
+    return format_currency(amount, code, locale=locale, format_type=style)
+
+
+def say_share(share: Number, locale: Locale) -> str:
+    """A share of 1 in percent, with all of its digits."""
+    return format_percent(share, locale=locale, decimal_quantization=False)
+
+
+def has_money(code: str, style: MoneyStyle, locale: Locale) -> bool:
+    """Whether the style has more than the code to show: codes run into the number in babel ("RUB2.00")."""
+    names = locale.currencies if style == "name" else locale.currency_symbols
+    return bool(names.get(code, code) != code)
+
+
+def unit_forms(unit: str, length: str, locale: Locale) -> dict[str, str]:
+    """The patterns of a unit for each plural form, empty if the locale has none of that length.
+
+    babel.units.format_unit would do, were it not for the plural forms that a locale leaves to "other"
+    (Unicode Technical Standard 35, part 1, "Lateral inheritance"): it ignores the pattern there.
+    """
+    data = cast("dict[str | int | None, Any]", localedata.load(str(locale)))
+    forms = localedata.LocaleDataDict(data)["unit_patterns"].get(unit, {}).get(length, {})
+    return dict(forms) if "other" in forms else {}
+
+
+def say_quantity(count: Number, unit: str, length: str, locale: Locale) -> str:
+    """A number of units, "long" or "short"."""
+    forms = unit_forms(unit, length, locale)
+    form = forms.get(locale.plural_form(count)) or forms["other"]
+    return form.format(format_decimal(count, locale=locale))
+
+
+def say_list(items: list[str], style: ListStyle, locale: Locale) -> str:
+    """A list: "A, B, and C" ("standard") or "A, B, or C" ("or")."""
+    return format_list(items, style, locale=locale)

@@ -1,0 +1,140 @@
+"""Token ids on disk: written row by row, read through a memory map."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from regard.errors import RegardError
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Generator[None, None, None]:
+    """Turn a full disk, a used-up quota or a folder that cannot be written into a RegardError naming it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise RegardError(
+                f"no space left to write in {folder}; free some, or choose another folder"
+            ) from error
+        if error.errno in _NOT_ALLOWED:
+            raise RegardError(f"cannot write in {folder}: {error.strerror}; choose another folder") from error
+        raise
+
+
+class TokenWriter:
+    """Writes rows of ids to ``<stem>.ids`` and where each begins to ``<stem>.offsets``; holds no row.
+
+    A context manager; ``<stem>.json`` (dtype, rows, tokens) is written last, when the block ends well.
+
+    Args:
+        stem: path without suffix.
+        vocab_size: ids lie below it; up to 65,536 an id takes two bytes, else four.
+    """
+
+    def __init__(self, stem: Path, vocab_size: int) -> None:
+        self.stem = stem
+        self.vocab_size = vocab_size
+        self.dtype = np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
+        self.rows = self.tokens = self.longest = 0
+        self._ids = _with_suffix(stem, "ids").open("wb")
+        self._offsets = _with_suffix(stem, "offsets").open("wb")
+        self._offsets.write(np.zeros(1, dtype="<i8").tobytes())
+
+    def append(self, rows: Sequence[Sequence[int]]) -> None:
+        """Add rows behind the last.
+
+        Raises:
+            ValueError: an id outside of the vocabulary.
+        """
+        lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+        flat = np.fromiter((token for row in rows for token in row), dtype=np.int64, count=int(lengths.sum()))
+        if flat.size and not 0 <= flat.min() <= flat.max() < self.vocab_size:
+            raise ValueError(f"ids from {flat.min()} to {flat.max()} in a vocabulary of {self.vocab_size}")
+        # Not ndarray.tofile: its error on a full disk has no errno.
+        self._ids.write(flat.astype(self.dtype).tobytes())
+        self._offsets.write((self.tokens + np.cumsum(lengths)).astype("<i8").tobytes())
+        self.rows += len(rows)
+        self.tokens += flat.size
+        self.longest = max(self.longest, int(lengths.max(initial=0)))
+
+    def __enter__(self) -> TokenWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self._ids.close()
+        finally:
+            self._offsets.close()
+        if kind is None:
+            text = json.dumps({"dtype": self.dtype.str, "rows": self.rows, "tokens": self.tokens})
+            _with_suffix(self.stem, "json").write_text(text, encoding="utf-8")
+
+
+class TokenFile:
+    """Rows written by a ``TokenWriter``, memory-mapped: opening reads none, and processes share the pages.
+
+    Pickling carries the path alone, so a worker process opens the file itself.
+
+    Raises:
+        RegardError: files that are missing or not as long as they were written.
+    """
+
+    def __init__(self, stem: Path) -> None:
+        self.stem = stem
+        try:
+            about = json.loads(_with_suffix(stem, "json").read_text(encoding="utf-8"))
+            self._ids = _map(_with_suffix(stem, "ids"), np.dtype(about["dtype"]), about["tokens"])
+            self._offsets = _map(_with_suffix(stem, "offsets"), np.dtype("<i8"), about["rows"] + 1)
+        except (OSError, ValueError, KeyError) as error:
+            raise RegardError(
+                f"the prepared data in {stem.parent} is damaged at {stem.name} ({error}); "
+                "remove that folder, and it will be made again"
+            ) from error
+
+    def __reduce__(self) -> tuple[type[TokenFile], tuple[Path]]:
+        return TokenFile, (self.stem,)
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def __getitem__(self, row: int) -> npt.NDArray[np.int64]:
+        """The ids of one row, copied."""
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"row {row} of {len(self)}")
+        row %= len(self)
+        return self._ids[self._offsets[row] : self._offsets[row + 1]].astype(np.int64)
+
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int32]:
+        """How many ids each row has."""
+        return np.diff(self._offsets).astype(np.int32)
+
+
+def _map(path: Path, dtype: np.dtype[Any], count: int) -> npt.NDArray[Any]:
+    size = path.stat().st_size
+    if size != count * dtype.itemsize:
+        raise ValueError(f"{path.name} has {size} bytes, expected {count * dtype.itemsize}")
+    if count == 0:  # which a memory map cannot hold
+        return np.empty(0, dtype=dtype)
+    # As a plain array over the map: indexing np.memmap itself is slow.
+    return np.asarray(np.memmap(path, dtype=dtype, mode="r"))
+
+
+def _with_suffix(stem: Path, suffix: str) -> Path:
+    return stem.with_name(f"{stem.name}.{suffix}")

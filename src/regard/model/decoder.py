@@ -1,0 +1,100 @@
+"""The one decoder: p(next token | prefix, memory), for whole prefixes and step by step."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from regard.model.embedding import Embedding
+from regard.model.encoder import Encoded
+from regard.model.layer import Layer, Memory, MixerFactory
+from regard.model.mixer import State
+from regard.model.record import Record
+
+
+class DecoderState(NamedTuple):
+    """Where decoding stands: a row for each hypothesis, a memory for each sentence.
+
+    Rows stand sentence by sentence, equally many for each. Only ``layers`` belongs to rows; the
+    memory is shared by all the rows of its sentence, so that beams neither copy nor reorder it.
+    """
+
+    layers: tuple[State, ...]
+    length: int
+    memory: tuple[Memory | None, ...]
+    memory_mask: Bool[Tensor, "sentences 1 1 source"] | None
+
+    def reorder(self, rows: Int[Tensor, " rows"]) -> "DecoderState":
+        """Row i continues what row ``rows[i]`` was; sentences stay where they are."""
+        return self._replace(layers=_select_rows(self.layers, rows))
+
+    def keep(self, sentences: Int[Tensor, " kept"], rows: Int[Tensor, " kept_rows"]) -> "DecoderState":
+        """Only the given sentences, with their rows."""
+        memory = tuple(m and (m[0].index_select(0, sentences), m[1].index_select(0, sentences)) for m in self.memory)
+        mask = None if self.memory_mask is None else self.memory_mask.index_select(0, sentences)
+        return DecoderState(_select_rows(self.layers, rows), self.length, memory, mask)
+
+
+def _select_rows(layers: tuple[State, ...], rows: Tensor) -> tuple[State, ...]:
+    return tuple(tuple(tensor.index_select(0, rows) for tensor in state) for state in layers)
+
+
+class Decoder(nn.Module):
+    """A stack of causal layers; with ``cross`` each asks the memory, without it is a language model."""
+
+    def __init__(
+        self,
+        embedding: Embedding,
+        dim: int,
+        depth: int,
+        num_heads: int,
+        ffn_dim: int,
+        dropout: float,
+        mixer: MixerFactory,
+        cross: bool,
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding
+        layers = [Layer(dim, num_heads, ffn_dim, dropout, mixer, causal=True, cross=cross) for _ in range(depth)]
+        self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(
+        self, prefix: Int[Tensor, "batch target"], encoded: Encoded | None, record: Record | None = None
+    ) -> Float[Tensor, "batch target vocab"]:
+        """Logits of the token after each position of a right-padded ``prefix``."""
+        x, mask = self.embedding(prefix), None if encoded is None else encoded.mask[:, None, None, :]
+        for number, layer in enumerate(self.layers):
+            memory = None if encoded is None else layer.memory(encoded.states)
+            # No padding mask: padding is on the right, where no real position of a causal layer looks.
+            x = layer(x, None, memory, mask, record and record.under(str(number)))
+        return self.embedding.logits(self.norm(x))
+
+    def start(self, encoded: Encoded | None, rows: int) -> DecoderState:
+        """The state of ``rows`` empty prefixes, a multiple of the encoded sentences."""
+        like = self.norm.weight if encoded is None else encoded.states
+        return DecoderState(
+            layers=tuple(layer.mixer.initial_state(rows, like) for layer in self.layers),
+            length=0,
+            memory=tuple(None if encoded is None else layer.memory(encoded.states) for layer in self.layers),
+            memory_mask=None if encoded is None else encoded.mask[:, None, None, :],
+        )
+
+    def extend(
+        self, tokens: Int[Tensor, "rows new"], state: DecoderState
+    ) -> tuple[Float[Tensor, "rows new vocab"], DecoderState]:
+        """Logits after each new token, and the state that has read them; the old one is used up."""
+        x, layers = self.embedding(tokens, start=state.length), []
+        for layer, past, memory in zip(self.layers, state.layers, state.memory, strict=True):
+            x, past = layer.extend(x, past, memory, state.memory_mask)
+            layers.append(past)
+        logits = self.embedding.logits(self.norm(x))
+        return logits, state._replace(layers=tuple(layers), length=state.length + tokens.shape[1])
+
+    def step(
+        self, tokens: Int[Tensor, " rows"], state: DecoderState
+    ) -> tuple[Float[Tensor, "rows vocab"], DecoderState]:
+        """``extend`` by one token a row, as ``regard.model.decoding`` wants it."""
+        logits, state = self.extend(tokens[:, None], state)
+        return logits[:, -1], state

@@ -1,0 +1,76 @@
+"""The whole model: a decoder, and an encoder for it to ask if the task has a source."""
+
+from collections.abc import Callable
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from regard.model.decoder import Decoder
+from regard.model.embedding import Embedding
+from regard.model.encoder import Encoded
+from regard.model.layer import MixerFactory
+from regard.model.record import Record
+
+
+class Transformer(nn.Module):
+    """p(next token | prefix, memory) (Vaswani et al. 2017).
+
+    vocab_size: pieces of the target vocabulary; input and output embeddings are tied.
+    source_vocab_size: pieces of a separate source vocabulary; None shares the target's embedding.
+    dim, depth, num_heads, ffn_dim, dropout: the decoder's; ``encoder`` brings its own.
+    max_length: the longest prefix or source, in tokens.
+    mixer: makes each layer's mixer (a partial).
+    encoder: makes the encoder from the source embedding (a partial); None for a language model.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        source_vocab_size: int | None,
+        dim: int,
+        depth: int,
+        num_heads: int,
+        ffn_dim: int,
+        dropout: float,
+        max_length: int,
+        mixer: MixerFactory,
+        encoder: Callable[..., nn.Module] | None,
+    ) -> None:
+        super().__init__()
+        self.max_length = max_length
+        embedding = Embedding(vocab_size, dim, max_length, dropout)
+        self.encoder: nn.Module | None = None
+        if encoder is not None:
+            source = embedding
+            if source_vocab_size is not None:
+                source = Embedding(source_vocab_size, dim, max_length, dropout)
+            self.encoder = encoder(embedding=source)
+        self.decoder = Decoder(embedding, dim, depth, num_heads, ffn_dim, dropout, mixer, cross=encoder is not None)
+        self.apply(_initialise)
+
+    def encode(self, source: Tensor | None, record: Record | None = None) -> Encoded | None:
+        """The memory of ``source``; None for a model without an encoder.
+
+        Raises TypeError for an encoder without a source, or a source without an encoder.
+        """
+        if (self.encoder is None) != (source is None):
+            raise TypeError("a model with an encoder needs a source, and one without takes none")
+        if self.encoder is None:
+            return None
+        encoded: Encoded = self.encoder(source, record and record.under("encoder"))
+        return encoded
+
+    def forward(
+        self, prefix: Int[Tensor, "batch target"], source: Tensor | None = None, record: Record | None = None
+    ) -> Float[Tensor, "batch target vocab"]:
+        """Logits of the token after each position of ``prefix``, given the whole source."""
+        encoded = self.encode(source, record)
+        logits: Tensor = self.decoder(prefix, encoded, record and record.under("decoder"))
+        return logits
+
+
+def _initialise(module: nn.Module) -> None:
+    """Projections as in Glorot and Bengio 2010, equation 16; biases zero."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)

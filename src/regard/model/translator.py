@@ -1,0 +1,65 @@
+"""A trained translator: text in, text out."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from regard.data.batching import cut_batches, pad
+from regard.data.tokenizer import BOS, EOS, Tokenizer
+from regard.model.decoding import Hypothesis, beam_search, greedy
+from regard.model.transformer import Transformer
+
+
+class Translator(NamedTuple):
+    """A model with the tokenizers it was trained on."""
+
+    model: Transformer
+    source_tokenizer: Tokenizer
+    target_tokenizer: Tokenizer
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies."""
+        return next(self.model.parameters()).device
+
+    def source_ids(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
+        """Token ids that the encoder reads, and which texts were too long for it and were cut."""
+        limit = self.model.max_length
+        rows = [[*ids, EOS] for ids in self.source_tokenizer.encode_batch(list(texts))]
+        cut = [number for number, row in enumerate(rows) if len(row) > limit]
+        return [row if len(row) <= limit else [*row[: limit - 1], EOS] for row in rows], cut
+
+    def translate(
+        self, rows: list[list[int]], beam_size: int = 1, alpha: float = 1.0, tokens_per_batch: int = 4096
+    ) -> Iterator[tuple[int, Hypothesis]]:
+        """(number of the row, its translation), sentences of like length together, longest first.
+
+        ``tokens_per_batch`` counts padded source tokens times beams.
+        """
+        lengths = np.array([len(row) for row in rows], dtype=np.int32)
+        order = np.argsort(-lengths, kind="stable")
+        for batch in cut_batches(order, lengths, max(1, tokens_per_batch // beam_size)):
+            found = self.decode(pad([rows[i] for i in batch]).to(self.device), beam_size, alpha)
+            yield from zip(batch.tolist(), found, strict=True)
+
+    @torch.inference_mode()
+    def decode(self, source: Tensor, beam_size: int = 1, alpha: float = 1.0) -> list[Hypothesis]:
+        """Translations of right-padded token ids ("batch source"); greedy with a beam of 1.
+
+        An output ends after twice the source's tokens plus ten at the latest, or at the model's limit.
+        """
+        encoded = self.model.encode(source)
+        if encoded is None:
+            raise TypeError("a model without an encoder cannot translate")
+        limits = (2 * encoded.mask.sum(dim=-1) + 10).clamp(max=self.model.max_length - 1)
+        state = self.model.decoder.start(encoded, rows=len(source) * beam_size)
+        if beam_size == 1:
+            return greedy(self.model.decoder.step, state, limits, BOS, EOS)
+        return beam_search(self.model.decoder.step, state, limits, BOS, EOS, beam_size, alpha)
+
+    def text(self, hypothesis: Hypothesis) -> str:
+        """The hypothesis as text."""
+        return self.target_tokenizer.decode(hypothesis.tokens)

@@ -1,0 +1,103 @@
+"""Weights & Biases: one run there for one run folder here."""
+
+from __future__ import annotations
+
+import netrc
+import os
+import secrets
+import warnings
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from pytorch_lightning.loggers import Logger, WandbLogger
+
+from regard.errors import UsageError
+
+MODES = ("online", "offline", "disabled")
+
+
+def logged_in() -> bool:
+    """Whether W&B would find a key here: in ``WANDB_API_KEY`` or in the netrc file. Reads no more than that."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    for name in (".netrc", "_netrc"):
+        path = Path(os.environ.get("NETRC") or Path.home() / name)
+        try:
+            if netrc.netrc(path).authenticators(host):
+                return True
+        except (OSError, netrc.NetrcParseError):
+            continue
+    return False
+
+
+def decide_mode(mode: str) -> str:
+    """``auto`` becomes online if the user is logged in, else offline; the others stay.
+
+    Raises UsageError for a mode that is none.
+    """
+    if mode == "auto":
+        return "online" if logged_in() else "offline"
+    if mode not in MODES:
+        raise UsageError(f"logger.mode={mode}: choose one of auto, {', '.join(MODES)}")
+    return mode
+
+
+def no_logger(folder: Path, config: dict[str, Any]) -> bool:
+    """metrics.csv alone."""
+    return False
+
+
+def make_wandb_logger(
+    folder: Path,
+    config: dict[str, Any],
+    mode: str,
+    project: str,
+    entity: str | None,
+    init_timeout_seconds: float,
+) -> Logger | bool:
+    """A logger for the W&B run that belongs to ``folder``: the same run whenever its work goes on.
+
+    ``config``, resolved, is stored with the run. A run that should be online but cannot reach W&B
+    within ``init_timeout_seconds`` is kept offline, with a warning; ``wandb sync`` uploads it later.
+    Everything W&B writes stays in the folder. Rank 0 alone logs.
+    """
+    if mode == "disabled" or int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))):
+        return False
+    import wandb
+
+    own = folder / "wandb"
+    own.mkdir(exist_ok=True)
+    for variable in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_ARTIFACT_DIR"):
+        os.environ[variable] = str(own)
+    options: dict[str, Any] = {
+        "dir": str(folder),
+        "id": _run_id(own / "run-id"),
+        "resume": "allow",
+        "project": project,
+        "entity": entity,
+        "name": f"{config['name']}-{folder.name}",
+        "group": config["name"],
+        "config": config,
+    }
+    settings = wandb.Settings(init_timeout=init_timeout_seconds, silent=True, console="off", finish_timeout=60)
+    try:
+        run = wandb.init(**options, mode="online" if mode == "online" else "offline", settings=settings)
+    except (wandb.errors.Error, OSError) as error:
+        if mode != "online":
+            raise
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:120]
+        warnings.warn(f"W&B cannot be reached ({reason}): logging offline, `wandb sync` uploads it", stacklevel=2)
+        wandb.teardown()
+        run = wandb.init(**options, mode="offline", settings=settings)
+    run.define_metric("trainer/global_step")
+    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+    return WandbLogger(experiment=run)
+
+
+def _run_id(path: Path) -> str:
+    """The W&B run id of this folder; made at first."""
+    if not path.exists():
+        path.write_text(secrets.token_hex(4), encoding="utf-8")
+    return path.read_text(encoding="utf-8").strip()

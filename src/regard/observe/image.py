@@ -1,0 +1,207 @@
+"""Attention maps as still images: one picture per layer, and one picture that explains a model at once.
+
+Figures are built through matplotlib's object API with the Agg canvas: no pyplot, no global state, no display.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from typing import Any
+from unicodedata import category, east_asian_width
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from regard.observe.maps import BLOCKS, SentenceMaps, entropy, split_name
+from regard.observe.palette import LIGHT
+
+COLOURS = LinearSegmentedColormap.from_list("regard", list(LIGHT), N=256)
+INK, FAINT = "#1d2733", "#5d6b7a"
+
+# Searched in order, glyph by glyph. DejaVu Sans comes with matplotlib: Latin, Greek, Cyrillic, Arabic.
+FONTS = (
+    "DejaVu Sans",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Source Han Sans",
+    "IPAexGothic",
+    "WenQuanYi Zen Hei",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Yu Gothic",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+    "Arial Unicode MS",
+)
+
+LABEL_CHARACTERS = 16
+# Inches: above all panels, right of them, around each, and between a panel's labels and the row above.
+HEADER, LEGEND, EDGE, TITLE = 0.72, 0.95, 0.15, 0.3
+
+
+@cache
+def _fonts() -> list[str]:
+    """The fonts of FONTS that this machine has; naming one that it lacks would fill the log."""
+    return [name for name in FONTS if name in set(font_manager.get_font_names())]
+
+
+def label(token: str) -> str:
+    """A token as an axis label: one line, cut at LABEL_CHARACTERS, control characters replaced."""
+    control = {"Cc", "Cs", "Zl", "Zp"}
+    shown = "".join("\N{REPLACEMENT CHARACTER}" if category(c) in control else c for c in token)
+    shown = shown.replace("\N{LOWER ONE EIGHTH BLOCK}", "\N{OPEN BOX}")  # a lighter mark for the same space
+    return shown if len(shown) <= LABEL_CHARACTERS else shown[: LABEL_CHARACTERS - 1] + "…"
+
+
+def _label_inches(tokens: list[str], size: float) -> float:
+    """Room for the longest label at ``size`` points: an estimate, since measuring costs more than drawing."""
+    wide = [sum(1.05 if east_asian_width(c) in "WF" else 0.64 for c in label(token)) for token in tokens]
+    return max(wide, default=0.0) * size / 72 + 0.08
+
+
+def _draw_scale(axes: Axes) -> None:
+    """The colours from 0 to 1, upright."""
+    colours = np.linspace(1, 0, 256)[:, None]
+    axes.imshow(colours, cmap=COLOURS, vmin=0, vmax=1, aspect="auto", extent=(0, 1, 0, 1))
+    axes.set_xticks([])
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    axes.yaxis.tick_right()
+    axes.tick_params(length=0, labelsize=8, labelcolor=FAINT)
+    axes.spines[:].set_visible(False)
+    axes.set_title("weight", fontsize=8, color=FAINT, loc="left")
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """Sizes in inches of a grid of equal panels, each with its labels, under a header and beside a legend."""
+
+    rows: int
+    columns: int
+    queries: list[str]
+    keys: list[str]
+    cell: float
+    size: float  # of labels, in points
+
+    def panels(self, title: str, words: str) -> tuple[Figure, list[Axes]]:
+        """A figure with a header, the colour scale and an axes for each panel, row by row."""
+        left, top = _label_inches(self.queries, self.size), _label_inches(self.keys, self.size) + TITLE
+        wide, high = len(self.keys) * self.cell, len(self.queries) * self.cell
+        step = left + wide + EDGE
+        width = max(EDGE + self.columns * step + LEGEND, 5.6)
+        height = max(HEADER + self.rows * (top + high + EDGE), 3.2)
+        figure = Figure(figsize=(width, height), dpi=100, facecolor="white")
+        FigureCanvasAgg(figure)
+
+        def place(x: float, y: float, wide: float, high: float) -> Axes:
+            """An axes at (x, y) inches from the top left corner."""
+            return figure.add_axes((x / width, 1 - (y + high) / height, wide / width, high / height))
+
+        x, y = EDGE / width, 1 - EDGE / height
+        figure.text(x, y, title, fontsize=13, weight="bold", color=INK, va="top")
+        figure.text(x, y - 0.27 / height, words, fontsize=9, color=FAINT, va="top")
+        _draw_scale(place(EDGE + self.columns * step + 0.1, HEADER + TITLE, 0.13, 2.0))
+        return figure, [
+            place(EDGE + column * step + left, HEADER + row * (top + high + EDGE) + top, wide, high)
+            for row in range(self.rows)
+            for column in range(self.columns)
+        ]
+
+    def draw(self, axes: Axes, weights: Float[np.ndarray, "query key"], title: str = "") -> None:
+        """Draw one map; where cells are smaller than letters, labels are left out evenly."""
+        axes.imshow(weights, cmap=COLOURS, vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+        axes.set_axis_off()
+        every = math.ceil(self.size * 1.25 / 72 / self.cell)
+        edge = -0.5 - 0.05 / self.cell
+        # Plain texts, since ticks cost three times as much; parse_math: a token such as "$" is no TeX.
+        style: dict[str, Any] = {
+            "fontsize": self.size,
+            "fontfamily": _fonts(),
+            "color": INK,
+            "parse_math": False,
+        }
+        for row in range(0, len(self.queries), every):
+            axes.text(edge, row, label(self.queries[row]), ha="right", va="center", **style)
+        for column in range(0, len(self.keys), every):
+            axes.text(column, edge, label(self.keys[column]), ha="center", va="bottom", rotation=90, **style)
+        above = edge - _label_inches(self.keys, self.size) / self.cell
+        axes.text(-0.5, above, title, fontsize=9, color=INK, va="bottom")
+        if self.cell > 0.1:  # white seams between cells, where there is room for them
+            seams: dict[str, Any] = {"color": "white", "linewidth": 0.7}
+            axes.hlines(np.arange(1, len(self.queries)) - 0.5, -0.5, len(self.keys) - 0.5, **seams)
+            axes.vlines(np.arange(1, len(self.keys)) - 0.5, -0.5, len(self.queries) - 0.5, **seams)
+
+
+def draw_layer(sentence: SentenceMaps, name: str) -> Figure:
+    """All heads of the map ``name`` ("decoder.2.cross"), a panel each, on one colour scale from 0 to 1.
+
+    Each panel's title has the head's mean entropy in nats. Raises KeyError if the sentence has no such map.
+    """
+    weights = sentence.maps[name]
+    queries, keys = sentence.tokens(name)
+    cell = min(0.22, 6.0 / max(len(queries), len(keys)))
+    columns = min(len(weights), 4)
+    rows = math.ceil(len(weights) / columns)
+    sheet = _Sheet(rows, columns, queries, keys, cell, size=8.0 if cell > 0.16 else 7.0)
+    block = BLOCKS[split_name(name)[0]]
+    words = f"rows: {block.query} (query)\ncolumns: {block.key} (key)"
+    figure, panels = sheet.panels(f"{block.title}: {name}", words)
+    for panel in panels[len(weights) :]:
+        panel.remove()
+    for head, nats in enumerate(entropy(weights)):
+        sheet.draw(panels[head], weights[head], f"head {head}   {nats:.2f} nats")
+    return figure
+
+
+def overview_name(sentence: SentenceMaps) -> str:
+    """The map that says most at once: cross-attention of the last layer, or else self-attention of the last.
+
+    Raises ValueError if the sentence has no maps.
+    """
+    for block in reversed(BLOCKS):
+        names = [name for name in sentence.maps if split_name(name)[0] == block]
+        if names:
+            return max(names, key=lambda name: split_name(name)[1])
+    raise ValueError("the sentence has no attention maps")
+
+
+def draw_overview(sentence: SentenceMaps) -> Figure:
+    """The mean over heads of the map that ``overview_name`` chooses, large.
+
+    Raises ValueError if the sentence has no maps.
+    """
+    name = overview_name(sentence)
+    weights = sentence.maps[name]
+    queries, keys = sentence.tokens(name)
+    cell = min(0.4, 9.0 / max(len(queries), len(keys)))
+    sheet = _Sheet(1, 1, queries, keys, cell, size=11.0 if cell > 0.25 else 8.0)
+    block = BLOCKS[split_name(name)[0]]
+    heads = "1 head" if len(weights) == 1 else f"mean of {len(weights)} heads"
+    words = f"rows: {block.query} (query)\ncolumns: {block.key} (key)"
+    figure, [axes] = sheet.panels(f"{block.title}: {name}, {heads}", words)
+    sheet.draw(axes, weights.mean(axis=0))
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG; equal figures give equal bytes under the same matplotlib and fonts.
+
+    A character that no installed font has is drawn as a box; matplotlib's warning about it is silenced here
+    and only here.
+    """
+    buffer = BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing from (current )?font", UserWarning)
+        warnings.filterwarnings("ignore", r"Matplotlib currently does not support .* natively", UserWarning)
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

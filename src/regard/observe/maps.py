@@ -1,0 +1,157 @@
+"""Attention maps of a sentence pair as data: what their axes mean, how focused they are, how they last."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from zipfile import BadZipFile
+
+import numpy as np
+from jaxtyping import Float
+
+from regard.errors import RegardError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Block:
+    """A family of maps, one per layer: its name in words and what rows (queries) and columns (keys) are."""
+
+    title: str
+    query: str
+    key: str
+
+
+BLOCKS = {
+    "encoder.self": Block("Encoder self-attention", "the source token that asks", "the source tokens it reads"),
+    "decoder.self": Block("Decoder self-attention", "the token being written", "the tokens written before it"),
+    "decoder.cross": Block("Cross-attention", "the token being written", "the source tokens read"),
+}
+
+
+def split_name(name: str) -> tuple[str, int]:
+    """The block and the layer of a map: ``"decoder.2.cross"`` is layer 2 of ``"decoder.cross"``.
+
+    Raises ValueError if it names no block of BLOCKS.
+    """
+    parts = re.fullmatch(r"(\w+)\.(\d+)\.(\w+)", name)
+    block = f"{parts[1]}.{parts[3]}" if parts else ""
+    if parts is None or block not in BLOCKS:
+        raise ValueError(f"{name!r} is no attention map: expected <stack>.<layer>.<kind> of {', '.join(BLOCKS)}")
+    return block, int(parts[2])
+
+
+@dataclass(frozen=True)
+class SentenceMaps:
+    """Every attention map of one sentence pair, with the tokens on its axes.
+
+    source: pieces the encoder reads, with ``</s>``; empty for a language model.
+    prefix: pieces the decoder reads, starting with ``<s>``.
+    target: pieces the decoder writes, ending with ``</s>``; one for each of prefix.
+    maps: ``"encoder.0.self"``, ``"decoder.0.self"``, ``"decoder.0.cross"``, ... -> float32
+        (heads, query, key); a row holds the weights of one query over all keys and sums to 1, or is all
+        zeros where every key is masked.
+
+    Raises ValueError if a map does not fit its tokens.
+    """
+
+    source: list[str]
+    prefix: list[str]
+    target: list[str]
+    maps: dict[str, np.ndarray]
+
+    def __post_init__(self) -> None:
+        for name, weights in self.maps.items():
+            queries, keys = self.tokens(name)
+            expected = (len(queries), len(keys))
+            if weights.ndim != 3 or weights.shape[1:] != expected:
+                raise ValueError(f"{name} has shape {weights.shape}, expected (heads, {expected[0]}, {expected[1]})")
+
+    def tokens(self, name: str) -> tuple[list[str], list[str]]:
+        """The pieces on the query axis and on the key axis of the map ``name``."""
+        block, _ = split_name(name)
+        if block == "encoder.self":
+            return self.source, self.source
+        return self.target, self.source if block == "decoder.cross" else self.prefix
+
+
+def entropy(weights: Float[np.ndarray, "heads query key"]) -> Float[np.ndarray, "heads"]:
+    """Mean entropy of each head in nats: 0 is a head that reads one token, ln(keys) one that reads all alike.
+
+    -sum_k p_k ln p_k with 0 ln 0 = 0, averaged over query rows. Rows of zeros (fully masked) are left out; a
+    head with no other rows has NaN.
+    """
+    p = weights.astype(np.float64)
+    rows = -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1)
+    alive = np.any(p > 0, axis=-1)
+    count = alive.sum(axis=-1)
+    total = np.maximum(rows.sum(axis=-1), 0.0)  # a row of zeros adds nothing, a single 1 adds -0.0
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file beside ``path`` and rename it: a reader sees the old file or the new one, never a half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def save_maps(path: Path, sentences: Sequence[SentenceMaps], max_bytes: int = 64 * 2**20) -> int:
+    """Save the first sentences whose maps fit in ``max_bytes`` together; return how many were left out.
+
+    One compressed ``.npz`` without pickle: ``tokens`` (JSON text in UTF-8 bytes) and one float16 array per
+    map, ``<sentence>/<name>``. The bytes counted are those of the float16 arrays before compression. A weight
+    comes back within 2**-12 (0.00025) of what it was. Sentences are left out from the first that does not
+    fit, so the kept ones keep their numbers.
+    """
+    kept = 0
+    room = max_bytes
+    for sentence in sentences:
+        room -= sum(2 * weights.size for weights in sentence.maps.values())
+        if room < 0:
+            break
+        kept += 1
+    arrays: dict[str, Any] = {}
+    header = []
+    for number, sentence in enumerate(sentences[:kept]):
+        header.append({"source": sentence.source, "prefix": sentence.prefix, "target": sentence.target})
+        arrays |= {f"{number}/{name}": weights.astype(np.float16) for name, weights in sentence.maps.items()}
+    text = json.dumps({"format": FORMAT, "sentences": header})
+    arrays["tokens"] = np.frombuffer(text.encode(), dtype=np.uint8)
+    write_whole(path, lambda file: np.savez_compressed(file, **arrays))
+    return len(sentences) - kept
+
+
+def load_maps(path: Path) -> list[SentenceMaps]:
+    """Load what ``save_maps`` wrote, as float32.
+
+    Raises RegardError, naming the file, if it is missing, cut off or something else.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            header = json.loads(arrays["tokens"].tobytes())
+            if header["format"] != FORMAT:
+                raise ValueError(f"format {header['format']}, expected {FORMAT}")
+            maps: list[dict[str, np.ndarray]] = [{} for _ in header["sentences"]]
+            for key in arrays.files:
+                if key != "tokens":
+                    number, _, name = key.partition("/")
+                    maps[int(number)][name] = arrays[key].astype(np.float32)
+        return [SentenceMaps(**tokens, maps=named) for tokens, named in zip(header["sentences"], maps, strict=True)]
+    except FileNotFoundError:
+        raise RegardError(f"{path}: no such file; expected the attention maps that a run wrote") from None
+    except (OSError, BadZipFile, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise RegardError(f"{path}: not a file of attention maps ({error}); record them again") from error

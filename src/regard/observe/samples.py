@@ -1,0 +1,43 @@
+"""Translations to read while the model learns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import WandbLogger
+
+from regard.training.task import Sample, Task
+
+
+class Samples(pl.Callback):
+    """After each validation, writes what became of its first ``count`` sentences.
+
+    To samples.jsonl in the run's folder, a line a sentence (step, source, reference, output), and as a
+    table to Weights & Biases.
+    """
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self.path, self.count = folder / "samples.jsonl", count
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Drop samples from after the step of the checkpoint: they will be made again."""
+        if trainer.is_global_zero and self.path.exists():
+            lines = self.path.read_text(encoding="utf-8").split("\n")[:-1]
+            kept = [line for line in lines if json.loads(line)["step"] <= trainer.global_step]
+            self.path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write them, on rank 0."""
+        if trainer.state.fn != "fit" or not trainer.is_global_zero or not isinstance(pl_module, Task):
+            return
+        samples = pl_module.samples[: self.count]
+        with self.path.open("a", encoding="utf-8") as file:
+            for sample in samples:
+                row = {"step": trainer.global_step, **sample._asdict()}
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger) and samples:
+                rows = [list(sample) for sample in samples]
+                logger.log_table("samples", list(Sample._fields), rows, step=trainer.global_step)

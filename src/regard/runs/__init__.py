@@ -1,0 +1,1 @@
+"""Runs: composing and freezing them, their folders, the work."""

@@ -1,0 +1,95 @@
+"""Checking a composed configuration before anything is made: no data read, no device touched."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from hydra.utils import get_object
+
+from regard.errors import UsageError
+from regard.training.build import build
+
+INSTANTIATE_KEYS = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
+KEYS = {
+    "": {"name", "seed", "init_from", "paths", "data", "tokenizer", "model", "optimizer", "schedule"}
+    | {"trainer", "logger", "callbacks", "task", "batches"},
+    "paths": {"data", "cache", "runs"},
+}
+"""The keys of the parts of a configuration that are no object's arguments."""
+
+
+def check(config: dict[str, Any]) -> None:
+    """Raises UsageError, naming the key, if ``config`` cannot work.
+
+    Every ``_target_`` can be imported and takes the arguments that stand beside it; the tokenizer's
+    settings fit together; the corpus's files exist; the model can be made (on the meta device).
+    """
+    for path, known in KEYS.items():
+        for key in config[path] if path else config:
+            if key not in known:
+                raise UsageError(unknown_key(f"{path}.{key}" if path else key, [_join(path, k) for k in known]))
+    for path, node in objects(config):
+        _check_call(path, node)
+    if not isinstance(config["seed"], int) or isinstance(config["seed"], bool):
+        raise UsageError(f"seed={config['seed']}: give a whole number")
+    steps = config["trainer"]["max_steps"]
+    if not isinstance(steps, int) or steps < 1:
+        raise UsageError(f"trainer.max_steps={steps}: give a whole number of optimizer steps, 1 or more")
+    settings = build(config["tokenizer"])
+    build(config["data"]).check()
+    with torch.device("meta"):
+        try:
+            build(config["model"], vocab_size=settings.vocab_size)
+        except ValueError as error:
+            raise UsageError(f"model: {error}") from error
+
+
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """One line for a key that is none, with those that come near."""
+    near = difflib.get_close_matches(key, sorted(known), n=3, cutoff=0.6)
+    hint = f"did you mean {' or '.join(near)}?" if near else "regard train --cfg job shows the keys there are"
+    return f"{key}: unknown key; {hint}"
+
+
+def objects(config: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every part of ``config`` that has a ``_target_``, with its dotted path."""
+    if isinstance(config, dict):
+        if "_target_" in config:
+            yield path, config
+        for key, value in config.items():
+            yield from objects(value, _join(path, key))
+    elif isinstance(config, list):
+        for number, value in enumerate(config):
+            yield from objects(value, f"{path}[{number}]")
+
+
+def _check_call(path: str, node: dict[str, Any]) -> None:
+    name = node["_target_"]
+    try:
+        target = get_object(name)
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise UsageError(f"{path}._target_={name}: cannot be imported ({reason[:120]})") from error
+    if not callable(target):
+        raise UsageError(f"{path}._target_={name}: not a class or function")
+    parameters = inspect.signature(target).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
+    names = {p.name for p in parameters}
+    for key in node.keys() - INSTANTIATE_KEYS:
+        if key not in names:
+            near = difflib.get_close_matches(key, sorted(names), n=3, cutoff=0.6)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"it takes {', '.join(sorted(names))}"
+            raise UsageError(f"{_join(path, key)}: {name} has no argument {key}; {hint}")
+    needed = {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_POSITIONAL}
+    missing = needed - node.keys()
+    if missing and not node.get("_partial_"):
+        raise UsageError(f"{path}: {name} needs {', '.join(sorted(missing))}")
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key

@@ -1,0 +1,134 @@
+"""From the command line to a frozen run folder: Hydra composes, regard checks and freezes."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra import compose, initialize_config_dir
+from hydra.conf import HydraConf
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from regard.errors import UsageError
+from regard.observe.dashboard import decide_mode
+from regard.places import conf_folder
+from regard.runs.check import check, unknown_key
+from regard.runs.folder import RunFolder, find_checkpoint
+
+
+def compose_run(arguments: list[str]) -> RunFolder | None:
+    """Compose with Hydra's own command line, check, and freeze in a new run folder.
+
+    None if Hydra only showed something (``--cfg``, ``--info``, ``--help``). Raises UsageError.
+    """
+    made: list[RunFolder] = []
+
+    def take(config: DictConfig) -> None:
+        overrides = list(HydraConfig.get().overrides.task)
+        made.append(freeze(config, overrides))
+
+    with _errors(arguments), _full_errors():
+        sys.argv = ["regard train", *arguments]
+        _check_hydra_keys(arguments)
+        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")(take)()
+    return made[0] if made else None
+
+
+def freeze(config: DictConfig, overrides: list[str]) -> RunFolder:
+    """A new run folder with ``config`` in it, resolved: absolute paths, a decision where there was ``auto``."""
+    for name, folder in config.paths.items():
+        config.paths[name] = str(Path(folder).expanduser().absolute())
+    if config.init_from:
+        config.init_from = str(find_checkpoint(Path(config.init_from).expanduser()).absolute())
+    if "mode" in config.logger:
+        config.logger.mode = decide_mode(config.logger.mode)
+    container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    frozen = {str(key): value for key, value in container.items()} if isinstance(container, dict) else {}
+    check(frozen)
+    return RunFolder.create(Path(frozen["paths"]["runs"]), frozen["name"], frozen, overrides)
+
+
+@contextmanager
+def _full_errors() -> Iterator[None]:
+    """Hydra raises its errors instead of printing them and leaving."""
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before
+
+
+@contextmanager
+def _errors(arguments: list[str]) -> Iterator[None]:
+    """Turn what Hydra and OmegaConf raise into one line that names the key."""
+    try:
+        yield
+    except MissingMandatoryValue as error:
+        key = getattr(error, "full_key", None) or _between(r"key: (\S+)", error)
+        raise UsageError(f"{key} has no value yet: give {key}=...") from error
+    except MissingConfigException as error:
+        raise UsageError(_no_such_option(error)) from error
+    except (HydraException, OmegaConfBaseException) as error:
+        text = str(error)
+        if found := re.search(r"Could not override '([^']+)'", text):
+            raise UsageError(unknown_key(found[1], _keys(arguments, found[1]))) from error
+        if found := re.search(r"Could not (?:override|find match for) '?([^'\s]+)'?", text):
+            raise UsageError(f"{found[1]}: {_one_line(text)}") from error
+        raise UsageError(_one_line(text)) from error
+
+
+def _no_such_option(error: MissingConfigException) -> str:
+    wanted = error.missing_cfg_file or ""
+    group, _, option = wanted.rpartition("/")
+    options = sorted(error.options or [])
+    near = difflib.get_close_matches(option, options, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"{group}={option}: no such option; {hint}there are {', '.join(options)}"
+
+
+def _keys(arguments: list[str], wrong: str) -> list[str]:
+    """All the keys of the configuration without the overrides of ``wrong``."""
+    kept = [a for a in arguments if "=" in a and not a.lstrip("+~").startswith(f"{wrong}=") and not a.startswith("--")]
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        config = OmegaConf.to_container(compose("train", kept), resolve=False)
+    return list(_dotted(config))
+
+
+def _dotted(node: Any, path: str = "") -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            name = f"{path}.{key}" if path else str(key)
+            yield name
+            yield from _dotted(value, name)
+
+
+def _check_hydra_keys(arguments: list[str]) -> None:
+    """Hydra lets unknown keys below ``hydra.`` pass."""
+    known = [f"hydra.{key}" for key in HydraConf.__dataclass_fields__]
+    for argument in arguments:
+        key = argument.lstrip("+~").partition("=")[0]
+        if key.startswith("hydra.") and ".".join(key.split(".")[:2]) not in known:
+            raise UsageError(unknown_key(key, known))
+
+
+def _between(pattern: str, error: BaseException) -> str:
+    found = re.search(pattern, str(error))
+    return found[1] if found else "a key"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:400]

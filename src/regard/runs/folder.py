@@ -1,0 +1,127 @@
+"""The run folder: the record of a run, readable without any server."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from regard.errors import RegardError, UsageError
+
+STALE_SECONDS = 120
+"""A run that says it is running, but has not said so for so long, is lost."""
+
+
+class RunFolder:
+    """``runs/<name>/<date-time>-<id>/`` with config.yaml, status.json, metrics.csv, checkpoints/ and more."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, runs: Path, name: str, config: dict[str, Any], overrides: Sequence[str]) -> RunFolder:
+        """Make a new folder that is nobody else's and freeze ``config`` in it.
+
+        The folder appears complete or not at all. Raises RegardError if it cannot be written.
+        """
+        moment = datetime.now().strftime("%Y%m%d-%H%M%S")
+        final = runs / name / f"{moment}-{secrets.token_hex(3)}"
+        making = final.with_name(f".{final.name}")
+        try:
+            making.mkdir(parents=True)
+            write_whole(making / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+            write_whole(making / "overrides.yaml", yaml.safe_dump(list(overrides), allow_unicode=True))
+            (making / "checkpoints").mkdir()
+            cls(making).set_status("submitted", attempt=0)
+            making.rename(final)
+        except OSError as error:
+            raise RegardError(f"{final}: cannot make the run folder ({error.strerror}); set paths.runs") from error
+        return cls(final)
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """An existing run folder.
+
+        Raises UsageError if it is none.
+        """
+        if not path.exists():
+            raise UsageError(f"{path}: no such run folder; runs/ holds them by name and time")
+        if not (path / "config.yaml").is_file() or not (path / "status.json").is_file():
+            raise UsageError(f"{path}: not a run folder: config.yaml and status.json are missing")
+        return cls(path)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints are."""
+        return self.path / "checkpoints"
+
+    @property
+    def attention(self) -> Path:
+        """Where the attention maps are."""
+        return self.path / "attention"
+
+    @property
+    def metrics(self) -> Path:
+        """The scalars."""
+        return self.path / "metrics.csv"
+
+    def config(self) -> dict[str, Any]:
+        """The frozen configuration."""
+        config: dict[str, Any] = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
+        return config
+
+    def status(self) -> dict[str, Any]:
+        """The status; ``lost`` if the run stopped without being able to say so."""
+        status: dict[str, Any] = json.loads((self.path / "status.json").read_text(encoding="utf-8"))
+        if status["status"] == "running":
+            silent = datetime.now(UTC) - datetime.fromisoformat(status["time"])
+            if silent.total_seconds() > STALE_SECONDS:
+                status["status"] = "lost"
+        return status
+
+    def set_status(self, status: str, **facts: Any) -> None:
+        """Write the status down, with the facts that are new; older facts stay."""
+        path = self.path / "status.json"
+        old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        old.pop("why", None)
+        new = {
+            "status": status,
+            "host": socket.gethostname(),
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_whole(path, json.dumps(old | new | facts, indent=2, ensure_ascii=False) + "\n")
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write ``content`` to the file ``name``, whole or not at all."""
+        write_whole(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file beside ``path``, then put it there: readers see the old one or the new one."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def find_checkpoint(run: Path) -> Path:
+    """The checkpoint that RUN means: a checkpoint itself, or the best one of a run folder, or its last.
+
+    Raises UsageError if there is none.
+    """
+    if run.is_file():
+        return run
+    folder = RunFolder.open(run)
+    for name in ("best.ckpt", "last.ckpt"):
+        if (folder.checkpoints / name).is_file():
+            return folder.checkpoints / name
+    raise UsageError(f"{run}: has no checkpoint yet (its status is {folder.status()['status']})")

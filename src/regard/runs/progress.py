@@ -1,0 +1,95 @@
+"""What one sees while a run works: a bar in a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from regard.runs.folder import RunFolder
+from regard.training.journal import Journal
+
+HEARTBEAT_SECONDS = 10
+LINE_SECONDS = 15
+
+
+class ProgressReport(pl.Callback):
+    """Shows the step, the loss and the speed, and keeps the run's status.json alive; on rank 0."""
+
+    def __init__(self, run: RunFolder, console: Console, journal: Journal) -> None:
+        self.run, self.console, self.journal = run, console, journal
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+        self.bar = Progress(
+            *columns,
+            TextColumn("{task.fields[facts]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._last_beat = self._last_line = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin the bar."""
+        if trainer.is_global_zero:
+            self._train = self.bar.add_task(
+                "training", total=trainer.max_steps, completed=trainer.global_step, facts=""
+            )
+            if self.console.is_terminal:
+                self.bar.start()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move on."""
+        if not trainer.is_global_zero:
+            return
+        self._beat(trainer)
+        self.bar.update(self._train, completed=trainer.global_step, facts=self._facts())
+        if not self.console.is_terminal and time.monotonic() - self._last_line > LINE_SECONDS:
+            self._last_line = time.monotonic()
+            say(self.console, f"step {trainer.global_step}/{trainer.max_steps}  {self._facts()}")
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Alive."""
+        if trainer.is_global_zero:
+            self._beat(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say how good it is by now."""
+        if trainer.is_global_zero and trainer.state.fn == "fit":
+            values = {
+                name.removeprefix("validation/"): f"{float(value):.4g}"
+                for name, value in trainer.callback_metrics.items()
+                if name.startswith("validation/")
+            }
+            scores = "  ".join(f"{name} {value}" for name, value in values.items())
+            say(self.console, f"step {trainer.global_step}  validation: {scores}")
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """End the bar."""
+        self.bar.stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """End the bar."""
+        self.bar.stop()
+
+    def _facts(self) -> str:
+        latest = self.journal.latest
+        if "train/loss" not in latest:
+            return ""
+        return f"loss {latest['train/loss']:.3f}  {latest['train/tokens_per_second']:,.0f} tokens/s"
+
+    def _beat(self, trainer: pl.Trainer) -> None:
+        if time.monotonic() - self._last_beat > HEARTBEAT_SECONDS:
+            self._last_beat = time.monotonic()
+            self.run.set_status("running", step=trainer.global_step)
+
+
+def say(console: Console, text: str) -> None:
+    """A line for the user and for log.txt; a running bar moves out of its way."""
+    logging.getLogger("regard").info(text)
+    console.print(text, highlight=False, markup=False, soft_wrap=True)

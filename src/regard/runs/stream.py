@@ -1,0 +1,54 @@
+"""Lines in, lines out: using a model from a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import BinaryIO
+
+from regard.errors import RegardError
+from regard.model.translator import Translator
+
+CHUNK_LINES = 2048
+
+
+def decoded_lines(stream: BinaryIO, name: str) -> Iterator[str]:
+    """The lines of a stream of UTF-8, without their ends.
+
+    Raises RegardError naming the line that is not UTF-8.
+    """
+    for number, line in enumerate(stream, start=1):
+        try:
+            yield line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise RegardError(
+                f"{name}, line {number}: not UTF-8 ({error.reason}); convert it, e.g. with iconv"
+            ) from error
+
+
+def translate_lines(
+    translator: Translator,
+    lines: Iterable[str],
+    beam_size: int,
+    alpha: float,
+    warn: Callable[[str], None],
+    chunk_lines: int = CHUNK_LINES,
+) -> Iterator[str]:
+    """The translation of each line, in order; an empty line stays empty.
+
+    ``chunk_lines`` are read and sorted by length together. ``warn`` is told of lines that were cut.
+    """
+    source, done = iter(lines), 0
+    while chunk := list(islice(source, chunk_lines)):
+        filled = [number for number, line in enumerate(chunk) if line.strip()]
+        rows, cut = translator.source_ids([chunk[number] for number in filled])
+        for number in cut:
+            limit = translator.model.max_length
+            warn(
+                f"line {done + filled[number] + 1}: longer than the model's {limit} tokens, the rest is not translated"
+            )
+        outputs = [""] * len(chunk)
+        for number, hypothesis in translator.translate(rows, beam_size, alpha):
+            outputs[filled[number]] = translator.text(hypothesis)
+        yield from outputs
+        done += len(chunk)

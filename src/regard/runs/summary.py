@@ -1,0 +1,85 @@
+"""What a run gave: summary.json, and the table that ends it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from rich.console import Console
+from rich.table import Table
+
+import regard
+from regard.runs.folder import RunFolder
+from regard.training.keep import BestCheckpoint
+from regard.training.metrics_file import read_rows
+from regard.training.task import Task
+
+PACKAGES = ("torch", "pytorch-lightning", "sentencepiece", "sacrebleu", "hydra-core", "wandb")
+
+
+def summarise(run: RunFolder, trainer: pl.Trainer, task: Task, seconds: float) -> dict[str, Any]:
+    """Write summary.json: final metrics, best step, parameters, speed, time (of this attempt), versions, commit."""
+    rows = read_rows(run.metrics) if run.metrics.exists() else []
+    speeds = sorted(float(row["train/tokens_per_second"]) for row in rows if "train/tokens_per_second" in row)
+    final: dict[str, float] = {}
+    for row in rows:
+        final.update({name: float(value) for name, value in row.items() if not name.startswith("attention/")})
+    best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), None)
+    score = None if best is None else best.best_model_score
+    summary = {
+        "metrics": {name: value for name, value in final.items() if name != "step"},
+        "step": trainer.global_step,
+        "best": None if best is None or score is None else {"monitor": best.monitor, "value": float(score)},
+        "parameters": sum(p.numel() for p in task.model.parameters()),
+        "tokens_per_second": speeds[len(speeds) // 2] if speeds else None,
+        "seconds": round(seconds, 1),
+        "signatures": task.scorer.signatures() if trainer.callback_metrics else {},
+        "versions": {"regard": regard.__version__}
+        | {name: importlib.metadata.version(name) for name in PACKAGES}
+        | {"python": platform.python_version()},
+        "commit": _commit(),
+    }
+    run.write_json("summary.json", summary)
+    return summary
+
+
+def show_summary(run: RunFolder, summary: dict[str, Any], console: Console) -> None:
+    """The table that ends a run: scores, where things are, what to try next."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    for name, value in summary["metrics"].items():
+        if name.startswith("test/"):
+            table.add_row(name, f"{value:.4f}" if "exact" in name or "accuracy" in name else f"{value:.2f}")
+    table.add_row(
+        "trained",
+        f"{summary['step']:,} steps, {summary['parameters']:,} parameters, {summary['seconds']:.0f} s",
+    )
+    page, checkpoint = run.attention / "index.html", run.checkpoints / "best.ckpt"
+    folder = shlex.quote(_short(run.path))
+    table.add_row("attention page", _short(page) if page.exists() else "none")
+    table.add_row("checkpoint", _short(checkpoint if checkpoint.exists() else run.checkpoints / "last.ckpt"))
+    table.add_row("try next", f"echo 'two days ago' | regard translate {folder}")
+    table.add_row("", f"regard attend {folder} --source 'two days ago'")
+    console.print(table)
+
+
+def _short(path: Path) -> str:
+    """Relative to where the user stands, if it is below."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _commit() -> str | None:
+    """The commit of the source that runs, if it runs from a checkout."""
+    source = Path(__file__).parent
+    found = subprocess.run(
+        ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=12"],
+        capture_output=True,
+        text=True,
+    )
+    return found.stdout.strip() or None if found.returncode == 0 else None

@@ -1,0 +1,115 @@
+"""The work: train what a run folder describes, from its beginning or from where it stopped.
+
+``python -m regard.runs.work FOLDER`` does it in this process, as one of several ranks if torchrun or
+srun says so. It reads the run folder and nothing else; no rank ever sees the command line.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from rich.console import Console
+
+from regard.data.translation import TranslationData
+from regard.model.transformer import Transformer
+from regard.runs.folder import RunFolder, find_checkpoint
+from regard.runs.outcome import is_first_process, recorded
+from regard.runs.progress import ProgressReport, say
+from regard.runs.summary import show_summary, summarise
+from regard.training.build import build
+from regard.training.checkpoint import SafeCheckpointIO, last_readable, load_weights, read_checkpoint
+from regard.training.journal import FinalValidation, Journal
+from regard.training.metrics_file import MetricsFile
+from regard.training.task import Task
+
+
+def work(folder: Path) -> int:
+    """Train and test the run in ``folder``; the exit code.
+
+    0 it is finished, 1 it failed or was cancelled, 75 it was preempted and can go on. Whatever
+    happened stands in status.json and, with its traceback, in log.txt.
+    """
+    run, console = RunFolder.open(folder), Console(stderr=True, quiet=not is_first_process())
+    with recorded(run) as outcome:
+        summary = train(run, console)
+    if outcome.exit_code == 0:
+        show_summary(run, summary, console)
+    return outcome.exit_code
+
+
+def train(run: RunFolder, console: Console) -> dict[str, Any]:
+    """Train, test the best checkpoint, and write summary.json; the summary."""
+    config, started = run.config(), time.monotonic()
+    pl.seed_everything(config["seed"], workers=True, verbose=False)
+    checkpoint = last_readable(run.checkpoints)
+    batches: TranslationData = build(config["batches"])
+    batches.say = functools.partial(say, console)
+    task = make_task(config, batches)
+    trainer = make_trainer(run, config, console)
+    if config["init_from"] and checkpoint is None:
+        source = find_checkpoint(Path(config["init_from"]))
+        load_weights(task.model, read_checkpoint(source), source)
+    trainer.fit(task, datamodule=batches, ckpt_path=checkpoint, weights_only=True)
+    test(trainer, task, batches, run)
+    return summarise(run, trainer, task, time.monotonic() - started)
+
+
+def test(trainer: pl.Trainer, task: Task, batches: TranslationData, run: RunFolder) -> None:
+    """Score the test part with the best checkpoint, or with the weights as they are if there is none."""
+    if trainer.limit_test_batches == 0 or "test" not in batches.prepared.report:
+        return
+    best = run.checkpoints / "best.ckpt"
+    if best.exists():
+        load_weights(task.model, read_checkpoint(best), best)
+    trainer.test(task, datamodule=batches, verbose=False)
+
+
+def make_task(config: dict[str, Any], batches: TranslationData) -> Task:
+    """The LightningModule of a frozen configuration; the vocabulary sizes come from the tokenizers."""
+    source, target = batches.prepared.source_tokenizer, batches.prepared.target_tokenizer
+    sizes = {
+        "vocab_size": target.vocab_size,
+        "source_vocab_size": None if source is target else source.vocab_size,
+    }
+    model_config = config["model"] | sizes
+    model: Transformer = build(model_config)
+    make: Callable[..., Task] = build(config["task"])
+    return make(
+        model=model,
+        model_config=model_config,
+        source_tokenizer=source,
+        target_tokenizer=target,
+        texts=batches.texts,
+    )
+
+
+def make_trainer(run: RunFolder, config: dict[str, Any], console: Console) -> pl.Trainer:
+    """Lightning's Trainer with the callbacks of the configuration and those that every run has."""
+    journal = Journal(MetricsFile(run.metrics), config["trainer"]["log_every_n_steps"])
+    callbacks = [FinalValidation(), journal, ProgressReport(run, console, journal)]
+    for callback in build(config["callbacks"]).values():
+        callbacks.append(callback(folder=run.path) if isinstance(callback, functools.partial) else callback)
+    trainer: pl.Trainer = build(
+        config["trainer"],
+        logger=build(config["logger"])(folder=run.path, config=config),
+        callbacks=callbacks,
+        plugins=[SafeCheckpointIO()],
+        default_root_dir=str(run.path),
+        max_epochs=-1,
+        check_val_every_n_epoch=None,  # validation by batches: the training stream has no epochs
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    return trainer
+
+
+if __name__ == "__main__":
+    sys.exit(work(Path(sys.argv[1])))

@@ -1,0 +1,1 @@
+"""Training: the one LightningModule, optimizer and schedule, checkpoints, callbacks."""

@@ -1,0 +1,194 @@
+"""Checkpoints: complete, loadable without running code, never half-written.
+
+Everything in one is tensors and plain values, so it loads with ``weights_only=True``. Beside
+Lightning's own keys stands ``regard``, which is enough to use the model without its run.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from hydra.utils import get_object
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch import Tensor
+
+from regard.data.tokenizer import Tokenizer
+from regard.errors import RegardError
+from regard.model.transformer import Transformer
+from regard.training.build import build
+
+FORMAT = 1
+TRUSTED = ("regard.model.", "torchvision.models.")
+PREFIX = "model."  # of the model's weights in the state of the LightningModule
+
+
+class LoadedModel(NamedTuple):
+    """A model as its checkpoint describes it; the tokenizers are the same object when joint."""
+
+    task: str
+    model: Transformer
+    config: dict[str, Any]
+    source_tokenizer: Tokenizer
+    target_tokenizer: Tokenizer
+    step: int
+
+
+def describe_model(
+    task: str, config: dict[str, Any], source_tokenizer: Tokenizer, target_tokenizer: Tokenizer
+) -> dict[str, Any]:
+    """The key ``regard`` of a checkpoint."""
+    joint = source_tokenizer is target_tokenizer
+    return {
+        "regard": {
+            "format": FORMAT,
+            "task": task,
+            "model": config,
+            "source_tokenizer": None if joint else _as_tensor(source_tokenizer.model),
+            "target_tokenizer": _as_tensor(target_tokenizer.model),
+        }
+    }
+
+
+def build_model(config: dict[str, Any], trust: bool = False) -> Transformer:
+    """Make a model from plain values; what is not defined in ``TRUSTED`` only if told to trust it.
+
+    Raises RegardError naming a target that is not trusted.
+    """
+    for target in _targets(config):
+        if not trust and not _is_trusted(target):
+            raise RegardError(
+                f"the checkpoint wants to run {target}, which is no part of a model of regard's; "
+                "if you trust where it comes from, say --trust"
+            )
+    model: Transformer = build(config)
+    return model
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint of regard's, on the CPU.
+
+    Raises RegardError if there is none, or it cannot be read, or it is something else.
+    """
+    if not path.is_file():
+        raise RegardError(f"{path}: no such checkpoint")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
+        raise RegardError(f"{path}: not a readable checkpoint ({_first_line(error)})") from error
+    if not isinstance(content, dict) or not {"regard", "state_dict"} <= content.keys():
+        raise RegardError(f"{path}: a PyTorch file, but not a checkpoint written by regard")
+    written = content["regard"]["format"]
+    if written != FORMAT:
+        raise RegardError(
+            f"{path}: written in format {written}, this regard reads {FORMAT}; use the regard that wrote it"
+        )
+    return content
+
+
+def load_model(path: Path, device: str | torch.device = "cpu", trust: bool = False) -> LoadedModel:
+    """The model of a checkpoint, ready for use.
+
+    Raises RegardError as ``read_checkpoint`` and ``build_model`` do.
+    """
+    content = read_checkpoint(path)
+    about = content["regard"]
+    model = build_model(about["model"], trust)
+    load_weights(model, content, path)
+    target = Tokenizer(_as_bytes(about["target_tokenizer"]))
+    source = target if about["source_tokenizer"] is None else Tokenizer(_as_bytes(about["source_tokenizer"]))
+    model = model.to(device).eval()
+    return LoadedModel(about["task"], model, about["model"], source, target, content.get("global_step", 0))
+
+
+def load_weights(model: Transformer, content: dict[str, Any], path: Path) -> None:
+    """Put a checkpoint's weights into ``model``.
+
+    Raises RegardError naming the first weights that do not fit.
+    """
+    state = content["state_dict"]
+    weights = {name.removeprefix(PREFIX): w for name, w in state.items() if name.startswith(PREFIX)}
+    wanted = model.state_dict()
+    for name in sorted(wanted.keys() | weights.keys()):
+        there, here = weights.get(name), wanted.get(name)
+        if there is None or here is None or there.shape != here.shape:
+            shapes = [("none" if w is None else str(list(w.shape))) for w in (there, here)]
+            raise RegardError(
+                f"{path}: its weights do not fit this model: {name} is {shapes[0]} there and {shapes[1]} here; "
+                "use the same model= and data.tokenizer options as the run it comes from"
+            )
+    model.load_state_dict(weights)
+
+
+class SafeCheckpointIO(TorchCheckpointIO):
+    """Writes beside the target, flushes, renames, and keeps the last but one.
+
+    Lightning's own way over ``$TMPDIR`` can leave a truncated file where the good one was.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Replace ``path`` in one step; what stood at ``last.ckpt`` becomes ``last.previous.ckpt``."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            with beside.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            if path.name == "last.ckpt" and path.exists():
+                path.replace(path.with_name("last.previous.ckpt"))
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def last_readable(folder: Path) -> Path | None:
+    """The newest checkpoint of a run that can be read; each that cannot is warned of."""
+    for name in ("last.ckpt", "last.previous.ckpt"):
+        path = folder / name
+        if path.exists():
+            try:
+                read_checkpoint(path)
+            except RegardError as error:
+                warnings.warn(f"{error}; trying the one before", stacklevel=2)
+                continue
+            return path
+    return None
+
+
+def _targets(config: Any) -> list[str]:
+    if isinstance(config, dict):
+        own = [str(config["_target_"])] if "_target_" in config else []
+        return own + [target for value in config.values() for target in _targets(value)]
+    if isinstance(config, list):
+        return [target for value in config for target in _targets(value)]
+    return []
+
+
+def _is_trusted(target: str) -> bool:
+    """Whether ``target`` is defined in a trusted package: one that is imported there runs anything."""
+    if not target.startswith(TRUSTED):
+        return False
+    try:
+        found = get_object(target)
+    except (ImportError, ValueError):
+        return False
+    return f"{getattr(found, '__module__', None)}.".startswith(TRUSTED)
+
+
+def _as_tensor(content: bytes) -> Tensor:
+    return torch.from_numpy(np.frombuffer(content, dtype=np.uint8).copy())
+
+
+def _as_bytes(content: Tensor) -> bytes:
+    return content.numpy().tobytes()
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:120]

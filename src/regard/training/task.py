@@ -1,0 +1,161 @@
+"""The one LightningModule: every task trains p(next token | prefix, memory) with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from regard.data.batching import Batch
+from regard.data.tokenizer import PAD, Tokenizer
+from regard.model.transformer import Transformer
+from regard.training.checkpoint import describe_model
+from regard.training.schedule import Schedule
+
+
+class Sample(NamedTuple):
+    """One sentence of an evaluated split: what was read, what was wanted, what came out."""
+
+    source: str
+    reference: str
+    output: str
+
+
+class Scorer(Protocol):
+    """What a task reports of a split beyond the loss."""
+
+    def outputs(self, task: Task, batch: Batch, split: str) -> list[str]:
+        """One output a sentence of the batch."""
+
+    def scores(self, outputs: list[str], references: list[str]) -> dict[str, float]:
+        """Metrics of a whole split, given the output of each of its sentences."""
+
+    def signatures(self) -> dict[str, str]:
+        """How exactly the metrics that want it said were computed; after ``scores``."""
+
+
+class Task(pl.LightningModule):
+    """Trains and scores one model.
+
+    model_config: the plain configuration that ``model`` was made from, kept in checkpoints
+    source_tokenizer, target_tokenizer: the same object when the vocabulary is joint
+    optimizer: makes the optimizer from parameter groups (a partial)
+    schedule: the factor on the learning rate at each step
+    label_smoothing: the share of probability spread over all tokens (Szegedy et al. 2016, section 7)
+    scorer: what the task reports beyond the loss; texts: source and target lines of a split
+    compile: run the training pass through ``torch.compile``; checkpoints are the same either way
+    """
+
+    def __init__(
+        self,
+        model: Transformer,
+        model_config: dict[str, Any],
+        source_tokenizer: Tokenizer,
+        target_tokenizer: Tokenizer,
+        optimizer: Callable[[Iterable[dict[str, Any]]], torch.optim.Optimizer],
+        schedule: Schedule,
+        name: str,
+        label_smoothing: float,
+        compile: bool,
+        scorer: Scorer,
+        texts: Callable[[str], tuple[list[str], list[str]]],
+    ) -> None:
+        super().__init__()
+        self.model, self.model_config = model, model_config
+        self.source_tokenizer, self.target_tokenizer = source_tokenizer, target_tokenizer
+        self.optimizer, self.schedule = optimizer, schedule
+        self.name, self.label_smoothing, self.scorer, self.texts = name, label_smoothing, scorer, texts
+        self.samples: list[Sample] = []
+        if compile:
+            model.compile(dynamic=True)  # in place, so the names of the weights stay
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """This batch's share of the step's loss: a mean over the real target tokens of the whole step.
+
+        Lightning averages over ranks and divides by the accumulated batches; the factor undoes both,
+        so that the gradient is that of the mean over tokens, however they were dealt.
+        """
+        logits = self.model(batch.prefix, batch.source)
+        share = self._loss(logits, batch.target, self.label_smoothing) / batch.step_tokens
+        return {
+            "loss": share * self.trainer.world_size * self.trainer.accumulate_grad_batches,
+            "share": share.detach(),
+        }
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Sum up what the batch adds to the split's metrics."""
+        self._evaluate(batch, "validation")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Sum up what the batch adds to the split's metrics."""
+        self._evaluate(batch, "test")
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin a split."""
+        self._sums = torch.zeros(3, dtype=torch.float64)
+        self._outputs: dict[int, str] = {}
+
+    def on_test_epoch_start(self) -> None:
+        """Begin a split."""
+        self.on_validation_epoch_start()
+
+    def on_validation_epoch_end(self) -> None:
+        """Report the split."""
+        self._report("validation")
+
+    def on_test_epoch_end(self) -> None:
+        """Report the split."""
+        self._report("test")
+
+    def configure_optimizers(self) -> Any:
+        """Weight decay on matrices only; the schedule moves with every optimizer step."""
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        matrices, vectors = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]
+        optimizer = self.optimizer([{"params": matrices}, {"params": vectors, "weight_decay": 0.0}])
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.schedule)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what is needed to use the model without the run."""
+        checkpoint.update(describe_model(self.name, self.model_config, self.source_tokenizer, self.target_tokenizer))
+
+    def _loss(self, logits: Tensor, target: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """The cross-entropy of all real target tokens, summed, in nats and float32."""
+        return cross_entropy(
+            logits.flatten(0, 1).float(),
+            target.flatten(),
+            ignore_index=PAD,
+            reduction="sum",
+            label_smoothing=label_smoothing,
+        )
+
+    def _evaluate(self, batch: Batch, split: str) -> None:
+        logits = self.model(batch.prefix, batch.source)
+        real = batch.target != PAD
+        right = (logits.argmax(dim=-1) == batch.target) & real
+        sums = torch.stack([self._loss(logits, batch.target), real.sum(), right.sum()])
+        self._sums += sums.double().cpu()
+        self._outputs.update(zip(batch.sentences, self.scorer.outputs(self, batch, split), strict=True))
+
+    def _report(self, split: str) -> None:
+        """Metrics over all ranks; each rank computes the same."""
+        gathered: list[Any] = [(self._sums, self._outputs)]
+        if self.trainer.world_size > 1:
+            gathered = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(gathered, (self._sums, self._outputs))
+        total, tokens, right = sum((sums for sums, _ in gathered), torch.zeros(3, dtype=torch.float64)).tolist()
+        outputs = {index: output for _, outputs in gathered for index, output in outputs.items()}
+        sources, references = self.texts(split)
+        self.samples = [Sample(sources[i], references[i], outputs[i]) for i in sorted(outputs)]
+        metrics = {
+            "loss": total / tokens,
+            "perplexity": torch.tensor(total / tokens).exp().item(),
+            "accuracy": right / tokens,
+        }
+        metrics.update(self.scorer.scores([s.output for s in self.samples], [s.reference for s in self.samples]))
+        named = {f"{split}/{name}": value for name, value in metrics.items()}
+        self.log_dict(named, logger=False, sync_dist=self.trainer.world_size > 1)

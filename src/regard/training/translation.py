@@ -1,0 +1,55 @@
+"""Scores of translations: BLEU and chrF on plain text, and the share that is exactly right."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from sacrebleu.metrics import BLEU, CHRF
+
+from regard.data.batching import Batch
+from regard.errors import UsageError
+from regard.model.translator import Translator
+
+if TYPE_CHECKING:
+    from regard.training.task import Task
+
+
+class TranslationScorer:
+    """Decodes the source sentences and compares with the references.
+
+    beam_size: for the test split; validation_beam_size: while training, where 1 (greedy) is quick
+    length_penalty: the power alpha of Wu et al. 2016, equation 14
+    bleu_tokenizer: sacreBLEU's tokenizer; 13a, but ja-mecab or zh where words are not spaced
+    """
+
+    def __init__(
+        self, beam_size: int, validation_beam_size: int, length_penalty: float, bleu_tokenizer: str = "13a"
+    ) -> None:
+        if min(beam_size, validation_beam_size) < 1:
+            raise UsageError("task.scorer.beam_size and task.scorer.validation_beam_size must be at least 1")
+        self.beam_size, self.validation_beam_size = beam_size, validation_beam_size
+        self.length_penalty = length_penalty
+        self.bleu, self.chrf = BLEU(tokenize=bleu_tokenizer), CHRF()
+
+    def outputs(self, task: Task, batch: Batch, split: str) -> list[str]:
+        """The detokenised translation of each sentence of the batch."""
+        if batch.source is None:
+            raise TypeError("translations need a source")
+        translator = Translator(task.model, task.source_tokenizer, task.target_tokenizer)
+        beam_size = self.beam_size if split == "test" else self.validation_beam_size
+        found = translator.decode(batch.source, beam_size, self.length_penalty)
+        return [translator.text(hypothesis) for hypothesis in found]
+
+    def scores(self, outputs: list[str], references: list[str]) -> dict[str, float]:
+        """bleu and chrf (0 to 100), exact (a share between 0 and 1)."""
+        exact = sum(a.strip() == b.strip() for a, b in zip(outputs, references, strict=True)) / len(outputs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # sacreBLEU warns of text that looks tokenised; it is the user's
+            bleu = self.bleu.corpus_score(outputs, [references]).score
+            chrf = self.chrf.corpus_score(outputs, [references]).score
+        return {"bleu": bleu, "chrf": chrf, "exact": exact}
+
+    def signatures(self) -> dict[str, str]:
+        """sacreBLEU's signatures (Post 2018), which make the scores comparable; after ``scores``."""
+        return {"bleu": str(self.bleu.get_signature()), "chrf": str(self.chrf.get_signature())}

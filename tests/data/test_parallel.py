@@ -1,0 +1,92 @@
+"""The user's own files, in each of the forms they may have."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from regard.data.corpus import SPLITS, MissingSplit
+from regard.data.parallel import ParallelFiles
+from regard.errors import UsageError
+
+PAIRS = [("a dog", "ein Hund"), ("", "leer"), ("two  cats ", "zwei Katzen")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for suffix, side in (("en", 0), ("de", 1)):
+        text = "".join(f"{pair[side]}\n" for pair in PAIRS)
+        (tmp_path / f"plain.{suffix}").write_text(text)
+        (tmp_path / f"packed.{suffix}.gz").write_bytes(gzip.compress(text.encode()))
+    table = "".join(f"{source}\t{target}\n" for source, target in PAIRS)
+    (tmp_path / "table.tsv").write_text(table)
+    (tmp_path / "table.tsv.gz").write_bytes(gzip.compress(table.encode()))
+    return tmp_path
+
+
+def corpus(folder: Path, part: str | Sequence[str], test: str | None = None) -> ParallelFiles:
+    part = str(folder / part) if isinstance(part, str) else [str(folder / name) for name in part]
+    return ParallelFiles("en", "de", train=part, validation=part, test=test)
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["plain", "packed", "table.tsv", "table.tsv.gz", ["plain.en", "plain.de"], ("plain.en", "packed.de.gz")],
+)
+def test_every_form_gives_the_same_pairs(folder: Path, part: str | Sequence[str]) -> None:
+    files = corpus(folder, part)
+    files.check()
+    assert list(files.pairs("train")) == list(files.pairs("validation")) == PAIRS
+
+
+def test_pairs_are_streamed(tmp_path: Path) -> None:
+    (tmp_path / "p.en").write_bytes(b"a\nb\n" + b"\xff\n")
+    (tmp_path / "p.de").write_bytes(b"A\nB\nC\n")
+    assert list(itertools.islice(corpus(tmp_path, "p").pairs("train"), 2)) == [("a", "A"), ("b", "B")]
+
+
+def test_without_a_test_part_the_key_is_named(folder: Path) -> None:
+    files = corpus(folder, "plain")
+    files.check()
+    with pytest.raises(MissingSplit, match=r"set data\.test"):
+        files.pairs("test")
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ("plian", r"data\.train: no file .*plian\.en; did you mean plain\.en"),
+        ("table.tsv.bz2", r"data\.train: no file"),
+        ("plain.en", r"data\.train=.*plain\.en is one file"),
+        (["plain.en"], r"data\.train=.*expected two files in the list, found one"),
+        (["plain.en", "plain.de", "table.tsv"], r"data\.train=.*give a \.tsv file"),
+    ],
+)
+def test_a_part_that_is_nothing_names_its_key(folder: Path, part: str | Sequence[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        corpus(folder, part).check()
+
+
+def test_the_missing_file_of_any_part_is_found(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"data\.test: no file"):
+        corpus(folder, "plain", test=str(folder / "absent.tsv")).check()
+
+
+def test_a_prefix_cannot_name_one_language_twice(folder: Path) -> None:
+    part = str(folder / "plain")
+    with pytest.raises(UsageError, match="names one file twice"):
+        ParallelFiles("en", "en", train=part, validation=part).check()
+
+
+def test_the_fingerprint_follows_the_files(folder: Path) -> None:
+    before = corpus(folder, "plain").fingerprint()
+    assert corpus(folder, "plain").fingerprint() == before
+    assert corpus(folder, "packed").fingerprint() != before
+    os.utime(folder / "plain.de", ns=(1, 1))
+    assert corpus(folder, "plain").fingerprint() != before
+    assert all(ParallelFiles("en", "de", *[str(folder / "plain")] * 3).pairs(split) for split in SPLITS)

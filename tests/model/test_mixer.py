@@ -1,0 +1,75 @@
+"""The contract of mixers: a whole sequence, its pieces, and its states say the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from regard.model.mixer import Mixer, SelfAttention, State
+
+BATCH, LENGTH, DIM = 3, 7, 8
+
+# Every mixer that can continue a sequence is to stand here.
+every_mixer = pytest.mark.parametrize("mixer", [SelfAttention], ids=lambda mixer: mixer.__name__)
+
+
+def make(mixer: type[SelfAttention]) -> tuple[Mixer, Tensor]:
+    torch.manual_seed(2)
+    return mixer(dim=DIM, num_heads=2, causal=True).eval(), torch.randn(BATCH, LENGTH, DIM)
+
+
+def continued(mixer: Mixer, x: Tensor, sizes: list[int]) -> tuple[Tensor, State]:
+    state, outputs = mixer.initial_state(len(x), x), []
+    for chunk in x.split(sizes, dim=1):
+        output, state = mixer.extend(chunk, state)
+        outputs.append(output)
+    return torch.cat(outputs, dim=1), state
+
+
+@every_mixer
+@pytest.mark.parametrize("sizes", [[1] * LENGTH, [LENGTH], [3, 4], [1, 2, 4], [5, 1, 1]], ids=str)
+def test_step_by_step_equals_the_whole(mixer: type[SelfAttention], sizes: list[int]) -> None:
+    made, x = make(mixer)
+    torch.testing.assert_close(continued(made, x, sizes)[0], made(x, None), rtol=0, atol=1e-5)
+
+
+@every_mixer
+def test_a_causal_mixer_does_not_look_ahead(mixer: type[SelfAttention]) -> None:
+    made, x = make(mixer)
+    for position in range(LENGTH):
+        other = x.clone()
+        other[:, position] += 1
+        before, after = made(x, None), made(other, None)
+        torch.testing.assert_close(after[:, :position], before[:, :position], rtol=0, atol=1e-6)
+        assert not torch.allclose(after[:, position], before[:, position])
+
+
+@every_mixer
+@pytest.mark.parametrize("causal", [True, False])
+def test_padding_changes_nothing(mixer: type[SelfAttention], causal: bool) -> None:
+    torch.manual_seed(2)
+    made, x, lengths = mixer(dim=DIM, num_heads=2, causal=causal).eval(), torch.randn(BATCH, LENGTH, DIM), [7, 2, 4]
+    together = made(x, torch.arange(LENGTH) < torch.tensor(lengths)[:, None])
+    for row, length in enumerate(lengths):
+        alone = made(x[row : row + 1, :length], None)
+        torch.testing.assert_close(together[row : row + 1, :length], alone, rtol=0, atol=1e-5)
+
+
+@every_mixer
+def test_states_are_batch_first_and_reorder(mixer: type[SelfAttention]) -> None:
+    made, x = make(mixer)
+    _, state = continued(made, x[:, :4], [4])
+    rows = torch.tensor([2, 0, 0, 1, 2])
+    picked = tuple(tensor.index_select(0, rows) for tensor in state)
+    rest = torch.randn(len(rows), 3, DIM)
+    output, _ = made.extend(rest, picked)
+    whole = made(torch.cat([x[rows, :4], rest], dim=1), None)
+    torch.testing.assert_close(output, whole[:, 4:], rtol=0, atol=1e-5)
+
+
+@every_mixer
+def test_a_state_begins_as_its_model_computes(mixer: type[SelfAttention]) -> None:
+    made, x = make(mixer)
+    assert all(tensor.dtype == torch.bfloat16 for tensor in made.initial_state(2, x.bfloat16()))
+    assert all(len(tensor) == 2 for tensor in made.initial_state(2, x))
