@@ -1,0 +1,58 @@
+"""torch.compile: the same numbers under the same names. In a process of its own, where no shapes are checked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+from functools import partial
+
+import torch
+from torch._dynamo.utils import counters
+
+from regard.model.encoder import TextEncoder
+from regard.model.mixer import SelfAttention
+from regard.model.transformer import Transformer
+
+torch.manual_seed(0)
+sizes = dict(dim=8, depth=1, num_heads=2, ffn_dim=8, dropout=0.0, mixer=SelfAttention)
+model = Transformer(13, None, max_length=16, encoder=partial(TextEncoder, **sizes), **sizes)
+batches = [
+    (torch.randint(1, 13, (rows, target)), torch.randint(1, 13, (rows, source)))
+    for rows, target, source in [(2, 5, 7), (3, 9, 4), (4, 4, 8)]
+]
+for _, source in batches:
+    source[0, 2:] = 0
+
+
+def results():
+    for prefix, source in batches:
+        model.zero_grad()
+        logits = model(prefix, source)
+        logits.square().mean().backward()
+        yield [logits, *(parameter.grad for parameter in model.parameters())]
+
+
+names, plain = list(model.state_dict()), list(results())
+model.compile(dynamic=True)
+for expected, found in zip(plain, results(), strict=True):
+    for one, other in zip(expected, found, strict=True):
+        torch.testing.assert_close(other, one, rtol=0, atol=1e-5)
+assert list(model.state_dict()) == names
+print(counters["stats"]["unique_graphs"], sum(counters["graph_break"].values()))
+"""
+
+
+@pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="torch.compile needs a C++ compiler")
+def test_a_compiled_model_is_the_same_model(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": "src", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1", "0"]  # one graph for every length, and all of the model in it
