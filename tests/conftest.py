@@ -31,7 +31,10 @@ def one_thread() -> None:
 def pairs() -> list[tuple[str, str]]:
     """Ninety sentences, English and German, of three to some twenty tokens."""
     return [
-        (f"the {thing} is " + f"very, {'very, ' * more}" * (more > 0) + colour, f"das {ding} ist {'sehr ' * more}{farbe}")
+        (
+            f"the {thing} is " + f"very, {'very, ' * more}" * (more > 0) + colour,
+            f"das {ding} ist {'sehr ' * more}{farbe}",
+        )
         for more in (0, 1, 3)
         for thing, ding in THINGS.items()
         for colour, farbe in COLOURS.items()

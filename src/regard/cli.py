@@ -39,12 +39,13 @@ LengthPenalty = Annotated[float, typer.Option(help="Power of the length penalty 
 )
 def train(context: typer.Context) -> None:
     """Compose, check and freeze a run, then train it. Hydra's overrides and options (--cfg job, --info, --help)."""
-    from regard.runs.compose import compose_run
-    from regard.runs.launch import launch
+    from regard.runs.compose import compose_points, freeze
+    from regard.runs.launch import launch, launch_sweep
 
-    run = compose_run(context.args)
-    if run is not None:
-        raise typer.Exit(launch(run))
+    points = compose_points(context.args)
+    if points:
+        runs = freeze(points)
+        raise typer.Exit(launch(runs[0]) if len(runs) == 1 else launch_sweep(runs))
 
 
 @app.command()
@@ -154,3 +155,7 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

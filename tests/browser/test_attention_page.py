@@ -206,7 +206,8 @@ def test_pointing_at_a_cell_says_its_weight(tmp_path: Path) -> None:
     sentence = translation()
     page = show(tmp_path, sentence, "#map=decoder.1.cross&head=3", point)
     said = re.fullmatch(r"zieren → ␣men: (0\.\d\d)", page.ids["tip"].text)
-    assert said and "hidden" not in page.ids["tip"].attributes
+    assert said
+    assert "hidden" not in page.ids["tip"].attributes
     assert float(said[1]) == pytest.approx(sentence.maps["decoder.1.cross"][3, 4, 1], abs=1 / 255 + 0.005)
     assert page.console == []
 
@@ -219,11 +220,13 @@ def test_pointing_at_a_query_token_shades_the_keys_it_asks(tmp_path: Path) -> No
     assert np.abs(np.array(page.key_weights()) - row).max() <= 1 / 255
     most = SOURCE[row.argmax()].replace("▁", "␣")
     said = re.match(rf"␣gehen reads {re.escape(most)} (0\.\d\d)", page.ids["readout"].text)
-    assert said and float(said[1]) == pytest.approx(row.max(), abs=1 / 255 + 0.005)
+    assert said
+    assert float(said[1]) == pytest.approx(row.max(), abs=1 / 255 + 0.005)
     marked = [
         node.text for node in page.ids["map"].all("text") if "on" in (node.attributes["class"] or "").split()
     ]
-    assert marked[0] == "␣gehen" and most in marked
+    assert marked[0] == "␣gehen"
+    assert most in marked
 
 
 def test_hostile_tokens_are_shown_as_they_are(tmp_path: Path) -> None:
@@ -238,7 +241,8 @@ def test_hostile_tokens_are_shown_as_they_are(tmp_path: Path) -> None:
     page = show(tmp_path, translation(tokens, tokens[::-1]), "#query=0")
     assert [node.text for node in page.ids["keys"].children] == tokens
     assert page.root.all("title")[0].text == "A page"
-    assert len(page.root.all("script")) == 2 and page.root.all("img") == []
+    assert len(page.root.all("script")) == 2
+    assert page.root.all("img") == []
     assert page.console == []
 
 

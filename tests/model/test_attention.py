@@ -153,7 +153,9 @@ def test_half_precision_is_weighed_in_single() -> None:
     output, weights = recorded(CASES["causal"], query, key, value)
     assert weights.dtype == torch.float32
     assert output.dtype == torch.bfloat16
-    torch.testing.assert_close(weights, attention_weights(query.float(), key.float(), causal_mask(5, 5)), rtol=0, atol=0)
+    torch.testing.assert_close(
+        weights, attention_weights(query.float(), key.float(), causal_mask(5, 5)), rtol=0, atol=0
+    )
     torch.testing.assert_close(output, attend(query, key, value, causal=True), rtol=0.02, atol=0.02)
 
 

@@ -1,14 +1,15 @@
-"""torch.compile: the same numbers under the same names. In a process of its own, where no shapes are checked."""
+"""torch.compile: the same numbers under the same names. In a process of its own, where no shapes are checked.
+
+What is tested is what regard can break: that the whole model is captured, once. The code that PyTorch generates from
+the captured graph takes a minute to compile, and is PyTorch's.
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 SCRIPT = """
 from functools import partial
@@ -40,7 +41,7 @@ def results():
 
 
 names, plain = list(model.state_dict()), list(results())
-model.compile(dynamic=True)
+model.compile(dynamic=True, backend="eager")
 for expected, found in zip(plain, results(), strict=True):
     for one, other in zip(expected, found, strict=True):
         torch.testing.assert_close(other, one, rtol=0, atol=1e-5)
@@ -49,10 +50,8 @@ print(counters["stats"]["unique_graphs"], sum(counters["graph_break"].values()))
 """
 
 
-@pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="torch.compile needs a C++ compiler")
-def test_a_compiled_model_is_the_same_model(tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": "src", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    root = Path(__file__).parents[2]
+def test_a_compiled_model_is_the_same_model() -> None:
+    environment, root = os.environ | {"PYTHONPATH": "src", "OMP_NUM_THREADS": "1"}, Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=root, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["1", "0"]  # one graph for every length, and all of the model in it

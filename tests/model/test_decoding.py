@@ -228,7 +228,9 @@ def test_what_shares_the_batch_changes_nothing(models: list[Transformer], beam_s
 @pytest.mark.parametrize("beam_size", [1, 4])
 def test_the_log_probability_is_that_of_a_forced_pass(models: list[Transformer], beam_size: int) -> None:
     for model in models:
-        for source, limit, found in zip(SOURCES, LIMITS.tolist(), search(model, SOURCES, LIMITS, beam_size), strict=True):
+        for source, limit, found in zip(
+            SOURCES, LIMITS.tolist(), search(model, SOURCES, LIMITS, beam_size), strict=True
+        ):
             written = [*found.tokens, END][:limit]
             prefix = torch.tensor([[BEGIN, *written[:-1]]])
             with torch.inference_mode():

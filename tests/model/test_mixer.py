@@ -69,6 +69,14 @@ def test_states_are_batch_first_and_reorder(mixer: type[SelfAttention]) -> None:
 
 
 @every_mixer
+def test_under_mixed_precision_the_state_is_what_is_computed(mixer: type[SelfAttention]) -> None:
+    made, x = make(mixer)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, state = continued(made, x, [1, 2, 4])
+    assert all(tensor.dtype == torch.bfloat16 for tensor in state)
+
+
+@every_mixer
 def test_a_state_begins_as_its_model_computes(mixer: type[SelfAttention]) -> None:
     made, x = make(mixer)
     assert all(tensor.dtype == torch.bfloat16 for tensor in made.initial_state(2, x.bfloat16()))

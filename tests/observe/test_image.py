@@ -67,7 +67,8 @@ def test_labels_of_a_long_sentence_do_not_overlap() -> None:
     shown = [text for text in axes.texts if text.get_text().startswith("␣")]
     rows = [text.get_window_extent() for text in shown if text.get_rotation() == 0]
     columns = [text.get_window_extent() for text in shown if text.get_rotation() == 90]
-    assert len(rows) > 20 and len(columns) > 20
+    assert len(rows) > 20
+    assert len(columns) > 20
     assert all(above.y0 >= below.y1 for above, below in pairwise(rows))
     assert all(before.x1 <= after.x0 for before, after in pairwise(columns))
     width, height = figure.canvas.get_width_height()

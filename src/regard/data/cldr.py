@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import date, time
 from decimal import Decimal
 from typing import Any, Literal, TypeVar, cast
 
@@ -52,7 +52,6 @@ UNITS = (
 # Two of babel's formats, then CLDR skeletons. Unabridged ones come first: where the source abbreviates
 # nothing, it is the later style that goes.
 DATE_STYLES = ("full", "long", "yMMMEd", "yMd", "MMMMd", "yMMMM", "yQQQQ")
-INTERVAL_STYLES = ("yMMMEd", "yMMMd")
 MONEY_STYLES: tuple[MoneyStyle, ...] = ("standard", "name")
 LIST_STYLES: tuple[ListStyle, ...] = ("standard", "or")
 # The seconds that babel's format_timedelta divides by.
@@ -69,7 +68,6 @@ class Lexicon:
     money: list[tuple[str, MoneyStyle]]  # code, style
     units: list[tuple[str, str]]  # unit, length
     dates: list[str]
-    intervals: list[str]
     lists: list[ListStyle]
 
     @classmethod
@@ -90,16 +88,12 @@ class Lexicon:
         units = [name for name in units if all(unit_forms(*name, each) for each in both)]
         counts: list[Number] = [1, 2, 3, 5, 11, 21, Decimal("1.5")]
         days = [date(2024, month, day) for month in range(1, 13) for day in range(13, 20)]
-        spans = [(day, day + timedelta(days=length)) for day in days for length in (3, 40, 400)]
         return cls(
             territories=[code for kind, code in names if kind == "territories"],
             languages=[code for kind, code in names if kind == "languages"],
             money=told_apart(money, lambda name: [say_money(count, *name, source) for count in counts]),
             units=told_apart(units, lambda name: [say_quantity(count, *name, source) for count in counts]),
             dates=told_apart(DATE_STYLES, lambda style: [say_date(day, style, source) for day in days]),
-            intervals=told_apart(
-                INTERVAL_STYLES, lambda style: [say_days(*span, style, source) for span in spans]
-            ),
             lists=told_apart(LIST_STYLES, lambda style: [say_list(["A", "B", "C"], style, source)]),
         )
 
@@ -144,9 +138,9 @@ def say_moment(day: date, clock: time, locale: Locale) -> str:
     return pattern.replace("{0}", say_time(clock, locale)).replace("{1}", say_date(day, "full", locale))
 
 
-def say_days(start: date, end: date, style: str, locale: Locale) -> str:
-    """The days from start to end in one of `INTERVAL_STYLES`."""
-    return format_interval(start, end, style, locale=locale)
+def say_days(start: date, end: date, locale: Locale) -> str:
+    """The days from start to end, saying once what they share."""
+    return format_interval(start, end, "yMMMd", locale=locale)
 
 
 def say_times(start: time, end: time, locale: Locale) -> str:

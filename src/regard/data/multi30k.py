@@ -55,9 +55,7 @@ class Multi30k:
         """Raise a UsageError unless these are two of the corpus's languages; downloads nothing."""
         for key, language in (("source", self.source), ("target", self.target)):
             if language not in LANGUAGES:
-                raise UsageError(
-                    f"data.{key}={language}: Multi30k has {', '.join(LANGUAGES)}; choose one of them"
-                )
+                raise UsageError(f"data.{key}={language}: Multi30k has {', '.join(LANGUAGES)}; choose one of them")
         if self.source == self.target:
             raise UsageError(f"data.source and data.target are both {self.source}; choose two languages")
 
@@ -101,9 +99,7 @@ class Multi30k:
         except (OSError, http.client.HTTPException) as error:  # URLError and time-outs are OSErrors
             if isinstance(error, urllib.error.HTTPError):
                 error.close()  # it holds the connection
-            missing = [
-                each for split in SPLITS for each in self._names(split) if not (self.folder / each).exists()
-            ]
+            missing = [each for split in SPLITS for each in self._names(split) if not (self.folder / each).exists()]
             raise RegardError(
                 f"cannot download {url} ({error}); connect to the network, or place {', '.join(missing)} "
                 f"in {self.folder}"

@@ -67,9 +67,7 @@ class ParallelFiles:
     def _paths(self, key: str, part: Part) -> list[Path]:
         names = [part] if isinstance(part, str) else list(part or ())
         if not all(names) or not 1 <= len(names) <= 2:
-            raise UsageError(
-                f"{key}={part}: give a .tsv file, a list of two files, or the prefix of two files"
-            )
+            raise UsageError(f"{key}={part}: give a .tsv file, a list of two files, or the prefix of two files")
         paths = [Path(name).expanduser().absolute() for name in names]
         if len(paths) == 2 or paths[0].name.removesuffix(".gz").endswith(".tsv"):
             return paths

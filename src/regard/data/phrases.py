@@ -153,9 +153,7 @@ def parse_locale(key: str, name: str) -> Locale:
     except (UnknownLocaleError, ValueError):
         near = near_locales(name)
         meant = f"; did you mean {', '.join(near)}?" if near else ""
-        raise UsageError(
-            f"{key}={name} is not a locale of the CLDR, such as en, de, ja or pt_BR{meant}"
-        ) from None
+        raise UsageError(f"{key}={name} is not a locale of the CLDR, such as en, de, ja or pt_BR{meant}") from None
 
 
 def near_locales(name: str) -> list[str]:

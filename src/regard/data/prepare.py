@@ -66,8 +66,7 @@ class Prepared:
             models = [(folder / f"{name}.model").read_bytes() for name in (["joint"] if joint else SIDES)]
         except (OSError, ValueError) as error:
             raise RegardError(
-                f"the prepared data in {folder} is damaged ({error}); "
-                "remove that folder, and it will be made again"
+                f"the prepared data in {folder} is damaged ({error}); remove that folder, and it will be made again"
             ) from error
         self.source_tokenizer = Tokenizer(models[0])
         self.target_tokenizer = self.source_tokenizer if joint else Tokenizer(models[1])
@@ -98,9 +97,7 @@ class Prepared:
             raise MissingSplit(f"this corpus has no {split} part; set data.{split}")
 
 
-def prepare(
-    corpus: ParallelCorpus, settings: TokenizerSettings, cache: Path, say: Callable[[str], None]
-) -> Prepared:
+def prepare(corpus: ParallelCorpus, settings: TokenizerSettings, cache: Path, say: Callable[[str], None]) -> Prepared:
     """Make the corpus's folder in ``cache`` if it is not there, and open it.
 
     The vocabulary is learned from the training part alone, of which pairs with an empty side are dropped and
@@ -156,9 +153,7 @@ def _locked(path: Path, say: Callable[[str], None]) -> Generator[None, None, Non
         lock.release()
 
 
-def _make(
-    folder: Path, corpus: ParallelCorpus, settings: TokenizerSettings, say: Callable[[str], None]
-) -> None:
+def _make(folder: Path, corpus: ParallelCorpus, settings: TokenizerSettings, say: Callable[[str], None]) -> None:
     """Fill ``folder``. The text is read once, wholly, before anything is computed: its faults show early."""
     # The small parts first.
     counts = {split: copied for split in reversed(SPLITS) if (copied := _copy_text(folder, corpus, split))}
@@ -173,8 +168,7 @@ def _make(
         if split in counts:
             pairs, dropped = counts[split]
             source, target = (
-                _encode(folder, split, side, tokenizer)
-                for side, tokenizer in zip(SIDES, tokenizers, strict=True)
+                _encode(folder, split, side, tokenizer) for side, tokenizer in zip(SIDES, tokenizers, strict=True)
             )
             report[split] = {"pairs": pairs, "dropped_empty": dropped, "source": source, "target": target}
     for side in SIDES:

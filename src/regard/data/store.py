@@ -27,9 +27,7 @@ def disk_errors(folder: Path) -> Generator[None, None, None]:
         yield
     except OSError as error:
         if error.errno in _NO_SPACE:
-            raise RegardError(
-                f"no space left to write in {folder}; free some, or choose another folder"
-            ) from error
+            raise RegardError(f"no space left to write in {folder}; free some, or choose another folder") from error
         if error.errno in _NOT_ALLOWED:
             raise RegardError(f"cannot write in {folder}: {error.strerror}; choose another folder") from error
         raise

@@ -63,19 +63,19 @@ class TokenizerSettings:
         given = vars(self)  # from YAML: of any type
         for key, choices in (("kind", KINDS), ("normalization", NORMALIZATIONS)):
             if given[key] not in choices:
-                raise UsageError(f"data.tokenizer.{key}={given[key]}: choose one of {', '.join(choices)}")
+                raise UsageError(f"tokenizer.{key}={given[key]}: choose one of {', '.join(choices)}")
         for key in ("joint", "split_digits", "byte_fallback", "add_dummy_prefix", "remove_extra_whitespaces"):
             if not isinstance(given[key], bool):
-                raise UsageError(f"data.tokenizer.{key}={given[key]}: give true or false")
+                raise UsageError(f"tokenizer.{key}={given[key]}: give true or false")
         # Special ids, the bytes, and at least the space and one character.
         fewest = SPECIALS + 256 * self.byte_fallback + 2
         for key, lowest in (("vocab_size", fewest), ("input_sentence_size", 1)):
             number = given[key]
             if not isinstance(number, int) or isinstance(number, bool) or number < lowest:
-                raise UsageError(f"data.tokenizer.{key}={number}: give a whole number, {lowest} or more")
+                raise UsageError(f"tokenizer.{key}={number}: give a whole number, {lowest} or more")
         share = given["character_coverage"]
         if not isinstance(share, int | float) or not 0 < share <= 1:
-            raise UsageError(f"data.tokenizer.character_coverage={share}: give a share above 0 and up to 1")
+            raise UsageError(f"tokenizer.character_coverage={share}: give a share above 0 and up to 1")
 
 
 class Tokenizer:
@@ -166,9 +166,7 @@ def train_tokenizer(
         "minloglevel": 2,
     }
     try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(sample), model_writer=model, **options
-        )
+        sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(sample), model_writer=model, **options)
     except RuntimeError as error:
         raise _explain(error, settings, text) from error
     return Tokenizer(model.getvalue())
@@ -192,7 +190,7 @@ def _cleaned(lines: Iterable[str]) -> Iterator[str]:
 
 def _explain(error: RuntimeError, settings: TokenizerSettings, text: str) -> RegardError:
     """SentencePiece's failure, in this project's words."""
-    key, said = f"data.tokenizer.vocab_size={settings.vocab_size}", str(error)
+    key, said = f"tokenizer.vocab_size={settings.vocab_size}", str(error)
     if largest := re.search(r"value <= (\d+)", said):
         return UsageError(
             f"{key} is more than {text} allows: at most {largest[1]}; "
@@ -201,7 +199,7 @@ def _explain(error: RuntimeError, settings: TokenizerSettings, text: str) -> Reg
     if fewest := re.search(r"smaller than required_chars\. \d+ vs (\d+)", said):
         return UsageError(
             f"{key} is less than {text} needs for its characters: at least {fewest[1]}; raise it, or lower "
-            f"data.tokenizer.character_coverage={settings.character_coverage}"
+            f"tokenizer.character_coverage={settings.character_coverage}"
         )
     if "sentences_.empty()" in said:
         return RegardError(f"{text} holds no line to learn a vocabulary from; add text")

@@ -113,9 +113,9 @@ class TranslationData(pl.LightningDataModule):
     def _evaluation(self, split: Split) -> DataLoader[Batch]:
         pairs = Pairs(self.prepared, split, self.max_length)
         self._short(pairs, split, f"cut to {self.max_length}")
-        order = np.lexsort((pairs.target_lengths, pairs.source_lengths))
-        longer = np.maximum(pairs.source_lengths, pairs.target_lengths)
-        batches = cut_batches(order, longer, self.evaluation_tokens_per_batch)
+        source, target = (np.minimum(of, self.max_length) for of in (pairs.source_lengths, pairs.target_lengths))
+        order = np.lexsort((target, source))
+        batches = cut_batches(order, np.maximum(source, target), self.evaluation_tokens_per_batch)
         rank, world_size = 0, 1
         if self.trainer is not None:
             rank, world_size = self.trainer.global_rank, self.trainer.world_size
@@ -127,7 +127,7 @@ class TranslationData(pl.LightningDataModule):
                 f"data.{split} has {len(order)} pairs for {world_size} processes; "
                 "give at least one for each, or use fewer trainer.devices"
             )
-        items = [(batch.tolist(), int(pairs.target_lengths[batch].sum())) for batch in batches]
+        items = [(batch.tolist(), int(target[batch].sum())) for batch in batches]
         return self._loader(pairs, items[rank::world_size])
 
     def _short(self, pairs: Pairs, split: Split, fate: str) -> Indices:

@@ -57,5 +57,7 @@ class SelfAttention(nn.Module):
 
     def extend(self, x: Float[Tensor, "batch new dim"], state: State) -> tuple[Tensor, State]:
         key, value = self.attention.keys_values(x)
-        key, value = torch.cat([state[0], key], dim=2), torch.cat([state[1], value], dim=2)
+        # The type changes when mixed precision computes in another than the model's: then the state is empty.
+        key = torch.cat([state[0].to(key.dtype), key], dim=2)
+        value = torch.cat([state[1].to(value.dtype), value], dim=2)
         return self.attention(x, key, value, causal=self.causal), (key, value)

@@ -96,6 +96,13 @@ def make_wandb_logger(
     return WandbLogger(experiment=run)
 
 
+def finish(loggers: list[Logger], failed: bool) -> None:
+    """End the W&B runs among ``loggers``: what is pending is written, or uploaded within a minute."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.finish(exit_code=int(failed))
+
+
 def _run_id(path: Path) -> str:
     """The W&B run id of this folder; made at first."""
     if not path.exists():

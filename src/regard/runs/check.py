@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -21,6 +22,9 @@ KEYS = {
 }
 """The keys of the parts of a configuration that are no object's arguments."""
 
+PLAIN: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "bool": (bool,), "str": (str,)}
+"""What fits arguments that are annotated so."""
+
 
 def check(config: dict[str, Any]) -> None:
     """Raises UsageError, naming the key, if ``config`` cannot work.
@@ -32,13 +36,16 @@ def check(config: dict[str, Any]) -> None:
         for key in config[path] if path else config:
             if key not in known:
                 raise UsageError(unknown_key(f"{path}.{key}" if path else key, [_join(path, k) for k in known]))
-    for path, node in objects(config):
-        _check_call(path, node)
+    if not re.fullmatch(r"[\w+-][\w .+=,@-]*", config["name"]):
+        raise UsageError(f"name={config['name']}: give letters, digits and . + - _ = only: it names a folder")
     if not isinstance(config["seed"], int) or isinstance(config["seed"], bool):
         raise UsageError(f"seed={config['seed']}: give a whole number")
     steps = config["trainer"]["max_steps"]
     if not isinstance(steps, int) or steps < 1:
         raise UsageError(f"trainer.max_steps={steps}: give a whole number of optimizer steps, 1 or more")
+    for path, node in objects(config):
+        _check_call(path, node)
+    device_count(config["trainer"])
     settings = build(config["tokenizer"])
     build(config["data"]).check()
     with torch.device("meta"):
@@ -46,6 +53,19 @@ def check(config: dict[str, Any]) -> None:
             build(config["model"], vocab_size=settings.vocab_size)
         except ValueError as error:
             raise UsageError(f"model: {error}") from error
+
+
+def device_count(trainer: dict[str, Any]) -> int:
+    """Processes on this machine.
+
+    Raises UsageError if the configuration does not say a plain number, or wants several machines.
+    """
+    if trainer["num_nodes"] != 1:
+        raise UsageError(f"trainer.num_nodes={trainer['num_nodes']}: several machines need a cluster's launcher")
+    devices = trainer["devices"]
+    if not isinstance(devices, int) or devices < 1:
+        raise UsageError(f"trainer.devices={devices}: give the number of devices, 1 or more")
+    return devices
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
@@ -76,7 +96,7 @@ def _check_call(path: str, node: dict[str, Any]) -> None:
         raise UsageError(f"{path}._target_={name}: cannot be imported ({reason[:120]})") from error
     if not callable(target):
         raise UsageError(f"{path}._target_={name}: not a class or function")
-    parameters = inspect.signature(target).parameters.values()
+    parameters = list(inspect.signature(target).parameters.values())
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return
     names = {p.name for p in parameters}
@@ -85,6 +105,12 @@ def _check_call(path: str, node: dict[str, Any]) -> None:
             near = difflib.get_close_matches(key, sorted(names), n=3, cutoff=0.6)
             hint = f"did you mean {' or '.join(near)}?" if near else f"it takes {', '.join(sorted(names))}"
             raise UsageError(f"{_join(path, key)}: {name} has no argument {key}; {hint}")
+    for parameter in parameters:
+        # Annotations are strings where the module postpones their evaluation. None may be filled in later.
+        kind = getattr(parameter.annotation, "__name__", parameter.annotation)
+        value = node.get(parameter.name)
+        if kind in PLAIN and value is not None and type(value) not in PLAIN[kind]:
+            raise UsageError(f"{_join(path, parameter.name)}={value!r}: {name} wants {kind}")
     needed = {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_POSITIONAL}
     missing = needed - node.keys()
     if missing and not node.get("_partial_"):

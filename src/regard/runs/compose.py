@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import hydra
@@ -23,29 +24,50 @@ from regard.errors import UsageError
 from regard.observe.dashboard import decide_mode
 from regard.places import conf_folder
 from regard.runs.check import check, unknown_key
-from regard.runs.folder import RunFolder, find_checkpoint
+from regard.runs.folder import RunFolder, create_sweep, find_checkpoint
+
+Point = tuple[dict[str, Any], list[str]]
+"""A composed configuration, resolved, and the overrides that are its own."""
 
 
-def compose_run(arguments: list[str]) -> RunFolder | None:
-    """Compose with Hydra's own command line, check, and freeze in a new run folder.
+def compose_points(arguments: list[str]) -> list[Point]:
+    """Compose with Hydra's own command line: one point, or with ``-m`` one for each job of a sweep.
 
-    None if Hydra only showed something (``--cfg``, ``--info``, ``--help``). Raises UsageError.
+    All are checked before any is returned. None at all if Hydra only showed something (``--cfg``,
+    ``--info``, ``--help``). Raises UsageError.
     """
-    made: list[RunFolder] = []
+    composed: list[tuple[DictConfig, list[str]]] = []
 
     def take(config: DictConfig) -> None:
-        overrides = list(HydraConfig.get().overrides.task)
-        made.append(freeze(config, overrides))
+        composed.append((config, list(HydraConfig.get().overrides.task)))
 
-    with _errors(arguments), _full_errors():
-        sys.argv = ["regard train", *arguments]
+    with _errors(arguments), _full_errors(), TemporaryDirectory() as aside:
         _check_hydra_keys(arguments)
+        # Hydra's sweeper writes a file of its own, which regard's sweep.json replaces.
+        sys.argv = [
+            "regard train",
+            *arguments,
+            *([f"hydra.sweep.dir={aside}"] if {"-m", "--multirun"} & {*arguments} else []),
+        ]
         hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")(take)()
-    return made[0] if made else None
+        points = [(_resolve(config), overrides) for config, overrides in composed]
+    for config, _ in points:
+        check(config)
+    return points
 
 
-def freeze(config: DictConfig, overrides: list[str]) -> RunFolder:
-    """A new run folder with ``config`` in it, resolved: absolute paths, a decision where there was ``auto``."""
+def freeze(points: list[Point]) -> list[RunFolder]:
+    """A new run folder for each point, those of a sweep together in one with a sweep.json."""
+    config, overrides = points[0]
+    runs = Path(config["paths"]["runs"])
+    if len(points) == 1:
+        return [RunFolder.create(runs / config["name"], config, overrides)]
+    return create_sweep(runs / config["name"], points)
+
+
+def _resolve(config: DictConfig) -> dict[str, Any]:
+    """Plain values: absolute paths, and a decision where there was ``auto``."""
+    config.name = str(config.name)  # name=3 and name=nan are numbers to YAML
     for name, folder in config.paths.items():
         config.paths[name] = str(Path(folder).expanduser().absolute())
     if config.init_from:
@@ -53,9 +75,7 @@ def freeze(config: DictConfig, overrides: list[str]) -> RunFolder:
     if "mode" in config.logger:
         config.logger.mode = decide_mode(config.logger.mode)
     container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    frozen = {str(key): value for key, value in container.items()} if isinstance(container, dict) else {}
-    check(frozen)
-    return RunFolder.create(Path(frozen["paths"]["runs"]), frozen["name"], frozen, overrides)
+    return {str(key): value for key, value in container.items()} if isinstance(container, dict) else {}
 
 
 @contextmanager

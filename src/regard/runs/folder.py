@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,24 +28,20 @@ class RunFolder:
         self.path = path
 
     @classmethod
-    def create(cls, runs: Path, name: str, config: dict[str, Any], overrides: Sequence[str]) -> RunFolder:
-        """Make a new folder that is nobody else's and freeze ``config`` in it.
+    def create(cls, parent: Path, config: dict[str, Any], overrides: Sequence[str]) -> RunFolder:
+        """Make a new folder in ``parent`` that is nobody else's and freeze ``config`` in it.
 
         The folder appears complete or not at all. Raises RegardError if it cannot be written.
         """
-        moment = datetime.now().strftime("%Y%m%d-%H%M%S")
-        final = runs / name / f"{moment}-{secrets.token_hex(3)}"
-        making = final.with_name(f".{final.name}")
-        try:
-            making.mkdir(parents=True)
-            write_whole(making / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-            write_whole(making / "overrides.yaml", yaml.safe_dump(list(overrides), allow_unicode=True))
-            (making / "checkpoints").mkdir()
-            cls(making).set_status("submitted", attempt=0)
-            making.rename(final)
-        except OSError as error:
-            raise RegardError(f"{final}: cannot make the run folder ({error.strerror}); set paths.runs") from error
+        with _appearing(parent) as (making, final):
+            cls(making)._fill(config, overrides)
         return cls(final)
+
+    def _fill(self, config: dict[str, Any], overrides: Sequence[str]) -> None:
+        write_whole(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        write_whole(self.path / "overrides.yaml", yaml.safe_dump(list(overrides), allow_unicode=True))
+        self.checkpoints.mkdir()
+        self.set_status("submitted", attempt=0)
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -101,6 +99,33 @@ class RunFolder:
     def write_json(self, name: str, content: Any) -> None:
         """Write ``content`` to the file ``name``, whole or not at all."""
         write_whole(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def create_sweep(parent: Path, points: Sequence[tuple[dict[str, Any], list[str]]]) -> list[RunFolder]:
+    """A new folder in ``parent`` with sweep.json and a numbered run folder for each point.
+
+    It appears complete or not at all. Raises RegardError if it cannot be written.
+    """
+    with _appearing(parent) as (making, final):
+        for number, (config, overrides) in enumerate(points):
+            (making / str(number)).mkdir()
+            RunFolder(making / str(number))._fill(config, overrides)
+        write_whole(making / "sweep.json", json.dumps({"points": [overrides for _, overrides in points]}, indent=2))
+    return [RunFolder(final / str(number)) for number in range(len(points))]
+
+
+@contextmanager
+def _appearing(parent: Path) -> Iterator[tuple[Path, Path]]:
+    """A new folder to fill, and the name in ``parent`` under which it will appear when that is done."""
+    final = parent / f"{datetime.now().strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+    making = final.with_name(f".{final.name}")
+    try:
+        making.mkdir(parents=True)
+        yield making, final
+        making.rename(final)
+    except OSError as error:
+        shutil.rmtree(making, ignore_errors=True)
+        raise RegardError(f"{final}: cannot make the run folder ({error.strerror}); set paths.runs") from error
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -54,6 +54,8 @@ def recorded(run: RunFolder) -> Iterator[Outcome]:
     log.setLevel(logging.INFO)
     root = logging.getLogger()
     root.addHandler(log)
+    lightning = logging.getLogger("pytorch_lightning")
+    lightning.handlers, lightning.propagate = [], True  # to log.txt alone
     regard = logging.getLogger("regard")
     regard.setLevel(logging.INFO)
     if first:

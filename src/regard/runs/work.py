@@ -18,6 +18,7 @@ from rich.console import Console
 
 from regard.data.translation import TranslationData
 from regard.model.transformer import Transformer
+from regard.observe.dashboard import finish
 from regard.runs.folder import RunFolder, find_checkpoint
 from regard.runs.outcome import is_first_process, recorded
 from regard.runs.progress import ProgressReport, say
@@ -55,8 +56,13 @@ def train(run: RunFolder, console: Console) -> dict[str, Any]:
     if config["init_from"] and checkpoint is None:
         source = find_checkpoint(Path(config["init_from"]))
         load_weights(task.model, read_checkpoint(source), source)
-    trainer.fit(task, datamodule=batches, ckpt_path=checkpoint, weights_only=True)
-    test(trainer, task, batches, run)
+    failed = True
+    try:
+        trainer.fit(task, datamodule=batches, ckpt_path=checkpoint, weights_only=True)
+        test(trainer, task, batches, run)
+        failed = False
+    finally:
+        finish(trainer.loggers, failed)
     return summarise(run, trainer, task, time.monotonic() - started)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -23,8 +24,6 @@ def build(config: dict[str, Any], **arguments: Any) -> Any:
             cause = cause.__cause__
         if cause is not None:
             raise cause from error
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        key = next((line.removeprefix("full_key: ") for line in lines if line.startswith("full_key: ")), "")
-        raise UsageError(
-            f"{key or config.get('_target_')}: {lines[0]} {' '.join(lines[1:-1])[:200]}".strip()
-        ) from error
+        key = re.search(r"full_key: (\S+)", str(error))
+        reason = " ".join(str(error.__cause__ or error).split())[:300]
+        raise UsageError(f"{key[1] if key else config.get('_target_')}: {reason}") from error

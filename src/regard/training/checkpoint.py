@@ -7,7 +7,6 @@ Lightning's own keys stands ``regard``, which is enough to use the model without
 from __future__ import annotations
 
 import os
-import pickle
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,14 +78,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise RegardError(f"{path}: no such checkpoint")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # in a damaged file the unpickler stumbles over anything
         raise RegardError(f"{path}: not a readable checkpoint ({_first_line(error)})") from error
-    if not isinstance(content, dict) or not {"regard", "state_dict"} <= content.keys():
+    about = content.get("regard") if isinstance(content, dict) else None
+    if not isinstance(about, dict) or "state_dict" not in content:
         raise RegardError(f"{path}: a PyTorch file, but not a checkpoint written by regard")
-    written = content["regard"]["format"]
-    if written != FORMAT:
+    if about.get("format") != FORMAT:
         raise RegardError(
-            f"{path}: written in format {written}, this regard reads {FORMAT}; use the regard that wrote it"
+            f"{path}: written in format {about.get('format')}, this regard reads {FORMAT}; use the regard that wrote it"
         )
     return content
 
@@ -120,7 +119,7 @@ def load_weights(model: Transformer, content: dict[str, Any], path: Path) -> Non
             shapes = [("none" if w is None else str(list(w.shape))) for w in (there, here)]
             raise RegardError(
                 f"{path}: its weights do not fit this model: {name} is {shapes[0]} there and {shapes[1]} here; "
-                "use the same model= and data.tokenizer options as the run it comes from"
+                "use the same model= and tokenizer options as the run it comes from"
             )
     model.load_state_dict(weights)
 
@@ -132,10 +131,13 @@ class SafeCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Replace ``path`` in one step; what stood at ``last.ckpt`` becomes ``last.previous.ckpt``."""
+        """Replace ``path`` in one step; what stood at ``last.ckpt`` becomes ``last.previous.ckpt``.
+
+        Raises OSError if it cannot be written, and leaves what is there as it is.
+        """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        beside = path.with_name(f".{path.name}.part")  # one name, so that what a kill left is not left for good
         try:
             with beside.open("wb") as file:
                 torch.save(checkpoint, file)
@@ -144,6 +146,12 @@ class SafeCheckpointIO(TorchCheckpointIO):
             if path.name == "last.ckpt" and path.exists():
                 path.replace(path.with_name("last.previous.ckpt"))
             beside.replace(path)
+        except (OSError, RuntimeError) as error:
+            # PyTorch hides what the disk said behind a message of its own.
+            disk = error if isinstance(error, OSError) else error.__context__
+            if not isinstance(disk, OSError):
+                raise
+            raise OSError(disk.errno, disk.strerror, str(path)) from error
         finally:
             beside.unlink(missing_ok=True)
 

@@ -27,6 +27,7 @@ class Journal(pl.Callback):
     def __init__(self, file: MetricsFile, every_n_steps: int) -> None:
         self.file, self.every_n_steps = file, every_n_steps
         self.latest: Row = {}
+        self._replayed_until = -1  # steps that the loggers have seen in an earlier attempt
         self._step, self._tokens, self._since = 0, 0, time.monotonic()
         self._loss: Tensor | None = None
         self._finite: Tensor | None = None
@@ -35,6 +36,7 @@ class Journal(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin at the step of the checkpoint: later rows will be measured again."""
         self._step, self._since = trainer.global_step, time.monotonic()
+        self._replayed_until = self.file.last_step
         self._finite = torch.ones((), dtype=torch.bool, device=pl_module.device)
         if trainer.is_global_zero:
             self.file.drop_after(trainer.global_step)
@@ -87,8 +89,9 @@ class Journal(pl.Callback):
         self.latest.update(values)
         if trainer.is_global_zero:
             self.file.write(trainer.global_step, values)
-            for logger in trainer.loggers:
-                logger.log_metrics(values, step=trainer.global_step)
+            if trainer.global_step > self._replayed_until:
+                for logger in trainer.loggers:
+                    logger.log_metrics(values, step=trainer.global_step)
 
     def _log_training(self, trainer: pl.Trainer) -> None:
         assert self._loss is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,12 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 class _InRunFolder(ModelCheckpoint):
     """Lightning's ModelCheckpoint, which forgets its scores when its folder has moved; this does not."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """A folder that has checkpoints is what a resumed run expects."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+            super().setup(trainer, pl_module, stage)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Scores as they were, files where they are now."""

@@ -12,26 +12,31 @@ Row = dict[str, float]
 class MetricsFile:
     """A table that grows by whole rows; empty cells are values that were not measured at that step.
 
-    It is written through to the disk row by row. What comes for the step of the last row joins that
-    row. A new column, or a row to be dropped, makes it a new file beside the old one, which it then
-    replaces.
+    Opening it changes nothing. It is written through to the disk row by row. What comes for the step
+    of the last row joins that row. A new column, or a row to be dropped, makes it a new file beside
+    the old one, which it then replaces.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.columns: list[str] = ["step"]
-        self._rows_before_last = 0  # bytes
-        self._last: dict[str, str] = {}
-        if path.exists():
-            self._rewrite(read_rows(path))
+        rows = self._rows()
+        self.columns = list(dict.fromkeys(["step", *(name for row in rows for name in row)]))
+        self._last = rows[-1] if rows else {}
+        # In bytes. None before the file is first changed: then it is written anew, whatever its last line is.
+        self._rows_before_last: int | None = None
+
+    @property
+    def last_step(self) -> int:
+        """The step of the last row; -1 if there is none."""
+        return int(self._last.get("step", -1))
 
     def write(self, step: int, values: Row) -> None:
         """Add ``values`` to the row of ``step``, which is the last one or a new one."""
         row = {"step": str(step)} | {name: repr(float(value)) for name, value in values.items()}
         same = self._last.get("step") == row["step"]
         new = [name for name in row if name not in self.columns]
-        if new or not self.path.exists():
-            rows = read_rows(self.path) if self.path.exists() else []
+        if new or self._rows_before_last is None or not self.path.exists():
+            rows = self._rows()
             self.columns += new
             self._rewrite([*rows[: len(rows) - same], (self._last if same else {}) | row])
             return
@@ -53,9 +58,10 @@ class MetricsFile:
         if self.path.exists():
             self._rewrite([row for row in read_rows(self.path) if int(row["step"]) <= step])
 
+    def _rows(self) -> list[dict[str, str]]:
+        return read_rows(self.path) if self.path.exists() else []
+
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
-        seen = dict.fromkeys(name for row in rows for name in row)
-        self.columns += [name for name in seen if name not in self.columns]
         beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         with beside.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.columns, lineterminator="\n")

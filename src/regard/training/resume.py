@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -14,6 +15,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor
+
+PATIENCE_SECONDS = 2.0
 
 
 class Interrupted(Exception):
@@ -37,7 +40,7 @@ class LastCheckpoint(Checkpoint):
     def __init__(self, folder: Path, every_n_steps: int) -> None:
         self.path, self.every_n_steps = folder / "checkpoints" / "last.ckpt", every_n_steps
         self._saved = -1
-        self._signal = 0
+        self._signal, self._heard_at = 0, 0.0
         self._before: dict[int, Any] = {}
         self._random_states: list[dict[str, Any]] | None = None
 
@@ -101,9 +104,12 @@ class LastCheckpoint(Checkpoint):
         self._saved = trainer.global_step
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self._signal:
+        now = time.monotonic()
+        # One Ctrl-C may arrive twice, from the terminal and from torchrun.
+        if number == signal.SIGINT and self._signal and now - self._heard_at > PATIENCE_SECONDS:
             raise KeyboardInterrupt
-        self._signal = number
+        if not self._signal:
+            self._signal, self._heard_at = number, now
 
     def _agreed_signal(self, trainer: pl.Trainer) -> int:
         if trainer.world_size == 1:

@@ -1,0 +1,209 @@
+"""The batches of a parallel corpus, as a real Trainer gets them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from regard.data.batching import Batch
+from regard.data.parallel import ParallelFiles
+from regard.data.tokenizer import BOS, EOS, PAD, TokenizerSettings
+from regard.data.translation import TranslationData
+from regard.errors import RegardError
+
+LONG = ("the house is " + "very, " * 40 + "red", "das Haus ist " + "sehr " * 40 + "rot")
+ONE_SIDE_LONG = ("the house is red", "das Haus ist " + "sehr " * 40 + "rot")
+
+
+class Listener(pl.LightningModule):
+    """Notes which sentences it is trained on, step by step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.heard: list[tuple[list[int], int]] = []
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        self.heard.append((batch.sentences, batch.step_tokens))
+        return self.weight**2
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        pass
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]]) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    # Two of the training pairs and one of the test pairs have a side that is too long.
+    parts = {"train": [LONG, *pairs[:70], ONE_SIDE_LONG], "validation": pairs[70:85], "test": [LONG, *pairs[85:]]}
+    for name, part in parts.items():
+        for suffix, side in (("en", 0), ("de", 1)):
+            (folder / f"{name}.{suffix}").write_text("".join(pair[side] + "\n" for pair in part), encoding="utf-8")
+    return folder
+
+
+def make(folder: Path, **options: Any) -> TranslationData:
+    files = {part: str(folder / part) for part in ("train", "validation", "test")}
+    arguments: dict[str, Any] = {
+        "corpus": ParallelFiles("en", "de", **files),
+        "tokenizer": TokenizerSettings(vocab_size=80, byte_fallback=False, character_coverage=1.0),
+        "cache": str(folder / "cache"),
+        "tokens_per_batch": 100,
+        "evaluation_tokens_per_batch": 60,
+        "max_length": 30,
+        "seed": 1,
+    }
+    data = TranslationData(**(arguments | options))
+    data.said = []
+    data.say = data.said.append
+    return data
+
+
+def as_rank(data: TranslationData, rank: int, world_size: int, accumulate: int = 1) -> TranslationData:
+    data.trainer = SimpleNamespace(global_rank=rank, world_size=world_size, accumulate_grad_batches=accumulate)
+    return data
+
+
+def trainer(**options: Any) -> pl.Trainer:
+    quiet = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "barebones": False,
+    }
+    usual = {"accelerator": "cpu", "max_epochs": -1, "num_sanity_val_steps": 0, "check_val_every_n_epoch": None}
+    return pl.Trainer(**(quiet | usual | {"use_distributed_sampler": False, "limit_val_batches": 0} | options))
+
+
+def epoch(data: TranslationData) -> list[Batch]:
+    """Training batches until a sentence comes by again."""
+    seen: set[int] = set()
+    batches = []
+    for batch in data.train_dataloader():
+        if seen & set(batch.sentences):
+            return batches
+        batches.append(batch)
+        seen.update(batch.sentences)
+    raise AssertionError("the stream of training batches ended")
+
+
+def test_batches_are_framed_and_padded(folder: Path) -> None:
+    data = as_rank(make(folder), 0, 1)
+    sources, targets = data.prepared.tokens("train")
+    for batch in epoch(data):
+        rows = zip(batch.sentences, batch.source, batch.prefix, batch.target, strict=True)
+        for sentence, source, prefix, target in rows:
+            ids = targets[sentence].tolist()
+            assert target[target != PAD].tolist() == [*ids, EOS]
+            assert prefix[prefix != PAD].tolist() == [BOS, *ids]
+            assert source[source != PAD].tolist() == [*sources[sentence].tolist(), EOS]
+            assert len(ids) + 1 == (target != PAD)[: len(ids) + 1].sum()  # padded on the right
+        assert batch.prefix.shape == batch.target.shape
+        assert max(batch.source.numel(), batch.target.numel()) <= 100
+        assert batch.step_tokens == (batch.target != PAD).sum()
+
+
+def test_pairs_over_the_limit_are_left_out_of_training_and_that_is_said(folder: Path) -> None:
+    data = as_rank(make(folder), 0, 1)
+    seen = [sentence for batch in epoch(data) for sentence in batch.sentences]
+    assert sorted(seen) == list(range(1, 71))
+    assert data.said[-1:] == [
+        "2 of 72 train pairs have a side of more than 30 tokens (model.max_length) and are left out"
+    ]
+
+
+def test_a_pair_just_within_the_limit_stays(folder: Path) -> None:
+    batches = epoch(as_rank(make(folder), 0, 1))
+    longest = max(tensor.shape[1] for batch in batches for tensor in (batch.source, batch.target))
+    for max_length, stays in ((longest, True), (longest - 1, False)):
+        data = as_rank(make(folder, max_length=max_length), 0, 1)
+        kept = sorted(sentence for batch in epoch(data) for sentence in batch.sentences)
+        assert (kept == list(range(1, 71))) == stays
+
+
+def test_nothing_short_enough_is_an_error(folder: Path) -> None:
+    with pytest.raises(RegardError, match=r"no training pair has at most model\.max_length=3 tokens on both sides"):
+        as_rank(make(folder, max_length=3), 0, 1).train_dataloader()
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_evaluation_covers_every_sentence_once(folder: Path, split: str, world_size: int) -> None:
+    seen = []
+    for rank in range(world_size):
+        data = as_rank(make(folder), rank, world_size)
+        batches = list(data.val_dataloader() if split == "validation" else data.test_dataloader())
+        assert batches
+        for batch in batches:
+            seen += batch.sentences
+            assert max(batch.source.numel(), batch.target.numel()) <= 60 or len(batch.sentences) == 1
+            assert batch.step_tokens == (batch.target != PAD).sum()
+    assert sorted(seen) == list(range(len(data.texts(split)[0])))
+
+
+def test_evaluation_cuts_what_is_over_the_limit_and_says_so(folder: Path) -> None:
+    data = make(folder)
+    cut = [batch for batch in data.test_dataloader() if 0 in batch.sentences]
+    assert len(cut) == 1
+    row = cut[0].sentences.index(0)
+    assert cut[0].source[row, -1] == cut[0].target[row, -1] == EOS
+    assert cut[0].source.shape[1] == cut[0].target.shape[1] == 30
+    assert data.said[-1:] == [
+        "1 of 6 test pairs have a side of more than 30 tokens (model.max_length) and are cut to 30"
+    ]
+    list(data.val_dataloader())
+    assert len([line for line in data.said if "cut" in line]) == 1
+
+
+def test_no_process_is_left_without_a_batch(folder: Path) -> None:
+    parts = [list(as_rank(make(folder, evaluation_tokens_per_batch=10_000), r, 4).test_dataloader()) for r in range(4)]
+    assert sorted(len(batches) for batches in parts) == [1, 1, 2, 2]
+    assert sorted(i for batches in parts for batch in batches for i in batch.sentences) == list(range(6))
+    with pytest.raises(RegardError, match=r"data\.test has 6 pairs for 7 processes"):
+        as_rank(make(folder), 0, 7).test_dataloader()
+
+
+def test_a_trainer_gets_one_stream_in_its_micro_batches(folder: Path) -> None:
+    listener, data = Listener(), make(folder)
+    trainer(max_steps=9, accumulate_grad_batches=3).fit(listener, datamodule=data)
+    assert len(listener.heard) == 27
+    lengths = data.prepared.tokens("train")[1].lengths + 1
+    for number in range(0, 27, 3):
+        step = listener.heard[number : number + 3]
+        tokens = sum(int(lengths[sentences].sum()) for sentences, _ in step)
+        assert [said for _, said in step] == [tokens] * 3
+
+
+@pytest.mark.parametrize("stop", [4, 11])  # in the first epoch, in a later one
+@pytest.mark.parametrize("workers", [0, 1])
+def test_training_resumes_at_the_batch_where_it_stopped(folder: Path, tmp_path: Path, stop: int, workers: int) -> None:
+    def run(steps: int, checkpoint: Path | None = None) -> tuple[pl.Trainer, Listener]:
+        listener, data = Listener(), make(folder, workers=workers)
+        fitting = trainer(max_steps=steps, accumulate_grad_batches=2, limit_val_batches=1, val_check_interval=4)
+        fitting.fit(listener, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        return fitting, listener
+
+    _, whole = run(stop + 5)
+    fitting, first = run(stop)
+    fitting.save_checkpoint(tmp_path / "stopped.ckpt")
+    _, second = run(stop + 5, tmp_path / "stopped.ckpt")
+    assert len(first.heard) == 2 * stop
+    assert first.heard + second.heard == whole.heard
+
+
+def test_reading_batches_disturbs_no_random_number(folder: Path) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    epoch(as_rank(make(folder), 0, 1))
+    list(make(folder).val_dataloader())
+    assert torch.equal(torch.rand(3), expected)

@@ -1,0 +1,79 @@
+"""Small real runs: a real corpus, real SentencePiece, the real Trainer, in seconds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from regard.runs.folder import RunFolder
+
+SMALL = [
+    "data=parallel", "data.source=en", "data.target=de",
+    "tokenizer.vocab_size=70", "tokenizer.byte_fallback=false", "tokenizer.split_digits=false",
+    "model=demo", "model.dim=16", "model.depth=1", "model.num_heads=2", "model.ffn_dim=32",
+    "batches.tokens_per_batch=128",
+    "trainer.max_steps=6", "trainer.log_every_n_steps=1", "trainer.val_check_interval=4",
+    "callbacks.last.every_n_steps=3", "callbacks.attention.sentences=1", "logger=none",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]]) -> Path:
+    """train.tsv, validation.tsv and test.tsv."""
+    folder = tmp_path_factory.mktemp("corpus")
+    for name, part in (("train", pairs[:70]), ("validation", pairs[70:80]), ("test", pairs[80:])):
+        (folder / f"{name}.tsv").write_text("".join(f"{s}\t{t}\n" for s, t in part), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def arguments(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command line of a small run."""
+    folder = tmp_path_factory.mktemp("work")
+    parts = [f"data.{name}={corpus / name}.tsv" for name in ("train", "validation", "test")]
+    return [*SMALL, *parts, f"paths.cache={folder / 'cache'}", f"paths.runs={folder / 'runs'}"]
+
+
+@pytest.fixture(scope="session")
+def make_run(arguments: list[str]) -> Callable[..., RunFolder]:
+    """Freezes a small run; more arguments override."""
+    from regard.runs.compose import compose_points, freeze
+
+    def make(*overrides: str) -> RunFolder:
+        return freeze(compose_points([*arguments, *overrides]))[0]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(make_run: Callable[..., RunFolder]) -> RunFolder:
+    """A small run that has been worked through; look, do not touch."""
+    from regard.runs.work import work
+
+    run = make_run("name=finished")
+    assert work(run.path) == 0
+    return run
+
+
+@pytest.fixture
+def start() -> Callable[..., subprocess.Popen[str]]:
+    """Starts ``python -m MODULE ARGUMENTS`` as users do, apart from this process."""
+
+    def start(module: str, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+
+    return start

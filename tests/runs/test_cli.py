@@ -1,0 +1,130 @@
+"""The command line as users meet it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from regard.runs.folder import RunFolder
+
+MakeRun = Callable[..., RunFolder]
+
+
+def regard(*arguments: str, stdin: str | bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run ``regard`` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "regard.cli", *arguments],
+        input=stdin.encode() if isinstance(stdin, str) else stdin,
+        capture_output=True,
+        cwd=cwd,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def test_help_imports_neither_torch_nor_hydra() -> None:
+    code = (
+        "import sys; sys.argv = ['regard', '--help']\n"
+        "from regard.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "sys.exit(bool({'torch', 'hydra', 'pytorch_lightning', 'wandb', 'numpy'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_translate_keeps_order_and_empty_lines(finished: RunFolder, tmp_path: Path) -> None:
+    lines = ["the red house", "", "the blue boat is very, very white", "   ", "the book", "the red house"]
+    found = regard("translate", str(finished.path), "--beam-size", "2", stdin="\n".join(lines))
+    assert found.returncode == 0, found.stderr
+    out = found.stdout.decode().split("\n")
+    assert out[-1] == ""
+    assert len(out) == len(lines) + 1
+    assert [bool(line) for line in out[:-1]] == [True, False, True, False, True, True]
+    assert out[0] == out[5]
+    alone = regard(
+        "translate", str(finished.checkpoints / "best.ckpt"), "--beam-size", "2", "--output", str(tmp_path / "out"),
+        stdin=lines[2],
+    )  # fmt: skip
+    assert alone.returncode == 0, alone.stderr
+    assert (tmp_path / "out").read_text() == out[2] + "\n", "alone as in a batch, from the checkpoint as from the run"
+
+
+def test_translate_says_which_line_is_not_utf8_and_which_is_too_long(finished: RunFolder) -> None:
+    bad = regard("translate", str(finished.path), stdin=b"the red house\n\xff\xfe\n")
+    assert bad.returncode == 1
+    assert b"stdin, line 2: not UTF-8" in bad.stderr
+    long = regard("translate", str(finished.path), stdin="the\n" + "the house " * 400)
+    assert long.returncode == 0
+    assert b"line 2: longer than the model's 256 tokens" in long.stderr
+
+
+def test_evaluate_gives_the_metrics_of_the_run(finished: RunFolder, tmp_path: Path) -> None:
+    import json
+
+    output = tmp_path / "outputs.txt"
+    found = regard("evaluate", str(finished.path), "--split", "test", "--output", str(output))
+    assert found.returncode == 0, found.stderr
+    shown = dict(line.split("\t") for line in found.stdout.decode().splitlines())
+    metrics = json.loads((finished.path / "summary.json").read_text())["metrics"]
+    assert float(shown["test/loss"]) == pytest.approx(metrics["test/loss"], abs=1e-3)
+    assert float(shown["test/bleu"]) == pytest.approx(metrics["test/bleu"], abs=1e-3)
+    assert "tok:13a" in shown["bleu signature"]
+    assert len(output.read_text().splitlines()) == 10
+    validation = regard("evaluate", str(finished.path), "--split", "validation", "--beam-size", "1")
+    assert b"validation/bleu" in validation.stdout
+    assert regard("evaluate", str(finished.path), "--split", "tset").returncode == 2
+
+
+def test_attend_writes_page_and_picture(finished: RunFolder, tmp_path: Path) -> None:
+    page = tmp_path / "maps" / "page.html"
+    source = 'the "red" house, ünlike <b>'
+    found = regard("attend", str(finished.path), "--source", source, "--target", "das rote Haus", "--output", str(page))
+    assert found.returncode == 0, found.stderr
+    assert "das rote Haus" in found.stdout.decode()
+    assert "decoder.0.cross" in page.read_text()
+    assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert regard("attend", str(finished.path), "--source", "  ").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["translate", "no-such-run"], 2, b"no-such-run"),
+        (["translate", "."], 2, b"not a run folder"),
+        (["attend", __file__, "--source", "x"], 1, b"not a readable checkpoint"),
+        (["resume", "."], 2, b"not a run folder"),
+        (["evaluate", __file__], 2, b"not a run folder"),
+        (["trian"], 2, b"trian"),
+        (["train", "trainer.max_stpes=1"], 2, b"trainer.max_steps"),
+        (["translate", "x", "--beam-size", "0"], 2, b"beam-size"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_an_exit_code(
+    arguments: list[str], code: int, words: bytes, tmp_path: Path
+) -> None:
+    found = regard(*arguments, cwd=tmp_path)
+    assert found.returncode == code, found.stderr
+    assert words in found.stderr
+    assert b"Traceback" not in found.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_train_from_command_to_table(arguments: list[str], tmp_path: Path) -> None:
+    found = regard("train", *arguments, f"paths.runs={tmp_path / 'runs'}", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    (run,) = (tmp_path / "runs/default").iterdir()
+    shown = found.stderr.decode()
+    for words in ("test/bleu", "test/exact", f"{run.name}/attention/index.html", "regard translate"):
+        assert words in shown.replace("\n", ""), shown
+
+
+def test_a_sweep_runs_each_point_and_survives_a_failing_one(arguments: list[str], tmp_path: Path) -> None:
+    found = regard("train", "-m", *arguments, "trainer=debug", "optimizer.lr=1e-3,1e300", f"paths.runs={tmp_path}")
+    assert found.returncode == 1
+    shown = dict(line.split("\t") for line in found.stdout.decode().splitlines())
+    assert sorted(shown.values()) == ["failed", "finished"], found.stderr

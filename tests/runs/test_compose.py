@@ -1,0 +1,127 @@
+"""Composing: what is offered works, what is wrong is said before anything is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from regard.errors import UsageError
+from regard.places import conf_folder
+from regard.runs.compose import compose_points, freeze
+
+EXPERIMENTS = sorted(path.stem for path in (conf_folder() / "experiment").glob("*.yaml"))
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_composes_and_passes_the_check(experiment: str, tmp_path: Path) -> None:
+    ((config, _),) = compose_points([f"experiment={experiment}", f"paths.data={tmp_path}"])
+    assert config["name"] == experiment
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        f"{group}={option}"
+        for group in ("model", "tokenizer", "optimizer", "schedule", "trainer", "logger", "callbacks", "mixer")
+        for option in options(group)
+        if (group, option) != ("model", "transformer")  # what the sizes share
+    ],
+)
+def test_every_option_of_every_group_composes_and_passes_the_check(choice: str) -> None:
+    assert compose_points([choice])
+
+
+def test_an_experiment_overrides_the_task_and_the_command_line_overrides_both() -> None:
+    ((config, _),) = compose_points(["experiment=multi30k_en_de_cpu"])
+    assert config["data"]["_target_"].endswith("Multi30k")
+    assert config["tokenizer"]["vocab_size"] == 4000
+    ((config, _),) = compose_points(["experiment=multi30k_en_de_cpu", "data=phrases", "model=base", "model.depth=1"])
+    assert config["data"]["_target_"].endswith("Phrases")
+    assert config["model"]["depth"] == config["model"]["encoder"]["depth"] == 1
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("trainer.max_stpes=3", ["trainer.max_stpes", "trainer.max_steps"]),
+        ("+trainer.max_stpes=3", ["trainer.max_stpes", "max_steps"]),
+        ("+sed=3", ["sed", "did you mean seed"]),
+        ("+paths.dat=x", ["paths.dat", "paths.data"]),
+        ("+model.encoder.dpeth=3", ["model.encoder.dpeth", "depth"]),
+        ("model=bse", ["model=bse", "base", "tiny"]),
+        ("experiment=nope", ["experiment=nope", *EXPERIMENTS[:1]]),
+        ("modl=base", ["modl", "model"]),
+        ("hydra.ouput_subdir=x", ["hydra.ouput_subdir", "hydra.output_subdir"]),
+        ("data.source=gm", ["data.source", "gm"]),
+        ("tokenizer.kind=pbe", ["tokenizer.kind=pbe", "bpe, unigram"]),
+        ("tokenizer.vocab_size=10", ["tokenizer.vocab_size=10"]),
+        ("model.num_heads=3", ["model", "128", "multiple"]),
+        ("trainer.max_steps=0", ["trainer.max_steps=0"]),
+        ("trainer.devices=auto", ["trainer.devices=auto"]),
+        ("seed=one", ["seed=one"]),
+        ("logger.mode=onlin", ["logger.mode=onlin", "online"]),
+        ("optimizer._target_=torch.optim.Adamx", ["optimizer._target_=torch.optim.Adamx"]),
+        ("data=parallel", ["data.source", "give data.source="]),
+        ("init_from=/no/such/run", ["/no/such/run"]),
+        ("task.label_smoothing=", ["label_smoothing"]),
+        ("name=a,b", ["-m"]),
+        ("just words", ["just words"]),
+    ],
+)
+def test_bad_input_is_one_line_that_names_the_key(argument: str, words: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        compose_points([argument])
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(word in message for word in words), message
+
+
+def test_missing_files_of_the_corpus_are_named_and_no_folder_is_made(tmp_path: Path) -> None:
+    arguments = ["data=parallel", "data.source=en", "data.target=de", f"paths.runs={tmp_path / 'runs'}"]
+    with pytest.raises(UsageError, match=r"train\.tsv"):
+        compose_points([*arguments, f"data.train={tmp_path / 'train.tsv'}", f"data.validation={tmp_path / 'v.tsv'}"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_own_conf_folder_and_own_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "conf/model").mkdir(parents=True)
+    (tmp_path / "conf/model/mine.yaml").write_text(
+        "defaults: [transformer]\ndim: 24\ndepth: 1\nnum_heads: 2\nffn_dim: 8\n"
+    )
+    (tmp_path / "conf/callbacks").mkdir()
+    (tmp_path / "conf/callbacks/mine.yaml").write_text(
+        "defaults: [default]\nhello: {_target_: my_package.Hello, loud: 1}\n"
+    )
+    (tmp_path / "my_package.py").write_text(
+        "from pytorch_lightning import Callback\nclass Hello(Callback):\n    def __init__(self, loud): ...\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ((config, _),) = compose_points(["--config-dir", str(tmp_path / "conf"), "model=mine", "callbacks=mine"])
+    assert config["model"]["dim"] == 24
+    assert config["callbacks"]["hello"]["_target_"] == "my_package.Hello"
+    with pytest.raises(UsageError, match=r"callbacks\.hello\.loudd"):
+        compose_points(["--config-dir", str(tmp_path / "conf"), "callbacks=mine", "+callbacks.hello.loudd=1"])
+
+
+def test_every_point_of_a_sweep_is_checked_before_any_folder_is_made(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="multiple"):
+        freeze(compose_points(["-m", "model.dim=128,130", f"paths.runs={tmp_path}"]))
+    assert list(tmp_path.iterdir()) == []
+    runs = freeze(compose_points(["-m", "model.dim=64,128", "seed=1,2", "name=grid", f"paths.runs={tmp_path}"]))
+    assert [run.path.name for run in runs] == ["0", "1", "2", "3"]
+    assert [(r.config()["model"]["dim"], r.config()["seed"]) for r in runs] == [(64, 1), (64, 2), (128, 1), (128, 2)]
+    assert (runs[0].path.parent / "sweep.json").is_file()
+    assert yaml.safe_load((runs[3].path / "overrides.yaml").read_text())[:2] == ["model.dim=128", "seed=2"]
+
+
+def test_composing_leaves_no_folder_of_hydras_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    compose_points([])
+    compose_points(["-m", "seed=1,2"])
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,55 @@
+"""Two processes do what one does with twice the accumulation."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+
+from regard.runs.folder import RunFolder
+from regard.runs.launch import launch
+from regard.runs.work import work
+
+MakeRun = Callable[..., RunFolder]
+
+EXACT = ["model.dropout=0.0", "trainer.max_steps=8", "trainer.val_check_interval=8"]
+TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", *EXACT, "trainer.log_every_n_steps=1"]
+
+
+def column(run: RunFolder, name: str) -> list[float]:
+    with run.metrics.open(newline="") as file:
+        return [float(row[name]) for row in csv.DictReader(file) if row[name]]
+
+
+def test_same_losses_as_one_process_with_the_same_global_batch(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    one = make_run(*EXACT, "trainer.accumulate_grad_batches=2", "trainer.val_check_interval=16", "name=one")
+    assert work(one.path) == 0
+    two = make_run(*TWO, "name=two")
+    assert launch(two) == 0
+    assert len(column(two, "train/loss")) == 8, "rank 0 alone writes"
+    for name in ("train/loss", "train/gradient_norm", "validation/loss", "test/loss"):
+        assert column(two, name) == pytest.approx(column(one, name), rel=2e-5), name
+    for name in ("validation/bleu", "test/bleu", "test/exact", "validation/accuracy"):
+        assert column(two, name) == pytest.approx(column(one, name), abs=1e-4), name
+
+
+def test_ranks_stop_together(make_run: MakeRun, start: Callable[..., subprocess.Popen[str]]) -> None:
+    run = make_run(*TWO, "trainer.max_steps=5000", "trainer.val_check_interval=5000", "name=stopped")
+    process = start("regard.cli", "resume", str(run.path))
+    deadline = time.monotonic() + 120
+    while not (run.metrics.exists() and run.metrics.read_text().count("\n") > 5):
+        assert time.monotonic() < deadline, "training did not begin"
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 75, errors
+    assert run.status()["status"] == "preempted"
+    assert (run.checkpoints / "last.ckpt").exists()

@@ -1,0 +1,147 @@
+"""A run that was stopped goes on as if it had not been."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regard.errors import UsageError
+from regard.runs.folder import RunFolder
+from regard.runs.resume import prepare_resume
+from regard.runs.work import work
+from regard.training.checkpoint import read_checkpoint
+
+MakeRun = Callable[..., RunFolder]
+Start = Callable[..., subprocess.Popen[str]]
+
+LONG = ["trainer.max_steps=40", "trainer.val_check_interval=7", "callbacks.last.every_n_steps=5", "model.dropout=0.2"]
+MEASURED = ("train/loss", "train/gradient_norm", "train/learning_rate", "validation/loss", "validation/bleu")
+
+
+def measured(run: RunFolder) -> list[tuple[str, ...]]:
+    """Step by step, what must be the same to the last bit."""
+    with run.metrics.open(newline="") as file:
+        return [(row["step"], *(row[name] for name in MEASURED)) for row in csv.DictReader(file)]
+
+
+def wait_for_step(run: RunFolder, step: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if run.metrics.exists() and run.metrics.read_text().count("\n") > step:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"step {step} was not reached: {process.communicate(timeout=5)}")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(make_run: MakeRun) -> RunFolder:
+    run = make_run(*LONG, "name=uninterrupted")
+    assert work(run.path) == 0
+    return run
+
+
+@pytest.mark.parametrize("step", [8, 23])
+def test_killed_and_resumed_equals_never_stopped(
+    make_run: MakeRun, start: Start, uninterrupted: RunFolder, step: int
+) -> None:
+    run = make_run(*LONG, "name=killed")
+    process = start("regard.runs.work", str(run.path))
+    wait_for_step(run, step, process)
+    process.kill()
+    process.communicate()
+    assert run.status()["status"] == "running", "it could not say anything"
+    reached = len(measured(run))
+    assert reached < 40
+    assert work(run.path) == 0
+    assert measured(run) == measured(uninterrupted)
+    assert run.status()["attempt"] == 2
+    weights, others = (read_checkpoint(r.checkpoints / "last.ckpt")["state_dict"] for r in (run, uninterrupted))
+    assert all(weights[name].equal(others[name]) for name in weights)
+
+
+def stopped_early(uninterrupted: RunFolder, folder: Path) -> RunFolder:
+    """A copy of the uninterrupted run as it stood with the last checkpoint but one."""
+    shutil.copytree(uninterrupted.path, folder)
+    run = RunFolder(folder)
+    shutil.copy(run.checkpoints / "last.previous.ckpt", run.checkpoints / "last.ckpt")
+    return run
+
+
+@pytest.mark.filterwarnings("default:.*trying the one before:UserWarning")
+def test_a_truncated_checkpoint_falls_back_to_the_one_before(
+    uninterrupted: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = stopped_early(uninterrupted, tmp_path / "run")
+    last = run.checkpoints / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:5000])
+    assert work(run.path) == 0
+    assert "last.ckpt" in capsys.readouterr().err
+    assert measured(run) == measured(uninterrupted)
+
+
+def test_a_moved_run_goes_on_and_keeps_its_best_score(uninterrupted: RunFolder, tmp_path: Path) -> None:
+    run = stopped_early(uninterrupted, tmp_path / "elsewhere")
+    assert work(run.path) == 0
+    assert measured(run) == measured(uninterrupted)
+    kept, before = (best_state(r) for r in (run, uninterrupted))
+    assert Path(kept["best_model_path"]).parent == run.checkpoints
+    assert kept["best_model_score"] == before["best_model_score"]
+
+
+def best_state(run: RunFolder) -> dict[str, Any]:
+    states = read_checkpoint(run.checkpoints / "last.ckpt")["callbacks"]
+    (state,) = [state for name, state in states.items() if "BestCheckpoint" in name]
+    return state
+
+
+def test_more_steps_go_on_from_the_last(uninterrupted: RunFolder, tmp_path: Path) -> None:
+    shutil.copytree(uninterrupted.path, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    prepare_resume(run, ["trainer.max_steps=44"])
+    assert run.config()["schedule"]["total_steps"] == 44
+    assert work(run.path) == 0
+    assert [step for step, *_ in measured(run)] == [str(step) for step in range(1, 45)]
+    assert measured(run)[:39] == measured(uninterrupted)[:39]
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("optimizer.lr=1", "only trainer.max_steps"),
+        ("trainer.max_stesp=3", "did you mean"),
+        ("trainer.max_steps=x", "whole"),
+    ],
+)
+def test_nothing_else_may_change(finished: RunFolder, override: str, words: str) -> None:
+    before = (finished.path / "config.yaml").read_text()
+    with pytest.raises(UsageError, match=words):
+        prepare_resume(finished, [override])
+    assert (finished.path / "config.yaml").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "code"), [(signal.SIGINT, "cancelled", 1), (signal.SIGTERM, "preempted", 75)]
+)
+def test_signals_save_mark_and_leave(
+    make_run: MakeRun, start: Start, uninterrupted: RunFolder, number: signal.Signals, status: str, code: int
+) -> None:
+    run = make_run(*LONG, "name=signalled")
+    process = start("regard.runs.work", str(run.path))
+    wait_for_step(run, 11, process)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert f"regard resume {run.path}" in errors
+    assert run.status()["status"] == status
+    reached = len(measured(run))
+    assert read_checkpoint(run.checkpoints / "last.ckpt")["global_step"] == reached
+    assert work(run.path) == 0
+    assert measured(run) == measured(uninterrupted)

@@ -1,0 +1,176 @@
+"""What a run leaves behind, and how it ends when it cannot go on."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from regard.observe.maps import load_maps
+from regard.runs.folder import RunFolder, find_checkpoint
+from regard.runs.work import work
+from regard.training.checkpoint import load_model, read_checkpoint
+from regard.training.task import Task
+
+MakeRun = Callable[..., RunFolder]
+
+
+def rows(run: RunFolder) -> list[dict[str, str]]:
+    with run.metrics.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def losses(run: RunFolder) -> list[str]:
+    return [row["train/loss"] for row in rows(run)]
+
+
+def test_a_run_folder_is_the_whole_record(finished: RunFolder) -> None:
+    status = finished.status()
+    assert (status["status"], status["attempt"]) == ("finished", 1)
+    assert [row["step"] for row in rows(finished)] == ["1", "2", "3", "4", "5", "6"]
+    assert all(math.isfinite(float(loss)) for loss in losses(finished))
+    validated = [row["step"] for row in rows(finished) if row["validation/loss"]]
+    assert validated == ["4", "6"], "at the interval, and after the last step"
+    names = {path.name for path in finished.checkpoints.iterdir()}
+    assert names == {
+        "best.ckpt", "last.ckpt", "last.previous.ckpt", "snapshot-0000004.ckpt", "snapshot-0000006.ckpt"
+    }  # fmt: skip
+    samples = [json.loads(line) for line in (finished.path / "samples.jsonl").read_text().splitlines()]
+    assert {sample["step"] for sample in samples} == {4, 6}
+    assert set(samples[0]) == {"step", "source", "reference", "output"}
+    summary = json.loads((finished.path / "summary.json").read_text())
+    assert {"test/loss", "test/bleu", "test/chrf", "test/exact", "test/perplexity"} <= set(summary["metrics"])
+    assert 0 <= summary["metrics"]["test/exact"] <= 1
+    assert "nrefs:1" in summary["signatures"]["bleu"]
+    assert "finished" not in (finished.path / "config.yaml").read_text().replace("name: finished", "")
+
+
+def test_frozen_paths_are_absolute_and_the_folder_is_not_in_them(finished: RunFolder) -> None:
+    config = finished.config()
+    assert all(Path(path).is_absolute() for path in config["paths"].values())
+    assert str(finished.path) not in (finished.path / "config.yaml").read_text()
+
+
+def test_attention_of_the_probe_is_kept_for_every_layer_and_head(finished: RunFolder) -> None:
+    (sentence,) = load_maps(finished.attention / "step-0000006.npz")
+    assert set(sentence.maps) == {"encoder.0.self", "decoder.0.self", "decoder.0.cross"}
+    assert sentence.maps["decoder.0.cross"].shape == (2, len(sentence.target), len(sentence.source))
+    assert sentence.maps["decoder.0.cross"].sum(-1) == pytest.approx(1.0, abs=0.01)
+    assert (finished.attention / "index.html").stat().st_size > 1000
+    assert "attention/decoder.0.cross/entropy/1" in rows(finished)[-1]
+
+
+def test_snapshots_hold_weights_and_no_optimizer(finished: RunFolder) -> None:
+    snapshot = read_checkpoint(finished.checkpoints / "snapshot-0000004.ckpt")
+    assert "optimizer_states" not in snapshot
+    assert load_model(finished.checkpoints / "snapshot-0000004.ckpt").step == 4
+
+
+def test_a_checkpoint_alone_is_enough(finished: RunFolder, tmp_path: Path) -> None:
+    alone = tmp_path / "model.ckpt"
+    alone.write_bytes((finished.checkpoints / "best.ckpt").read_bytes())
+    loaded = load_model(alone)
+    assert loaded.task == "translation"
+    assert loaded.target_tokenizer.decode(loaded.target_tokenizer.encode("das Haus")) == "das Haus"
+
+
+def test_one_batch_can_be_learned_to_zero_loss(make_run: MakeRun) -> None:
+    run = make_run("trainer=overfit", "trainer.max_steps=250", "optimizer.lr=0.01", "model.dim=32", "name=overfit")
+    assert work(run.path) == 0
+    assert float(losses(run)[0]) > 2
+    assert float(losses(run)[-1]) < 0.02
+
+
+def test_separate_vocabularies(make_run: MakeRun) -> None:
+    run = make_run("tokenizer.joint=false", "tokenizer.vocab_size=40", "trainer=debug", "name=separate")
+    assert work(run.path) == 0
+    loaded = load_model(find_checkpoint(run.path))
+    assert loaded.source_tokenizer is not loaded.target_tokenizer
+    assert loaded.config["source_vocab_size"] == 40
+
+
+def test_without_a_test_part_a_run_ends_after_training(make_run: MakeRun) -> None:
+    run = make_run("data.test=null", "trainer=debug", "name=untested")
+    assert work(run.path) == 0
+    assert "test/loss" not in json.loads((run.path / "summary.json").read_text())["metrics"]
+
+
+def test_fine_tuning_begins_with_the_weights_of_another_run(make_run: MakeRun, finished: RunFolder) -> None:
+    still = ["optimizer.lr=0.0", "trainer.max_steps=1", "callbacks.last.every_n_steps=1"]
+    run = make_run(f"init_from={finished.path}", *still, "name=tuned")
+    assert work(run.path) == 0
+    before, after = (read_checkpoint(r.checkpoints / "best.ckpt")["state_dict"] for r in (finished, run))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_fine_tuning_a_model_of_another_shape_says_which_weights(make_run: MakeRun, finished: RunFolder) -> None:
+    run = make_run(f"init_from={finished.path}", "model.ffn_dim=48", "name=misfit")
+    assert work(run.path) == 1
+    assert "feed_forward" in run.status()["why"]
+
+
+def test_nan_stops_the_run_and_keeps_the_good_checkpoint(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run("name=nan", "callbacks.last.every_n_steps=1")
+    step = Task.training_step
+
+    def training_step(self: Task, batch: Any, batch_idx: int) -> dict[str, torch.Tensor]:
+        shares = step(self, batch, batch_idx)
+        return {name: share * (torch.nan if batch_idx == 2 else 1) for name, share in shares.items()}
+
+    monkeypatch.setattr(Task, "training_step", training_step)
+    assert work(run.path) == 1
+    assert run.status()["status"] == "failed"
+    assert "optimizer.lr" in capsys.readouterr().err
+    last = read_checkpoint(run.checkpoints / "last.ckpt")
+    assert last["global_step"] == 2
+    assert all(weights.isfinite().all() for weights in last["state_dict"].values())
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "batches.tokens_per_batch"),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate"), "batches.tokens_per_batch"),
+        (OSError(errno.ENOSPC, "No space left on device", "last.ckpt"), "no space left"),
+        (ZeroDivisionError("surprise"), "log.txt"),
+    ],
+)
+def test_every_failure_is_one_line_and_its_traceback_is_kept(
+    make_run: MakeRun,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    words: str,
+) -> None:
+    run = make_run("name=broken")
+
+    def training_step(self: Task, batch: Any, batch_idx: int) -> None:
+        raise error
+
+    monkeypatch.setattr(Task, "training_step", training_step)
+    assert work(run.path) == 1
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("regard:")]
+    assert len(said) == 1
+    assert words in said[0]
+    assert run.status()["status"] == "failed"
+    assert words in run.status()["why"]
+    assert "Traceback" in (run.path / "log.txt").read_text()
+
+
+def test_two_processes_cannot_work_on_one_run(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    from filelock import FileLock
+
+    from regard.errors import UsageError
+
+    run = make_run("name=taken")
+    with FileLock(run.path / ".working"), pytest.raises(UsageError, match="another process"):
+        work(run.path)

@@ -1,0 +1,338 @@
+"""Checkpoints: complete, safe to load, never half-written."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from regard.data.tokenizer import Tokenizer, TokenizerSettings, train_tokenizer
+from regard.errors import RegardError
+from regard.model.transformer import Transformer
+from regard.training.build import build
+from regard.training.checkpoint import (
+    SafeCheckpointIO,
+    describe_model,
+    last_readable,
+    load_model,
+    load_weights,
+    read_checkpoint,
+)
+
+SIZES = {"dim": 8, "depth": 1, "num_heads": 2, "ffn_dim": 8, "dropout": 0.1}
+ATTENTION = {"_target_": "regard.model.mixer.SelfAttention", "_partial_": True}
+PREFIX, SOURCE = torch.tensor([[1, 5, 6]]), torch.tensor([[4, 5, 2]])
+
+
+def model_config(**options: Any) -> dict[str, Any]:
+    encoder = {"_target_": "regard.model.encoder.TextEncoder", "_partial_": True, **SIZES, "mixer": ATTENTION}
+    target = "regard.model.transformer.Transformer"
+    sizes = SIZES | {"vocab_size": 70, "source_vocab_size": None, "max_length": 16}
+    return {"_target_": target, **sizes, "mixer": ATTENTION, "encoder": encoder} | options
+
+
+def content(
+    tokenizer: Tokenizer, config: dict[str, Any] | None = None, source_tokenizer: Tokenizer | None = None
+) -> dict[str, Any]:
+    """What training saves of a small random model, with other things that stand beside it."""
+    config = config or model_config()
+    state = {f"model.{name}": weight for name, weight in build(config).state_dict().items()}
+    description = describe_model("translation", config, source_tokenizer or tokenizer, tokenizer)
+    return {"state_dict": state | {"other.part": torch.zeros(2)}, "global_step": 12} | description
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path, tokenizer: Tokenizer) -> Path:
+    path = tmp_path / "last.ckpt"
+    SafeCheckpointIO().save_checkpoint(content(tokenizer), path)
+    return path
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+# What a checkpoint holds.
+
+
+def test_a_model_comes_back_from_its_checkpoint_alone(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    saved = content(tokenizer)
+    SafeCheckpointIO().save_checkpoint(saved, tmp_path / "best.ckpt")
+    loaded = load_model(tmp_path / "best.ckpt")
+    assert isinstance(loaded.model, Transformer)
+    assert (loaded.task, loaded.step, loaded.config) == ("translation", 12, model_config())
+    assert loaded.source_tokenizer is loaded.target_tokenizer
+    assert loaded.target_tokenizer.model == tokenizer.model
+    assert not loaded.model.training
+    weights = loaded.model.state_dict()
+    assert weights.keys() == {name.removeprefix("model.") for name in saved["state_dict"]} - {"other.part"}
+    for name, weight in weights.items():
+        assert torch.equal(weight, saved["state_dict"][f"model.{name}"])
+    assert loaded.model.encoder.embedding is loaded.model.decoder.embedding
+
+
+def test_tokenizers_of_two_vocabularies_come_back_each(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    settings = TokenizerSettings(vocab_size=30, byte_fallback=False, character_coverage=1.0)
+    other = train_tokenizer(["one two three four five six seven"], settings)
+    saved = content(tokenizer, model_config(source_vocab_size=30), other)
+    SafeCheckpointIO().save_checkpoint(saved, tmp_path / "best.ckpt")
+    loaded = load_model(tmp_path / "best.ckpt")
+    assert (loaded.source_tokenizer.model, loaded.target_tokenizer.model) == (other.model, tokenizer.model)
+    assert loaded.source_tokenizer.decode(other.encode("two six")) == "two six"
+
+
+def test_it_loads_without_running_code(checkpoint: Path) -> None:
+    loaded = torch.load(checkpoint, weights_only=True)
+    assert loaded["regard"]["model"] == model_config()
+
+
+def test_weights_are_copied_out_of_the_file(checkpoint: Path) -> None:
+    loaded = load_model(checkpoint)
+    before = loaded.model(PREFIX, SOURCE)
+    checkpoint.unlink()
+    torch.testing.assert_close(loaded.model(PREFIX, SOURCE), before)
+    with torch.no_grad():
+        for parameter in loaded.model.parameters():
+            parameter.zero_()
+
+
+# What is no checkpoint, or does not fit.
+
+
+def damaged(checkpoint: Path, raw: bytes) -> Path:
+    checkpoint.write_bytes(raw)
+    return checkpoint
+
+
+def torch_file(checkpoint: Path, anything: object) -> Path:
+    torch.save(anything, checkpoint)
+    return checkpoint
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.with_name("none.ckpt"), "none.ckpt: no such checkpoint"),
+        (lambda path: path.parent, ": no such checkpoint"),
+        (lambda path: damaged(path, b""), "last.ckpt: not a readable checkpoint"),
+        (lambda path: damaged(path, b"step,loss\n1,2\n"), "last.ckpt: not a readable checkpoint"),
+        (lambda path: damaged(path, os.urandom(5000)), "last.ckpt: not a readable checkpoint"),
+        (lambda path: damaged(path, path.read_bytes()[:-1]), "last.ckpt: not a readable checkpoint"),
+        (lambda path: damaged(path, path.read_bytes()[:3000]), "last.ckpt: not a readable checkpoint"),
+        (lambda path: damaged(path, pickle.dumps({"regard": {}})), "last.ckpt: not a readable checkpoint"),
+        (lambda path: torch_file(path, {"module": nn.Linear(2, 2)}), "last.ckpt: not a readable checkpoint"),
+        (lambda path: torch_file(path, torch.zeros(3)), "a PyTorch file, but not a checkpoint written by regard"),
+        (lambda path: torch_file(path, {"state_dict": {}}), "a PyTorch file, but not a checkpoint written by regard"),
+        (lambda path: torch_file(path, {"regard": 1, "state_dict": {}}), "but not a checkpoint written by regard"),
+        (
+            lambda path: torch_file(path, {"regard": {"format": 99}, "state_dict": {}}),
+            "written in format 99, this regard reads 1",
+        ),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused_in_one_line(
+    checkpoint: Path, make: Callable[[Path], Path], message: str
+) -> None:
+    path = make(checkpoint)
+    for read in (read_checkpoint, load_model):
+        with pytest.raises(RegardError) as raised:
+            read(path)
+        assert message in str(raised.value)
+        assert str(path) in str(raised.value)
+        assert "\n" not in str(raised.value)
+
+
+def test_whatever_is_wrong_with_the_bytes_is_said_in_the_same_way(checkpoint: Path) -> None:
+    raw, readable = checkpoint.read_bytes(), 0
+    for place in range(0, len(raw), len(raw) // 150):
+        try:
+            read_checkpoint(damaged(checkpoint, raw[:place] + bytes([raw[place] ^ 0x5A]) + raw[place + 1 :]))
+            readable += 1  # a changed weight, say
+        except RegardError:
+            pass
+    assert readable > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"vocab_size": 71}, r"decoder\.embedding\.tokens\.weight is \[70, 8\] there and \[71, 8\] here"),
+        ({"depth": 2}, r"decoder\.layers\.1\.cross\.key_value\.bias is none there and \[16\] here"),
+        ({"encoder": None}, r"decoder\.layers\.0\.cross\.key_value\.bias is \[16\] there and none here"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(checkpoint: Path, options: dict[str, Any], message: str) -> None:
+    model = build(model_config(**options))
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    with pytest.raises(RegardError, match=message):
+        load_weights(model, read_checkpoint(checkpoint), checkpoint)
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+
+
+def test_weights_that_fit_are_taken(checkpoint: Path) -> None:
+    model = build(model_config(dropout=0.0))
+    load_weights(model, read_checkpoint(checkpoint), checkpoint)
+    torch.testing.assert_close(model.eval()(PREFIX, SOURCE), load_model(checkpoint).model(PREFIX, SOURCE))
+
+
+# Whom to trust.
+
+
+def foreign(target: str, **arguments: Any) -> dict[str, Any]:
+    """A configuration with something foreign deep inside."""
+    encoder = model_config()["encoder"] | {"mixer": {"_target_": target, "_partial_": True} | arguments}
+    return model_config(encoder=encoder)
+
+
+def test_a_foreign_class_needs_trust(tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_mixers.py").write_text(
+        "from regard.model.mixer import SelfAttention\n\n\nclass Mine(SelfAttention): ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "best.ckpt"
+    SafeCheckpointIO().save_checkpoint(content(tokenizer, foreign("my_mixers.Mine")), path)
+    with pytest.raises(RegardError, match=r"wants to run my_mixers\.Mine, .* --trust"):
+        load_model(path)
+    loaded = load_model(path, trust=True)
+    assert type(loaded.model.encoder.layers[0].mixer).__name__ == "Mine"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "builtins.exec",
+        "regard_but_not_ours.Mixer",
+        "regard.model.mixer.torch.hub.load",  # reached through regard, but not of it
+        "regard.model.decoding.torch.load",
+        "regard.training.checkpoint.os.system",
+        "regard.training.build.build",  # runs what it is told to
+        "torchvision.datasets.utils.download_url",  # writes anywhere
+        "torchvision.models.resnet.nn.Linear",
+        "regard.model.${name}",
+        "regard.model.mixer.NoSuchMixer",
+        "regard.model.",
+    ],
+)
+def test_a_checkpoint_runs_nothing_but_parts_of_models(tmp_path: Path, tokenizer: Tokenizer, target: str) -> None:
+    path, saved = tmp_path / "best.ckpt", content(tokenizer)
+    saved["regard"]["model"] = foreign(target, name="mixer.SelfAttention")
+    SafeCheckpointIO().save_checkpoint(saved, path)
+    with pytest.raises(RegardError, match=r"the checkpoint wants to run .*--trust"):
+        load_model(path)
+
+
+def test_an_untrusted_name_in_a_list_is_found_too(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    path, saved = tmp_path / "best.ckpt", content(tokenizer)
+    saved["regard"]["model"]["mixer"] = {**ATTENTION, "_args_": [[{"_target_": "os.getcwd"}]]}
+    SafeCheckpointIO().save_checkpoint(saved, path)
+    with pytest.raises(RegardError, match=r"the checkpoint wants to run os\.getcwd"):
+        load_model(path)
+
+
+# Writing, and finding the last one that can be read.
+
+
+def saved_steps(folder: Path) -> dict[str, int]:
+    return {path.name: torch.load(path, weights_only=True)["global_step"] for path in folder.iterdir()}
+
+
+def save(path: Path, step: int, tokenizer: Tokenizer) -> None:
+    SafeCheckpointIO().save_checkpoint(content(tokenizer) | {"global_step": step}, path)
+
+
+def test_the_last_but_one_is_kept_of_last_only(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    folder = tmp_path / "checkpoints"  # which is made
+    for step in (1, 2, 3):
+        save(folder / "last.ckpt", step, tokenizer)
+        save(folder / "best.ckpt", step, tokenizer)
+    assert saved_steps(folder) == {"last.ckpt": 3, "last.previous.ckpt": 2, "best.ckpt": 3}
+
+
+def test_what_a_kill_left_of_a_save_is_gone_after_the_next(
+    checkpoint: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(_: object, file: Any) -> None:
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(torch, "save", half)
+        killed.setattr(Path, "unlink", lambda *_, **__: None)  # nobody cleans up
+        with pytest.raises(KeyboardInterrupt):
+            save(checkpoint, 13, tokenizer)
+    assert len(files(checkpoint.parent)) == 2
+    for number in range(14, 17):
+        monkeypatch.setattr(os, "getpid", lambda number=number: number)
+        save(checkpoint, number, tokenizer)
+    assert files(checkpoint.parent) == {"last.ckpt", "last.previous.ckpt"}
+
+
+@pytest.mark.parametrize("broken", [KeyboardInterrupt(), RuntimeError("no file of mine"), MemoryError()])
+def test_a_crash_while_saving_leaves_the_old_one(
+    checkpoint: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, broken: BaseException
+) -> None:
+    before = checkpoint.read_bytes()
+
+    def half(_: object, file: Any) -> None:
+        file.write(before[: len(before) // 2])
+        raise broken
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(type(broken)) as raised:
+        save(checkpoint, 13, tokenizer)
+    assert raised.value is broken
+    assert files(checkpoint.parent) == {"last.ckpt"}
+    assert checkpoint.read_bytes() == before
+
+
+@pytest.mark.parametrize("size", [1000, 100_000])  # noticed when it is flushed, or before
+def test_a_full_disk_is_an_error_of_the_disk_and_leaves_the_old_one(checkpoint: Path, size: int) -> None:
+    before, limits = checkpoint.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size * 4, limits[1]))  # files cannot grow beyond that
+    try:
+        with pytest.raises(OSError, match="File too large") as raised:
+            SafeCheckpointIO().save_checkpoint({"weights": torch.zeros(size)}, checkpoint)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert raised.value.filename == str(checkpoint)
+    assert files(checkpoint.parent) == {"last.ckpt"}
+    assert checkpoint.read_bytes() == before
+
+
+def test_the_newest_that_can_be_read_is_found(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    assert last_readable(tmp_path) is None
+    save(tmp_path / "last.ckpt", 1, tokenizer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert last_readable(tmp_path) == tmp_path / "last.ckpt"
+        save(tmp_path / "last.ckpt", 2, tokenizer)
+        assert last_readable(tmp_path) == tmp_path / "last.ckpt"
+
+
+def test_a_truncated_last_falls_back_with_a_warning(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    last = tmp_path / "last.ckpt"
+    save(last, 1, tokenizer)
+    save(last, 2, tokenizer)
+    last.write_bytes(last.read_bytes()[:-2000])
+    with pytest.warns(UserWarning, match=r"last\.ckpt: not a readable checkpoint .* trying the one before"):
+        assert last_readable(tmp_path) == tmp_path / "last.previous.ckpt"
+    last.unlink()  # as a kill between the two renames leaves it
+    assert last_readable(tmp_path) == tmp_path / "last.previous.ckpt"
+
+
+def test_a_save_reads_back_while_the_old_file_is_mapped(checkpoint: Path, tokenizer: Tokenizer) -> None:
+    mapped: dict[str, Tensor] = read_checkpoint(checkpoint)["state_dict"]
+    name = "model.decoder.norm.weight"
+    before = mapped[name].clone()
+    save(checkpoint, 13, tokenizer)
+    save(checkpoint, 14, tokenizer)
+    assert torch.equal(mapped[name], before)
