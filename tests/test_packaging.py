@@ -33,9 +33,7 @@ def build(project: Path, target: str) -> Path:
 
 def files_below(folder: Path) -> set[str]:
     return {
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"
     }
 
 
@@ -83,9 +81,7 @@ def test_wheel_holds_every_file_of_the_package_and_of_the_configs_once(project: 
         assert archive.read("regard/conf/experiment/added.yaml") == b"# experiments/added.yaml\n"
 
 
-def test_wheel_is_the_same_built_from_the_source_distribution(
-    project: Path, wheel: Path, tmp_path: Path
-) -> None:
+def test_wheel_is_the_same_built_from_the_source_distribution(project: Path, wheel: Path, tmp_path: Path) -> None:
     subprocess.run(["tar", "xzf", build(project, "sdist")], cwd=tmp_path, check=True)
     (unpacked,) = tmp_path.iterdir()
     assert files_below(unpacked / "conf" / "experiment") == files_below(project / "experiments")
@@ -102,9 +98,7 @@ def test_configs_of_the_wheel_are_found_outside_the_checkout(wheel: Path, tmp_pa
         archive.extractall(tmp_path)
 
     def ask() -> subprocess.CompletedProcess[str]:
-        code = (
-            "import sys; sys.path.insert(0, '.'); from regard.places import conf_folder; print(conf_folder())"
-        )
+        code = "import sys; sys.path.insert(0, '.'); from regard.places import conf_folder; print(conf_folder())"
         command = [sys.executable, "-I", "-c", code]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 

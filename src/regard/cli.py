@@ -24,6 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # half of the time that --help takes
 )
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a checkpoint.")]

@@ -74,9 +74,7 @@ class Shown:
     console: list[str]
 
     def pressed(self, group: str) -> Node:
-        [button] = [
-            node for node in self.ids[group].all("button") if node.attributes.get("aria-pressed") == "true"
-        ]
+        [button] = [node for node in self.ids[group].all("button") if node.attributes.get("aria-pressed") == "true"]
         return button
 
     def head(self) -> tuple[str | None, str | None]:
@@ -89,9 +87,7 @@ class Shown:
     def pixels(self) -> np.ndarray:
         """The colours of the large map, one pixel a cell."""
         [image] = self.ids["map"].all("image")
-        return np.asarray(
-            Image.open(BytesIO(b64decode((image.attributes["href"] or "").split(",")[1]))).convert("RGB")
-        )
+        return np.asarray(Image.open(BytesIO(b64decode((image.attributes["href"] or "").split(",")[1]))).convert("RGB"))
 
 
 class Reader(HTMLParser):
@@ -123,9 +119,7 @@ def show(folder: Path, sentence: SentenceMaps, view: str = "", then: str = "", *
     page = folder / "page.html"
     render_page(page, [sentence], "A page", "to test")
     if then:
-        page.write_text(
-            page.read_text(encoding="utf-8").replace("</body>", f"<script>{then}</script></body>"), "utf-8"
-        )
+        page.write_text(page.read_text(encoding="utf-8").replace("</body>", f"<script>{then}</script></body>"), "utf-8")
     command = [str(BROWSER), *QUIET, *options, f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
     done = subprocess.run([*command, f"{page.as_uri()}{view}"], capture_output=True, timeout=60, check=True)
     reader = Reader()
@@ -222,9 +216,7 @@ def test_pointing_at_a_query_token_shades_the_keys_it_asks(tmp_path: Path) -> No
     said = re.match(rf"␣gehen reads {re.escape(most)} (0\.\d\d)", page.ids["readout"].text)
     assert said
     assert float(said[1]) == pytest.approx(row.max(), abs=1 / 255 + 0.005)
-    marked = [
-        node.text for node in page.ids["map"].all("text") if "on" in (node.attributes["class"] or "").split()
-    ]
+    marked = [node.text for node in page.ids["map"].all("text") if "on" in (node.attributes["class"] or "").split()]
     assert marked[0] == "␣gehen"
     assert most in marked
 
@@ -247,9 +239,7 @@ def test_hostile_tokens_are_shown_as_they_are(tmp_path: Path) -> None:
 
 
 def test_arabic_tokens_run_from_right_to_left(tmp_path: Path) -> None:
-    page = show(
-        tmp_path, translation(SOURCE, ["▁الجمعة", "،", "▁٥", "▁يوليو", "</s>"]), "#map=decoder.0.self"
-    )
+    page = show(tmp_path, translation(SOURCE, ["▁الجمعة", "،", "▁٥", "▁يوليو", "</s>"]), "#map=decoder.0.self")
     assert page.ids["queries"].attributes["dir"] == "rtl"
     assert page.ids["keys"].attributes["dir"] == "rtl"  # although it starts with <s>
     assert show(tmp_path, translation()).ids["queries"].attributes["dir"] == "ltr"

@@ -134,9 +134,7 @@ class Long(InMemory):
         return {"size": self.size}
 
     def pairs(self, split: Split) -> Iterator[tuple[str, str]]:
-        return (
-            super().pairs(split) if split != "train" else itertools.islice(itertools.cycle(TRAIN), self.size)
-        )
+        return super().pairs(split) if split != "train" else itertools.islice(itertools.cycle(TRAIN), self.size)
 
 
 def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
@@ -213,9 +211,7 @@ def test_text_that_changes_meanwhile_is_noticed(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_a_full_disk_names_the_cache_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_names_the_cache_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(writer: TokenWriter, rows: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -21,9 +21,7 @@ def write(stem: Path, rows: list[list[int]], vocab_size: int = 100) -> TokenFile
     return TokenFile(stem)
 
 
-@pytest.mark.parametrize(
-    ("vocab_size", "width", "largest"), [(100, 2, 99), (65_536, 2, 65_535), (65_537, 4, 65_536)]
-)
+@pytest.mark.parametrize(("vocab_size", "width", "largest"), [(100, 2, 99), (65_536, 2, 65_535), (65_537, 4, 65_536)])
 def test_rows_come_back(tmp_path: Path, vocab_size: int, width: int, largest: int) -> None:
     rows = [*ROWS, [largest]]
     tokens = write(tmp_path / "a.b", rows, vocab_size)
@@ -82,9 +80,7 @@ def test_damage_is_noticed_on_opening(tmp_path: Path, damage: str) -> None:
         (tmp_path / "a.offsets").unlink()
     else:
         (tmp_path / "a.json").write_text("")
-    with pytest.raises(
-        RegardError, match=f"prepared data in {tmp_path} is damaged at a .*remove that folder"
-    ):
+    with pytest.raises(RegardError, match=f"prepared data in {tmp_path} is damaged at a .*remove that folder"):
         TokenFile(tmp_path / "a")
 
 

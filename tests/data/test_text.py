@@ -36,9 +36,7 @@ def test_damaged_compression_names_the_file(tmp_path: Path, damage: str) -> None
     whole = bytearray(gzip.compress("".join(f"line {i * i}\n" for i in range(1000)).encode()))
     whole[len(whole) // 2] ^= 0xFF if damage == "flipped" else 0
     path = tmp_path / "text.gz"
-    path.write_bytes(
-        {"cut": bytes(whole[:-20]), "flipped": bytes(whole), "not gzip": b"plain text\n"}[damage]
-    )
+    path.write_bytes({"cut": bytes(whole[:-20]), "flipped": bytes(whole), "not gzip": b"plain text\n"}[damage])
     with pytest.raises(RegardError, match=r"text\.gz, after line \d+: the gzip file is damaged"):
         list(read_lines(path))
 

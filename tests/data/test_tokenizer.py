@@ -154,9 +154,7 @@ def test_a_sample_is_bounded_even_and_repeatable() -> None:
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
 def test_a_vocabulary_too_large_names_the_largest_that_works(kind: str) -> None:
     settings = replace(SMALL, kind=kind, vocab_size=5000)
-    with pytest.raises(
-        UsageError, match=r"data\.tokenizer\.vocab_size=5000 is more .*at most \d+;"
-    ) as failure:
+    with pytest.raises(UsageError, match=r"data\.tokenizer\.vocab_size=5000 is more .*at most \d+;") as failure:
         train_tokenizer(TEXT, settings, "the source side")
     assert "the source side" in str(failure.value)
     largest = re.search(r"at most (\d+)", str(failure.value))
@@ -165,9 +163,7 @@ def test_a_vocabulary_too_large_names_the_largest_that_works(kind: str) -> None:
 
 
 def test_a_vocabulary_too_small_names_the_smallest_that_works() -> None:
-    with pytest.raises(
-        UsageError, match=r"data\.tokenizer\.vocab_size=10 is less .*at least \d+;"
-    ) as failure:
+    with pytest.raises(UsageError, match=r"data\.tokenizer\.vocab_size=10 is less .*at least \d+;") as failure:
         train_tokenizer(TEXT, replace(SMALL, vocab_size=10))
     smallest = re.search(r"at least (\d+)", str(failure.value))
     assert smallest is not None

@@ -29,5 +29,5 @@ def test_auto_is_online_only_for_who_is_logged_in(nobody: Path, monkeypatch: pyt
     monkeypatch.setenv("WANDB_API_KEY", "0123")
     assert decide_mode("auto") == "online"
     assert decide_mode("offline") == "offline"
-    with pytest.raises(UsageError, match="logger.mode=on"):
+    with pytest.raises(UsageError, match=r"logger\.mode=on"):
         decide_mode("on")

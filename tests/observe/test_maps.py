@@ -41,9 +41,7 @@ def test_entropy_leaves_masked_rows_out_of_the_mean() -> None:
 
 
 def test_maps_must_fit_their_tokens() -> None:
-    with pytest.raises(
-        ValueError, match=r"decoder\.0\.cross has shape \(2, 3, 4\), expected \(heads, 4, 3\)"
-    ):
+    with pytest.raises(ValueError, match=r"decoder\.0\.cross has shape \(2, 3, 4\), expected \(heads, 4, 3\)"):
         SentenceMaps(list("abc"), list("wxyz"), list("xyz!"), {"decoder.0.cross": softmax_maps(2, 3, 4)})
     with pytest.raises(ValueError, match="is no attention map"):
         SentenceMaps([], ["a"], ["b"], {"decoder.self": softmax_maps(1, 1, 1)})
@@ -61,9 +59,7 @@ def test_saved_maps_come_back_within_the_documented_error(tmp_path: Path) -> Non
     sentences = [pair(0), pair(10)]
     assert save_maps(tmp_path / "new" / "maps.npz", sentences) == 0
     loaded = load_maps(tmp_path / "new" / "maps.npz")
-    assert [(s.source, s.prefix, s.target) for s in loaded] == [
-        (s.source, s.prefix, s.target) for s in sentences
-    ]
+    assert [(s.source, s.prefix, s.target) for s in loaded] == [(s.source, s.prefix, s.target) for s in sentences]
     for before, after in zip(sentences, loaded, strict=True):
         assert before.maps.keys() == after.maps.keys()
         for name in before.maps:
@@ -78,9 +74,7 @@ def test_budget_keeps_the_first_sentences_and_counts_the_others(tmp_path: Path) 
     assert save_maps(tmp_path / "maps.npz", sentences, max_bytes=2 * size) == 3
     kept = load_maps(tmp_path / "maps.npz")
     assert len(kept) == 2
-    np.testing.assert_allclose(
-        kept[1].maps["encoder.0.self"], sentences[1].maps["encoder.0.self"], atol=2**-12
-    )
+    np.testing.assert_allclose(kept[1].maps["encoder.0.self"], sentences[1].maps["encoder.0.self"], atol=2**-12)
     assert save_maps(tmp_path / "maps.npz", sentences, max_bytes=size - 1) == 5
     assert load_maps(tmp_path / "maps.npz") == []
 
@@ -99,9 +93,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_what_is_no_file_of_maps_is_named(tmp_path: Path) -> None:
-    whole, cut, pickled, other = (
-        tmp_path / name for name in ("whole.npz", "cut.npz", "pickled.npz", "other.npz")
-    )
+    whole, cut, pickled, other = (tmp_path / name for name in ("whole.npz", "cut.npz", "pickled.npz", "other.npz"))
     save_maps(whole, [pair()])
     cut.write_bytes(whole.read_bytes()[:-100])
     np.savez(pickled, tokens=np.array([{"format": 1}], dtype=object))

@@ -66,9 +66,7 @@ def test_weights_are_within_half_a_step_and_entropies_are_exact(tmp_path: Path) 
 
 def test_a_head_without_rows_has_no_entropy(tmp_path: Path) -> None:
     maps = SentenceMaps([], ["<s>"], ["</s>"], {"decoder.0.self": np.zeros((1, 1, 1), np.float32)})
-    assert Reader(rendered(tmp_path, maps)).data["sentences"][0]["maps"]["decoder.0.self"]["entropy"] == [
-        None
-    ]
+    assert Reader(rendered(tmp_path, maps)).data["sentences"][0]["maps"]["decoder.0.self"]["entropy"] == [None]
 
 
 def test_the_sentences_are_spelt_from_their_pieces(tmp_path: Path) -> None:
@@ -84,12 +82,10 @@ def test_nothing_points_outside_the_file(tmp_path: Path) -> None:
     assert "url(" not in html
     assert "@import" not in html
     elements = Reader(html).elements
-    assert [
-        value for _, attributes in elements for name, value in attributes.items() if name in ("src", "href")
-    ] == ["data:,"]
-    assert any(
-        (attributes.get("content") or "").startswith("default-src 'none';") for _, attributes in elements
-    )
+    assert [value for _, attributes in elements for name, value in attributes.items() if name in ("src", "href")] == [
+        "data:,"
+    ]
+    assert any((attributes.get("content") or "").startswith("default-src 'none';") for _, attributes in elements)
 
 
 def test_title_subtitle_and_facts_are_text(tmp_path: Path) -> None:

@@ -129,6 +129,14 @@ def test_it_goes_on_where_it_was(path: Path) -> None:
     assert content(path) == [{"step": 1, "a": 1}, {"step": 2, "a": 2, "b": 3}, {"step": 3, "a": 4, "b": 5}]
 
 
+def test_a_file_that_somebody_removed_is_begun_again(path: Path) -> None:
+    file = MetricsFile(path)
+    file.write(1, {"a": 1.0})
+    path.unlink()
+    file.write(2, {"a": 2.0})
+    assert content(path) == [{"step": 2, "a": 2}]
+
+
 def test_opening_changes_nothing(path: Path) -> None:
     MetricsFile(path)
     assert not path.exists()

@@ -48,10 +48,11 @@ def summarise(run: RunFolder, trainer: pl.Trainer, task: Task, seconds: float) -
     return summary
 
 
-def show_summary(run: RunFolder, summary: dict[str, Any], console: Console) -> None:
-    """The table that ends a run: scores, where things are, what to try next."""
+def show_summary(run: RunFolder, summary: dict[str, Any], example: str, console: Console) -> None:
+    """The table that ends a run: scores, where things are, what to try next (with the sentence ``example``)."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
+    table.add_column(overflow="fold")
     for name, value in summary["metrics"].items():
         if name.startswith("test/"):
             table.add_row(name, f"{value:.4f}" if "exact" in name or "accuracy" in name else f"{value:.2f}")
@@ -63,8 +64,8 @@ def show_summary(run: RunFolder, summary: dict[str, Any], console: Console) -> N
     folder = shlex.quote(_short(run.path))
     table.add_row("attention page", _short(page) if page.exists() else "none")
     table.add_row("checkpoint", _short(checkpoint if checkpoint.exists() else run.checkpoints / "last.ckpt"))
-    table.add_row("try next", f"echo 'two days ago' | regard translate {folder}")
-    table.add_row("", f"regard attend {folder} --source 'two days ago'")
+    table.add_row("try next", f"echo {shlex.quote(example)} | regard translate {folder}")
+    table.add_row("", f"regard attend {folder} --source {shlex.quote(example)}")
     console.print(table)
 
 

@@ -38,14 +38,14 @@ def work(folder: Path) -> int:
     """
     run, console = RunFolder.open(folder), Console(stderr=True, quiet=not is_first_process())
     with recorded(run) as outcome:
-        summary = train(run, console)
+        summary, example = train(run, console)
     if outcome.exit_code == 0:
-        show_summary(run, summary, console)
+        show_summary(run, summary, example, console)
     return outcome.exit_code
 
 
-def train(run: RunFolder, console: Console) -> dict[str, Any]:
-    """Train, test the best checkpoint, and write summary.json; the summary."""
+def train(run: RunFolder, console: Console) -> tuple[dict[str, Any], str]:
+    """Train, test the best checkpoint, and write summary.json; the summary, and a source sentence to try."""
     config, started = run.config(), time.monotonic()
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     checkpoint = last_readable(run.checkpoints)
@@ -63,7 +63,8 @@ def train(run: RunFolder, console: Console) -> dict[str, Any]:
         failed = False
     finally:
         finish(trainer.loggers, failed)
-    return summarise(run, trainer, task, time.monotonic() - started)
+    summary = summarise(run, trainer, task, time.monotonic() - started)
+    return summary, batches.texts("validation")[0][0]
 
 
 def test(trainer: pl.Trainer, task: Task, batches: TranslationData, run: RunFolder) -> None:

@@ -157,16 +157,20 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
 
 def last_readable(folder: Path) -> Path | None:
-    """The newest checkpoint of a run that can be read; each that cannot is warned of."""
-    for name in ("last.ckpt", "last.previous.ckpt"):
-        path = folder / name
-        if path.exists():
-            try:
-                read_checkpoint(path)
-            except RegardError as error:
-                warnings.warn(f"{error}; trying the one before", stacklevel=2)
-                continue
-            return path
+    """The newest checkpoint of a run that can be read; each that cannot is warned of. None if there is none yet.
+
+    Raises RegardError if there are some and none can be read: starting over is for the user to decide.
+    """
+    there = [path for name in ("last.ckpt", "last.previous.ckpt") if (path := folder / name).exists()]
+    for path in there:
+        try:
+            read_checkpoint(path)
+        except RegardError as error:
+            warnings.warn(f"{error}; trying the one before", stacklevel=2)
+            continue
+        return path
+    if there:
+        raise RegardError(f"{folder}: no checkpoint in it can be read; remove {there[0].name} to start this run over")
     return None
 
 
