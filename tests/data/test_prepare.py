@@ -184,7 +184,7 @@ def test_without_a_test_part_there_is_none(tmp_path: Path) -> None:
         ),
         (InMemory(validation=[]), r"data\.validation: no usable pair"),
         (InMemory(train=[("a\nb", "c")]), "newline"),
-        (InMemory(train=[("ab", "cd")]), r"data\.tokenizer\.vocab_size=70 is more than .*at most \d+"),
+        (InMemory(train=[("ab", "cd")]), r"tokenizer\.vocab_size=70 is more than .*at most \d+"),
     ],
 )
 def test_a_fault_leaves_nothing_behind(tmp_path: Path, corpus: InMemory, message: str) -> None:

@@ -154,7 +154,7 @@ def test_a_sample_is_bounded_even_and_repeatable() -> None:
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
 def test_a_vocabulary_too_large_names_the_largest_that_works(kind: str) -> None:
     settings = replace(SMALL, kind=kind, vocab_size=5000)
-    with pytest.raises(UsageError, match=r"data\.tokenizer\.vocab_size=5000 is more .*at most \d+;") as failure:
+    with pytest.raises(UsageError, match=r"tokenizer\.vocab_size=5000 is more .*at most \d+;") as failure:
         train_tokenizer(TEXT, settings, "the source side")
     assert "the source side" in str(failure.value)
     largest = re.search(r"at most (\d+)", str(failure.value))
@@ -163,7 +163,7 @@ def test_a_vocabulary_too_large_names_the_largest_that_works(kind: str) -> None:
 
 
 def test_a_vocabulary_too_small_names_the_smallest_that_works() -> None:
-    with pytest.raises(UsageError, match=r"data\.tokenizer\.vocab_size=10 is less .*at least \d+;") as failure:
+    with pytest.raises(UsageError, match=r"tokenizer\.vocab_size=10 is less .*at least \d+;") as failure:
         train_tokenizer(TEXT, replace(SMALL, vocab_size=10))
     smallest = re.search(r"at least (\d+)", str(failure.value))
     assert smallest is not None
@@ -188,13 +188,13 @@ def test_a_failure_of_the_reader_is_not_disguised() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"kind": "wordpiece"}, r"data\.tokenizer\.kind=wordpiece: choose one of bpe, unigram"),
-        ({"normalization": "NFKC"}, r"data\.tokenizer\.normalization=NFKC: .*identity, nfkc"),
-        ({"joint": "no"}, r"data\.tokenizer\.joint=no: give true or false"),
-        ({"vocab_size": 1000.5}, r"data\.tokenizer\.vocab_size=1000\.5: give a whole number"),
+        ({"kind": "wordpiece"}, r"tokenizer\.kind=wordpiece: choose one of bpe, unigram"),
+        ({"normalization": "NFKC"}, r"tokenizer\.normalization=NFKC: .*identity, nfkc"),
+        ({"joint": "no"}, r"tokenizer\.joint=no: give true or false"),
+        ({"vocab_size": 1000.5}, r"tokenizer\.vocab_size=1000\.5: give a whole number"),
         ({"vocab_size": 261, "byte_fallback": True}, r"vocab_size=261: give a whole number, 262 or more"),
-        ({"input_sentence_size": 0}, r"data\.tokenizer\.input_sentence_size=0"),
-        ({"character_coverage": 99.95}, r"data\.tokenizer\.character_coverage=99\.95"),
+        ({"input_sentence_size": 0}, r"tokenizer\.input_sentence_size=0"),
+        ({"character_coverage": 99.95}, r"tokenizer\.character_coverage=99\.95"),
     ],
 )
 def test_settings_that_do_not_fit_name_their_key(wrong: dict[str, Any], message: str) -> None:
