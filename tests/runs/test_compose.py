@@ -60,7 +60,7 @@ def test_an_experiment_overrides_the_task_and_the_command_line_overrides_both() 
         ("hydra.ouput_subdir=x", ["hydra.ouput_subdir", "hydra.output_subdir"]),
         ("data.source=gm", ["data.source", "gm"]),
         ("tokenizer.kind=pbe", ["tokenizer.kind=pbe", "bpe, unigram"]),
-        ("tokenizer.vocab_size=10", ["tokenizer.vocab_size=10"]),
+        ("tokenizer.vocab_size=5", ["tokenizer.vocab_size=5"]),
         ("model.num_heads=3", ["model", "128", "multiple"]),
         ("trainer.max_steps=0", ["trainer.max_steps=0"]),
         ("trainer.devices=auto", ["trainer.devices=auto"]),

@@ -64,9 +64,13 @@ def show_summary(run: RunFolder, summary: dict[str, Any], example: str, console:
     folder = shlex.quote(_short(run.path))
     table.add_row("attention page", _short(page) if page.exists() else "none")
     table.add_row("checkpoint", _short(checkpoint if checkpoint.exists() else run.checkpoints / "last.ckpt"))
-    table.add_row("try next", f"echo {shlex.quote(example)} | regard translate {folder}")
-    table.add_row("", f"regard attend {folder} --source {shlex.quote(example)}")
     console.print(table)
+    # Apart from the table and unwrapped, so that a command can be copied as it is.
+    for command in (
+        f"echo {shlex.quote(example)} | regard translate {folder}",
+        f"regard attend {folder} --source {shlex.quote(example)}",
+    ):
+        console.print(f"try next  {command}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _short(path: Path) -> str:
