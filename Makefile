@@ -66,9 +66,11 @@ $(VENV)/.uv: requirements.lock $(VENV)/.made
 	@touch $@
 
 # Like pip, uv takes a half-installed package for a whole one: after an interrupted try all are installed anew.
+# Compiled to bytecode now, as pip does and uv does not by itself: where PYTHONDONTWRITEBYTECODE is set, as in many
+# containers, torch would be compiled again at every start, which takes longer than all else that a start does.
 $(VENV)/.installed: requirements.lock pyproject.toml $(VENV)/.uv
 	@again=; if [ -e $(VENV)/.installing ]; then again=--reinstall; fi; touch $(VENV)/.installing; \
-	 $(UV) pip install --python $(PY) $$again --no-deps --no-build-isolation --require-hashes \
+	 $(UV) pip install --python $(PY) $$again --compile-bytecode --no-deps --no-build-isolation --require-hashes \
 	    --requirement requirements.lock && \
 	 $(UV) pip install --python $(PY) --no-deps --no-build-isolation --editable .
 	@rm -f $(VENV)/.installing
