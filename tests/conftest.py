@@ -56,15 +56,20 @@ def make_model() -> Callable[..., Transformer]:
     import torch
 
     from regard.model.encoder import TextEncoder
+    from regard.model.feed_forward import relu
     from regard.model.mixer import SelfAttention
+    from regard.model.norm import layer_norm
+    from regard.model.positions import Sinusoidal
+    from regard.model.residual import PreNorm
     from regard.model.transformer import Transformer
 
     def make(seed: int = 0, encoder: bool = True, **options: Any) -> Transformer:
         torch.manual_seed(seed)
-        shared: dict[str, Any] = {"dim": 16, "depth": 2, "num_heads": 2, "ffn_dim": 24, "dropout": 0.0}
-        arguments = shared | {"vocab_size": 13, "source_vocab_size": None, "max_length": 32} | options
-        sizes = {name: arguments[name] for name in shared}
-        text_encoder = partial(TextEncoder, **sizes, mixer=SelfAttention)
-        return Transformer(**arguments, mixer=SelfAttention, encoder=text_encoder if encoder else None).eval()
+        arguments: dict[str, Any] = {"dim": 16, "depth": 2, "num_heads": 2, "ffn_dim": 24, "dropout": 0.0}
+        arguments |= {"vocab_size": 13, "source_vocab_size": None, "max_length": 32}
+        arguments |= {"positions": Sinusoidal, "mixer": SelfAttention, "feed_forward": relu}
+        arguments |= {"residual": partial(PreNorm, norm=layer_norm)} | options
+        text_encoder = partial(TextEncoder, depth=arguments["depth"])
+        return Transformer(**arguments, encoder=text_encoder if encoder else None).eval()
 
     return make

@@ -140,12 +140,12 @@ def test_dropout_is_for_training_and_leaves_the_mean(record: Record | None) -> N
     torch.manual_seed(0)
     module = MultiHeadAttention(8, 2, dropout=0.5)
     x = torch.randn(1, 6, 8).expand(2000, 6, 8)
-    key, value = module.keys_values(x)
-    outputs = module(x, key, value, causal=True, record=record)
-    exact = module.eval()(x, key, value, causal=True, record=record)
+    inputs = module.queries(x), *module.keys_values(x)
+    outputs = module(*inputs, causal=True, record=record)
+    exact = module.eval()(*inputs, causal=True, record=record)
     assert outputs.std(dim=0).max() > 0.01
     torch.testing.assert_close(outputs.mean(dim=0), exact[0], rtol=0, atol=0.06)
-    torch.testing.assert_close(module(x, key, value, causal=True, record=record), exact, rtol=0, atol=0)
+    torch.testing.assert_close(module(*inputs, causal=True, record=record), exact, rtol=0, atol=0)
 
 
 def test_half_precision_is_weighed_in_single() -> None:
@@ -203,20 +203,26 @@ def test_recorded_weights_hold_no_graph() -> None:
     assert not weights.requires_grad
 
 
-@pytest.mark.parametrize("query", [1, 4])
-def test_beams_ask_the_memory_of_their_sentence(query: int) -> None:
+@pytest.mark.parametrize("record", [None, Record()], ids=["fused", "explicit"])
+def test_groups_of_heads_share_keys_and_values(record: Record | None) -> None:
     torch.manual_seed(1)
-    module = MultiHeadAttention(8, 2)
-    memory, mask = torch.randn(3, 5, 8), padding(5, 5, 2, 4)
-    x = torch.randn(6, query, 8)
-    key, value = module.keys_values(memory)
-    copied = module(x, key.repeat_interleave(2, 0), value.repeat_interleave(2, 0), mask.repeat_interleave(2, 0))
-    torch.testing.assert_close(module(x, key, value, mask), copied, rtol=0, atol=1e-6)
+    query, shared = torch.randn(2, 4, 3, 8), torch.randn(2, 2, 5, 8)
+    value, mask = torch.randn(2, 2, 5, 8), padding(5, 5, 2)
+    for_each = [tensor[:, [0, 0, 1, 1]] for tensor in (shared, value)]
+    together = attend(query, shared, value, mask, record=record)
+    torch.testing.assert_close(together, attend(query, *for_each, mask), rtol=0, atol=1e-5)
+
+
+def test_shared_keys_take_less_room() -> None:
+    key, value = MultiHeadAttention(8, 4, num_kv_heads=2).keys_values(torch.randn(3, 5, 8))
+    assert key.shape == value.shape == (3, 2, 5, 2)
 
 
 def test_heads_must_divide_the_dimension() -> None:
     with pytest.raises(ValueError, match="dim 10 must be a multiple of num_heads 4"):
         MultiHeadAttention(10, 4)
+    with pytest.raises(ValueError, match="num_heads 4 must be a multiple of num_kv_heads 3"):
+        MultiHeadAttention(8, 4, num_kv_heads=3)
 
 
 def test_shapes_are_checked_while_tests_run() -> None:

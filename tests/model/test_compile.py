@@ -18,12 +18,17 @@ import torch
 from torch._dynamo.utils import counters
 
 from regard.model.encoder import TextEncoder
+from regard.model.feed_forward import relu
 from regard.model.mixer import SelfAttention
+from regard.model.norm import layer_norm
+from regard.model.positions import Sinusoidal
+from regard.model.residual import PreNorm
 from regard.model.transformer import Transformer
 
 torch.manual_seed(0)
-sizes = dict(dim=8, depth=1, num_heads=2, ffn_dim=8, dropout=0.0, mixer=SelfAttention)
-model = Transformer(13, None, max_length=16, encoder=partial(TextEncoder, **sizes), **sizes)
+sizes = dict(vocab_size=13, source_vocab_size=None, dim=8, depth=1, num_heads=2, ffn_dim=8, dropout=0.0, max_length=16)
+pieces = dict(positions=Sinusoidal, mixer=SelfAttention, feed_forward=relu, residual=partial(PreNorm, norm=layer_norm))
+model = Transformer(**sizes, **pieces, encoder=partial(TextEncoder, depth=1))
 batches = [
     (torch.randint(1, 13, (rows, target)), torch.randint(1, 13, (rows, source)))
     for rows, target, source in [(2, 5, 7), (3, 9, 4), (4, 4, 8)]

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor
 
+from regard.model.layer import MixerFactory
 from regard.model.mixer import Mixer, SelfAttention, State
+from regard.model.positions import Rotary
 
 BATCH, LENGTH, DIM = 3, 7, 8
 
 # Every mixer that can continue a sequence is to stand here.
-every_mixer = pytest.mark.parametrize("mixer", [SelfAttention], ids=lambda mixer: mixer.__name__)
+MIXERS = {
+    "attention": SelfAttention,
+    "grouped": partial(SelfAttention, num_kv_heads=1),
+    "rotary": partial(SelfAttention, rotation=Rotary),
+}
+every_mixer = pytest.mark.parametrize("mixer", MIXERS.values(), ids=MIXERS.keys())
 
 
-def make(mixer: type[SelfAttention]) -> tuple[Mixer, Tensor]:
+def make(mixer: MixerFactory) -> tuple[Mixer, Tensor]:
     torch.manual_seed(2)
     return mixer(dim=DIM, num_heads=2, causal=True).eval(), torch.randn(BATCH, LENGTH, DIM)
 
@@ -29,13 +38,13 @@ def continued(mixer: Mixer, x: Tensor, sizes: list[int]) -> tuple[Tensor, State]
 
 @every_mixer
 @pytest.mark.parametrize("sizes", [[1] * LENGTH, [LENGTH], [3, 4], [1, 2, 4], [5, 1, 1]], ids=str)
-def test_step_by_step_equals_the_whole(mixer: type[SelfAttention], sizes: list[int]) -> None:
+def test_step_by_step_equals_the_whole(mixer: MixerFactory, sizes: list[int]) -> None:
     made, x = make(mixer)
     torch.testing.assert_close(continued(made, x, sizes)[0], made(x, None), rtol=0, atol=1e-5)
 
 
 @every_mixer
-def test_a_causal_mixer_does_not_look_ahead(mixer: type[SelfAttention]) -> None:
+def test_a_causal_mixer_does_not_look_ahead(mixer: MixerFactory) -> None:
     made, x = make(mixer)
     for position in range(LENGTH):
         other = x.clone()
@@ -47,17 +56,17 @@ def test_a_causal_mixer_does_not_look_ahead(mixer: type[SelfAttention]) -> None:
 
 @every_mixer
 @pytest.mark.parametrize("causal", [True, False])
-def test_padding_changes_nothing(mixer: type[SelfAttention], causal: bool) -> None:
+def test_padding_changes_nothing(mixer: MixerFactory, causal: bool) -> None:
     torch.manual_seed(2)
     made, x, lengths = mixer(dim=DIM, num_heads=2, causal=causal).eval(), torch.randn(BATCH, LENGTH, DIM), [7, 2, 4]
-    together = made(x, torch.arange(LENGTH) < torch.tensor(lengths)[:, None])
+    together = made(x, torch.arange(LENGTH) < torch.tensor(lengths)[:, None, None])
     for row, length in enumerate(lengths):
         alone = made(x[row : row + 1, :length], None)
         torch.testing.assert_close(together[row : row + 1, :length], alone, rtol=0, atol=1e-5)
 
 
 @every_mixer
-def test_states_are_batch_first_and_reorder(mixer: type[SelfAttention]) -> None:
+def test_states_are_batch_first_and_reorder(mixer: MixerFactory) -> None:
     made, x = make(mixer)
     _, state = continued(made, x[:, :4], [4])
     rows = torch.tensor([2, 0, 0, 1, 2])
@@ -69,7 +78,7 @@ def test_states_are_batch_first_and_reorder(mixer: type[SelfAttention]) -> None:
 
 
 @every_mixer
-def test_under_mixed_precision_the_state_is_what_is_computed(mixer: type[SelfAttention]) -> None:
+def test_under_mixed_precision_the_state_is_what_is_computed(mixer: MixerFactory) -> None:
     made, x = make(mixer)
     with torch.autocast("cpu", torch.bfloat16):
         _, state = continued(made, x, [1, 2, 4])
@@ -77,7 +86,7 @@ def test_under_mixed_precision_the_state_is_what_is_computed(mixer: type[SelfAtt
 
 
 @every_mixer
-def test_a_state_begins_as_its_model_computes(mixer: type[SelfAttention]) -> None:
+def test_a_state_begins_as_its_model_computes(mixer: MixerFactory) -> None:
     made, x = make(mixer)
     assert all(tensor.dtype == torch.bfloat16 for tensor in made.initial_state(2, x.bfloat16()))
     assert all(len(tensor) == 2 for tensor in made.initial_state(2, x))

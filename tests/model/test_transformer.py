@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from regard.model.embedding import sinusoids
+from regard.model.positions import sinusoids
 from regard.model.record import Record
 from regard.model.transformer import Transformer
 

@@ -33,10 +33,18 @@ PREFIX, SOURCE = torch.tensor([[1, 5, 6]]), torch.tensor([[4, 5, 2]])
 
 
 def model_config(**options: Any) -> dict[str, Any]:
-    encoder = {"_target_": "regard.model.encoder.TextEncoder", "_partial_": True, **SIZES, "mixer": ATTENTION}
-    target = "regard.model.transformer.Transformer"
+    def piece(name: str, **arguments: Any) -> dict[str, Any]:
+        return {"_target_": f"regard.model.{name}", "_partial_": True, **arguments}
+
+    pieces = {
+        "positions": piece("positions.Sinusoidal"),
+        "mixer": ATTENTION,
+        "feed_forward": piece("feed_forward.relu"),
+        "residual": piece("residual.PreNorm", norm=piece("norm.layer_norm")),
+        "encoder": piece("encoder.TextEncoder", depth=1),
+    }
     sizes = SIZES | {"vocab_size": 70, "source_vocab_size": None, "max_length": 16}
-    return {"_target_": target, **sizes, "mixer": ATTENTION, "encoder": encoder} | options
+    return {"_target_": "regard.model.transformer.Transformer", **sizes, **pieces} | options
 
 
 def content(
@@ -187,9 +195,8 @@ def test_weights_that_fit_are_taken(checkpoint: Path) -> None:
 
 
 def foreign(target: str, **arguments: Any) -> dict[str, Any]:
-    """A configuration with something foreign deep inside."""
-    encoder = model_config()["encoder"] | {"mixer": {"_target_": target, "_partial_": True} | arguments}
-    return model_config(encoder=encoder)
+    """A configuration with something foreign inside."""
+    return model_config(mixer={"_target_": target, "_partial_": True} | arguments)
 
 
 def test_a_foreign_class_needs_trust(tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from regard.model.embedding import Embedding
 from regard.model.encoder import Encoded
-from regard.model.layer import Layer, Memory, MixerFactory
+from regard.model.layer import Layer, LayerFactory, Memory
 from regard.model.mixer import State
 from regard.model.record import Record
 
@@ -43,37 +44,40 @@ def _select_rows(layers: tuple[State, ...], rows: Tensor) -> tuple[State, ...]:
 class Decoder(nn.Module):
     """A stack of causal layers; with ``cross`` each asks the memory, without it is a language model."""
 
-    def __init__(
-        self,
-        embedding: Embedding,
-        dim: int,
-        depth: int,
-        num_heads: int,
-        ffn_dim: int,
-        dropout: float,
-        mixer: MixerFactory,
-        cross: bool,
-    ) -> None:
+    def __init__(self, embedding: Embedding, layer: LayerFactory, depth: int, cross: bool) -> None:
         super().__init__()
         self.embedding = embedding
-        layers = [Layer(dim, num_heads, ffn_dim, dropout, mixer, causal=True, cross=cross) for _ in range(depth)]
+        layers = [layer(causal=True, cross=cross) for _ in range(depth)]
         self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
-        self.norm = nn.LayerNorm(dim)
+        self.norm = layers[-1].last_norm()
 
     def forward(
-        self, prefix: Int[Tensor, "batch target"], encoded: Encoded | None, record: Record | None = None
+        self,
+        prefix: Int[Tensor, "batch target"],
+        encoded: Encoded | None,
+        record: Record | None = None,
+        documents: Int[Tensor, "batch target"] | None = None,
     ) -> Float[Tensor, "batch target vocab"]:
-        """Logits of the token after each position of a right-padded ``prefix``."""
-        x, mask = self.embedding(prefix), None if encoded is None else encoded.mask[:, None, None, :]
+        """Logits of the token after each position of a right-padded ``prefix``.
+
+        ``documents`` tells which of the documents packed into a row each token belongs to: it then sees
+        those of its own document alone, and its position counts from that document's first token.
+        """
+        # No padding mask: padding is on the right, where no real position of a causal layer looks.
+        positions, mask = None, None
+        if documents is not None:
+            positions, mask = document_positions(documents), documents[:, :, None] == documents[:, None, :]
+        x, memory_mask = self.embedding(prefix, 0, positions), None
+        if encoded is not None:
+            memory_mask = encoded.mask[:, None, None, :]
         for number, layer in enumerate(self.layers):
             memory = None if encoded is None else layer.memory(encoded.states)
-            # No padding mask: padding is on the right, where no real position of a causal layer looks.
-            x = layer(x, None, memory, mask, record and record.under(str(number)))
+            x = layer(x, mask, memory, memory_mask, record and record.under(str(number)))
         return self.embedding.logits(self.norm(x))
 
     def start(self, encoded: Encoded | None, rows: int) -> DecoderState:
         """The state of ``rows`` empty prefixes, a multiple of the encoded sentences."""
-        like = self.norm.weight if encoded is None else encoded.states
+        like = self.embedding.tokens.weight if encoded is None else encoded.states
         return DecoderState(
             layers=tuple(layer.mixer.initial_state(rows, like) for layer in self.layers),
             length=0,
@@ -98,3 +102,11 @@ class Decoder(nn.Module):
         """``extend`` by one token a row, as ``regard.model.decoding`` wants it."""
         logits, state = self.extend(tokens[:, None], state)
         return logits[:, -1], state
+
+
+def document_positions(documents: Int[Tensor, "batch length"]) -> Int[Tensor, "batch length"]:
+    """How many tokens after the first of its document each token stands; documents are runs of equal numbers."""
+    index = torch.arange(documents.shape[1], device=documents.device).expand_as(documents)
+    begins = torch.ones_like(documents, dtype=torch.bool)
+    begins[:, 1:] = documents[:, 1:] != documents[:, :-1]
+    return index - index.where(begins, 0).cummax(dim=1).values

@@ -1,21 +1,16 @@
-"""Token embeddings and positions."""
+"""Token embeddings, in and out."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from regard.model.positions import Positions
 
-def sinusoids(length: int, dim: int) -> Float[Tensor, "length dim"]:
-    """Sines and cosines of geometrically growing wavelengths (Vaswani et al. 2017, section 3.5).
-
-    The sines fill the first half of the channels and the cosines the second, which is the paper's
-    table with its channels in another order.
-    """
-    rates = torch.exp(torch.arange(0, dim, 2) * (-math.log(10_000.0) / dim))
-    angles = torch.arange(length)[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :dim]
+PositionsFactory = Callable[[int, int], nn.Module]
+"""Makes what marks vectors with their positions, from ``max_length`` and ``dim``."""
 
 
 class Embedding(nn.Module):
@@ -25,24 +20,26 @@ class Embedding(nn.Module):
     one matrix suits both ends.
     """
 
-    def __init__(self, vocab_size: int, dim: int, max_length: int, dropout: float) -> None:
+    def __init__(self, vocab_size: int, dim: int, max_length: int, dropout: float, positions: PositionsFactory) -> None:
         super().__init__()
         self.tokens = nn.Embedding(vocab_size, dim)
         nn.init.normal_(self.tokens.weight, std=dim**-0.5)
-        self.positions: Tensor
-        self.register_buffer("positions", sinusoids(max_length, dim), persistent=False)
-        self.scale = math.sqrt(dim)
+        self.positions = positions(max_length, dim)
+        self.max_length, self.scale = max_length, math.sqrt(dim)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tokens: Int[Tensor, "batch length"], start: int = 0) -> Float[Tensor, "batch length dim"]:
-        """Vectors of ``tokens`` at positions ``start``, ``start + 1``, ...
+    def forward(
+        self, tokens: Int[Tensor, "batch length"], start: int = 0, positions: Positions | None = None
+    ) -> Float[Tensor, "batch length dim"]:
+        """Vectors of ``tokens`` at ``positions``, or at ``start``, ``start + 1``, ... if none are given.
 
         Raises ValueError if there are not so many positions.
         """
-        if start + tokens.shape[1] > len(self.positions):
-            raise ValueError(f"{start + tokens.shape[1]} tokens, but the model reads {len(self.positions)} at most")
-        positions = self.positions[start : start + tokens.shape[1]]
-        return self.dropout(self.tokens(tokens) * self.scale + positions)
+        if start + tokens.shape[1] > self.max_length:
+            raise ValueError(f"{start + tokens.shape[1]} tokens, but the model reads {self.max_length} at most")
+        if positions is None:
+            positions = torch.arange(start, start + tokens.shape[1], device=tokens.device)[None]
+        return self.dropout(self.positions(self.tokens(tokens) * self.scale, positions))
 
     def logits(self, hidden: Float[Tensor, "*shape dim"]) -> Float[Tensor, "*shape vocab"]:
         """Scores of every token of the vocabulary, before the softmax."""

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from regard.model.embedding import Embedding
-from regard.model.layer import Layer, MixerFactory
+from regard.model.layer import Layer, LayerFactory
 from regard.model.record import Record
 
 
@@ -21,28 +21,18 @@ class Encoded(NamedTuple):
 class TextEncoder(nn.Module):
     """A stack of layers in which every position sees the whole sentence."""
 
-    def __init__(
-        self,
-        embedding: Embedding,
-        dim: int,
-        depth: int,
-        num_heads: int,
-        ffn_dim: int,
-        dropout: float,
-        mixer: MixerFactory,
-        padding: int = 0,
-    ) -> None:
+    def __init__(self, embedding: Embedding, layer: LayerFactory, depth: int, padding: int = 0) -> None:
         super().__init__()
         self.padding = padding
         self.embedding = embedding
-        layers = [Layer(dim, num_heads, ffn_dim, dropout, mixer, causal=False, cross=False) for _ in range(depth)]
+        layers = [layer(causal=False, cross=False) for _ in range(depth)]
         self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
-        self.norm = nn.LayerNorm(dim)
+        self.norm = layers[-1].last_norm()
 
     def forward(self, source: Int[Tensor, "batch source"], record: Record | None = None) -> Encoded:
         """Encode right-padded sentences."""
         mask = source != self.padding
         x = self.embedding(source)
         for number, layer in enumerate(self.layers):
-            x = layer(x, mask, record=record and record.under(str(number)))
+            x = layer(x, mask[:, None], record=record and record.under(str(number)))
         return Encoded(self.norm(x), mask)

@@ -1,14 +1,15 @@
 """The whole model: a decoder, and an encoder for it to ask if the task has a source."""
 
 from collections.abc import Callable
+from functools import partial
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from regard.model.decoder import Decoder
-from regard.model.embedding import Embedding
+from regard.model.embedding import Embedding, PositionsFactory
 from regard.model.encoder import Encoded
-from regard.model.layer import MixerFactory
+from regard.model.layer import FeedForwardFactory, Layer, MixerFactory, ResidualFactory
 from regard.model.record import Record
 
 
@@ -17,10 +18,10 @@ class Transformer(nn.Module):
 
     vocab_size: pieces of the target vocabulary; input and output embeddings are tied.
     source_vocab_size: pieces of a separate source vocabulary; None shares the target's embedding.
-    dim, depth, num_heads, ffn_dim, dropout: the decoder's; ``encoder`` brings its own.
+    dim, depth, num_heads, ffn_dim, dropout: ``depth`` is the decoder's; an encoder has its own.
     max_length: the longest prefix or source, in tokens.
-    mixer: makes each layer's mixer (a partial).
-    encoder: makes the encoder from the source embedding (a partial); None for a language model.
+    positions, mixer, feed_forward, residual: make the pieces of every layer (partials).
+    encoder: makes the encoder from the source embedding and a layer factory (a partial); None for a language model.
     """
 
     def __init__(
@@ -33,19 +34,23 @@ class Transformer(nn.Module):
         ffn_dim: int,
         dropout: float,
         max_length: int,
+        positions: PositionsFactory,
         mixer: MixerFactory,
+        feed_forward: FeedForwardFactory,
+        residual: ResidualFactory,
         encoder: Callable[..., nn.Module] | None,
     ) -> None:
         super().__init__()
         self.max_length = max_length
-        embedding = Embedding(vocab_size, dim, max_length, dropout)
+        layer = partial(Layer, dim, num_heads, ffn_dim, dropout, mixer, feed_forward, residual)
+        embedding = Embedding(vocab_size, dim, max_length, dropout, positions)
         self.encoder: nn.Module | None = None
         if encoder is not None:
             source = embedding
             if source_vocab_size is not None:
-                source = Embedding(source_vocab_size, dim, max_length, dropout)
-            self.encoder = encoder(embedding=source)
-        self.decoder = Decoder(embedding, dim, depth, num_heads, ffn_dim, dropout, mixer, cross=encoder is not None)
+                source = Embedding(source_vocab_size, dim, max_length, dropout, positions)
+            self.encoder = encoder(embedding=source, layer=layer)
+        self.decoder = Decoder(embedding, layer, depth, cross=encoder is not None)
         self.apply(_initialise)
 
     def encode(self, source: Tensor | None, record: Record | None = None) -> Encoded | None:
@@ -61,11 +66,18 @@ class Transformer(nn.Module):
         return encoded
 
     def forward(
-        self, prefix: Int[Tensor, "batch target"], source: Tensor | None = None, record: Record | None = None
+        self,
+        prefix: Int[Tensor, "batch target"],
+        source: Tensor | None = None,
+        record: Record | None = None,
+        documents: Int[Tensor, "batch target"] | None = None,
     ) -> Float[Tensor, "batch target vocab"]:
-        """Logits of the token after each position of ``prefix``, given the whole source."""
+        """Logits of the token after each position of ``prefix``, given the whole source.
+
+        ``documents`` keeps packed documents apart, as in `regard.model.decoder.Decoder`.
+        """
         encoded = self.encode(source, record)
-        logits: Tensor = self.decoder(prefix, encoded, record and record.under("decoder"))
+        logits: Tensor = self.decoder(prefix, encoded, record and record.under("decoder"), documents)
         return logits
 
 
@@ -73,4 +85,5 @@ def _initialise(module: nn.Module) -> None:
     """Projections as in Glorot and Bengio 2010, equation 16; biases zero."""
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

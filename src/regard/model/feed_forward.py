@@ -1,0 +1,30 @@
+"""Feed-forward networks: what a layer does at each position by itself."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+def relu(dim: int, ffn_dim: int) -> nn.Module:
+    """max(0, x W1 + b1) W2 + b2 (Vaswani et al. 2017, section 3.3)."""
+    return nn.Sequential(nn.Linear(dim, ffn_dim), nn.ReLU(), nn.Linear(ffn_dim, dim))
+
+
+def gelu(dim: int, ffn_dim: int) -> nn.Module:
+    """GELU(x W1 + b1) W2 + b2 (Hendrycks and Gimpel 2016)."""
+    return nn.Sequential(nn.Linear(dim, ffn_dim), nn.GELU(), nn.Linear(ffn_dim, dim))
+
+
+class SwiGLU(nn.Module):
+    """(Swish(x W) * x V) W2, without biases (Shazeer 2020, equation 6).
+
+    Three matrices where the others have two: ``ffn_dim`` two thirds as large gives as many parameters.
+    """
+
+    def __init__(self, dim: int, ffn_dim: int) -> None:
+        super().__init__()
+        self.gate_value = nn.Linear(dim, 2 * ffn_dim, bias=False)
+        self.output = nn.Linear(ffn_dim, dim, bias=False)
+
+    def forward(self, x: Float[Tensor, "*shape dim"]) -> Float[Tensor, "*shape dim"]:
+        gate, value = self.gate_value(x).chunk(2, dim=-1)
+        return self.output(nn.functional.silu(gate) * value)

@@ -1,0 +1,87 @@
+"""Where a token stands: added to its vector, or as a rotation of its queries and keys."""
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+Positions = Int[Tensor, "#batch length"]
+Vectors = Float[Tensor, "batch length dim"]
+Heads = Float[Tensor, "batch heads length head_dim"]
+
+
+def sinusoids(length: int, dim: int) -> Float[Tensor, "length dim"]:
+    """Sines and cosines of geometrically growing wavelengths (Vaswani et al. 2017, section 3.5).
+
+    The sines fill the first half of the channels and the cosines the second, which is the paper's
+    table with its channels in another order.
+    """
+    rates = torch.exp(torch.arange(0, dim, 2) * (-math.log(10_000.0) / dim))
+    angles = torch.arange(length)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :dim]
+
+
+class Sinusoidal(nn.Module):
+    """Adds `sinusoids`."""
+
+    def __init__(self, max_length: int, dim: int) -> None:
+        super().__init__()
+        self.table: Tensor
+        self.register_buffer("table", sinusoids(max_length, dim), persistent=False)
+
+    def forward(self, x: Vectors, positions: Positions) -> Vectors:
+        return x + self.table[positions]
+
+
+class Learned(nn.Module):
+    """Adds a learned vector for each position (Gehring et al. 2017, section 3.1), scaled like those of tokens."""
+
+    def __init__(self, max_length: int, dim: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(max_length, dim) * dim**-0.5)
+        self.scale = math.sqrt(dim)
+
+    def forward(self, x: Vectors, positions: Positions) -> Vectors:
+        return x + self.table[positions] * self.scale
+
+
+class Unmarked(nn.Module):
+    """Adds nothing: the mixer knows what comes before what."""
+
+    def __init__(self, max_length: int, dim: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Vectors, positions: Positions) -> Vectors:
+        return x
+
+
+class Rotary(nn.Module):
+    """Turns queries and keys by angles that grow with their position (Su et al. 2021, section 3.2.2).
+
+    Their product then depends on how far apart they are, and not on where they stand.
+    """
+
+    def __init__(self, head_dim: int, base: float = 10_000.0) -> None:
+        super().__init__()
+        if head_dim % 2:
+            raise ValueError(f"rotary positions turn pairs of channels: a head needs an even number, not {head_dim}")
+        self.rates: Tensor
+        self.register_buffer("rates", base ** (-torch.arange(0, head_dim, 2) / head_dim), persistent=False)
+
+    def forward(self, x: Heads, start: int = 0) -> Heads:
+        """``x`` stands at positions ``start``, ``start + 1``, ..."""
+        angles = torch.arange(start, start + x.shape[-2], device=x.device)[:, None] * self.rates
+        cosine, sine = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+        left, right = x.chunk(2, dim=-1)
+        return torch.cat([left * cosine - right * sine, right * cosine + left * sine], dim=-1)
+
+
+class Unturned(nn.Module):
+    """Leaves queries and keys as they are."""
+
+    def __init__(self, head_dim: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Heads, start: int = 0) -> Heads:
+        return x

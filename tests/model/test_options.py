@@ -1,0 +1,120 @@
+"""Norms, residual paths, positions, networks, shared keys: each composes with the rest and keeps the contracts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+
+from regard.model.decoder import document_positions
+from regard.model.feed_forward import SwiGLU, gelu
+from regard.model.mixer import SelfAttention
+from regard.model.norm import layer_norm, rms_norm
+from regard.model.positions import Learned, Rotary, Unmarked
+from regard.model.record import Record
+from regard.model.residual import PostNorm, PreNorm
+from regard.model.transformer import Transformer
+
+MakeModel = Callable[..., Transformer]
+
+ROTARY = {"positions": Unmarked, "mixer": partial(SelfAttention, rotation=Rotary)}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "post-norm": {"residual": partial(PostNorm, norm=layer_norm)},
+    "rms norm": {"residual": partial(PreNorm, norm=rms_norm)},
+    "learned": {"positions": Learned},
+    "rotary": ROTARY,
+    "gelu": {"feed_forward": gelu},
+    "swiglu": {"feed_forward": SwiGLU},
+    "grouped": {"mixer": partial(SelfAttention, num_kv_heads=1)},
+    "all": {
+        "residual": partial(PostNorm, norm=rms_norm),
+        "positions": Unmarked,
+        "mixer": partial(SelfAttention, rotation=Rotary, num_kv_heads=1),
+        "feed_forward": SwiGLU,
+    },
+}
+every_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+
+PREFIX = torch.tensor([[1, 5, 6, 7, 4, 9], [1, 8, 8, 0, 0, 0]])
+SOURCE = torch.tensor([[4, 5, 2, 0], [9, 6, 7, 2]])
+
+
+@every_option
+def test_an_option_changes_the_model(make_model: MakeModel, options: dict[str, Any]) -> None:
+    assert not torch.allclose(make_model(**options)(PREFIX, SOURCE), make_model()(PREFIX, SOURCE), atol=1e-3)
+
+
+@every_option
+def test_nothing_looks_ahead_or_at_padding(make_model: MakeModel, options: dict[str, Any]) -> None:
+    model = make_model(**options)
+    together = model(PREFIX, SOURCE)
+    for row, (prefix, source) in enumerate(zip(PREFIX, SOURCE, strict=True)):
+        for length in range(1, int((prefix != 0).sum()) + 1):
+            alone = model(prefix[None, :length], source[source != 0][None])
+            torch.testing.assert_close(together[row, :length], alone[0], rtol=0, atol=1e-5)
+
+
+@every_option
+@pytest.mark.parametrize("encoder", [True, False], ids=["translation", "language"])
+def test_cached_equals_uncached(make_model: MakeModel, options: dict[str, Any], encoder: bool) -> None:
+    model, source = make_model(encoder=encoder, **options), SOURCE if encoder else None
+    state, logits = model.decoder.start(model.encode(source), rows=2), []
+    for chunk in PREFIX.split([2, 1, 3], dim=1):
+        new, state = model.decoder.extend(chunk, state)
+        logits.append(new)
+    torch.testing.assert_close(torch.cat(logits, dim=1), model(PREFIX, source), rtol=0, atol=1e-5)
+
+
+@every_option
+def test_recording_changes_nothing(make_model: MakeModel, options: dict[str, Any]) -> None:
+    model, record = make_model(**options), Record()
+    torch.testing.assert_close(model(PREFIX, SOURCE, record), model(PREFIX, SOURCE), rtol=0, atol=1e-5)
+    assert len(record.maps) == 6
+    assert all(weights.shape[1] == 2 for weights in record.maps.values())
+
+
+@every_option
+def test_every_weight_learns(make_model: MakeModel, options: dict[str, Any]) -> None:
+    model = make_model(**options)
+    (model(PREFIX, SOURCE) * torch.randn(2, 6, 13)).mean().backward()
+    idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not idle
+
+
+def test_rotary_attention_sees_distances_and_not_places(make_model: MakeModel) -> None:
+    rotate = Rotary(8)
+    query, key = torch.randn(1, 1, 1, 8), torch.randn(1, 1, 1, 8)
+    near, same_distance, far = (
+        (rotate(query, start) @ rotate(key, start - distance).transpose(-2, -1)).item()
+        for start, distance in ((5, 2), (105, 2), (105, 50))
+    )
+    assert near == pytest.approx(same_distance, abs=1e-4)
+    assert near != pytest.approx(far, abs=1e-2)
+    with pytest.raises(ValueError, match="a head needs an even number, not 5"):
+        Rotary(5)
+
+
+def test_order_matters_with_rotary_positions(make_model: MakeModel) -> None:
+    model = make_model(encoder=False, **ROTARY)
+    swapped = PREFIX[:1, [0, 2, 1, 3, 4, 5]]
+    assert not torch.allclose(model(swapped)[:, -1], model(PREFIX[:1])[:, -1], atol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{}, {"positions": Learned}, ROTARY], ids=["sinusoidal", "learned", "rotary"])
+def test_packed_documents_are_read_as_if_alone(make_model: MakeModel, options: dict[str, Any]) -> None:
+    model = make_model(encoder=False, **options)
+    first, second, third = torch.tensor([[1, 5, 6, 7]]), torch.tensor([[1, 8, 8]]), torch.tensor([[1, 4]])
+    packed = torch.cat([first, second, third], dim=1)
+    documents = torch.tensor([[0] * 4 + [1] * 3 + [5] * 2])
+    alone = torch.cat([model(document) for document in (first, second, third)], dim=1)
+    torch.testing.assert_close(model(packed, documents=documents), alone, rtol=0, atol=1e-5)
+    assert not torch.allclose(model(packed)[:, 4:], alone[:, 4:], atol=1e-3)  # without, they see each other
+
+
+def test_the_documents_of_each_row_are_its_own(make_model: MakeModel) -> None:
+    documents = torch.tensor([[0, 0, 1, 1, 1, 2], [3, 3, 3, 3, 3, 3], [4, 5, 6, 6, 7, 7]])
+    expected = [[0, 1, 0, 1, 2, 0], [0, 1, 2, 3, 4, 5], [0, 0, 0, 1, 0, 1]]
+    assert document_positions(documents).tolist() == expected
