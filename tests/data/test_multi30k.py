@@ -47,11 +47,11 @@ def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_the_published_files_are_accepted(source: str, target: str) -> None:
     corpus = Multi30k(source, target, str(FOLDER))
     corpus.check()
-    validation, test = list(corpus.pairs("validation")), list(corpus.pairs("test"))
+    validation, test = list(corpus.records("validation")), list(corpus.records("test"))
     assert (len(validation), len(test)) == (1014, 1000)
-    german = dict(Multi30k("en", "de", str(FOLDER)).pairs("test"))
+    german = dict(Multi30k("en", "de", str(FOLDER)).records("test"))
     assert german["A man in an orange hat starring at something."].startswith("Ein Mann mit einem")
-    assert sum(1 for _ in corpus.pairs("train")) == 29_000
+    assert sum(1 for _ in corpus.records("train")) == 29_000
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_another_file_of_that_name_is_refused_with_both_digests(tmp_path: Path) 
     (tmp_path / "val.en.gz").write_bytes(b"not it")
     found = hashlib.sha256(b"not it").hexdigest()
     with pytest.raises(RegardError, match=f"val.en.gz is not .*{found}.*{DIGESTS['val.en.gz']}"):
-        Multi30k("en", "de", str(tmp_path)).pairs("validation")
+        Multi30k("en", "de", str(tmp_path)).records("validation")
 
 
 @needs_files
@@ -86,24 +86,24 @@ def test_missing_files_are_downloaded_when_read_and_not_before(tmp_path: Path, r
     corpus.check()
     corpus.fingerprint()
     assert not folder.exists()
-    assert list(corpus.pairs("validation")) == list(Multi30k("de", "en", str(FOLDER)).pairs("validation"))
+    assert list(corpus.records("validation")) == list(Multi30k("de", "en", str(FOLDER)).records("validation"))
     assert sorted(path.name for path in folder.iterdir()) == ["val.de.gz", "val.en.gz"]
     (remote / "val.en.gz").unlink()  # now it is read from the folder
-    assert len(list(corpus.pairs("validation"))) == 1014
+    assert len(list(corpus.records("validation"))) == 1014
 
 
 @pytest.mark.parametrize("language", ["en", "cs"])
 def test_a_wrong_download_is_not_kept(tmp_path: Path, remote: Path, language: str) -> None:
     (remote / f"train.{language}.gz").write_bytes(b"something else")
     with pytest.raises(RegardError, match=rf"/train\.{language}\.gz gave a file that is not"):
-        Multi30k(language, "de", str(tmp_path / "data")).pairs("train")
+        Multi30k(language, "de", str(tmp_path / "data")).records("train")
     assert not (tmp_path / "data").exists()
 
 
 def test_without_the_remote_the_files_to_place_are_named(tmp_path: Path, remote: Path) -> None:
     folder = tmp_path / "data"
     with pytest.raises(RegardError) as failure:
-        Multi30k("en", "cs", str(folder)).pairs("test")
+        Multi30k("en", "cs", str(folder)).records("test")
     message = str(failure.value)
     assert f"{multi30k.URL}/test_2016_flickr.en.gz" in message
     assert all(f"{stem}.{language}.gz" in message for stem in ("train", "val") for language in ("en", "cs"))

@@ -41,20 +41,20 @@ def corpus(folder: Path, part: str | Sequence[str], test: str | None = None) -> 
 def test_every_form_gives_the_same_pairs(folder: Path, part: str | Sequence[str]) -> None:
     files = corpus(folder, part)
     files.check()
-    assert list(files.pairs("train")) == list(files.pairs("validation")) == PAIRS
+    assert list(files.records("train")) == list(files.records("validation")) == PAIRS
 
 
 def test_pairs_are_streamed(tmp_path: Path) -> None:
     (tmp_path / "p.en").write_bytes(b"a\nb\n" + b"\xff\n")
     (tmp_path / "p.de").write_bytes(b"A\nB\nC\n")
-    assert list(itertools.islice(corpus(tmp_path, "p").pairs("train"), 2)) == [("a", "A"), ("b", "B")]
+    assert list(itertools.islice(corpus(tmp_path, "p").records("train"), 2)) == [("a", "A"), ("b", "B")]
 
 
 def test_without_a_test_part_the_key_is_named(folder: Path) -> None:
     files = corpus(folder, "plain")
     files.check()
     with pytest.raises(MissingSplit, match=r"set data\.test"):
-        files.pairs("test")
+        files.records("test")
 
 
 @pytest.mark.parametrize(
@@ -89,4 +89,4 @@ def test_the_fingerprint_follows_the_files(folder: Path) -> None:
     assert corpus(folder, "packed").fingerprint() != before
     os.utime(folder / "plain.de", ns=(1, 1))
     assert corpus(folder, "plain").fingerprint() != before
-    assert all(ParallelFiles("en", "de", *[str(folder / "plain")] * 3).pairs(split) for split in SPLITS)
+    assert all(ParallelFiles("en", "de", *[str(folder / "plain")] * 3).records(split) for split in SPLITS)

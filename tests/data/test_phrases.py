@@ -29,13 +29,13 @@ def corpus(source: str = "en", target: str = "de", size: int = 2000, **arguments
 
 
 def digest(some: Phrases) -> str:
-    text = repr([list(some.pairs(split)) for split in SPLITS])
+    text = repr([list(some.records(split)) for split in SPLITS])
     return blake2b(text.encode()).hexdigest()
 
 
 def test_every_part_has_the_size_asked() -> None:
     some = corpus(size=123, validation_size=45, test_size=67)
-    assert [len(list(some.pairs(split))) for split in SPLITS] == [123, 45, 67]
+    assert [len(list(some.records(split))) for split in SPLITS] == [123, 45, 67]
 
 
 def test_another_process_and_hash_seed_give_the_same_phrases() -> None:
@@ -52,7 +52,7 @@ def test_another_seed_gives_other_phrases() -> None:
 
 def test_nothing_held_out_is_in_another_part_on_either_side() -> None:
     some = corpus(size=5000, validation_size=1000, test_size=1000)
-    train, validation, test = (list(some.pairs(split)) for split in SPLITS)
+    train, validation, test = (list(some.records(split)) for split in SPLITS)
     for side in (0, 1):
         texts = [{pair[side] for pair in part} for part in (train, validation, test)]
         assert [len(texts[1]), len(texts[2])] == [1000, 1000]
@@ -61,15 +61,15 @@ def test_nothing_held_out_is_in_another_part_on_either_side() -> None:
 
 
 def test_what_is_held_out_does_not_depend_on_the_other_parts() -> None:
-    test = list(corpus().pairs("test"))
-    assert test == list(corpus(size=5, validation_size=7).pairs("test"))
-    assert test[:100] == list(corpus(test_size=100).pairs("test"))
+    test = list(corpus().records("test"))
+    assert test == list(corpus(size=5, validation_size=7).records("test"))
+    assert test[:100] == list(corpus(test_size=100).records("test"))
 
 
 @pytest.mark.parametrize(("source", "target"), [("en", "de"), ("ar", "en"), ("ja", "fr")])
 def test_a_source_has_one_target(source: str, target: str) -> None:
     targets = defaultdict(set)
-    for text, translation in corpus(source, target, size=5000).pairs("train"):
+    for text, translation in corpus(source, target, size=5000).records("train"):
         targets[text].add(translation)
     assert [text for text, translations in targets.items() if len(translations) > 1] == []
 
@@ -85,7 +85,7 @@ def test_what_the_source_says_alike_is_said_in_one_way() -> None:
 
 
 def test_every_kind_occurs() -> None:
-    text = "\n".join(source for source, _ in corpus(size=5000).pairs("train"))
+    text = "\n".join(source for source, _ in corpus(size=5000).records("train"))
     number = r"[\d,]+(\.\d+)?"
     for kind, pattern in {
         "full date": r"(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, \w+ \d+, \d{4}",
@@ -115,7 +115,7 @@ def test_every_kind_occurs() -> None:
 
 
 def test_source_and_target_mean_the_same() -> None:
-    for source, target in corpus(size=2000).pairs("train"):
+    for source, target in corpus(size=2000).records("train"):
         # Both sides write the digits of a year and of a number in the same order, times of day apart.
         if not re.search(r"[AP]M|[A-Z]\w\w \d|/|quarter|\d(st|nd|rd|th)", source):
             assert sorted(re.findall(r"\d+", source)) == sorted(re.findall(r"\d+", target))
@@ -139,7 +139,7 @@ def test_phrases_are_those_of_the_cldr(said: str, expected: str) -> None:
 
 
 def test_spaces_are_plain() -> None:
-    texts = [text for pair in corpus("en", "fr").pairs("train") for text in pair]
+    texts = [text for pair in corpus("en", "fr").records("train") for text in pair]
     assert all(char == " " for text in texts for char in text if char.isspace())
     assert any(re.search(r"\d \d{3},\d\d €", text) for text in texts)
     assert all(text == text.strip() and text for text in texts)
@@ -183,13 +183,13 @@ def test_bad_arguments_are_named(arguments: dict[str, object], message: str) -> 
     with pytest.raises(UsageError, match=message):
         bad.check()
     with pytest.raises(UsageError, match=message):
-        next(bad.pairs("train"))
+        next(bad.records("train"))
 
 
 def test_more_than_there_is_to_hold_out_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phrases, "WEIGHTS", {meanings.a_share: 1})
     with pytest.raises(UsageError, match=r"^data\.test_size=1001: only \d+ distinct"):
-        list(corpus(test_size=1001).pairs("test"))
+        list(corpus(test_size=1001).records("test"))
 
 
 @pytest.mark.parametrize("change", [{"seed": 2}, {"size": 9}, {"test_size": 9}, {"source": "fr"}, {"target": "fr"}])

@@ -12,11 +12,13 @@ import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from filelock import FileLock
 
-from regard.data.corpus import SPLITS, MissingSplit, Split
+from regard.data import shards
+from regard.data.corpus import PAIR, SPLITS, MissingSplit, Split
 from regard.data.multi30k import Multi30k
 from regard.data.parallel import ParallelFiles
 from regard.data.prepare import Prepared, prepare
@@ -36,13 +38,14 @@ TRAIN: Pairs = [
     for thing, ding in THINGS.items()
     for colour, farbe in COLOURS.items()
 ]
-HELD_OUT: Pairs = [("the boat is\u2028black", "das Boot\x85 ist schwarz\r"), ("", "leer"), (" a b ", "")]
+HELD_OUT: Pairs = [("the boat\n is\u2028black", "das Boot\x85 ist schwarz\r"), ("", "leer"), (" a b ", "")]
 
 
 @dataclass
 class InMemory:
     """A corpus of given pairs that counts how often it is read."""
 
+    columns: ClassVar = PAIR
     train: Pairs = field(default_factory=lambda: list(TRAIN))
     validation: Pairs = field(default_factory=lambda: list(HELD_OUT))
     test: Pairs | None = field(default_factory=lambda: list(HELD_OUT[:1]))
@@ -54,7 +57,7 @@ class InMemory:
     def fingerprint(self) -> dict[str, object]:
         return {"pairs": [list(part or ()) for part in (self.train, self.validation, self.test)]}
 
-    def pairs(self, split: Split) -> Iterator[tuple[str, str]]:
+    def records(self, split: Split) -> Iterator[tuple[str, str]]:
         self.reads.append(split)
         pairs: Pairs | None = getattr(self, split)
         if pairs is None:
@@ -100,20 +103,23 @@ def test_empty_sides_are_dropped_from_training_only_and_counted(tmp_path: Path) 
     said: list[str] = []
     prepared = prepare(corpus, SETTINGS, tmp_path, said.append)
     train, validation = prepared.report["train"], prepared.report["validation"]
-    assert (train["pairs"], train["dropped_empty"]) == (len(TRAIN), 3)
-    assert (validation["pairs"], validation["dropped_empty"]) == (3, 0)
+    assert (train["records"], train["dropped"]) == (len(TRAIN), {"empty": 3})
+    assert (validation["records"], validation["dropped"]) == (3, {})
     assert len(prepared.tokens("train")[0]) == len(prepared.tokens("train")[1]) == len(TRAIN)
-    assert "left out 3 training pairs with an empty side" in said
+    assert "left out of the training pairs: 3 empty" in said
     assert f"training a BPE vocabulary of 70 pieces on {len(TRAIN)} pairs" in said
 
 
-def test_the_report_counts_tokens(tmp_path: Path) -> None:
+def test_the_report_counts_tokens_and_bytes(tmp_path: Path) -> None:
     prepared = prepare(InMemory(), SETTINGS, tmp_path, print)
-    for split in SPLITS:
-        source, target = prepared.tokens(split)
+    for split, pairs in zip(SPLITS, (TRAIN, HELD_OUT, HELD_OUT[:1]), strict=True):
         report = prepared.report[split]
-        for counted, tokens in ((report["source"], source), (report["target"], target)):
-            assert counted == {"tokens": tokens.lengths.sum(), "longest": tokens.lengths.max()}
+        for side, (tokens, texts) in enumerate(zip(prepared.tokens(split), zip(*pairs, strict=True), strict=True)):
+            assert report[PAIR[side]] == {
+                "tokens": tokens.lengths.sum(),
+                "longest": tokens.lengths.max(),
+                "bytes": sum(len(text.encode()) for text in texts),
+            }
 
 
 def test_the_vocabulary_is_learned_from_the_training_part_alone(tmp_path: Path) -> None:
@@ -133,11 +139,12 @@ class Long(InMemory):
     def fingerprint(self) -> dict[str, object]:
         return {"size": self.size}
 
-    def pairs(self, split: Split) -> Iterator[tuple[str, str]]:
-        return super().pairs(split) if split != "train" else itertools.islice(itertools.cycle(TRAIN), self.size)
+    def records(self, split: Split) -> Iterator[tuple[str, str]]:
+        return super().records(split) if split != "train" else itertools.islice(itertools.cycle(TRAIN), self.size)
 
 
-def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "SHARD_CHARACTERS", 1 << 18)
     settings = replace(SETTINGS, input_sentence_size=100)
     peaks = []
     for size in (10_000, 40_000):
@@ -180,10 +187,9 @@ def test_without_a_test_part_there_is_none(tmp_path: Path) -> None:
         (InMemory(train=[]), r"data\.train: no usable pair, it is empty"),
         (
             InMemory(train=[("", "x"), ("y", "")]),
-            r"data\.train: no usable pair, all 2 pairs have an empty side",
+            r"data\.train: no usable pair, all 2 pairs were left out \(2 empty\); give text",
         ),
         (InMemory(validation=[]), r"data\.validation: no usable pair"),
-        (InMemory(train=[("a\nb", "c")]), "newline"),
         (InMemory(train=[("ab", "cd")]), r"tokenizer\.vocab_size=70 is more than .*at most \d+"),
     ],
 )
@@ -235,12 +241,12 @@ class Slow(InMemory):
         super().__init__()
         self.noted = Path(reads)
 
-    def pairs(self, split: Split) -> Iterator[tuple[str, str]]:
+    def records(self, split: Split) -> Iterator[tuple[str, str]]:
         if split == "train":
             with self.noted.open("a") as file:
                 file.write("read\n")
             time.sleep(0.5)
-        return super().pairs(split)
+        return super().records(split)
 
 
 def start_preparing(reads: Path, cache: Path) -> subprocess.Popen[str]:
@@ -298,7 +304,7 @@ def test_waiting_for_another_process_is_said(tmp_path: Path) -> None:
 def test_multi30k(tmp_path: Path) -> None:
     settings = TokenizerSettings(vocab_size=4000)
     prepared = prepare(Multi30k("en", "de", str(MULTI30K)), settings, tmp_path, print)
-    assert [prepared.report[split]["pairs"] for split in SPLITS] == [29_000, 1014, 1000]
+    assert [prepared.report[split]["records"] for split in SPLITS] == [29_000, 1014, 1000]
     _, target = prepared.texts("test")
     tokens = prepared.tokens("test")[1]
     decoded = [prepared.target_tokenizer.decode(tokens[row].tolist()) for row in range(len(tokens))]

@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from regard.data.corpus import SPLITS, Split
+from regard.data.corpus import PAIR, SPLITS, Split
 from regard.data.store import disk_errors
 from regard.data.text import read_pairs
 from regard.errors import RegardError, UsageError
@@ -46,6 +46,8 @@ class Multi30k:
         folder: where the files are (``train.en.gz``, ...), or where they are downloaded to when first read.
     """
 
+    columns = PAIR
+
     def __init__(self, source: str, target: str, folder: str) -> None:
         self.source = source
         self.target = target
@@ -65,8 +67,8 @@ class Multi30k:
         names = [name for split in SPLITS for name in self._names(split)]
         return {"corpus": "multi30k", "files": [[name, DIGESTS[name]] for name in names]}
 
-    def pairs(self, split: Split) -> Iterator[tuple[str, str]]:
-        """The pairs of one part, downloaded if need be; see ``ParallelCorpus.pairs``.
+    def records(self, split: Split) -> Iterator[tuple[str, str]]:
+        """The pairs of one part, downloaded if need be; see ``Corpus.records``.
 
         Raises:
             RegardError: a file that is not the published one (both digests), or cannot be downloaded.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from regard.data.corpus import SPLITS, MissingSplit, Split
+from regard.data.corpus import PAIR, SPLITS, MissingSplit, Split
 from regard.data.text import read_pairs, read_tsv, require_file
 from regard.errors import RegardError, UsageError
 
@@ -22,6 +22,8 @@ class ParallelFiles:
             or a prefix P that stands for P.<source> and P.<target>; any file may be compressed, with ``.gz``
             behind its name. ``test`` may be None.
     """
+
+    columns = PAIR
 
     def __init__(self, source: str, target: str, train: Part, validation: Part, test: Part = None) -> None:
         self.source = source
@@ -44,8 +46,8 @@ class ParallelFiles:
             },
         }
 
-    def pairs(self, split: Split) -> Iterator[tuple[str, str]]:
-        """The pairs of one part; see ``ParallelCorpus.pairs``."""
+    def records(self, split: Split) -> Iterator[tuple[str, str]]:
+        """The pairs of one part; see ``Corpus.records``."""
         files = self._files(split)
         if not files:
             raise MissingSplit(f"this corpus has no {split} part; set data.{split} to its file or files")

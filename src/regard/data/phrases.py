@@ -12,7 +12,7 @@ from babel.core import get_cldr_version
 from babel.localedata import locale_identifiers
 
 from regard.data.cldr import Lexicon
-from regard.data.corpus import Split
+from regard.data.corpus import PAIR, Split
 from regard.data.meanings import WEIGHTS, draw
 from regard.errors import UsageError
 
@@ -40,6 +40,8 @@ class Phrases:
         seed: another seed gives other phrases.
         validation_size, test_size: held-out pairs, which come on top of ``size``.
     """
+
+    columns = PAIR
 
     def __init__(
         self,
@@ -85,7 +87,7 @@ class Phrases:
             "cldr": get_cldr_version(),
         }
 
-    def pairs(self, split: Split) -> Iterator[tuple[str, str]]:
+    def records(self, split: Split) -> Iterator[tuple[str, str]]:
         """Stream one part; memory holds what is held out and no more.
 
         Raises:

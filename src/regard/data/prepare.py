@@ -1,7 +1,7 @@
 """From a corpus to a folder of tokens, made once and then only opened.
 
 The folder's name is a hash of all that its content depends on. It is made under a lock, beside its name, and
-renamed when complete: whoever finds it finds all of it.
+renamed when complete: whoever finds it finds all of it. What a process that was stopped leaves is gone on from.
 """
 
 from __future__ import annotations
@@ -9,43 +9,36 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from itertools import chain, islice
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import sentencepiece
 from filelock import FileLock, Timeout
 
-from regard.data.corpus import SPLITS, MissingSplit, ParallelCorpus, Split
-from regard.data.store import TokenFile, TokenWriter, disk_errors
-from regard.data.tokenizer import Tokenizer, TokenizerSettings, train_tokenizer
+from regard.data.corpus import SPLITS, Corpus, MissingSplit, Split, noun
+from regard.data.encode import Column, encode_shards, encoded, read_report
+from regard.data.filters import Filter, describe
+from regard.data.progress import Lines, Progress
+from regard.data.shards import Copied, copy_part, in_words, read_shard, shard_path
+from regard.data.store import TokenFile, disk_errors, join_tokens
+from regard.data.tokenizer import Tokenizer, TokenizerSettings, processors, train_tokenizer
 from regard.errors import RegardError
 
 # Part of the folder's name: raise it when the files change in form or meaning.
-FORMAT = 1
-# Lines that are encoded together.
-CHUNK = 4096
-SIDES = ("source", "target")
-
-
-class Side(TypedDict):
-    """One language of one part: all its tokens, and those of its longest line; specials not counted."""
-
-    tokens: int
-    longest: int
+FORMAT = 2
 
 
 class Part(TypedDict):
-    """What became of one part of a corpus."""
+    """What became of one part of a corpus; ``dropped`` counts by the name of the filter."""
 
-    pairs: int
-    dropped_empty: int
-    source: Side
-    target: Side
+    records: int
+    dropped: dict[str, int]
+    source: NotRequired[Column]
+    target: NotRequired[Column]
+    text: NotRequired[Column]
 
 
 class Prepared:
@@ -63,25 +56,26 @@ class Prepared:
         joint = (folder / "joint.model").is_file()
         try:
             self.report: dict[Split, Part] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-            models = [(folder / f"{name}.model").read_bytes() for name in (["joint"] if joint else SIDES)]
-        except (OSError, ValueError) as error:
+            self.columns: tuple[str, ...] = tuple(json.loads((folder / "basis.json").read_bytes())["columns"])
+            models = [(folder / f"{name}.model").read_bytes() for name in (["joint"] if joint else self.columns)]
+        except (OSError, ValueError, KeyError) as error:
             raise RegardError(
                 f"the prepared data in {folder} is damaged ({error}); remove that folder, and it will be made again"
             ) from error
-        self.source_tokenizer = Tokenizer(models[0])
-        self.target_tokenizer = self.source_tokenizer if joint else Tokenizer(models[1])
+        tokenizers = [Tokenizer(model) for model in models]
+        self.source_tokenizer, self.target_tokenizer = tokenizers[0], tokenizers[-1]
 
-    def tokens(self, split: Split) -> tuple[TokenFile, TokenFile]:
-        """The ids of source and target, row by row, without specials.
+    def tokens(self, split: Split) -> tuple[TokenFile, ...]:
+        """The ids of each column, row by row, without specials.
 
         Raises:
             MissingSplit: the corpus has no such part.
         """
         self._require(split)
-        return TokenFile(self.folder / f"{split}.source"), TokenFile(self.folder / f"{split}.target")
+        return tuple(TokenFile(self.folder / f"{split}.{column}") for column in self.columns)
 
-    def texts(self, split: Split) -> tuple[list[str], list[str]]:
-        """The lines of source and target as the corpus gave them; of validation and test only.
+    def texts(self, split: Split) -> tuple[list[str], ...]:
+        """The texts of each column as the corpus gave them; of validation and test only.
 
         Raises:
             MissingSplit: the corpus has no such part.
@@ -89,35 +83,46 @@ class Prepared:
         self._require(split)
         if split == "train":
             raise ValueError("the training text is not kept, only its tokens")
-        source, target = (list(_lines(_text(self.folder, split, side))) for side in SIDES)
-        return source, target
+        records = list(read_shard(self.folder / f"{split}.jsonl"))
+        return tuple([record[number] for record in records] for number in range(len(self.columns)))
 
     def _require(self, split: Split) -> None:
         if split not in self.report:
             raise MissingSplit(f"this corpus has no {split} part; set data.{split}")
 
 
-def prepare(corpus: ParallelCorpus, settings: TokenizerSettings, cache: Path, say: Callable[[str], None]) -> Prepared:
+def prepare(
+    corpus: Corpus,
+    settings: TokenizerSettings,
+    cache: Path,
+    say: Callable[[str], None],
+    filters: Mapping[str, Filter] | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Prepared:
     """Make the corpus's folder in ``cache`` if it is not there, and open it.
-
-    The vocabulary is learned from the training part alone, of which pairs with an empty side are dropped and
-    counted. Memory does not grow with the corpus. Processes that call this at once make the folder once.
 
     Args:
         say: is given short lines on what goes on.
+        filters: what training records have to pass, by name, in this order.
+        workers: processes that encode a large corpus; None for as many as there are processors.
+        progress: is told how far it has come; None to ``say`` it now and then.
 
     Raises:
         RegardError: anything wrong with the text, the vocabulary or the disk; nothing half made is left.
     """
     corpus.check()
+    filters = filters or {}
     basis = {
         "format": FORMAT,
         "corpus": corpus.fingerprint(),
+        "columns": list(corpus.columns),
+        "filters": describe(filters),
         "tokenizer": asdict(settings),
         "sentencepiece": sentencepiece.__version__,
     }
     name = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:16]
-    folder = cache / name
+    folder, partial = cache / name, cache / f".{name}-partial"
     if folder.is_dir():
         return Prepared(folder)
     with disk_errors(cache):
@@ -125,16 +130,16 @@ def prepare(corpus: ParallelCorpus, settings: TokenizerSettings, cache: Path, sa
         with _locked(cache / f"{name}.lock", say):
             if folder.is_dir():
                 return Prepared(folder)
-            for leftover in cache.glob(f".{name}-*"):  # of a process that was killed here
-                shutil.rmtree(leftover)
-            with tempfile.TemporaryDirectory(dir=cache, prefix=f".{name}-") as beside:
-                half = Path(beside) / name
-                half.mkdir()
-                _make(half, corpus, settings, say)
+            try:
+                whole = _make(partial, corpus, settings, filters, workers or processors(), say, progress or Lines(say))
                 if corpus.fingerprint() != basis["corpus"]:
                     raise RegardError("the text was changed while it was being prepared; start again")
-                (half / "basis.json").write_text(json.dumps(basis, indent=1), encoding="utf-8")
-                half.replace(folder)
+            except (RegardError, OSError):  # after anything else, a Ctrl-C for example, the next try goes on from it
+                shutil.rmtree(partial, ignore_errors=True)
+                raise
+            (whole / "basis.json").write_text(json.dumps(basis, indent=1), encoding="utf-8")
+            whole.replace(folder)
+            shutil.rmtree(partial)
     return Prepared(folder)
 
 
@@ -153,97 +158,114 @@ def _locked(path: Path, say: Callable[[str], None]) -> Generator[None, None, Non
         lock.release()
 
 
-def _make(folder: Path, corpus: ParallelCorpus, settings: TokenizerSettings, say: Callable[[str], None]) -> None:
-    """Fill ``folder``. The text is read once, wholly, before anything is computed: its faults show early."""
-    # The small parts first.
-    counts = {split: copied for split in reversed(SPLITS) if (copied := _copy_text(folder, corpus, split))}
-    kept, dropped = counts["train"]
-    if dropped:
-        say(f"left out {dropped:,} training pairs with an empty side")
+def _make(
+    folder: Path,
+    corpus: Corpus,
+    settings: TokenizerSettings,
+    filters: Mapping[str, Filter],
+    workers: int,
+    say: Callable[[str], None],
+    progress: Progress,
+) -> Path:
+    """Make the prepared corpus in a folder within ``folder``, from what is there already."""
+    if folder.is_dir():
+        texts = list(folder.glob("*.*.jsonl"))
+        done = sum(encoded(text).is_dir() for text in texts)
+        say(f"going on where preparing this text was stopped: {len(texts)} shards were read, {done} encoded")
+    folder.mkdir(exist_ok=True)
+    copied = _copy(folder, corpus, filters, progress)
+    if lost := in_words(copied["train"]["dropped"]):
+        say(f"left out of the training {noun(corpus.columns)}: {lost}")
+    texts = [shard_path(folder, split, n) for split, part in copied.items() for n in range(part["shards"])]
+    training = [text for text in texts if text.name.startswith("train.")]
+    about = f"{copied['train']['records']:,} {noun(corpus.columns)}"
+    models = _learn(folder, training, corpus.columns, settings, about, say)
 
-    tokenizers = _learn(folder, settings, kept, say)
-    say(f"encoding {sum(pairs for pairs, _ in counts.values()):,} pairs")
-    report: dict[Split, Part] = {}
-    for split in SPLITS:
-        if split in counts:
-            pairs, dropped = counts[split]
-            source, target = (
-                _encode(folder, split, side, tokenizer) for side, tokenizer in zip(SIDES, tokenizers, strict=True)
-            )
-            report[split] = {"pairs": pairs, "dropped_empty": dropped, "source": source, "target": target}
-    for side in SIDES:
-        _text(folder, "train", side).unlink()
-    (folder / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    total = sum(part["records"] for part in copied.values())
+    say(f"encoding {total:,} {noun(corpus.columns)}")
+    missing = [text for text in texts if not encoded(text).is_dir()]
+    for number, _ in enumerate(encode_shards(missing, models, workers), start=len(texts) - len(missing) + 1):
+        progress("encoding", total * number // len(texts), total)
+    return _join(folder, copied, models)
 
 
-def _copy_text(folder: Path, corpus: ParallelCorpus, split: Split) -> tuple[int, int] | None:
-    """Copy one part as two text files; the pairs kept and dropped, or None for a test part there is not."""
-    kept = dropped = 0
-    source_path, target_path = (_text(folder, split, side) for side in SIDES)
-    with (
-        source_path.open("w", encoding="utf-8", errors="replace", newline="\n") as sources,
-        target_path.open("w", encoding="utf-8", errors="replace", newline="\n") as targets,
-    ):
-        try:
-            for source, target in corpus.pairs(split):
-                if split == "train" and not (source.strip() and target.strip()):
-                    dropped += 1
-                    continue
-                kept += 1
-                if "\n" in source or "\n" in target:
-                    raise RegardError(
-                        f"pair {kept + dropped} of the {split} part has a newline in it, one line a "
-                        "side was expected; let the corpus replace it with a space"
-                    )
-                sources.write(source + "\n")
-                targets.write(target + "\n")
-        except MissingSplit:
-            if split != "test":
-                raise
-            source_path.unlink()
-            target_path.unlink()
-            return None
-    if not kept:
-        found = f"all {dropped:,} pairs have an empty side" if dropped else "it is empty"
-        raise RegardError(f"data.{split}: no usable pair, {found}; give text with at least one pair of lines")
-    return kept, dropped
+def _copy(folder: Path, corpus: Corpus, filters: Mapping[str, Filter], progress: Progress) -> dict[Split, Copied]:
+    """The text as shards. It is read once, wholly, before anything is computed: its faults show early."""
+    note = folder / "copied.json"
+    if not note.exists():
+        # The small parts first.
+        parts = {split: copy_part(folder, corpus, split, filters, progress) for split in reversed(SPLITS)}
+        _write_whole(note, json.dumps(parts).encode())
+    copied: dict[Split, Copied | None] = json.loads(note.read_bytes())
+    return {split: part for split in SPLITS if (part := copied[split])}
 
 
 def _learn(
-    folder: Path, settings: TokenizerSettings, pairs: int, say: Callable[[str], None]
-) -> tuple[Tokenizer, Tokenizer]:
-    """The vocabularies of source and target, learned from the training text: one and the same if joint."""
+    folder: Path,
+    texts: Sequence[Path],
+    columns: tuple[str, ...],
+    settings: TokenizerSettings,
+    about: str,
+    say: Callable[[str], None],
+) -> dict[str, Path]:
+    """The files of the vocabularies of the columns, learned from the training text: one and the same if joint."""
     kind = {"bpe": "BPE", "unigram": "unigram"}[settings.kind]
-    source_path, target_path = (_text(folder, "train", side) for side in SIDES)
-    if settings.joint:
-        say(f"training a {kind} vocabulary of {settings.vocab_size:,} pieces on {pairs:,} pairs")
-        # In turn, so that a sample sees both languages alike.
-        alternating = chain.from_iterable(zip(_lines(source_path), _lines(target_path), strict=True))
-        joint = train_tokenizer(alternating, settings)
-        (folder / "joint.model").write_bytes(joint.model)
-        return joint, joint
-    say(f"training two {kind} vocabularies of {settings.vocab_size:,} pieces on {pairs:,} pairs")
-    source = train_tokenizer(_lines(source_path), settings, "the source side of the training text")
-    target = train_tokenizer(_lines(target_path), settings, "the target side of the training text")
-    (folder / "source.model").write_bytes(source.model)
-    (folder / "target.model").write_bytes(target.model)
-    return source, target
+    names = ["joint"] if settings.joint else list(columns)
+    paths = {name: folder / f"{name}.model" for name in names}
+    if not all(path.exists() for path in paths.values()):
+        several = "a" if len(names) == 1 else "two"
+        vocabulary = "vocabulary" if len(names) == 1 else "vocabularies"
+        say(f"training {several} {kind} {vocabulary} of {settings.vocab_size:,} pieces on {about}")
+        for name, path in paths.items():
+            side = f"the {name} side of the training text" if len(names) > 1 else "the training text"
+            number = slice(None) if settings.joint else slice(columns.index(name), columns.index(name) + 1)
+            _write_whole(path, train_tokenizer(_lines(texts, number), settings, side).model)
+    return {column: paths["joint" if settings.joint else column] for column in columns}
 
 
-def _encode(folder: Path, split: Split, side: str, tokenizer: Tokenizer) -> Side:
-    lines = _lines(_text(folder, split, side))
-    with TokenWriter(folder / f"{split}.{side}", tokenizer.vocab_size) as writer:
-        while chunk := list(islice(lines, CHUNK)):
-            writer.append(tokenizer.encode_batch(chunk))
-    return {"tokens": writer.tokens, "longest": writer.longest}
+def _lines(texts: Iterable[Path], columns: slice) -> Iterator[str]:
+    """The lines of the text; of several columns in turn, so that a sample sees all languages alike."""
+    for path in texts:
+        for record in read_shard(path):
+            for text in record[columns]:
+                yield from text.split("\n")
 
 
-def _lines(path: Path) -> Iterator[str]:
-    """The lines of a text file written here: ended by a newline and by nothing else."""
-    with path.open(encoding="utf-8", newline="\n") as file:
-        for line in file:
-            yield line[:-1]
+def _join(folder: Path, copied: Mapping[Split, Copied], models: Mapping[str, Path]) -> Path:
+    """The shards of each part as one file a column, with the models and the report, in a new folder."""
+    whole = folder / "whole"
+    shutil.rmtree(whole, ignore_errors=True)
+    whole.mkdir()
+    report: dict[str, object] = {}
+    for split, part in copied.items():
+        texts = [shard_path(folder, split, number) for number in range(part["shards"])]
+        for column in models:
+            join_tokens([encoded(text) / column for text in texts], whole / f"{split}.{column}")
+        if split != "train":
+            with (whole / f"{split}.jsonl").open("wb") as file:
+                for text in texts:
+                    file.write(text.read_bytes())
+        report[split] = {"records": part["records"], "dropped": part["dropped"]} | _total(texts)
+    for path in set(models.values()):
+        shutil.copy(path, whole)
+    (whole / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    return whole
 
 
-def _text(folder: Path, split: Split, side: str) -> Path:
-    return folder / f"{split}.{side}.txt"
+def _total(texts: Sequence[Path]) -> dict[str, Column]:
+    """The columns of encoded shards, together."""
+    reports = [read_report(text) for text in texts]
+    return {
+        column: {
+            "tokens": sum(report[column]["tokens"] for report in reports),
+            "longest": max(report[column]["longest"] for report in reports),
+            "bytes": sum(report[column]["bytes"] for report in reports),
+        }
+        for column in reports[0]
+    }
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    half = path.with_suffix(".half")
+    half.write_bytes(content)
+    half.replace(path)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -59,7 +61,7 @@ class TokenWriter:
             ValueError: an id outside of the vocabulary.
         """
         lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
-        flat = np.fromiter((token for row in rows for token in row), dtype=np.int64, count=int(lengths.sum()))
+        flat = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(lengths.sum()))
         if flat.size and not 0 <= flat.min() <= flat.max() < self.vocab_size:
             raise ValueError(f"ids from {flat.min()} to {flat.max()} in a vocabulary of {self.vocab_size}")
         # Not ndarray.tofile: its error on a full disk has no errno.
@@ -82,6 +84,26 @@ class TokenWriter:
         if kind is None:
             text = json.dumps({"dtype": self.dtype.str, "rows": self.rows, "tokens": self.tokens})
             _with_suffix(self.stem, "json").write_text(text, encoding="utf-8")
+
+
+def join_tokens(parts: Sequence[Path], stem: Path) -> None:
+    """Write the rows of token files, one after the other, to a single one; copies bytes and holds one part's offsets.
+
+    Args:
+        parts: their paths without suffix; at least one.
+    """
+    rows = tokens = 0
+    with _with_suffix(stem, "ids").open("wb") as ids, _with_suffix(stem, "offsets").open("wb") as offsets:
+        offsets.write(np.zeros(1, dtype="<i8").tobytes())
+        for part in parts:
+            with _with_suffix(part, "ids").open("rb") as file:
+                shutil.copyfileobj(file, ids)
+            about = json.loads(_with_suffix(part, "json").read_text(encoding="utf-8"))
+            ends = np.fromfile(_with_suffix(part, "offsets"), dtype="<i8", offset=8)
+            offsets.write((tokens + ends).astype("<i8").tobytes())
+            rows, tokens = rows + about["rows"], tokens + about["tokens"]
+    text = json.dumps({"dtype": about["dtype"], "rows": rows, "tokens": tokens})
+    _with_suffix(stem, "json").write_text(text, encoding="utf-8")
 
 
 class TokenFile:

@@ -114,10 +114,10 @@ class Tokenizer:
         ids: list[int] = self._processor.encode(_encodable(text), out_type=int)
         return ids
 
-    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """``encode`` for many texts at once, on all processors."""
+    def encode_batch(self, texts: Sequence[str], num_threads: int | None = None) -> list[list[int]]:
+        """``encode`` for many texts at once, on all processors unless told how many."""
         rows: list[list[int]] = self._processor.encode(
-            [_encodable(text) for text in texts], out_type=int, num_threads=_processors()
+            [_encodable(text) for text in texts], out_type=int, num_threads=num_threads or processors()
         )
         return rows
 
@@ -215,6 +215,6 @@ def _readable(piece: str) -> str:
     return "".join(char if char.isprintable() else f"<U+{ord(char):04X}>" for char in piece)
 
 
-def _processors() -> int:
+def processors() -> int:
     """How many processors this process may use, which on a shared node is fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from regard.data.batching import Batch, Indices, StepBatches, StreamState, cut_batches, pad
-from regard.data.corpus import ParallelCorpus, Split
+from regard.data.corpus import PAIR, Corpus, Split
+from regard.data.filters import Filter
 from regard.data.prepare import Prepared, prepare
+from regard.data.progress import Progress
 from regard.data.store import TokenFile
 from regard.data.tokenizer import BOS, EOS, TokenizerSettings
-from regard.errors import RegardError
+from regard.errors import RegardError, UsageError
 
 
 class TranslationData(pl.LightningDataModule):
@@ -29,11 +31,15 @@ class TranslationData(pl.LightningDataModule):
         it in validation and test
     seed: of the order of the batches
     workers: processes that read batches ahead; 0 reads in the training process
+    filters: what training pairs have to pass, by name, in this order
+    preparation_workers: processes that prepare a large corpus; None for as many as there are processors
+
+    Raises UsageError if the corpus is not one of pairs.
     """
 
     def __init__(
         self,
-        corpus: ParallelCorpus,
+        corpus: Corpus,
         tokenizer: TokenizerSettings,
         cache: str,
         tokens_per_batch: int,
@@ -41,13 +47,22 @@ class TranslationData(pl.LightningDataModule):
         max_length: int,
         seed: int,
         workers: int = 0,
+        filters: Mapping[str, Filter] | None = None,
+        preparation_workers: int | None = None,
     ) -> None:
         super().__init__()
+        if corpus.columns != PAIR:
+            raise UsageError(
+                f"data: translation needs pairs, but this corpus has only {', '.join(corpus.columns)}; "
+                "choose another, or task=language"
+            )
         self.corpus, self.tokenizer, self.cache = corpus, tokenizer, Path(cache)
         self.tokens_per_batch = tokens_per_batch
         self.evaluation_tokens_per_batch = evaluation_tokens_per_batch
         self.max_length, self.seed, self.workers = max_length, seed, workers
+        self.filters, self.preparation_workers = filters, preparation_workers
         self.say: Callable[[str], None] = print
+        self.progress: Progress | None = None  # None to say it now and then
         self._prepared: Prepared | None = None
         self._stream: StepBatches | None = None
         self._resume_from: StreamState | None = None
@@ -56,12 +71,21 @@ class TranslationData(pl.LightningDataModule):
     def prepared(self) -> Prepared:
         """The prepared corpus; made on first use, by one process."""
         if self._prepared is None:
-            self._prepared = prepare(self.corpus, self.tokenizer, self.cache, self.say)
+            self._prepared = prepare(
+                self.corpus,
+                self.tokenizer,
+                self.cache,
+                self.say,
+                self.filters,
+                self.preparation_workers,
+                self.progress,
+            )
         return self._prepared
 
     def texts(self, split: Split) -> tuple[list[str], list[str]]:
         """Source and target lines of validation or test."""
-        return self.prepared.texts(split)
+        source, target = self.prepared.texts(split)
+        return source, target
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """The endless stream of training batches.
