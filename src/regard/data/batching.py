@@ -8,7 +8,7 @@ processes together see in one step just what one process sees in w accumulated b
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -33,15 +33,26 @@ class Batch(NamedTuple):
     prefix: what the decoder reads, begins with <s>; Int "batch target"
     target: what it should write, ends with </s>; Int "batch target"
     source: what the encoder reads, ends with </s>; None for a language model
+    documents: which of the packed documents each token of ``prefix`` belongs to, Int "batch target"; None if
+        tokens may see those of other documents
     step_tokens: real target tokens in all the batches of the same optimizer step, on all processes
-    sentences: which of the split these are
+    rows: which of the split these are
     """
 
     prefix: Tensor
     target: Tensor
     source: Tensor | None
+    documents: Tensor | None
     step_tokens: int
-    sentences: list[int]
+    rows: list[int]
+
+
+class Item(NamedTuple):
+    """What a batch is made from: its rows, the target tokens of its whole step, its place in the stream."""
+
+    rows: list[int]
+    step_tokens: int
+    position: int
 
 
 class StreamState(NamedTuple):
@@ -100,29 +111,26 @@ def plan_epoch(
             yield batches[number]
 
 
-class StepBatches(Sampler[tuple[list[int], int]]):
+class StepBatches(Sampler[Item]):
     """The endless stream of training batches, from any point on.
 
-    Yields (sentences, step_tokens) for this process. A point of the stream is named by the number
-    of batches this process has taken, so that a loader which reads ahead does not matter.
+    A point of the stream is named by the number of batches this process has taken, so that a loader
+    which reads ahead does not matter.
 
-    sentences: those to train on; source, target: the lengths of all
+    plan: the batches of an epoch, each as its rows, the same for every process
+    count: target tokens of the batch with these rows at this place of the stream
     batches_per_step: how many each process accumulates into one optimizer step
     """
 
     def __init__(
         self,
-        sentences: Indices,
-        source: Lengths,
-        target: Lengths,
-        tokens_per_batch: int,
-        seed: int,
+        plan: Callable[[int], Iterator[Indices]],
+        count: Callable[[Indices, int], int],
         batches_per_step: int = 1,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self.sentences, self.source, self.target = sentences, source, target
-        self.tokens_per_batch, self.seed = tokens_per_batch, seed
+        self.plan, self.count = plan, count
         self.batches_per_step, self.rank, self.world_size = batches_per_step, rank, world_size
         self.resume(StreamState(taken=0, position=0, epoch=0, epoch_position=0))
 
@@ -138,23 +146,22 @@ class StepBatches(Sampler[tuple[list[int], int]]):
         # (the stream's position at its begin, the epoch) of every epoch from here on, as far as it was read
         self._epochs = [(state.epoch_position, state.epoch)]
 
-    def __iter__(self) -> Iterator[tuple[list[int], int]]:
+    def __iter__(self) -> Iterator[Item]:
         stream = self._stream()
         batches = self.world_size * self.batches_per_step
         while True:
             step = [next(stream) for _ in range(batches)]
-            tokens = int(sum(self.target[batch].sum() for batch in step))
-            for batch in step[self.rank :: self.world_size]:
-                yield batch.tolist(), tokens
+            tokens = sum(self.count(rows, position) for position, rows in step)
+            for position, rows in step[self.rank :: self.world_size]:
+                yield Item(rows.tolist(), tokens, position)
 
-    def _stream(self) -> Iterator[Indices]:
+    def _stream(self) -> Iterator[tuple[int, Indices]]:
         del self._epochs[1:]
         position, epoch = self._epochs[0]
-        corpus = self.sentences, self.source, self.target
         while True:
-            for batch in plan_epoch(*corpus, self.tokens_per_batch, self.seed, epoch):
+            for rows in self.plan(epoch):
                 if position >= self._begin.position:
-                    yield batch
+                    yield position, rows
                 position += 1
             epoch += 1
             self._epochs.append((position, epoch))

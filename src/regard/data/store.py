@@ -140,6 +140,14 @@ class TokenFile:
         row %= len(self)
         return self._ids[self._offsets[row] : self._offsets[row + 1]].astype(np.int64)
 
+    def offset(self, row: int) -> int:
+        """Where a row begins among all ids; for the number of rows, where the last one ends."""
+        return int(self._offsets[row])
+
+    def between(self, begin: int, end: int) -> npt.NDArray[np.int64]:
+        """The ids from ``begin`` up to ``end`` of all there are, whatever rows they are in; copied."""
+        return self._ids[begin:end].astype(np.int64)
+
     @cached_property
     def lengths(self) -> npt.NDArray[np.int32]:
         """How many ids each row has."""

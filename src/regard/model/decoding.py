@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -140,3 +140,38 @@ def beam_search(
         else:
             state = state.reorder(rows.flatten())
     return [hypothesis for _, hypothesis in best]
+
+
+class Sampling(NamedTuple):
+    """How the next token is drawn.
+
+    temperature: logits are divided by it; 0 takes the likeliest
+    top_k: only so many of the likeliest (Fan et al. 2018, section 5.1); None for all
+    top_p: only the likeliest that together reach this probability (Holtzman et al. 2020, section 3.1)
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+
+    def probabilities(self, logits: Float[Tensor, "rows vocab"]) -> Float[Tensor, "rows vocab"]:
+        """What tokens are drawn with; of equally likely ones at the cut the first stay."""
+        if self.temperature == 0:
+            return torch.nn.functional.one_hot(logits.argmax(dim=-1), logits.shape[-1]).double()
+        ordered, tokens = (logits.double() / self.temperature).softmax(dim=-1).sort(descending=True, stable=True)
+        if self.top_k is not None:
+            ordered[:, self.top_k :] = 0.0
+        if self.top_p is not None:
+            ordered /= ordered.sum(dim=-1, keepdim=True)
+            before = ordered.cumsum(dim=-1) - ordered
+            ordered = ordered.where(before < self.top_p, 0.0)
+        ordered /= ordered.sum(dim=-1, keepdim=True)
+        return torch.zeros_like(ordered).scatter(-1, tokens, ordered)
+
+    def draw(
+        self, logits: Float[Tensor, "rows vocab"], uniform: Float[Tensor, " rows"]
+    ) -> Int[Tensor, " rows"]:
+        """A token for each row, from a number of each drawn uniformly from [0, 1)."""
+        cumulative = self.probabilities(logits).cumsum(dim=-1)
+        found = torch.searchsorted(cumulative, uniform.to(cumulative)[:, None] * cumulative[:, -1:], right=True)
+        return found[:, 0].clamp(max=logits.shape[-1] - 1)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from regard.data.batching import Batch
+from regard.data.corpus import Split
 from regard.data.tokenizer import PAD, Tokenizer
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import describe_model
@@ -18,21 +19,34 @@ from regard.training.schedule import Schedule
 
 
 class Sample(NamedTuple):
-    """One sentence of an evaluated split: what was read, what was wanted, what came out."""
+    """One row of an evaluated split to read: what was given, what was wanted, what came out."""
 
     source: str
     reference: str
     output: str
 
 
+class EvaluatedText(Protocol):
+    """What a task's data can tell of a split beside its batches."""
+
+    def texts(self, split: Split) -> tuple[list[str], ...]:
+        """The texts of the split, a list a column."""
+
+    def size_bytes(self, split: Split) -> int:
+        """The size of the split's targets in UTF-8."""
+
+
 class Scorer(Protocol):
     """What a task reports of a split beyond the loss."""
 
-    def outputs(self, task: Task, batch: Batch, split: str) -> list[str]:
-        """One output a sentence of the batch."""
+    def outputs(self, task: Task, batch: Batch, split: Split) -> dict[int, str]:
+        """What the model makes of rows of the batch, by row."""
 
-    def scores(self, outputs: list[str], references: list[str]) -> dict[str, float]:
-        """Metrics of a whole split, given the output of each of its sentences."""
+    def samples(self, task: Task, split: Split, outputs: dict[int, str]) -> list[Sample]:
+        """Rows of the whole split to read and to score, given all of their outputs."""
+
+    def scores(self, task: Task, split: Split, loss: float, samples: list[Sample]) -> dict[str, float]:
+        """Metrics of the whole split; ``loss`` is the sum over its tokens in nats."""
 
     def signatures(self) -> dict[str, str]:
         """How exactly the metrics that want it said were computed; after ``scores``."""
@@ -46,7 +60,7 @@ class Task(pl.LightningModule):
     optimizer: makes the optimizer from parameter groups (a partial)
     schedule: the factor on the learning rate at each step
     label_smoothing: the share of probability spread over all tokens (Szegedy et al. 2016, section 7)
-    scorer: what the task reports beyond the loss; texts: source and target lines of a split
+    scorer: what the task reports beyond the loss; data: the texts of the splits
     compile: run the training pass through ``torch.compile``; checkpoints are the same either way
     """
 
@@ -62,13 +76,13 @@ class Task(pl.LightningModule):
         label_smoothing: float,
         compile: bool,
         scorer: Scorer,
-        texts: Callable[[str], tuple[list[str], list[str]]],
+        data: EvaluatedText,
     ) -> None:
         super().__init__()
         self.model, self.model_config = model, model_config
         self.source_tokenizer, self.target_tokenizer = source_tokenizer, target_tokenizer
         self.optimizer, self.schedule = optimizer, schedule
-        self.name, self.label_smoothing, self.scorer, self.texts = name, label_smoothing, scorer, texts
+        self.name, self.label_smoothing, self.scorer, self.data = name, label_smoothing, scorer, data
         self.samples: list[Sample] = []
         if compile:
             model.compile(dynamic=True)  # in place, so the names of the weights stay
@@ -79,7 +93,7 @@ class Task(pl.LightningModule):
         Lightning averages over ranks and divides by the accumulated batches; the factor undoes both,
         so that the gradient is that of the mean over tokens, however they were dealt.
         """
-        logits = self.model(batch.prefix, batch.source)
+        logits = self.model(batch.prefix, batch.source, documents=batch.documents)
         share = self._loss(logits, batch.target, self.label_smoothing) / batch.step_tokens
         return {
             "loss": share * self.trainer.world_size * self.trainer.accumulate_grad_batches,
@@ -133,29 +147,28 @@ class Task(pl.LightningModule):
             label_smoothing=label_smoothing,
         )
 
-    def _evaluate(self, batch: Batch, split: str) -> None:
-        logits = self.model(batch.prefix, batch.source)
+    def _evaluate(self, batch: Batch, split: Split) -> None:
+        logits = self.model(batch.prefix, batch.source, documents=batch.documents)
         real = batch.target != PAD
         right = (logits.argmax(dim=-1) == batch.target) & real
         sums = torch.stack([self._loss(logits, batch.target), real.sum(), right.sum()])
         self._sums += sums.double().cpu()
-        self._outputs.update(zip(batch.sentences, self.scorer.outputs(self, batch, split), strict=True))
+        self._outputs.update(self.scorer.outputs(self, batch, split))
 
-    def _report(self, split: str) -> None:
+    def _report(self, split: Split) -> None:
         """Metrics over all ranks; each rank computes the same."""
         gathered: list[Any] = [(self._sums, self._outputs)]
         if self.trainer.world_size > 1:
             gathered = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(gathered, (self._sums, self._outputs))
         total, tokens, right = sum((sums for sums, _ in gathered), torch.zeros(3, dtype=torch.float64)).tolist()
-        outputs = {index: output for _, outputs in gathered for index, output in outputs.items()}
-        sources, references = self.texts(split)
-        self.samples = [Sample(sources[i], references[i], outputs[i]) for i in sorted(outputs)]
+        outputs = {row: output for _, outputs in gathered for row, output in outputs.items()}
+        self.samples = self.scorer.samples(self, split, outputs)
         metrics = {
             "loss": total / tokens,
             "perplexity": torch.tensor(total / tokens).exp().item(),
             "accuracy": right / tokens,
         }
-        metrics.update(self.scorer.scores([s.output for s in self.samples], [s.reference for s in self.samples]))
+        metrics.update(self.scorer.scores(self, split, total, self.samples))
         named = {f"{split}/{name}": value for name, value in metrics.items()}
         self.log_dict(named, logger=False, sync_dist=self.trainer.world_size > 1)

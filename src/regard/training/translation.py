@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
-
 from sacrebleu.metrics import BLEU, CHRF
 
 from regard.data.batching import Batch
+from regard.data.corpus import Split
 from regard.errors import UsageError
 from regard.model.translator import Translator
+from regard.training.task import Sample, Task
 
-if TYPE_CHECKING:
-    from regard.training.task import Task
 
 
 class TranslationScorer:
@@ -32,17 +30,23 @@ class TranslationScorer:
         self.length_penalty = length_penalty
         self.bleu, self.chrf = BLEU(tokenize=bleu_tokenizer), CHRF()
 
-    def outputs(self, task: Task, batch: Batch, split: str) -> list[str]:
+    def outputs(self, task: Task, batch: Batch, split: Split) -> dict[int, str]:
         """The detokenised translation of each sentence of the batch."""
         if batch.source is None:
             raise TypeError("translations need a source")
         translator = Translator(task.model, task.source_tokenizer, task.target_tokenizer)
         beam_size = self.beam_size if split == "test" else self.validation_beam_size
         found = translator.decode(batch.source, beam_size, self.length_penalty)
-        return [translator.text(hypothesis) for hypothesis in found]
+        return {row: translator.text(hypothesis) for row, hypothesis in zip(batch.rows, found, strict=True)}
 
-    def scores(self, outputs: list[str], references: list[str]) -> dict[str, float]:
+    def samples(self, task: Task, split: Split, outputs: dict[int, str]) -> list[Sample]:
+        """Every sentence that was translated, in order."""
+        sources, references = task.data.texts(split)
+        return [Sample(sources[row], references[row], outputs[row]) for row in sorted(outputs)]
+
+    def scores(self, task: Task, split: Split, loss: float, samples: list[Sample]) -> dict[str, float]:
         """bleu and chrf (0 to 100), exact (a share between 0 and 1)."""
+        outputs, references = [sample.output for sample in samples], [sample.reference for sample in samples]
         exact = sum(a.strip() == b.strip() for a, b in zip(outputs, references, strict=True)) / len(outputs)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sacreBLEU warns of text that looks tokenised; it is the user's

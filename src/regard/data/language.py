@@ -1,0 +1,158 @@
+"""The LightningDataModule of language models: documents packed into full blocks."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import Dataset
+
+from regard.data.batching import Batch, Indices, Item, pad
+from regard.data.corpus import TEXT, Corpus, Split
+from regard.data.filters import Filter
+from regard.data.module import TextData
+from regard.data.store import TokenFile
+from regard.data.tokenizer import BOS, EOS, PAD, TokenizerSettings
+from regard.errors import RegardError, UsageError
+
+
+class LanguageData(TextData):
+    """Blocks of a text; the arguments that are not here are those of `TextData`.
+
+    block_length: tokens that a row reads, the model's context
+    tokens_per_batch: of a training micro-batch, at least one block
+    evaluation_tokens_per_batch: the same in validation and test
+    stride: in validation and test, how far a block is ahead of the one before: its other tokens are context
+        and not scored again. None for ``block_length``: each block by itself, quickest.
+    isolate_documents: no token sees those of another document, and positions count from its begin
+    """
+
+    columns = TEXT
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        tokenizer: TokenizerSettings,
+        cache: str,
+        tokens_per_batch: int,
+        evaluation_tokens_per_batch: int,
+        block_length: int,
+        stride: int | None,
+        isolate_documents: bool,
+        seed: int,
+        workers: int = 0,
+        filters: Mapping[str, Filter] | None = None,
+        preparation_workers: int | None = None,
+    ) -> None:
+        super().__init__(corpus, tokenizer, cache, seed, workers, filters, preparation_workers)
+        if stride is not None and not 1 <= stride <= block_length:
+            raise UsageError(f"batches.stride={stride}: give 1 to batches.block_length={block_length}, or null")
+        self.rows = max(1, tokens_per_batch // block_length)
+        self.evaluation_rows = max(1, evaluation_tokens_per_batch // block_length)
+        self.block_length, self.stride = block_length, stride or block_length
+        self.isolate_documents = isolate_documents
+
+    def training(self) -> tuple[Dataset[Batch], Callable[[int], Iterator[Indices]], Callable[[Indices, int], int]]:
+        """Full blocks, cut elsewhere and shuffled anew every epoch.
+
+        Raises RegardError if the text fills no block.
+        """
+        blocks = Blocks(self.prepared.tokens("train")[0], self.block_length, self.isolate_documents)
+        if len(blocks.stream) < self.block_length:
+            raise RegardError(
+                f"the training text has {len(blocks.stream):,} tokens, one block has {self.block_length:,}; "
+                "lower model.max_length, or give more text"
+            )
+        plan = partial(plan_blocks, len(blocks.stream), self.block_length, self.rows, self.seed)
+        return blocks, plan, lambda rows, position: len(rows) * self.block_length
+
+    def evaluation(self, split: Split) -> tuple[Dataset[Batch], list[Item]]:
+        """Blocks that score each token of the split once, with as much context as ``stride`` leaves them."""
+        tokens = self.prepared.tokens(split)[0]
+        blocks = Blocks(tokens, self.block_length, self.isolate_documents, self.stride)
+        context = self.block_length - self.stride
+        starts = range(0, max(1, len(blocks.stream) - context), self.stride)
+        rows = [[*starts[first : first + self.evaluation_rows]] for first in range(0, len(starts), self.evaluation_rows)]
+        return blocks, [Item(row, 0, -1) for row in rows]
+
+
+def plan_blocks(length: int, block_length: int, rows: int, seed: int, epoch: int) -> Iterator[Indices]:
+    """The batches of one epoch, each as where its blocks begin in a stream of ``length`` tokens.
+
+    The first block begins at a place drawn for the epoch, so that in time every token stands everywhere in
+    a block. What does not fill a block at either end, or a batch, is left to other epochs.
+    """
+    random = np.random.default_rng([seed, epoch])
+    first = int(random.integers(0, min(block_length, length - block_length + 1)))
+    starts = first + block_length * random.permutation((length - first) // block_length)
+    rows = min(rows, len(starts))
+    for batch in range(len(starts) // rows):
+        yield starts[batch * rows : (batch + 1) * rows]
+
+
+class PackedStream:
+    """A part's documents one after the other, each as ``<s>`` and its tokens, read where one likes.
+
+    A position's target is the next token of its document, or ``</s>`` at its end: nothing has to be guessed
+    across a border. Holds no text; a read touches the documents it is in.
+    """
+
+    def __init__(self, tokens: TokenFile) -> None:
+        self.tokens = tokens
+
+    def __len__(self) -> int:
+        return self._begin(len(self.tokens))
+
+    def read(self, begin: int, end: int) -> tuple[Indices, Indices, Indices]:
+        """Tokens, their targets, and the number of their document, from ``begin`` up to ``end``."""
+        document = bisect_right(range(len(self.tokens)), begin, key=self._begin) - 1
+        tokens: list[npt.NDArray[np.int64]] = []
+        targets: list[npt.NDArray[np.int64]] = []
+        documents: list[npt.NDArray[np.int64]] = []
+        while begin < end:
+            first, stop = self._begin(document), min(end, self._begin(document + 1))
+            low, high = begin - first, stop - first
+            offset, length = self.tokens.offset(document), self.tokens.offset(document + 1) - self.tokens.offset(document)
+            text = self.tokens.between(offset + max(low - 1, 0), offset + min(high, length))
+            row = np.concatenate([[BOS] * (low == 0), text, [EOS] * (high > length)]).astype(np.int64)
+            tokens.append(row[:-1])
+            targets.append(row[1:])
+            documents.append(np.full(len(row) - 1, document))
+            begin, document = stop, document + 1
+        return np.concatenate(tokens), np.concatenate(targets), np.concatenate(documents)
+
+    def _begin(self, document: int) -> int:
+        return self.tokens.offset(document) + document
+
+
+class Blocks(Dataset[Batch]):
+    """A packed stream as batches of blocks on demand; the rows of an `Item` are where blocks begin.
+
+    stride: below ``block_length``, only the last ``stride`` targets of a block are scored, but for the first block
+    """
+
+    def __init__(
+        self, tokens: TokenFile, block_length: int, isolate_documents: bool, stride: int | None = None
+    ) -> None:
+        self.stream = PackedStream(tokens)
+        self.block_length, self.isolate_documents = block_length, isolate_documents
+        self.context = block_length - (stride or block_length)
+
+    def __getitem__(self, item: Item) -> Batch:
+        length = len(self.stream)
+        blocks = [self.stream.read(start, min(start + self.block_length, length)) for start in item.rows]
+        for start, (_, targets, _) in zip(item.rows, blocks, strict=True):
+            if start > 0:
+                targets[: self.context] = PAD
+        tokens, targets, documents = (pad([block[part].tolist() for block in blocks]) for part in range(3))
+        return Batch(
+            prefix=tokens,
+            target=targets,
+            source=None,
+            documents=documents if self.isolate_documents else None,
+            step_tokens=item.step_tokens,
+            rows=item.rows,
+        )

@@ -1,0 +1,56 @@
+"""Scores of language models: bits per byte, and continuations to read."""
+
+from __future__ import annotations
+
+import math
+
+from regard.data.batching import Batch
+from regard.data.corpus import Split
+from regard.errors import UsageError
+from regard.model.decoding import Sampling
+from regard.model.language import LanguageModel
+from regard.training.task import Sample, Task
+
+
+class LanguageScorer:
+    """Reports bits per byte, and continues the beginnings of a few validation documents.
+
+    samples: how many documents are continued after a validation, for reading
+    prompt_tokens, new_tokens: what the model is given of each, and how much it writes
+    temperature: of the continuation; they are drawn alike every time
+    """
+
+    def __init__(self, samples: int, prompt_tokens: int, new_tokens: int, temperature: float) -> None:
+        if min(samples, new_tokens) < 0 or prompt_tokens < 1:
+            raise UsageError("task.scorer: samples and new_tokens must be 0 or more, prompt_tokens 1 or more")
+        self.count, self.prompt_tokens, self.new_tokens = samples, prompt_tokens, new_tokens
+        self.sampling = Sampling(temperature)
+
+    def outputs(self, task: Task, batch: Batch, split: Split) -> dict[int, str]:
+        """None: a block is scored as it is."""
+        return {}
+
+    def samples(self, task: Task, split: Split, outputs: dict[int, str]) -> list[Sample]:
+        """Continuations of the first documents of the validation part."""
+        if split != "validation" or not self.count:
+            return []
+        language_model = LanguageModel(task.model, task.target_tokenizer)
+        # A document may be a whole corpus: its beginning is enough, a token has some 20 bytes at most.
+        most = 20 * (self.prompt_tokens + self.new_tokens)
+        (texts,) = task.data.texts(split)
+        rows = [language_model.tokenizer.encode(text[:most]) for text in texts[: self.count]]
+        prompts = [row[: self.prompt_tokens] for row in rows]
+        written = language_model.continuations(prompts, self.sampling, self.new_tokens, seed=1)
+        decode = language_model.tokenizer.decode
+        return [
+            Sample(decode(prompt), decode(row[len(prompt) : len(prompt) + self.new_tokens]), decode(new))
+            for row, prompt, new in zip(rows, prompts, written, strict=True)
+        ]
+
+    def scores(self, task: Task, split: Split, loss: float, samples: list[Sample]) -> dict[str, float]:
+        """bits_per_byte: what the whole split takes, document ends included, per byte of its text in UTF-8."""
+        return {"bits_per_byte": loss / math.log(2) / task.data.size_bytes(split)}
+
+    def signatures(self) -> dict[str, str]:
+        """None."""
+        return {}
