@@ -12,7 +12,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
 from typing import TypedDict
@@ -22,7 +21,8 @@ from filelock import FileLock, Timeout
 
 from regard.data.corpus import SPLITS, MissingSplit, ParallelCorpus, Split
 from regard.data.store import TokenFile, TokenWriter, disk_errors
-from regard.data.tokenizer import Tokenizer, TokenizerSettings, train_tokenizer
+from regard.data.tokenizer import LEARNED, Tokenizer, TokenizerSettings
+from regard.data.vocabulary import train_tokenizer
 from regard.errors import RegardError
 
 # Part of the folder's name: raise it when the files change in form or meaning.
@@ -113,7 +113,7 @@ def prepare(corpus: ParallelCorpus, settings: TokenizerSettings, cache: Path, sa
     basis = {
         "format": FORMAT,
         "corpus": corpus.fingerprint(),
-        "tokenizer": asdict(settings),
+        "tokenizer": settings.fingerprint(),
         "sentencepiece": sentencepiece.__version__,
     }
     name = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:16]
@@ -213,16 +213,16 @@ def _learn(
     folder: Path, settings: TokenizerSettings, pairs: int, say: Callable[[str], None]
 ) -> tuple[Tokenizer, Tokenizer]:
     """The vocabularies of source and target, learned from the training text: one and the same if joint."""
-    kind = {"bpe": "BPE", "unigram": "unigram"}[settings.kind]
+    verb = "training" if settings.kind in LEARNED else "using"
     source_path, target_path = (_text(folder, "train", side) for side in SIDES)
     if settings.joint:
-        say(f"training a {kind} vocabulary of {settings.vocab_size:,} pieces on {pairs:,} pairs")
+        say(f"{verb} {settings} on {pairs:,} pairs")
         # In turn, so that a sample sees both languages alike.
         alternating = chain.from_iterable(zip(_lines(source_path), _lines(target_path), strict=True))
         joint = train_tokenizer(alternating, settings)
         (folder / "joint.model").write_bytes(joint.model)
         return joint, joint
-    say(f"training two {kind} vocabularies of {settings.vocab_size:,} pieces on {pairs:,} pairs")
+    say(f"{verb} {settings} for each side on {pairs:,} pairs")
     source = train_tokenizer(_lines(source_path), settings, "the source side of the training text")
     target = train_tokenizer(_lines(target_path), settings, "the target side of the training text")
     (folder / "source.model").write_bytes(source.model)
