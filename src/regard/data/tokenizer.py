@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import sentencepiece
 
+from regard.data.sampling import Sampler
 from regard.data.space_sign import hide, reveal
 from regard.errors import RegardError, UsageError
 
@@ -21,9 +21,6 @@ SPECIALS = 4
 LEARNED = ("bpe", "unigram", "char")
 KINDS = (*LEARNED, "byte", "existing")
 NORMALIZATIONS = ("identity", "nfkc", "nfkc_cf", "nmt_nfkc", "nmt_nfkc_cf")
-
-# SentencePiece's seed is the whole process's.
-_sampling = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -81,10 +78,11 @@ class TokenizerSettings:
         fewest = SPECIALS + 256 * self.byte_fallback + 2
         for key, lowest in (("vocab_size", fewest), ("input_sentence_size", 1)):
             number = given[key]
-            if number is None and (key, self.kind) == ("vocab_size", "char"):
+            if number is None and key == "vocab_size" and self.kind not in ("bpe", "unigram"):
                 continue
             if not isinstance(number, int) or isinstance(number, bool) or number < lowest:
-                raise UsageError(f"tokenizer.{key}={number}: give a whole number, {lowest} or more")
+                hint = "; only tokenizer=char needs none" if number is None else ""
+                raise UsageError(f"tokenizer.{key}={number}: give a whole number, {lowest} or more{hint}")
         share = given["character_coverage"]
         if not isinstance(share, int | float) or not 0 < share <= 1:
             raise UsageError(f"tokenizer.character_coverage={share}: give a share above 0 and up to 1")
@@ -109,7 +107,7 @@ class TokenizerSettings:
             UsageError: it cannot be read.
         """
         try:
-            return Path(self.model or "").expanduser().read_bytes()
+            return Path(str(self.model)).expanduser().read_bytes()
         except OSError as error:
             raise UsageError(
                 f"tokenizer.model={self.model}: {error.strerror}; give the path of a SentencePiece model"
@@ -168,11 +166,11 @@ class Tokenizer:
     def sample(self, rows: Sequence[Sequence[int]], alpha: float, seed: int) -> list[list[int]]:
         """The text of each row cut at random: subword regularisation (Kudo 2018), BPE-dropout (Provilkov et al. 2020).
 
-        The same rows, alpha and seed give the same ids. Decoded, they are the same text. A row that is not
-        wholly text, with a special id or a character cut in two, is returned as it is.
+        The same rows, alpha and seed give the same ids, in any process. Decoded, they are the same text. Specials,
+        newlines and characters made of bytes stay as they are.
 
         Args:
-            rows: ids without specials, as of ``encode``.
+            rows: ids, as of ``encode``.
             alpha: above 0, up to 1. Of unigram, the smoothing: towards 0 all ways to cut become equally likely.
                 Of BPE, the probability that a merge is left out.
 
@@ -181,19 +179,12 @@ class Tokenizer:
         """
         if not 0 < alpha <= 1:
             raise UsageError(f"batches.sampling_alpha={alpha}: give a number above 0 and up to 1, or null for none")
-        if not self._has_subwords():
+        if not self._sampler.has_choice:
             raise UsageError(
                 f"batches.sampling_alpha={alpha}: characters and bytes can be cut in one way only; "
                 "give null, or choose tokenizer=bpe or tokenizer=unigram"
             )
-
-        def draw() -> list[list[int]]:
-            return [self._sample(list(row), alpha) for row in rows]
-
-        # The generator is a thread's own and takes the seed when it is first used: hence a new thread.
-        with _sampling, ThreadPoolExecutor(max_workers=1) as thread:
-            sentencepiece.set_random_generator_seed(seed % 0xFFFFFFFF)
-            return thread.submit(draw).result()
+        return self._sampler.sample(rows, alpha, seed)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ``ids``; padding, begin and end are left out, an unknown token reads ``⁇``."""
@@ -204,20 +195,9 @@ class Tokenizer:
         """A readable name for each id: ``▁`` is a space, ``↵`` a newline; specials as ``<pad>  <s>  </s>  <unk>``."""
         return [_readable(self._processor.id_to_piece(int(token))) for token in ids]
 
-    def _sample(self, row: list[int], alpha: float) -> list[int]:
-        text = self.decode(row)
-        if not row or min(row) < SPECIALS or "\ufffd" in text:
-            return row
-        shown, stand_in = hide(self._processor, text)
-        ids = self._processor.encode(shown, out_type=int, enable_sampling=True, alpha=alpha, nbest_size=-1)
-        return reveal(self._processor, ids, stand_in)
-
-    def _has_subwords(self) -> bool:
-        # Loaded here, since few need it: 50 ms.
-        from sentencepiece import sentencepiece_model_pb2 as proto
-
-        kind = proto.ModelProto.FromString(self.model).trainer_spec.model_type
-        return kind in (proto.TrainerSpec.UNIGRAM, proto.TrainerSpec.BPE)
+    @cached_property
+    def _sampler(self) -> Sampler:
+        return Sampler(self.model)
 
 
 def encodable(text: str) -> str:
