@@ -111,6 +111,7 @@ def test_characters_need_no_size() -> None:
     tokenizer = train_tokenizer(text, settings)
     assert tokenizer.vocab_size == SPECIALS + len({*"".join(text)})
     assert tokenizer.pieces(tokenizer.encode("the 漢")) == ["▁", "t", "h", "e", "▁", "漢"]
+    assert train_tokenizer(text, replace(settings, vocab_size=1000)).vocab_size == tokenizer.vocab_size
     commonest = train_tokenizer(["aaabbc"] * 9, replace(settings, vocab_size=6, add_dummy_prefix=False))
     assert commonest.decode(commonest.encode("ab")) == "ab"
     assert "⁇" in commonest.decode(commonest.encode("c"))

@@ -31,8 +31,8 @@ class TokenizerSettings:
         kind: learned from the text: ``bpe`` (Sennrich et al. 2016), ``unigram`` (Kudo 2018) or ``char``. Taken
             as it is: ``byte``, the 256 bytes of UTF-8, or ``existing``; of the rest these two heed ``joint`` only.
         model: path of the existing model, which any SentencePiece may have made; else None.
-        vocab_size: number of ids, the four special ones and the bytes included. None, with ``char``: as many as
-            the text has characters.
+        vocab_size: number of ids, the four special ones and the bytes included. With ``char`` the most there
+            may be, the commonest characters; None: all that the text has.
         joint: one vocabulary for both languages, or one for each.
         newlines: the text has newlines in it, which are a piece of their own.
         normalization: rule applied to text before it is cut. ``identity`` leaves it as it is, ``nfkc`` is
@@ -116,7 +116,8 @@ class TokenizerSettings:
     def __str__(self) -> str:
         """For messages: ``a BPE vocabulary of 8,000 pieces``."""
         if self.kind in LEARNED:
-            size = "" if self.vocab_size is None else f" of {self.vocab_size:,} pieces"
+            most = "at most " if self.kind == "char" else ""
+            size = "" if self.vocab_size is None else f" of {most}{self.vocab_size:,} pieces"
             return f"a {'BPE' if self.kind == 'bpe' else self.kind} vocabulary{size}"
         return "the vocabulary of bytes" if self.kind == "byte" else f"the vocabulary of {self.model}"
 
