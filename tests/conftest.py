@@ -44,7 +44,8 @@ def pairs() -> list[tuple[str, str]]:
 @pytest.fixture(scope="session")
 def tokenizer(pairs: list[tuple[str, str]]) -> Tokenizer:
     """A joint vocabulary of 70 pieces, learned from ``pairs``."""
-    from regard.data.tokenizer import TokenizerSettings, train_tokenizer
+    from regard.data.tokenizer import TokenizerSettings
+    from regard.data.vocabulary import train_tokenizer
 
     settings = TokenizerSettings(vocab_size=70, byte_fallback=False, character_coverage=1.0)
     return train_tokenizer((side for pair in pairs for side in pair), settings)

@@ -17,6 +17,7 @@ import typer
 from regard.errors import RegardError
 
 if TYPE_CHECKING:
+    from regard.model.language import LanguageModel
     from regard.model.translator import Translator
 
 app = typer.Typer(
@@ -108,33 +109,143 @@ def evaluate(
 @app.command()
 def attend(
     run: Run,
-    source: Annotated[str, typer.Option(help="The sentence to read.")],
-    target: Annotated[str | None, typer.Option(help="What it should say; its own translation if not given.")] = None,
+    source: Annotated[str | None, typer.Option(help="The sentence to translate; none for a language model.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="What it should say, or a language model read; its own translation if not given.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="The page; a PNG is written beside it.")] = None,
     beam_size: BeamSize = 1,
     device: Device = "cpu",
     trust: Trust = False,
 ) -> None:
     """Show what the model attends to: a page and a picture."""
+    from regard.errors import UsageError
+    from regard.model.translator import Translator
     from regard.observe.attend import write_attention
+    from regard.observe.recording import record_attention, record_reading
 
+    model = _load(run, device, trust)
+    wanted, other = ("source", target) if isinstance(model, Translator) else ("target", source)
+    text = source if wanted == "source" else target
+    if text is None or not text.strip():
+        raise UsageError(f"--{wanted}: give a text to look at")
+    if isinstance(model, Translator):
+        regarded = record_attention(model, text, target, beam_size)
+    elif other is not None:
+        raise UsageError("--source: a language model has none; give --target alone")
+    else:
+        regarded = record_reading(model, text)
     page = output or (run / "attention" / "attend.html" if run.is_dir() else Path("attend.html"))
-    regarded, picture = write_attention(_translator(run, device, trust), source, target, page, beam_size)
+    picture = write_attention(regarded, page)
     print(regarded.target)
     print(f"page\t{page}\npicture\t{picture}")
+
+
+@app.command()
+def generate(
+    run: Run,
+    prompt: Annotated[str | None, typer.Option(help="What to go on from; without it, the lines of stdin.")] = None,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token every time.")] = 1.0,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Only so many of the likeliest tokens.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Only the likeliest that together reach this share.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The same seed writes the same; another each time.")] = None,
+    max_new_tokens: Annotated[int, typer.Option(min=0, help="The most tokens to write.")] = 256,
+    number: Annotated[int, typer.Option(min=1, help="Continuations of each prompt.")] = 1,
+    next_tokens: Annotated[
+        int | None, typer.Option("--next", min=1, help="Write nothing: show so many of the likeliest next tokens.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each continuation.")] = False,
+    device: Device = "cpu",
+    trust: Trust = False,
+) -> None:
+    """Go on from a prompt with a language model. Several continuations are parted by a line of dashes."""
+    import json
+    import secrets
+
+    from rich.console import Console
+
+    from regard.errors import UsageError
+    from regard.model.decoding import Sampling
+    from regard.model.language import LanguageModel
+    from regard.runs.generate import Writer, show_next
+    from regard.runs.stream import decoded_lines
+
+    if top_p is not None and not 0 < top_p <= 1:
+        raise UsageError(f"--top-p {top_p}: give a share above 0, up to 1")
+    model = _load(run, device, trust)
+    if not isinstance(model, LanguageModel):
+        raise UsageError(f"{run}: a translation model, this verb needs a language model; use regard translate")
+    seed = secrets.randbelow(2**32) if seed is None else seed
+    writer = Writer(model, Sampling(temperature, top_k, top_p), max_new_tokens, number, seed, _warn)
+    if next_tokens is not None:
+        if prompt is None:
+            raise UsageError("--next: give --prompt too")
+        show_next(writer, prompt, next_tokens, Console(highlight=False))
+    elif prompt is not None and number == 1 and not as_json:
+        print(prompt, end="", flush=True)
+        for text in writer.stream(prompt):
+            print(text, end="", flush=True)
+        print()
+    else:
+        prompts = [prompt] if prompt is not None else decoded_lines(sys.stdin.buffer, "stdin")
+        for count, written in enumerate(writer.write(prompts)):
+            if as_json:
+                print(json.dumps(written._asdict(), ensure_ascii=False), flush=True)
+            else:
+                print("---\n" * (count > 0) + written.prompt + written.text, flush=True)
+
+
+@app.command()
+def score(
+    run: Run,
+    tokens: Annotated[bool, typer.Option("--tokens", help="After each line, its tokens.")] = False,
+    device: Device = "cpu",
+    trust: Trust = False,
+) -> None:
+    """How likely is each line of stdin: log-probability (natural), tokens, perplexity.
+
+    For a language model a line is a document, for a translation model it is source TAB target. The line's end counts
+    as a token.
+    """
+    import math
+
+    from regard.runs.score import score_lines
+    from regard.runs.stream import decoded_lines
+
+    total = count = 0.0
+    print("log_probability\ttokens\tperplexity")
+    for line in score_lines(_load(run, device, trust), decoded_lines(sys.stdin.buffer, "stdin")):
+        total, count = total + line.log_probability, count + len(line.tokens)
+        print(f"{line.log_probability:.4f}\t{len(line.tokens)}\t{line.perplexity:.4f}")
+        if tokens:
+            for piece, value in line.tokens:
+                print(f"\t{value:.4f}\t{piece}")
+    if count:
+        _warn(f"in all {total:.4f}, {count:.0f} tokens, perplexity {math.exp(-total / count):.4f}")
+
+
+def _load(run: Path, device: str, trust: bool) -> Translator | LanguageModel:
+    """The model of RUN, with what it can do."""
+    from regard.model.language import LanguageModel
+    from regard.model.translator import Translator
+    from regard.runs.folder import find_checkpoint
+    from regard.training.checkpoint import load_model
+
+    loaded = load_model(find_checkpoint(run), device, trust)
+    if loaded.model.encoder is None:
+        return LanguageModel(loaded.model, loaded.target_tokenizer)
+    return Translator(loaded.model, loaded.source_tokenizer, loaded.target_tokenizer)
 
 
 def _translator(run: Path, device: str, trust: bool) -> Translator:
     """The model of RUN, which must be a translator's."""
     from regard.errors import UsageError
     from regard.model.translator import Translator
-    from regard.runs.folder import find_checkpoint
-    from regard.training.checkpoint import load_model
 
-    loaded = load_model(find_checkpoint(run), device, trust)
-    if loaded.task != "translation":
-        raise UsageError(f"{run}: a {loaded.task} model, this verb needs a translation model")
-    return Translator(loaded.model, loaded.source_tokenizer, loaded.target_tokenizer)
+    model = _load(run, device, trust)
+    if not isinstance(model, Translator):
+        raise UsageError(f"{run}: a language model, this verb needs a translation model; use regard generate")
+    return model
 
 
 def _warn(text: str) -> None:

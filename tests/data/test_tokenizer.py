@@ -20,9 +20,8 @@ from regard.data.tokenizer import (
     UNK,
     Tokenizer,
     TokenizerSettings,
-    draw_lines,
-    train_tokenizer,
 )
+from regard.data.vocabulary import draw_lines, train_tokenizer
 from regard.errors import RegardError, UsageError
 
 SMALL = TokenizerSettings(vocab_size=120, byte_fallback=False, character_coverage=1.0)

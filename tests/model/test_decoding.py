@@ -135,6 +135,23 @@ def test_search_stops_when_the_beam_has_ended() -> None:
     assert toy.steps == 2
 
 
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_junk_that_ends_early_does_not_end_the_search(alpha: float) -> None:
+    # Beside the sure sentence 3 4 5 3 4 5 </s>, ending is always the second likeliest.
+    sure = [3, 4, 5, 3, 4, 5, END]
+
+    def step(tokens: Tensor, state: Prefixes) -> tuple[Tensor, Prefixes]:
+        read = torch.cat([state.tokens, tokens[:, None]], dim=1)
+        logits = torch.zeros(len(read), 6)
+        logits[:, END] = 3.0
+        logits[:, sure[min(read.shape[1], len(sure)) - 1]] = 10.0
+        return logits, Prefixes(read, state.sentence)
+
+    start = Prefixes(torch.empty(4, 0, dtype=torch.long), torch.zeros(4, dtype=torch.long))
+    [found] = beam_search(step, start, torch.tensor([20]), BEGIN, END, 4, alpha)
+    assert found.tokens == sure[:-1]
+
+
 def test_greedy_stops_when_all_have_ended() -> None:
     toy = Toy(3, vocab=4, longest=4, seed=0, end_bias=12.0)
     greedy(toy.step, toy.start([0, 1, 2], 1), torch.tensor([30, 20, 10]), BEGIN, END)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from regard.data.model_proto import byte_model
 from regard.errors import UsageError
 from regard.places import conf_folder
 from regard.runs.compose import compose_points, freeze
@@ -36,7 +37,7 @@ model tokenizer optimizer schedule trainer logger callbacks mixer positions feed
         f"{group}={option}"
         for group in GROUPS
         for option in options(group)
-        if (group, option) != ("model", "transformer")  # what the sizes share
+        if (group, option) not in {("model", "transformer"), ("tokenizer", "existing")}  # in part; needs a file
     ],
 )
 def test_every_option_of_every_group_composes_and_passes_the_check(choice: str) -> None:
@@ -67,6 +68,9 @@ def test_an_experiment_overrides_the_task_and_the_command_line_overrides_both() 
         ("data.source=gm", ["data.source", "gm"]),
         ("tokenizer.kind=pbe", ["tokenizer.kind=pbe", "bpe, unigram"]),
         ("tokenizer.vocab_size=5", ["tokenizer.vocab_size=5"]),
+        ("tokenizer.vocab_size=null", ["tokenizer.vocab_size=None", "tokenizer=char"]),
+        ("tokenizer=existing", ["tokenizer.model", "give tokenizer.model="]),
+        ("+tokenizer.model=some.model", ["tokenizer.model=", "tokenizer=existing"]),
         ("model.num_heads=3", ["model", "128", "multiple"]),
         ("trainer.max_steps=0", ["trainer.max_steps=0"]),
         ("trainer.devices=auto", ["trainer.devices=auto"]),
@@ -93,6 +97,18 @@ def test_missing_files_of_the_corpus_are_named_and_no_folder_is_made(tmp_path: P
     with pytest.raises(UsageError, match=r"train\.tsv"):
         compose_points([*arguments, f"data.train={tmp_path / 'train.tsv'}", f"data.validation={tmp_path / 'v.tsv'}"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_model_is_found_before_the_run_and_by_its_full_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["tokenizer=existing", "tokenizer.model=some.model"]
+    with pytest.raises(UsageError, match=r"^tokenizer\.model=\S+some\.model: No such file"):
+        compose_points(arguments)
+    Path("some.model").write_bytes(byte_model())
+    ((config, _),) = compose_points(arguments)
+    assert config["tokenizer"]["model"] == str(tmp_path / "some.model")
 
 
 def test_own_conf_folder_and_own_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from regard.data.tokenizer import Tokenizer, TokenizerSettings, train_tokenizer
+from regard.data.tokenizer import Tokenizer, TokenizerSettings
+from regard.data.vocabulary import train_tokenizer
 from regard.errors import RegardError
 from regard.model.transformer import Transformer
 from regard.training.build import build

@@ -75,7 +75,9 @@ class LanguageData(TextData):
         blocks = Blocks(tokens, self.block_length, self.isolate_documents, self.stride)
         context = self.block_length - self.stride
         starts = range(0, max(1, len(blocks.stream) - context), self.stride)
-        rows = [[*starts[first : first + self.evaluation_rows]] for first in range(0, len(starts), self.evaluation_rows)]
+        rows = [
+            [*starts[first : first + self.evaluation_rows]] for first in range(0, len(starts), self.evaluation_rows)
+        ]
         return blocks, [Item(row, 0, -1) for row in rows]
 
 
@@ -115,7 +117,10 @@ class PackedStream:
         while begin < end:
             first, stop = self._begin(document), min(end, self._begin(document + 1))
             low, high = begin - first, stop - first
-            offset, length = self.tokens.offset(document), self.tokens.offset(document + 1) - self.tokens.offset(document)
+            offset, length = (
+                self.tokens.offset(document),
+                self.tokens.offset(document + 1) - self.tokens.offset(document),
+            )
             text = self.tokens.between(offset + max(low - 1, 0), offset + min(high, length))
             row = np.concatenate([[BOS] * (low == 0), text, [EOS] * (high > length)]).astype(np.int64)
             tokens.append(row[:-1])
@@ -147,10 +152,10 @@ class Blocks(Dataset[Batch]):
         for start, (_, targets, _) in zip(item.rows, blocks, strict=True):
             if start > 0:
                 targets[: self.context] = PAD
-        tokens, targets, documents = (pad([block[part].tolist() for block in blocks]) for part in range(3))
+        prefix, target, documents = (pad([block[part].tolist() for block in blocks]) for part in range(3))
         return Batch(
-            prefix=tokens,
-            target=targets,
+            prefix=prefix,
+            target=target,
             source=None,
             documents=documents if self.isolate_documents else None,
             step_tokens=item.step_tokens,

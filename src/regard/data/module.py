@@ -12,8 +12,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from regard.data.batching import Batch, Indices, Item, StepBatches, StreamState
-from regard.data.encode import Column
 from regard.data.corpus import Corpus, Split
+from regard.data.encode import Column
 from regard.data.filters import Filter
 from regard.data.prepare import Prepared, prepare
 from regard.data.progress import Progress

@@ -11,7 +11,6 @@ import json
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
@@ -24,7 +23,8 @@ from regard.data.filters import Filter, describe
 from regard.data.progress import Lines, Progress
 from regard.data.shards import Copied, copy_part, in_words, read_shard, shard_path
 from regard.data.store import TokenFile, disk_errors, join_tokens
-from regard.data.tokenizer import Tokenizer, TokenizerSettings, processors, train_tokenizer
+from regard.data.tokenizer import LEARNED, Tokenizer, TokenizerSettings, processors
+from regard.data.vocabulary import train_tokenizer
 from regard.errors import RegardError
 
 # Part of the folder's name: raise it when the files change in form or meaning.
@@ -118,7 +118,7 @@ def prepare(
         "corpus": corpus.fingerprint(),
         "columns": list(corpus.columns),
         "filters": describe(filters),
-        "tokenizer": asdict(settings),
+        "tokenizer": settings.fingerprint(),
         "sentencepiece": sentencepiece.__version__,
     }
     name = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:16]
@@ -209,13 +209,11 @@ def _learn(
     say: Callable[[str], None],
 ) -> dict[str, Path]:
     """The files of the vocabularies of the columns, learned from the training text: one and the same if joint."""
-    kind = {"bpe": "BPE", "unigram": "unigram"}[settings.kind]
+    verb = "training" if settings.kind in LEARNED else "using"
     names = ["joint"] if settings.joint else list(columns)
     paths = {name: folder / f"{name}.model" for name in names}
     if not all(path.exists() for path in paths.values()):
-        several = "a" if len(names) == 1 else "two"
-        vocabulary = "vocabulary" if len(names) == 1 else "vocabularies"
-        say(f"training {several} {kind} {vocabulary} of {settings.vocab_size:,} pieces on {about}")
+        say(f"{verb} {settings}{' for each side' if len(names) > 1 else ''} on {about}")
         for name, path in paths.items():
             side = f"the {name} side of the training text" if len(names) > 1 else "the training text"
             number = slice(None) if settings.joint else slice(columns.index(name), columns.index(name) + 1)

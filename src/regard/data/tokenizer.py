@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
 import os
-import random
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
 
 import sentencepiece
 
+from regard.data.sampling import Sampler
+from regard.data.space_sign import hide, reveal
 from regard.errors import RegardError, UsageError
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = 4
 
-KINDS = ("bpe", "unigram")
+LEARNED = ("bpe", "unigram", "char")
+KINDS = (*LEARNED, "byte", "existing")
 NORMALIZATIONS = ("identity", "nfkc", "nfkc_cf", "nmt_nfkc", "nmt_nfkc_cf")
-
-# SentencePiece skips longer lines when it learns; they are still encoded.
-_LONGEST_LINE_BYTES = 65_536
-# A unigram model depends on the number of threads that learned it: the same on every machine.
-_LEARNING_THREADS = 4
-_SAMPLING_SEED = 1
 
 
 @dataclass(frozen=True)
 class TokenizerSettings:
-    """How a vocabulary is learned; the names are those of SentencePiece where it has one.
+    """How a vocabulary is made; the names are those of SentencePiece where it has one.
 
     Args:
-        kind: ``bpe`` (Sennrich et al. 2016) or ``unigram`` (Kudo 2018).
-        vocab_size: number of ids, the four special ones and the bytes included.
+        kind: learned from the text: ``bpe`` (Sennrich et al. 2016), ``unigram`` (Kudo 2018) or ``char``. Taken
+            as it is: ``byte``, the 256 bytes of UTF-8, or ``existing``; of the rest these two heed ``joint`` only.
+        model: path of the existing model, which any SentencePiece may have made; else None.
+        vocab_size: number of ids, the four special ones and the bytes included. With ``char`` the most there
+            may be, the commonest characters; None: all that the text has.
         joint: one vocabulary for both languages, or one for each.
+        newlines: the text has newlines in it, which are a piece of their own.
         normalization: rule applied to text before it is cut. ``identity`` leaves it as it is, ``nfkc`` is
             Unicode's NFKC; ``nmt_`` also tidies spaces and control characters, ``_cf`` also folds case.
         split_digits: every digit is a piece of its own.
@@ -49,8 +49,10 @@ class TokenizerSettings:
     """
 
     kind: str = "bpe"
-    vocab_size: int = 8000
+    model: str | None = None
+    vocab_size: int | None = 8000
     joint: bool = True
+    newlines: bool = False
     normalization: str = "identity"
     split_digits: bool = True
     byte_fallback: bool = True
@@ -64,22 +66,64 @@ class TokenizerSettings:
         for key, choices in (("kind", KINDS), ("normalization", NORMALIZATIONS)):
             if given[key] not in choices:
                 raise UsageError(f"tokenizer.{key}={given[key]}: choose one of {', '.join(choices)}")
-        for key in ("joint", "split_digits", "byte_fallback", "add_dummy_prefix", "remove_extra_whitespaces"):
-            if not isinstance(given[key], bool):
+        if (self.kind == "existing") != bool(self.model):
+            raise UsageError(
+                f"tokenizer.model={self.model}: give the path of a SentencePiece model with tokenizer=existing, "
+                f"and none with tokenizer={self.kind if self.kind != 'existing' else 'bpe'}"
+            )
+        for key in given:
+            if TokenizerSettings.__annotations__[key] == "bool" and not isinstance(given[key], bool):
                 raise UsageError(f"tokenizer.{key}={given[key]}: give true or false")
         # Special ids, the bytes, and at least the space and one character.
         fewest = SPECIALS + 256 * self.byte_fallback + 2
         for key, lowest in (("vocab_size", fewest), ("input_sentence_size", 1)):
             number = given[key]
+            if number is None and key == "vocab_size" and self.kind not in ("bpe", "unigram"):
+                continue
             if not isinstance(number, int) or isinstance(number, bool) or number < lowest:
-                raise UsageError(f"tokenizer.{key}={number}: give a whole number, {lowest} or more")
+                hint = "; only tokenizer=char needs none" if number is None else ""
+                raise UsageError(f"tokenizer.{key}={number}: give a whole number, {lowest} or more{hint}")
         share = given["character_coverage"]
         if not isinstance(share, int | float) or not 0 < share <= 1:
             raise UsageError(f"tokenizer.character_coverage={share}: give a share above 0 and up to 1")
 
+    def fingerprint(self) -> dict[str, object]:
+        """Plain values on which the vocabulary depends, and on nothing else: of an existing model, its bytes.
+
+        Raises:
+            UsageError: the existing model cannot be read.
+        """
+        if self.kind == "byte":
+            return {"kind": self.kind, "joint": self.joint}
+        if self.kind == "existing":
+            digest = hashlib.sha256(self.existing_model()).hexdigest()
+            return {"kind": self.kind, "joint": self.joint, "sha256": digest}
+        return {key: value for key, value in asdict(self).items() if key != "model"}
+
+    def existing_model(self) -> bytes:
+        """The bytes of ``model``.
+
+        Raises:
+            UsageError: it cannot be read.
+        """
+        try:
+            return Path(str(self.model)).expanduser().read_bytes()
+        except OSError as error:
+            raise UsageError(
+                f"tokenizer.model={self.model}: {error.strerror}; give the path of a SentencePiece model"
+            ) from error
+
+    def __str__(self) -> str:
+        """For messages: ``a BPE vocabulary of 8,000 pieces``."""
+        if self.kind in LEARNED:
+            most = "at most " if self.kind == "char" else ""
+            size = "" if self.vocab_size is None else f" of {most}{self.vocab_size:,} pieces"
+            return f"a {'BPE' if self.kind == 'bpe' else self.kind} vocabulary{size}"
+        return "the vocabulary of bytes" if self.kind == "byte" else f"the vocabulary of {self.model}"
+
 
 class Tokenizer:
-    """A learned vocabulary. Two tokenizers of the same bytes are equal; pickles and copies carry the bytes.
+    """A vocabulary in use. Two tokenizers of the same bytes are equal; pickles and copies carry the bytes.
 
     Raises:
         RegardError: ``model`` is not a SentencePiece model with the special ids 0 to 3 of this module.
@@ -111,15 +155,38 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """The ids of ``text``, without specials; any string will do, lone surrogates become ``?``."""
-        ids: list[int] = self._processor.encode(_encodable(text), out_type=int)
-        return ids
+        shown, stand_in = hide(self._processor, encodable(text))
+        return reveal(self._processor, self._processor.encode(shown, out_type=int), stand_in)
 
     def encode_batch(self, texts: Sequence[str], num_threads: int | None = None) -> list[list[int]]:
         """``encode`` for many texts at once, on all processors unless told how many."""
-        rows: list[list[int]] = self._processor.encode(
-            [_encodable(text) for text in texts], out_type=int, num_threads=num_threads or processors()
-        )
-        return rows
+        shown = [hide(self._processor, encodable(text)) for text in texts]
+        num_threads = num_threads or processors()
+        rows = self._processor.encode([text for text, _ in shown], out_type=int, num_threads=num_threads)
+        return [reveal(self._processor, row, stand_in) for row, (_, stand_in) in zip(rows, shown, strict=True)]
+
+    def sample(self, rows: Sequence[Sequence[int]], alpha: float, seed: int) -> list[list[int]]:
+        """The text of each row cut at random: subword regularisation (Kudo 2018), BPE-dropout (Provilkov et al. 2020).
+
+        The same rows, alpha and seed give the same ids, in any process. Decoded, they are the same text. Specials,
+        newlines and characters made of bytes stay as they are.
+
+        Args:
+            rows: ids, as of ``encode``.
+            alpha: above 0, up to 1. Of unigram, the smoothing: towards 0 all ways to cut become equally likely.
+                Of BPE, the probability that a merge is left out.
+
+        Raises:
+            UsageError: ``alpha`` is out of range; the vocabulary is one of characters or bytes, which has one way.
+        """
+        if not 0 < alpha <= 1:
+            raise UsageError(f"batches.sampling_alpha={alpha}: give a number above 0 and up to 1, or null for none")
+        if not self._sampler.has_choice:
+            raise UsageError(
+                f"batches.sampling_alpha={alpha}: characters and bytes can be cut in one way only; "
+                "give null, or choose tokenizer=bpe or tokenizer=unigram"
+            )
+        return self._sampler.sample(rows, alpha, seed)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ``ids``; padding, begin and end are left out, an unknown token reads ``⁇``."""
@@ -127,92 +194,21 @@ class Tokenizer:
         return text
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """A readable name for each id: ``▁`` is a space; specials are ``<pad>  <s>  </s>  <unk>``."""
+        """A readable name for each id: ``▁`` is a space, ``↵`` a newline; specials as ``<pad>  <s>  </s>  <unk>``."""
         return [_readable(self._processor.id_to_piece(int(token))) for token in ids]
 
-
-def train_tokenizer(
-    sentences: Iterable[str], settings: TokenizerSettings, text: str = "the training text"
-) -> Tokenizer:
-    """Learn a vocabulary; the same sentences and settings give the same bytes, on any machine.
-
-    Memory is bounded by ``settings.input_sentence_size`` lines.
-
-    Args:
-        text: what the sentences are, for messages.
-
-    Raises:
-        UsageError: the vocabulary is larger or smaller than the text allows (the limit).
-        RegardError: no text to learn from.
-    """
-    # SentencePiece can draw a sample itself, but another one each time: its seed is fixed once a process.
-    sample = draw_lines(sentences, settings.input_sentence_size)
-    model = io.BytesIO()
-    options: dict[str, Any] = {
-        "model_type": settings.kind,
-        "vocab_size": settings.vocab_size,
-        "normalization_rule_name": settings.normalization,
-        "split_digits": settings.split_digits,
-        "byte_fallback": settings.byte_fallback,
-        "character_coverage": settings.character_coverage,
-        "add_dummy_prefix": settings.add_dummy_prefix,
-        "remove_extra_whitespaces": settings.remove_extra_whitespaces,
-        "max_sentence_length": _LONGEST_LINE_BYTES,
-        "num_threads": _LEARNING_THREADS,
-        "pad_id": PAD,
-        "bos_id": BOS,
-        "eos_id": EOS,
-        "unk_id": UNK,
-        "minloglevel": 2,
-    }
-    try:
-        sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(sample), model_writer=model, **options)
-    except RuntimeError as error:
-        raise _explain(error, settings, text) from error
-    return Tokenizer(model.getvalue())
+    @cached_property
+    def _sampler(self) -> Sampler:
+        return Sampler(self.model)
 
 
-def draw_lines(lines: Iterable[str], size: int) -> list[str]:
-    """At most ``size`` of the lines, equally likely, the same ones every time (Vitter 1985, algorithm R)."""
-    generator = random.Random(_SAMPLING_SEED)
-    drawn: list[str] = []
-    for seen, line in enumerate(_cleaned(lines), start=1):
-        if len(drawn) < size:
-            drawn.append(line)
-        elif (place := int(generator.random() * seen)) < size:
-            drawn[place] = line
-    return drawn
-
-
-def _cleaned(lines: Iterable[str]) -> Iterator[str]:
-    return (_encodable(line) for line in lines if line.strip())
-
-
-def _explain(error: RuntimeError, settings: TokenizerSettings, text: str) -> RegardError:
-    """SentencePiece's failure, in this project's words."""
-    key, said = f"tokenizer.vocab_size={settings.vocab_size}", str(error)
-    if largest := re.search(r"value <= (\d+)", said):
-        return UsageError(
-            f"{key} is more than {text} allows: at most {largest[1]}; "
-            f"lower it to {largest[1]} or less, or use more text"
-        )
-    if fewest := re.search(r"smaller than required_chars\. \d+ vs (\d+)", said):
-        return UsageError(
-            f"{key} is less than {text} needs for its characters: at least {fewest[1]}; raise it, or lower "
-            f"tokenizer.character_coverage={settings.character_coverage}"
-        )
-    if "sentences_.empty()" in said:
-        return RegardError(f"{text} holds no line to learn a vocabulary from; add text")
-    return RegardError(f"SentencePiece cannot learn a vocabulary from {text}: {' '.join(said.split())}")
-
-
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """``text`` as UTF-8 can hold it; strings read with surrogate escapes may not be."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _readable(piece: str) -> str:
-    return "".join(char if char.isprintable() else f"<U+{ord(char):04X}>" for char in piece)
+    return "".join(char if char.isprintable() else f"<U+{ord(char):04X}>" for char in piece.replace("\n", "↵"))
 
 
 def processors() -> int:

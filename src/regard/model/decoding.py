@@ -78,11 +78,12 @@ def beam_search(
     """The best of what is found with ``beam_size`` open prefixes a sentence (Wu et al. 2016, section 7).
 
     Every step extends the open prefixes and keeps the ``beam_size`` likeliest that go on. One that
-    ends is finished if it is among the ``beam_size`` likeliest extensions. A sentence is done when
-    it has ``beam_size`` finished hypotheses, when no open prefix can beat the best of them any more,
-    or at its limit, where what is open counts as finished. ``alpha`` is the length penalty's power;
-    0 compares plain log-probabilities. ``state`` has ``beam_size`` rows a sentence. With a beam of 1
-    this is ``greedy``.
+    ends is finished if it is among the ``beam_size`` likeliest extensions. A sentence is done when no
+    open prefix can beat the best finished one any more; when ``beam_size`` are finished and no open one
+    is better than the best of them as it stands (that many alone are no reason: beside a sure prefix all
+    that end early are junk); or at its limit, where what is open counts as finished. ``alpha`` is the
+    length penalty's power; 0 compares plain log-probabilities. ``state`` has ``beam_size`` rows a
+    sentence. With a beam of 1 this is ``greedy``.
     """
     device, count = limits.device, len(limits)
     best: list[tuple[float, Hypothesis]] = [(-torch.inf, Hypothesis([], -torch.inf))] * count
@@ -122,7 +123,8 @@ def beam_search(
         for position, (sentence, limit, score) in enumerate(likeliest_open):
             # Log-probabilities only fall, and the largest penalty is the one at the limit.
             hopeless = score / length_penalty(limit, alpha) <= best[sentence][0]
-            if finished[sentence] >= beam_size or hopeless:
+            behind = score / length_penalty(length, alpha) <= best[sentence][0]
+            if hopeless or (behind and finished[sentence] >= beam_size):
                 continue
             if length == limit:
                 for prefix, open_score in zip(prefixes[position], scores[position].tolist(), strict=True):
@@ -168,9 +170,7 @@ class Sampling(NamedTuple):
         ordered /= ordered.sum(dim=-1, keepdim=True)
         return torch.zeros_like(ordered).scatter(-1, tokens, ordered)
 
-    def draw(
-        self, logits: Float[Tensor, "rows vocab"], uniform: Float[Tensor, " rows"]
-    ) -> Int[Tensor, " rows"]:
+    def draw(self, logits: Float[Tensor, "rows vocab"], uniform: Float[Tensor, " rows"]) -> Int[Tensor, " rows"]:
         """A token for each row, from a number of each drawn uniformly from [0, 1)."""
         cumulative = self.probabilities(logits).cumsum(dim=-1)
         found = torch.searchsorted(cumulative, uniform.to(cumulative)[:, None] * cumulative[:, -1:], right=True)

@@ -40,7 +40,9 @@ class LanguageModel(NamedTuple):
     ) -> list[list[int]]:
         """What `generate` writes after each prompt; row i draws with the seed (seed, i)."""
         written: list[list[int]] = [[] for _ in prompts]
-        for row, token in self.generate(prompts, sampling, max_new_tokens, [[seed, row] for row in range(len(prompts))]):
+        for row, token in self.generate(
+            prompts, sampling, max_new_tokens, [[seed, row] for row in range(len(prompts))]
+        ):
             written[row].append(token)
         return written
 

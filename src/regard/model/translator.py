@@ -1,6 +1,7 @@
 """A trained translator: text in, text out."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +60,34 @@ class Translator(NamedTuple):
         if beam_size == 1:
             return greedy(self.model.decoder.step, state, limits, BOS, EOS)
         return beam_search(self.model.decoder.step, state, limits, BOS, EOS, beam_size, alpha)
+
+    @torch.inference_mode()
+    def log_probabilities(
+        self, pairs: Sequence[tuple[str, str]], tokens_per_batch: int = 4096
+    ) -> list[list[tuple[int, float]]]:
+        """Of each target given its source: its tokens and its end, with their log-probability (natural).
+
+        Raises ValueError naming a side that is longer than the model's limit.
+        """
+        limit = self.model.max_length
+        sources = [[*ids, EOS] for ids in self.source_tokenizer.encode_batch([source for source, _ in pairs])]
+        targets = [[*ids, EOS] for ids in self.target_tokenizer.encode_batch([target for _, target in pairs])]
+        for text, ids in zip(
+            (side for pair in pairs for side in pair), chain(*zip(sources, targets, strict=True)), strict=True
+        ):
+            if len(ids) > limit:
+                raise ValueError(f"{text[:40]!r}... has {len(ids)} tokens, the model reads {limit}")
+        lengths = np.array([max(map(len, pair)) for pair in zip(sources, targets, strict=True)], dtype=np.int32)
+        scored: list[list[tuple[int, float]]] = [[] for _ in pairs]
+        for batch in cut_batches(np.argsort(-lengths, kind="stable"), lengths, tokens_per_batch):
+            rows = batch.tolist()
+            prefix = pad([[BOS, *targets[row][:-1]] for row in rows]).to(self.device)
+            target = pad([targets[row] for row in rows]).to(self.device)
+            logits = self.model(prefix, pad([sources[row] for row in rows]).to(self.device))
+            found = logits.float().log_softmax(dim=-1).gather(-1, target[..., None])[..., 0].tolist()
+            for row, values in zip(rows, found, strict=True):
+                scored[row] = list(zip(targets[row], values, strict=False))
+        return scored
 
     def text(self, hypothesis: Hypothesis) -> str:
         """The hypothesis as text."""

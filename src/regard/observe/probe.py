@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 
+from regard.model.language import LanguageModel
 from regard.model.translator import Translator
 from regard.observe.image import draw_layer, png
 from regard.observe.maps import entropy, save_maps
 from regard.observe.page import render_page
-from regard.observe.recording import Regarded, record_attention
+from regard.observe.recording import Regarded, record_attention, record_reading
 from regard.training.journal import Journal
 from regard.training.task import Task
 
@@ -23,7 +25,8 @@ from regard.training.task import Task
 class AttentionProbe(pl.Callback):
     """After each validation, records what the model attends to in a few sentences that stay the same.
 
-    They are the first of the validation part that have at most ``longest`` tokens. In the run's folder
+    They are the first of the validation part that have at most ``longest`` tokens; of a language model, the begins
+    of its documents. In the run's folder
     ``attention/`` each validation leaves its maps (step-STEP.npz, at most ``megabytes``), and the page
     index.html shows the latest. The entropy of each head, a mean over the sentences, is a metric. To
     Weights & Biases goes one image a layer of the first ``images`` sentences.
@@ -38,17 +41,26 @@ class AttentionProbe(pl.Callback):
         """Record, draw and log, on rank 0."""
         if trainer.state.fn != "fit" or not trainer.is_global_zero or not isinstance(pl_module, Task):
             return
-        translator = Translator(pl_module.model, pl_module.source_tokenizer, pl_module.target_tokenizer)
         if self._chosen is None:
-            self._chosen = self._choose(translator, pl_module.texts("validation")[0])
-        regarded = [record_attention(translator, source) for source in self._chosen]
+            self._chosen = self._choose(pl_module)
+        if pl_module.model.encoder is None:
+            language_model = LanguageModel(pl_module.model, pl_module.target_tokenizer)
+            regarded = [record_reading(language_model, text) for text in self._chosen]
+        else:
+            translator = Translator(pl_module.model, pl_module.source_tokenizer, pl_module.target_tokenizer)
+            regarded = [record_attention(translator, source) for source in self._chosen]
         if regarded:
             self._keep(trainer, regarded)
             self._log(trainer, regarded)
 
-    def _choose(self, translator: Translator, texts: list[str]) -> list[str]:
-        short = (text for text in texts if text.strip() and len(translator.source_ids([text])[0][0]) <= self.longest)
-        return [text for text, _ in zip(short, range(self.sentences), strict=False)]
+    def _choose(self, task: Task) -> list[str]:
+        tokenizer = task.source_tokenizer
+        texts = (text for text in task.data.texts("validation")[0] if text.strip())
+        if task.model.encoder is None:
+            # A document may be a whole corpus: its beginning is enough, a token has some 20 bytes at most.
+            begins = (tokenizer.decode(tokenizer.encode(text[: 20 * self.longest])[: self.longest]) for text in texts)
+            return [*islice(begins, self.sentences)]
+        return [*islice((text for text in texts if len(tokenizer.encode(text)) < self.longest), self.sentences)]
 
     def _keep(self, trainer: pl.Trainer, regarded: list[Regarded]) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -77,7 +89,7 @@ class AttentionProbe(pl.Callback):
             if isinstance(logger, WandbLogger):
                 for name in names:
                     pictures = [_picture(one, name) for one in regarded[: self.images]]
-                    captions = [f"{one.source} → {one.target}" for one in regarded[: self.images]]
+                    captions = [" → ".join(filter(None, (one.source, one.target))) for one in regarded[: self.images]]
                     logger.log_image(f"attention/{name}", pictures, trainer.global_step, caption=captions)
 
 

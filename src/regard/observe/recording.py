@@ -8,13 +8,14 @@ import torch
 
 from regard.data.batching import pad
 from regard.data.tokenizer import BOS, EOS
+from regard.model.language import LanguageModel
 from regard.model.record import Record
 from regard.model.translator import Translator
 from regard.observe.maps import SentenceMaps
 
 
 class Regarded(NamedTuple):
-    """A sentence, what the model made of it (or was made to say), and the maps."""
+    """A sentence, what the model made of it (or was made to say), and the maps; a language model has no source."""
 
     source: str
     target: str
@@ -47,3 +48,19 @@ def record_attention(
         maps={name: weights[0].float().cpu().numpy() for name, weights in record.maps.items()},
     )
     return Regarded(source, target, maps)
+
+
+@torch.inference_mode()
+def record_reading(language_model: LanguageModel, text: str) -> Regarded:
+    """Every map of a language model that reads ``text`` as the begin of a document; cut at the model's limit."""
+    tokenizer, model = language_model.tokenizer, language_model.model
+    ids = tokenizer.encode(text)[: model.max_length - 1]
+    record = Record()
+    model(pad([[BOS, *ids]]).to(language_model.device), record=record)
+    maps = SentenceMaps(
+        source=[],
+        prefix=tokenizer.pieces([BOS, *ids]),
+        target=tokenizer.pieces([*ids, EOS]),
+        maps={name: weights[0].float().cpu().numpy() for name, weights in record.maps.items()},
+    )
+    return Regarded("", tokenizer.decode(ids), maps)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from hydra.utils import get_object
 
+from regard.data.vocabulary import known_vocab_size
 from regard.errors import UsageError
 from regard.training.build import build
 
@@ -22,6 +23,8 @@ KEYS = {
 }
 """The keys of the parts of a configuration that are no object's arguments."""
 
+GUESSED_VOCAB_SIZE = 1000
+"""Of all characters of a text that was not read yet."""
 PLAIN: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "bool": (bool,), "str": (str,)}
 """What fits arguments that are annotated so."""
 
@@ -50,7 +53,7 @@ def check(config: dict[str, Any]) -> None:
     build(config["data"]).check()
     with torch.device("meta"):
         try:
-            build(config["model"], vocab_size=settings.vocab_size)
+            build(config["model"], vocab_size=known_vocab_size(settings) or GUESSED_VOCAB_SIZE)
         except ValueError as error:
             raise UsageError(f"model: {error}") from error
 

@@ -72,6 +72,8 @@ def _resolve(config: DictConfig) -> dict[str, Any]:
         config.paths[name] = str(Path(folder).expanduser().absolute())
     if config.init_from:
         config.init_from = str(find_checkpoint(Path(config.init_from).expanduser()).absolute())
+    if config.tokenizer.get("model"):
+        config.tokenizer.model = str(Path(config.tokenizer.model).expanduser().absolute())
     if "mode" in config.logger:
         config.logger.mode = decide_mode(config.logger.mode)
     container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)

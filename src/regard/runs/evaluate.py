@@ -7,7 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from regard.data.corpus import SPLITS
-from regard.data.translation import TranslationData
+from regard.data.module import TextData
 from regard.errors import UsageError
 from regard.runs.folder import RunFolder, find_checkpoint
 from regard.runs.work import make_task
@@ -26,7 +26,7 @@ def evaluate(run: RunFolder, split: str, beam_size: int | None, device: str) -> 
     config: dict[str, Any] = run.config()
     scorer = config["task"]["scorer"]
     scorer["beam_size"] = scorer["validation_beam_size"] = beam_size or scorer["beam_size"]
-    batches: TranslationData = build(config["batches"])
+    batches: TextData = build(config["batches"])
     task = make_task(config, batches)
     checkpoint = find_checkpoint(run.path)
     load_weights(task.model, read_checkpoint(checkpoint), checkpoint)

@@ -20,6 +20,15 @@ from regard.training.metrics_file import read_rows
 from regard.training.task import Task
 
 PACKAGES = ("torch", "pytorch-lightning", "sentencepiece", "sacrebleu", "hydra-core", "wandb")
+FOUR_DIGITS = ("exact", "accuracy", "bits_per_byte", "loss")
+TRY_NEXT = {
+    "translation": ("echo {example} | regard translate {run}", "regard attend {run} --source {example}"),
+    "language": (
+        "regard generate {run} --prompt {example}",
+        "regard generate {run} --prompt {example} --next 10",
+        "regard attend {run} --target {example}",
+    ),
+}
 
 
 def summarise(run: RunFolder, trainer: pl.Trainer, task: Task, seconds: float) -> dict[str, Any]:
@@ -48,29 +57,26 @@ def summarise(run: RunFolder, trainer: pl.Trainer, task: Task, seconds: float) -
     return summary
 
 
-def show_summary(run: RunFolder, summary: dict[str, Any], example: str, console: Console) -> None:
-    """The table that ends a run: scores, where things are, what to try next (with the sentence ``example``)."""
+def show_summary(run: RunFolder, summary: dict[str, Any], task: str, example: str, console: Console) -> None:
+    """The table that ends a run: scores, where things are, what to try next (with the text ``example``)."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in summary["metrics"].items():
         if name.startswith("test/"):
-            table.add_row(name, f"{value:.4f}" if "exact" in name or "accuracy" in name else f"{value:.2f}")
+            table.add_row(name, f"{value:.4f}" if name.removeprefix("test/") in FOUR_DIGITS else f"{value:.2f}")
     table.add_row(
         "trained",
         f"{summary['step']:,} steps, {summary['parameters']:,} parameters, {summary['seconds']:.0f} s",
     )
     page, checkpoint = run.attention / "index.html", run.checkpoints / "best.ckpt"
-    folder = shlex.quote(_short(run.path))
     table.add_row("attention page", _short(page) if page.exists() else "none")
     table.add_row("checkpoint", _short(checkpoint if checkpoint.exists() else run.checkpoints / "last.ckpt"))
     console.print(table)
     # Apart from the table and unwrapped, so that a command can be copied as it is.
-    for command in (
-        f"echo {shlex.quote(example)} | regard translate {folder}",
-        f"regard attend {folder} --source {shlex.quote(example)}",
-    ):
-        console.print(f"try next  {command}", soft_wrap=True, highlight=False, markup=False)
+    for command in TRY_NEXT[task]:
+        text = command.format(run=shlex.quote(_short(run.path)), example=shlex.quote(example))
+        console.print(f"try next  {text}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _short(path: Path) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import pytorch_lightning as pl
 from rich.console import Console
 
-from regard.data.translation import TranslationData
+from regard.data.module import TextData
 from regard.model.transformer import Transformer
 from regard.observe.dashboard import finish
 from regard.runs.folder import RunFolder, find_checkpoint
@@ -40,16 +40,16 @@ def work(folder: Path) -> int:
     with recorded(run) as outcome:
         summary, example = train(run, console)
     if outcome.exit_code == 0:
-        show_summary(run, summary, example, console)
+        show_summary(run, summary, run.config()["task"]["name"], example, console)
     return outcome.exit_code
 
 
 def train(run: RunFolder, console: Console) -> tuple[dict[str, Any], str]:
-    """Train, test the best checkpoint, and write summary.json; the summary, and a source sentence to try."""
+    """Train, test the best checkpoint, and write summary.json; the summary, and a text to try the model with."""
     config, started = run.config(), time.monotonic()
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     checkpoint = last_readable(run.checkpoints)
-    batches: TranslationData = build(config["batches"])
+    batches: TextData = build(config["batches"])
     batches.say = functools.partial(say, console)
     task = make_task(config, batches)
     trainer = make_trainer(run, config, console)
@@ -64,10 +64,16 @@ def train(run: RunFolder, console: Console) -> tuple[dict[str, Any], str]:
     finally:
         finish(trainer.loggers, failed)
     summary = summarise(run, trainer, task, time.monotonic() - started)
-    return summary, batches.texts("validation")[0][0]
+    return summary, first_words(batches.texts("validation")[0][0])
 
 
-def test(trainer: pl.Trainer, task: Task, batches: TranslationData, run: RunFolder) -> None:
+def first_words(text: str, length: int = 60) -> str:
+    """The begin of ``text``: one line, and not much more than ``length`` characters."""
+    line = next((line for line in text.split("\n") if line.strip()), "")
+    return line if len(line) <= length else line[:length].rpartition(" ")[0] or line[:length]
+
+
+def test(trainer: pl.Trainer, task: Task, batches: TextData, run: RunFolder) -> None:
     """Score the test part with the best checkpoint, or with the weights as they are if there is none."""
     if trainer.limit_test_batches == 0 or "test" not in batches.prepared.report:
         return
@@ -77,7 +83,7 @@ def test(trainer: pl.Trainer, task: Task, batches: TranslationData, run: RunFold
     trainer.test(task, datamodule=batches, verbose=False)
 
 
-def make_task(config: dict[str, Any], batches: TranslationData) -> Task:
+def make_task(config: dict[str, Any], batches: TextData) -> Task:
     """The LightningModule of a frozen configuration; the vocabulary sizes come from the tokenizers."""
     source, target = batches.prepared.source_tokenizer, batches.prepared.target_tokenizer
     sizes = {
@@ -92,7 +98,7 @@ def make_task(config: dict[str, Any], batches: TranslationData) -> Task:
         model_config=model_config,
         source_tokenizer=source,
         target_tokenizer=target,
-        texts=batches.texts,
+        data=batches,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+
 from sacrebleu.metrics import BLEU, CHRF
 
 from regard.data.batching import Batch
@@ -10,7 +11,6 @@ from regard.data.corpus import Split
 from regard.errors import UsageError
 from regard.model.translator import Translator
 from regard.training.task import Sample, Task
-
 
 
 class TranslationScorer:

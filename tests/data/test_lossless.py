@@ -1,0 +1,125 @@
+"""With bytes to fall back on and nothing normalized, any Unicode text comes back exactly, whatever the kind."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from regard.data.tokenizer import NORMALIZATIONS, SPECIALS, Tokenizer, TokenizerSettings
+from regard.data.vocabulary import train_tokenizer
+
+SYLLABLES = ("ka", "lo", "mi", "rü", "sen", "tor", "vel", "ß")
+WORDS = [a + b + c for a in SYLLABLES for b in SYLLABLES for c in SYLLABLES]
+TEXT = [f"the {a} sees\n\n\t{WORDS[-n]} ▁ 1{n % 7} {WORDS[n // 2]}s,\n" for n, a in enumerate(WORDS)]
+SIZES = {"bpe": 340, "unigram": 340, "char": None, "byte": 8000}
+LOSSLESS = TokenizerSettings(
+    vocab_size=340, character_coverage=1.0, newlines=True, add_dummy_prefix=False, remove_extra_whitespaces=False
+)
+
+NASTY = [
+    "",
+    " ",
+    "   leading, trailing and  double   ",
+    "\n",
+    "\n\n\n a\n",
+    "\r\n and \r and \n\r",
+    "\ttab\t\t",
+    "▁",
+    "▁▁ a▁b ▁ ▁\n▁",
+    " ▁",
+    "▁ \U0010fffd▁",  # with the character that stands in for it
+    "\x00",
+    "a\x00b\x00",
+    "".join(map(chr, range(0x20))) + "\x7f\x80\x85\x9f",
+    "<s></s><unk><pad>",
+    "<0x0A><0xE2><0x96><0x81>",
+    " ⁇ \ufffd ⁇",
+    "\ufeffbom",
+    "👩‍👩‍👧‍👦🏳️‍🌈😀",
+    "e\u0301 n\u0303\u0303\u0303 \u0301",
+    "\u202eright to left\u202c \u200f\u200e\u2066\u2069",
+    "\u0378\U0003ffff\U000e0fff\U0010ffff\uffff\ufffe",  # unassigned, and no characters
+    "\u2028\u2029\u00a0\u3000\u200b",
+]
+
+
+def random_text(generator: random.Random) -> str:
+    def char() -> str:
+        kind = generator.random()
+        if kind < 0.3:
+            return generator.choice(" \n\t\r▁ka1\x00⁇\ufffd")
+        if kind < 0.6:
+            return chr(generator.randrange(0xD800))
+        return chr(generator.randrange(0xE000, 0x110000))
+
+    return "".join(char() for _ in range(generator.randrange(24)))
+
+
+@pytest.fixture(scope="module", params=[(kind, prefix) for kind in SIZES for prefix in (False, True)], ids=str)
+def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
+    kind, prefix = request.param
+    settings = replace(LOSSLESS, kind=kind, vocab_size=SIZES[kind], add_dummy_prefix=prefix)
+    return train_tokenizer(TEXT, settings)
+
+
+def test_any_text_comes_back_exactly(tokenizer: Tokenizer) -> None:
+    generator = random.Random(1)
+    texts = [*NASTY, *TEXT, *(random_text(generator) for _ in range(3000))]
+    rows = tokenizer.encode_batch(texts)
+    assert [tokenizer.decode(row) for row in rows] == texts
+    assert [tokenizer.encode(text) for text in texts[:500]] == rows[:500]
+    assert min(min(row, default=SPECIALS) for row in rows) == SPECIALS
+
+
+def test_every_newline_is_one_token_of_its_own(tokenizer: Tokenizer) -> None:
+    (newline,) = (
+        {*tokenizer.encode("a\nb")} - {*tokenizer.encode("a")} - {*tokenizer.encode("b")} - {*tokenizer.encode("ab")}
+    )
+    for text in (*NASTY, *TEXT):
+        assert tokenizer.encode(text).count(newline) == text.count("\n")
+    assert tokenizer.pieces([newline]) in (["↵"], ["<0x0A>"])
+
+
+def test_lines_apart_are_lines_together() -> None:
+    """Hence a text may be cut at its newlines."""
+    tokenizer = train_tokenizer(TEXT, LOSSLESS)
+    (newline,) = tokenizer.encode("\n")
+    for text in (*NASTY, *TEXT):
+        first, *rest = (tokenizer.encode(line) for line in text.split("\n"))
+        assert tokenizer.encode(text) == sum(([newline, *row] for row in rest), first)
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+def test_newlines_and_the_sign_of_a_space_outlast_normalization(normalization: str) -> None:
+    tokenizer = train_tokenizer(TEXT, replace(LOSSLESS, normalization=normalization))
+    assert tokenizer.decode(tokenizer.encode("ka ▁ lo\nmi\n\nsen\n")) == "ka ▁ lo\nmi\n\nsen\n"
+
+
+def test_bytes_are_ids() -> None:
+    tokenizer = train_tokenizer((), TokenizerSettings(kind="byte"))
+    assert tokenizer.vocab_size == SPECIALS + 256
+    for text in (*NASTY, *TEXT):
+        assert tokenizer.encode(text) == [SPECIALS + byte for byte in text.encode()]
+    assert tokenizer.pieces(tokenizer.encode("ä ")) == ["<0xC3>", "<0xA4>", "<0x20>"]
+
+
+def test_characters_need_no_size() -> None:
+    settings = TokenizerSettings(kind="char", vocab_size=None, byte_fallback=False, character_coverage=1.0)
+    text = ["the quick brown 漢字", "ßß"]
+    tokenizer = train_tokenizer(text, settings)
+    assert tokenizer.vocab_size == SPECIALS + len({*"".join(text)})
+    assert tokenizer.pieces(tokenizer.encode("the 漢")) == ["▁", "t", "h", "e", "▁", "漢"]
+    assert train_tokenizer(text, replace(settings, vocab_size=1000)).vocab_size == tokenizer.vocab_size
+    commonest = train_tokenizer(["aaabbc"] * 9, replace(settings, vocab_size=6, add_dummy_prefix=False))
+    assert commonest.decode(commonest.encode("ab")) == "ab"
+    assert "⁇" in commonest.decode(commonest.encode("c"))
+
+
+def test_a_document_longer_than_a_line_may_be_is_learned_from() -> None:
+    document = "".join(f"the {a}{b} sees " for a in SYLLABLES for b in SYLLABLES) * 300
+    assert len(document) > 100_000
+    settings = TokenizerSettings(vocab_size=300, character_coverage=1.0)
+    tokenizer = train_tokenizer([document], settings)
+    assert "▁sees" in tokenizer.pieces(tokenizer.encode("it sees"))
