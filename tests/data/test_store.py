@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regard.data.store import TokenFile, TokenWriter, disk_errors
+from regard.data.store import TokenFile, TokenWriter, disk_errors, join_tokens
 from regard.errors import RegardError
 
 ROWS = [[4, 5, 6], [], [7], [], [8, 9]]
@@ -69,6 +69,16 @@ def test_a_pickle_carries_the_path_and_not_the_tokens(tmp_path: Path) -> None:
     pickled = pickle.dumps(tokens)
     assert len(pickled) < 1000
     assert pickle.loads(pickled)[999].tolist() == list(range(100))
+
+
+@pytest.mark.parametrize("cuts", [[5], [0, 2, 5], [1, 1, 4, 5]])
+def test_joined_files_are_the_file_written_at_once(tmp_path: Path, cuts: list[int]) -> None:
+    starts = [0, *cuts[:-1]]
+    parts = [write(tmp_path / f"part{i}", ROWS[a:b]).stem for i, (a, b) in enumerate(zip(starts, cuts, strict=True))]
+    write(tmp_path / "whole", ROWS)
+    join_tokens(parts, tmp_path / "joined")
+    for suffix in ("ids", "offsets", "json"):
+        assert (tmp_path / f"joined.{suffix}").read_bytes() == (tmp_path / f"whole.{suffix}").read_bytes()
 
 
 @pytest.mark.parametrize("damage", ["ids cut", "offsets gone", "about empty"])

@@ -28,7 +28,17 @@ def test_every_experiment_composes_and_passes_the_check(experiment: str, tmp_pat
     "choice",
     [
         f"{group}={option}"
-        for group in ("model", "tokenizer", "optimizer", "schedule", "trainer", "logger", "callbacks", "mixer")
+        for group in (
+            "model",
+            "tokenizer",
+            "optimizer",
+            "schedule",
+            "trainer",
+            "logger",
+            "callbacks",
+            "mixer",
+            "filters",
+        )
         for option in options(group)
         if (group, option) != ("model", "transformer")  # what the sizes share
     ],

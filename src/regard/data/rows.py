@@ -146,8 +146,8 @@ def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Record]:
 
 def _needed(there: Sequence[str], columns: Sequence[str]) -> list[str] | None:
     """The columns of a file to read; None for all, if one is not there: the complaint will name what is."""
-    needed = [name for column in columns for name in (column, column.partition(".")[0]) if name in there]
-    return list(dict.fromkeys(needed)) if len(needed) >= len(columns) else None
+    needed = [next((name for name in (column, column.partition(".")[0]) if name in there), None) for column in columns]
+    return None if None in needed else list(dict.fromkeys(name for name in needed if name))
 
 
 def _suffix(path: Path) -> str:
