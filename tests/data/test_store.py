@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regard.data.store import TokenFile, TokenWriter, disk_errors
+from regard.data.store import TokenFile, TokenWriter, disk_errors, join_tokens
 from regard.errors import RegardError
 
 ROWS = [[4, 5, 6], [], [7], [], [8, 9]]
@@ -51,16 +51,30 @@ def test_ids_outside_of_the_vocabulary_are_refused(tmp_path: Path) -> None:
         TokenFile(tmp_path / "a")
 
 
-def test_the_ids_are_mapped_and_a_row_is_a_copy(tmp_path: Path) -> None:
+def test_a_row_is_a_copy(tmp_path: Path) -> None:
     tokens = write(tmp_path / "a", ROWS)
     row = tokens[0]
     assert row.dtype == np.int64
     row[:] = 0
     assert tokens[0].tolist() == [4, 5, 6]
-    base = tokens._ids.base
-    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
-        base = base.base
-    assert isinstance(base, np.memmap)
+
+
+def resident(path: Path) -> int:
+    """Kilobytes of a mapped file that this process holds."""
+    maps = Path("/proc/self/smaps").read_text().split(str(path), 1)[1]
+    return int(maps.split("Rss:", 1)[1].split()[0])
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's account of mapped files")
+def test_the_ids_are_mapped_and_what_was_read_is_given_back(tmp_path: Path) -> None:
+    tokens = write(tmp_path / "a", [list(range(100))] * 100_000)
+    path, size = tmp_path / "a.ids", 20_000
+    assert resident(path) == 0
+    for row in range(len(tokens)):
+        tokens[row]
+    assert 0 < resident(path) < size / 20
+    tokens.lengths.sum()
+    assert resident(tmp_path / "a.offsets") == 0
 
 
 def test_a_pickle_carries_the_path_and_not_the_tokens(tmp_path: Path) -> None:
@@ -69,6 +83,16 @@ def test_a_pickle_carries_the_path_and_not_the_tokens(tmp_path: Path) -> None:
     pickled = pickle.dumps(tokens)
     assert len(pickled) < 1000
     assert pickle.loads(pickled)[999].tolist() == list(range(100))
+
+
+@pytest.mark.parametrize("cuts", [[5], [0, 2, 5], [1, 1, 4, 5]])
+def test_joined_files_are_the_file_written_at_once(tmp_path: Path, cuts: list[int]) -> None:
+    starts = [0, *cuts[:-1]]
+    parts = [write(tmp_path / f"part{i}", ROWS[a:b]).stem for i, (a, b) in enumerate(zip(starts, cuts, strict=True))]
+    write(tmp_path / "whole", ROWS)
+    join_tokens(parts, tmp_path / "joined")
+    for suffix in ("ids", "offsets", "json"):
+        assert (tmp_path / f"joined.{suffix}").read_bytes() == (tmp_path / f"whole.{suffix}").read_bytes()
 
 
 @pytest.mark.parametrize("damage", ["ids cut", "offsets gone", "about empty"])

@@ -27,7 +27,7 @@ def test_every_experiment_composes_and_passes_the_check(experiment: str, tmp_pat
 
 # Of data and task there are choices that need files, or each other.
 GROUPS = """
-model tokenizer optimizer schedule trainer logger callbacks mixer positions feed_forward residual norm
+model tokenizer optimizer schedule trainer logger callbacks mixer positions feed_forward residual norm filters
 """.split()
 
 

@@ -38,12 +38,20 @@ class Length:
     Args:
         min_words, max_words: words are what lies between white space; None is no limit.
         min_characters, max_characters: for languages that put none between words.
+
+    Raises:
+        UsageError: not whole numbers.
     """
 
     min_words: int | None = None
     max_words: int | None = None
     min_characters: int | None = None
     max_characters: int | None = None
+
+    def __post_init__(self) -> None:
+        for key, number in vars(self).items():  # from YAML: of any type
+            if number is not None and (type(number) is not int or number < 0):
+                raise UsageError(f"batches.filters: {key}={number}: give a whole number, 0 or more, or null")
 
     def start(self, columns: tuple[str, ...]) -> Keeps:
         """See ``Filter.start``."""
@@ -59,9 +67,17 @@ class Length:
 
 @dataclass(frozen=True)
 class LengthRatio:
-    """Keeps pairs of which the longer side has at most ``largest`` times the characters of the shorter."""
+    """Keeps pairs of which the longer side has at most ``largest`` times the characters of the shorter.
+
+    Raises:
+        UsageError: ``largest`` is below 1.
+    """
 
     largest: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.largest, int | float) or self.largest < 1:
+            raise UsageError(f"batches.filters: largest={self.largest}: give a ratio, 1 or more")
 
     def start(self, columns: tuple[str, ...]) -> Keeps:
         """See ``Filter.start``; raises UsageError for records without two columns."""

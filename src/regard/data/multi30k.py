@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.client
-import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 from regard.data.corpus import PAIR, SPLITS, Split
-from regard.data.store import disk_errors
+from regard.data.download import published
 from regard.data.text import read_pairs
-from regard.errors import RegardError, UsageError
+from regard.errors import UsageError
 
 LANGUAGES = ("en", "de", "fr", "cs")
 URL = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw"
-TIMEOUT_SECONDS = 30
 
 _STEMS: dict[Split, str] = {"train": "train", "validation": "val", "test": "test_2016_flickr"}
 # The corpus publishes no checksums. The SHA-256 digests were taken from copies whose MD5 digests are those
@@ -74,54 +68,11 @@ class Multi30k:
             RegardError: a file that is not the published one (both digests), or cannot be downloaded.
         """
         self.check()
-        source, target = (self._verified(name) for name in self._names(split))
+        needed = [name for each in SPLITS for name in self._names(each)]
+        source, target = (
+            published(self.folder / name, f"{URL}/{name}", DIGESTS[name], needed) for name in self._names(split)
+        )
         return read_pairs(source, target)
 
     def _names(self, split: Split) -> list[str]:
         return [f"{_STEMS[split]}.{language}.gz" for language in (self.source, self.target)]
-
-    def _verified(self, name: str) -> Path:
-        path = self.folder / name
-        if not path.exists():
-            self._download(name)
-            return path
-        digest = _digest(path.read_bytes(), DIGESTS[name])
-        if digest != DIGESTS[name]:
-            raise RegardError(
-                f"{path} is not the published file: its digest is {digest}, expected {DIGESTS[name]}; "
-                "remove it, and it will be downloaded"
-            )
-        return path
-
-    def _download(self, name: str) -> None:
-        url = f"{URL}/{name}"
-        try:
-            with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:
-                content: bytes = response.read()
-        except (OSError, http.client.HTTPException) as error:  # URLError and time-outs are OSErrors
-            if isinstance(error, urllib.error.HTTPError):
-                error.close()  # it holds the connection
-            missing = [each for split in SPLITS for each in self._names(split) if not (self.folder / each).exists()]
-            raise RegardError(
-                f"cannot download {url} ({error}); connect to the network, or place {', '.join(missing)} "
-                f"in {self.folder}"
-            ) from error
-        digest = _digest(content, DIGESTS[name])
-        if digest != DIGESTS[name]:
-            raise RegardError(
-                f"{url} gave a file that is not the published one: its digest is {digest}, expected "
-                f"{DIGESTS[name]}; place the right file in {self.folder}"
-            )
-        # Written beside its name, then renamed: whoever finds the file finds all of it.
-        with disk_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self.folder, prefix=f".{name}-") as beside:
-                whole = Path(beside) / name
-                whole.write_bytes(content)
-                whole.replace(self.folder / name)
-
-
-def _digest(content: bytes, like: str) -> str:
-    """The digest of ``content``, by the algorithm that ``like`` names."""
-    algorithm = like.partition(":")[0]
-    return f"{algorithm}:{hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()}"

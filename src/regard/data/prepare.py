@@ -25,7 +25,7 @@ from regard.data.shards import Copied, copy_part, in_words, read_shard, shard_pa
 from regard.data.store import TokenFile, disk_errors, join_tokens
 from regard.data.tokenizer import LEARNED, Tokenizer, TokenizerSettings, processors
 from regard.data.vocabulary import train_tokenizer
-from regard.errors import RegardError
+from regard.errors import RegardError, UsageError
 
 # Part of the folder's name: raise it when the files change in form or meaning.
 FORMAT = 2
@@ -109,8 +109,11 @@ def prepare(
         progress: is told how far it has come; None to ``say`` it now and then.
 
     Raises:
+        UsageError: ``workers`` is below 1, or a filter does not fit the corpus.
         RegardError: anything wrong with the text, the vocabulary or the disk; nothing half made is left.
     """
+    if workers is not None and (type(workers) is not int or workers < 1):
+        raise UsageError(f"batches.preparation_workers={workers}: give a number of processes, 1 or more, or null")
     corpus.check()
     filters = filters or {}
     basis = {
@@ -139,7 +142,7 @@ def prepare(
                 raise
             (whole / "basis.json").write_text(json.dumps(basis, indent=1), encoding="utf-8")
             whole.replace(folder)
-            shutil.rmtree(partial)
+            shutil.rmtree(partial, ignore_errors=True)
     return Prepared(folder)
 
 

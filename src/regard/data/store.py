@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import mmap
 import shutil
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ from regard.errors import RegardError
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+
+# A read maps 64 KiB or more (Linux, "fault around"): so many reads are a few megabytes.
+READS_BEFORE_RELEASE = 128
 
 
 @contextmanager
@@ -109,6 +113,7 @@ def join_tokens(parts: Sequence[Path], stem: Path) -> None:
 class TokenFile:
     """Rows written by a ``TokenWriter``, memory-mapped: opening reads none, and processes share the pages.
 
+    Pages that were read are given back now and then, or what the process holds would grow with what it read.
     Pickling carries the path alone, so a worker process opens the file itself.
 
     Raises:
@@ -119,8 +124,8 @@ class TokenFile:
         self.stem = stem
         try:
             about = json.loads(_with_suffix(stem, "json").read_text(encoding="utf-8"))
-            self._ids = _map(_with_suffix(stem, "ids"), np.dtype(about["dtype"]), about["tokens"])
-            self._offsets = _map(_with_suffix(stem, "offsets"), np.dtype("<i8"), about["rows"] + 1)
+            self._ids = MappedArray(_with_suffix(stem, "ids"), np.dtype(about["dtype"]), about["tokens"])
+            self._offsets = MappedArray(_with_suffix(stem, "offsets"), np.dtype("<i8"), about["rows"] + 1)
         except (OSError, ValueError, KeyError) as error:
             raise RegardError(
                 f"the prepared data in {stem.parent} is damaged at {stem.name} ({error}); "
@@ -131,14 +136,15 @@ class TokenFile:
         return TokenFile, (self.stem,)
 
     def __len__(self) -> int:
-        return len(self._offsets) - 1
+        return len(self._offsets.array) - 1
 
     def __getitem__(self, row: int) -> npt.NDArray[np.int64]:
         """The ids of one row, copied."""
         if not -len(self) <= row < len(self):
             raise IndexError(f"row {row} of {len(self)}")
         row %= len(self)
-        return self._ids[self._offsets[row] : self._offsets[row + 1]].astype(np.int64)
+        start, end = self._offsets.read(row, row + 2)
+        return self._ids.read(start, end).astype(np.int64)
 
     def offset(self, row: int) -> int:
         """Where a row begins among all ids; for the number of rows, where the last one ends."""
@@ -151,17 +157,44 @@ class TokenFile:
     @cached_property
     def lengths(self) -> npt.NDArray[np.int32]:
         """How many ids each row has."""
-        return np.diff(self._offsets).astype(np.int32)
+        lengths = np.empty(len(self), dtype=np.int32)
+        ends = self._offsets.array
+        np.subtract(ends[1:], ends[:-1], out=lengths, casting="unsafe")
+        self._offsets.release()
+        return lengths
 
 
-def _map(path: Path, dtype: np.dtype[Any], count: int) -> npt.NDArray[Any]:
-    size = path.stat().st_size
-    if size != count * dtype.itemsize:
-        raise ValueError(f"{path.name} has {size} bytes, expected {count * dtype.itemsize}")
-    if count == 0:  # which a memory map cannot hold
-        return np.empty(0, dtype=dtype)
-    # As a plain array over the map: indexing np.memmap itself is slow.
-    return np.asarray(np.memmap(path, dtype=dtype, mode="r"))
+class MappedArray:
+    """An array in a file.
+
+    Raises:
+        ValueError: the file is not as long as ``count`` numbers of this dtype.
+    """
+
+    def __init__(self, path: Path, dtype: np.dtype[Any], count: int) -> None:
+        size = path.stat().st_size
+        if size != count * dtype.itemsize:
+            raise ValueError(f"{path.name} has {size} bytes, expected {count * dtype.itemsize}")
+        self._map: mmap.mmap | None = None
+        self._reads = 0
+        if count == 0:  # which a memory map cannot hold
+            self.array: npt.NDArray[Any] = np.empty(0, dtype=dtype)
+            return
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.array = np.frombuffer(self._map, dtype=dtype)
+
+    def read(self, start: int, end: int) -> npt.NDArray[Any]:
+        """A view of ``array[start:end]``; now and then the pages of earlier reads are given back."""
+        self._reads += 1
+        if self._reads % READS_BEFORE_RELEASE == 0:
+            self.release()
+        return self.array[start:end]
+
+    def release(self) -> None:
+        """Give the pages that were read back to the system, which keeps them cached while it has room."""
+        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
 
 
 def _with_suffix(stem: Path, suffix: str) -> Path:

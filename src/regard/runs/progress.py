@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
+from regard.data.progress import Lines, Progress
 from regard.runs.folder import RunFolder
 from regard.training.journal import Journal
 
@@ -23,7 +28,7 @@ class ProgressReport(pl.Callback):
     def __init__(self, run: RunFolder, console: Console, journal: Journal) -> None:
         self.run, self.console, self.journal = run, console, journal
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-        self.bar = Progress(
+        self.bar = Bar(
             *columns,
             TextColumn("{task.fields[facts]}"),
             TimeRemainingColumn(),
@@ -87,6 +92,25 @@ class ProgressReport(pl.Callback):
         if time.monotonic() - self._last_beat > HEARTBEAT_SECONDS:
             self._last_beat = time.monotonic()
             self.run.set_status("running", step=trainer.global_step)
+
+
+@contextmanager
+def preparing(console: Console) -> Iterator[Progress]:
+    """Shows how far the preparation of a corpus has come, if there is one meanwhile."""
+    if not console.is_terminal:
+        yield Lines(partial(say, console))
+        return
+    count = TextColumn("{task.completed:,} {task.fields[of]}")
+    with Bar(TextColumn("{task.description}"), BarColumn(), count, console=console, transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(activity: str, done: int, total: int | None) -> None:
+            if activity not in tasks:
+                of = f"of {total:,}" if total is not None else ""
+                tasks[activity] = bar.add_task(activity, total=total, of=of)
+            bar.update(tasks[activity], completed=done)
+
+        yield show
 
 
 def say(console: Console, text: str) -> None:

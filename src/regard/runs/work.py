@@ -21,7 +21,7 @@ from regard.model.transformer import Transformer
 from regard.observe.dashboard import finish
 from regard.runs.folder import RunFolder, find_checkpoint
 from regard.runs.outcome import is_first_process, recorded
-from regard.runs.progress import ProgressReport, say
+from regard.runs.progress import ProgressReport, preparing, say
 from regard.runs.summary import show_summary, summarise
 from regard.training.build import build
 from regard.training.checkpoint import SafeCheckpointIO, last_readable, load_weights, read_checkpoint
@@ -51,7 +51,8 @@ def train(run: RunFolder, console: Console) -> tuple[dict[str, Any], str]:
     checkpoint = last_readable(run.checkpoints)
     batches: TextData = build(config["batches"])
     batches.say = functools.partial(say, console)
-    task = make_task(config, batches)
+    with preparing(console) as batches.progress:
+        task = make_task(config, batches)
     trainer = make_trainer(run, config, console)
     if config["init_from"] and checkpoint is None:
         source = find_checkpoint(Path(config["init_from"]))

@@ -1,0 +1,68 @@
+"""The user's own tables: CSV, TSV, JSON Lines or Parquet, for either task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from regard.data.corpus import PAIR, TEXT, Record, Split
+from regard.data.parts import FileParts, Part
+from regard.data.rows import check_format, read_rows
+from regard.errors import UsageError
+
+
+class Tables:
+    """Columns of tables as text.
+
+    Args:
+        columns: the name of the column that holds documents, or those of source and target. In JSON and Parquet
+            a dotted name looks into an object: ``translation.en``.
+        train, validation, test: as in ``FileParts``; files of any format in ``rows.FORMATS``.
+
+    Raises:
+        UsageError: neither one column nor two; or as ``FileParts``.
+    """
+
+    def __init__(self, columns: Sequence[str], train: Part, validation: Part, test: Part = None) -> None:
+        self.names = name_columns(columns)
+        self.columns = columns_of(self.names)
+        self._parts = FileParts(train, validation, test)
+
+    def check(self) -> None:
+        """Raise a UsageError, naming the key, for a file that is not there or of no known format."""
+        self._parts.check(check_format)
+
+    def fingerprint(self) -> dict[str, object]:
+        """The columns, and what identifies the files."""
+        return {"corpus": "tables", "columns": self.names, "files": self._parts.fingerprint()}
+
+    def records(self, split: Split) -> Iterator[Record]:
+        """The rows of one part; see ``Corpus.records``."""
+        return self._parts.records(split, self._read)
+
+    def _read(self, path: Path) -> Iterator[Record]:
+        return map(as_record, read_rows(path, self.names))
+
+
+def name_columns(columns: Sequence[str]) -> list[str]:
+    """``data.columns`` as a list of one name or of two.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    names = [columns] if isinstance(columns, str) else list(columns or ())
+    if not 1 <= len(names) <= 2 or not all(isinstance(name, str) for name in names):
+        raise UsageError(f"data.columns={columns}: give one name, of documents, or two, of source and target")
+    return names
+
+
+def columns_of(names: Sequence[str]) -> tuple[str, ...]:
+    """What the texts in so many columns are."""
+    return PAIR if len(names) == 2 else TEXT
+
+
+def as_record(texts: Record) -> Record:
+    """The texts as a corpus gives them: sides of a pair are one line each, since translations are."""
+    if len(texts) == 1 or not any("\n" in text or "\r" in text for text in texts):
+        return texts
+    return tuple(" ".join(text.splitlines()) for text in texts)
