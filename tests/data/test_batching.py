@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,9 @@ import pytest
 import torch
 
 from regard.data import batching
-from regard.data.batching import Indices, StepBatches, StreamState, cut_batches, pad, plan_epoch
+from regard.data.batching import Indices, Item, StepBatches, StreamState, cut_batches, pad, plan_epoch
 
 BUDGET = 60
-Step = tuple[list[int], int]
 
 
 def lengths(count: int, seed: int, longest: int = 30) -> np.ndarray:
@@ -32,10 +32,11 @@ def plan(seed: int = 1, epoch: int = 0, budget: int = BUDGET) -> list[list[int]]
 def stream(
     rank: int = 0, world_size: int = 1, batches_per_step: int = 1, sentences: Indices = SENTENCES, budget: int = BUDGET
 ) -> StepBatches:
-    return StepBatches(sentences, SOURCE, TARGET, budget, 1, batches_per_step, rank, world_size)
+    plan = partial(plan_epoch, sentences, SOURCE, TARGET, budget, 1)
+    return StepBatches(plan, lambda rows, position: int(TARGET[rows].sum()), batches_per_step, rank, world_size)
 
 
-def take(batches: StepBatches, count: int) -> list[Step]:
+def take(batches: StepBatches, count: int) -> list[Item]:
     return list(itertools.islice(batches, count))
 
 
@@ -88,7 +89,7 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
 
 def test_the_stream_is_epoch_after_epoch() -> None:
     expected = [*plan(epoch=0), *plan(epoch=1), *plan(epoch=2)]
-    assert [sentences for sentences, _ in take(stream(), len(expected))] == expected
+    assert [item.rows for item in take(stream(), len(expected))] == expected
 
 
 @pytest.mark.parametrize("batches_per_step", [1, 3])
@@ -102,8 +103,8 @@ def test_processes_see_together_what_one_accumulates(world_size: int, batches_pe
         together = [batch for process in per_process for batch in process[mine]]
         size = world_size * batches_per_step
         one = alone[step * size : (step + 1) * size]
-        assert sorted(together) == sorted(one)
-        assert {tokens for _, tokens in together} == {sum(int(TARGET[sentences].sum()) for sentences, _ in one)}
+        tokens = sum(int(TARGET[item.rows].sum()) for item in one)
+        assert sorted(together, key=lambda item: item.position) == [item._replace(step_tokens=tokens) for item in one]
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 7, 100])
@@ -140,8 +141,8 @@ def test_on_another_number_of_processes_no_batch_is_lost_or_repeated() -> None:
         for part in resumed:
             part.resume(state)
         after = [take(part, 20) for part in resumed]
-        seen = [sentences for process in (*before, *after) for sentences, _ in process]
-        expected = [sentences for sentences, _ in take(stream(), 2 * taken + 60)]
+        seen = [item.rows for process in (*before, *after) for item in process]
+        expected = [item.rows for item in take(stream(), 2 * taken + 60)]
         assert sorted(seen) == sorted(expected)
         # and the state goes on counting, batch by batch of each process
         again = resumed[0].state_at(taken + 20)
@@ -158,7 +159,7 @@ def test_epochs_much_shorter_than_a_step_resume_too(ahead: int) -> None:
     second = make()
     second.resume(first.state_at(32))
     assert take(second, 64) == whole[32:]
-    assert len({tuple(sentences) for sentences, _ in whole}) <= 5  # an epoch is a third of a step, or less
+    assert len({tuple(item.rows) for item in whole}) <= 5  # an epoch is a third of a step, or less
 
 
 def test_reading_again_begins_where_the_stream_does() -> None:
@@ -179,5 +180,5 @@ def test_a_state_is_plain_numbers(tmp_path: Path) -> None:
     assert json.loads(json.dumps(state)) == state
     torch.save(state, tmp_path / "state")
     assert torch.load(tmp_path / "state", weights_only=True) == state
-    sentences, tokens = take(stream(), 1)[0]
-    assert {type(number) for number in (*sentences, tokens)} == {int}
+    rows, tokens, position = take(stream(), 1)[0]
+    assert {type(number) for number in (*rows, tokens, position)} == {int}

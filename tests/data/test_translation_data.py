@@ -29,7 +29,7 @@ class Listener(pl.LightningModule):
         self.heard: list[tuple[list[int], int]] = []
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        self.heard.append((batch.sentences, batch.step_tokens))
+        self.heard.append((batch.rows, batch.step_tokens))
         return self.weight**2
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -89,10 +89,10 @@ def epoch(data: TranslationData) -> list[Batch]:
     seen: set[int] = set()
     batches = []
     for batch in data.train_dataloader():
-        if seen & set(batch.sentences):
+        if seen & set(batch.rows):
             return batches
         batches.append(batch)
-        seen.update(batch.sentences)
+        seen.update(batch.rows)
     raise AssertionError("the stream of training batches ended")
 
 
@@ -100,7 +100,7 @@ def test_batches_are_framed_and_padded(folder: Path) -> None:
     data = as_rank(make(folder), 0, 1)
     sources, targets = data.prepared.tokens("train")
     for batch in epoch(data):
-        rows = zip(batch.sentences, batch.source, batch.prefix, batch.target, strict=True)
+        rows = zip(batch.rows, batch.source, batch.prefix, batch.target, strict=True)
         for sentence, source, prefix, target in rows:
             ids = targets[sentence].tolist()
             assert target[target != PAD].tolist() == [*ids, EOS]
@@ -114,7 +114,7 @@ def test_batches_are_framed_and_padded(folder: Path) -> None:
 
 def test_pairs_over_the_limit_are_left_out_of_training_and_that_is_said(folder: Path) -> None:
     data = as_rank(make(folder), 0, 1)
-    seen = [sentence for batch in epoch(data) for sentence in batch.sentences]
+    seen = [sentence for batch in epoch(data) for sentence in batch.rows]
     assert sorted(seen) == list(range(1, 71))
     assert data.said[-1:] == [
         "2 of 72 train pairs have a side of more than 30 tokens (model.max_length) and are left out"
@@ -126,7 +126,7 @@ def test_a_pair_just_within_the_limit_stays(folder: Path) -> None:
     longest = max(tensor.shape[1] for batch in batches for tensor in (batch.source, batch.target))
     for max_length, stays in ((longest, True), (longest - 1, False)):
         data = as_rank(make(folder, max_length=max_length), 0, 1)
-        kept = sorted(sentence for batch in epoch(data) for sentence in batch.sentences)
+        kept = sorted(sentence for batch in epoch(data) for sentence in batch.rows)
         assert (kept == list(range(1, 71))) == stays
 
 
@@ -144,17 +144,17 @@ def test_evaluation_covers_every_sentence_once(folder: Path, split: str, world_s
         batches = list(data.val_dataloader() if split == "validation" else data.test_dataloader())
         assert batches
         for batch in batches:
-            seen += batch.sentences
-            assert max(batch.source.numel(), batch.target.numel()) <= 60 or len(batch.sentences) == 1
+            seen += batch.rows
+            assert max(batch.source.numel(), batch.target.numel()) <= 60 or len(batch.rows) == 1
             assert batch.step_tokens == (batch.target != PAD).sum()
     assert sorted(seen) == list(range(len(data.texts(split)[0])))
 
 
 def test_evaluation_cuts_what_is_over_the_limit_and_says_so(folder: Path) -> None:
     data = make(folder)
-    cut = [batch for batch in data.test_dataloader() if 0 in batch.sentences]
+    cut = [batch for batch in data.test_dataloader() if 0 in batch.rows]
     assert len(cut) == 1
-    row = cut[0].sentences.index(0)
+    row = cut[0].rows.index(0)
     assert cut[0].source[row, -1] == cut[0].target[row, -1] == EOS
     assert cut[0].source.shape[1] == cut[0].target.shape[1] == 30
     assert data.said[-1:] == [
@@ -167,8 +167,8 @@ def test_evaluation_cuts_what_is_over_the_limit_and_says_so(folder: Path) -> Non
 def test_no_process_is_left_without_a_batch(folder: Path) -> None:
     parts = [list(as_rank(make(folder, evaluation_tokens_per_batch=10_000), r, 4).test_dataloader()) for r in range(4)]
     assert sorted(len(batches) for batches in parts) == [1, 1, 2, 2]
-    assert sorted(i for batches in parts for batch in batches for i in batch.sentences) == list(range(6))
-    with pytest.raises(RegardError, match=r"data\.test has 6 pairs for 7 processes"):
+    assert sorted(i for batches in parts for batch in batches for i in batch.rows) == list(range(6))
+    with pytest.raises(RegardError, match=r"the test part is too small for 7 processes \(6 rows\)"):
         as_rank(make(folder), 0, 7).test_dataloader()
 
 

@@ -148,11 +148,11 @@ class TokenFile:
 
     def offset(self, row: int) -> int:
         """Where a row begins among all ids; for the number of rows, where the last one ends."""
-        return int(self._offsets[row])
+        return int(self._offsets.read(row, row + 1)[0])
 
     def between(self, begin: int, end: int) -> npt.NDArray[np.int64]:
         """The ids from ``begin`` up to ``end`` of all there are, whatever rows they are in; copied."""
-        return self._ids[begin:end].astype(np.int64)
+        return self._ids.read(begin, end).astype(np.int64)
 
     @cached_property
     def lengths(self) -> npt.NDArray[np.int32]:
