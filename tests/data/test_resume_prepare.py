@@ -236,6 +236,16 @@ def test_a_worker_that_fails_or_is_killed_is_said(tmp_path: Path, monkeypatch: p
         list(encode.encode_shards([tmp_path / "train.00000.jsonl"], {"text": tmp_path / "no.model"}, 2))
 
 
+def test_what_was_done_stays_when_a_worker_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any) -> Iterator[Path]:
+        raise encode.WorkerFailed("killed")
+
+    with monkeypatch.context() as patch, pytest.raises(RegardError, match="killed"):
+        patch.setattr(prepare, "encode_shards", failing)
+        make(tmp_path, Numbered())
+    make(tmp_path, Numbered(dies_at=0))
+
+
 def test_workers_are_a_number(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"batches\.preparation_workers=0: give a number of processes"):
         make(tmp_path, Numbered(), workers=0)

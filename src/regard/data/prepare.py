@@ -19,7 +19,7 @@ import sentencepiece
 from filelock import FileLock, Timeout
 
 from regard.data.corpus import SPLITS, Corpus, MissingSplit, Split, noun
-from regard.data.encode import Column, encode_shards, encoded, read_report
+from regard.data.encode import Column, WorkerFailed, encode_shards, encoded, read_report
 from regard.data.filters import Filter, describe
 from regard.data.progress import Lines, Progress
 from regard.data.shards import Copied, copy_part, in_words, read_shard, shard_path
@@ -111,6 +111,7 @@ def prepare(
     Raises:
         UsageError: ``workers`` is below 1, or a filter does not fit the corpus.
         RegardError: anything wrong with the text, the vocabulary or the disk; nothing half made is left.
+        WorkerFailed: a process was killed; start again to go on.
     """
     if workers is not None and (type(workers) is not int or workers < 1):
         raise UsageError(f"batches.preparation_workers={workers}: give a number of processes, 1 or more, or null")
@@ -137,7 +138,9 @@ def prepare(
                 whole = _make(partial, corpus, settings, filters, workers or processors(), say, progress or Lines(say))
                 if corpus.fingerprint() != basis["corpus"]:
                     raise RegardError("the text was changed while it was being prepared; start again")
-            except (RegardError, OSError):  # after anything else, a Ctrl-C for example, the next try goes on from it
+            except WorkerFailed:
+                raise  # as after a kill or a Ctrl-C, the next try goes on from what is there
+            except (RegardError, OSError):
                 shutil.rmtree(partial, ignore_errors=True)
                 raise
             (whole / "basis.json").write_text(json.dumps(basis, indent=1), encoding="utf-8")
