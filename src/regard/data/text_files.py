@@ -46,14 +46,9 @@ class TextFiles:
 
     def check(self) -> None:
         """Raise a UsageError, naming the key, for a file that is not there, or too few documents to hold any out."""
-        has_lines = False
-
-        def look(path: Path) -> None:
-            nonlocal has_lines
-            has_lines = has_lines or _is_json(path)
-
-        self._parts.check(look)
-        if self.document == "file" and not has_lines:
+        paths: list[Path] = []
+        self._parts.check(paths.append)
+        if self.document == "file" and not any(map(_is_json, paths)):
             self._parts.check_divisible("set data.document=paragraph or line")
 
     def fingerprint(self) -> dict[str, object]:
