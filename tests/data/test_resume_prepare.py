@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from regard.data import encode, prepare, shards
+from regard.data import encode, shards, stages
 from regard.data.corpus import PAIR, TEXT, MissingSplit, Record, Split
 from regard.data.encode import encoded
 from regard.data.filters import Length, NoDuplicates
+from regard.data.prepare import Prepared, prepare
 from regard.data.progress import Lines
 from regard.data.tokenizer import TokenizerSettings
 from regard.errors import RegardError, UsageError
@@ -63,8 +64,8 @@ def dying(texts: Sequence[Path], models: Mapping[str, Path], workers: int) -> It
     die()
 
 
-def make(cache: Path, corpus: Numbered, say: Any = print, **options: Any) -> prepare.Prepared:
-    return prepare.prepare(corpus, SETTINGS, cache, say, **({"filters": FILTERS, "workers": 1} | options))
+def make(cache: Path, corpus: Numbered, say: Any = print, **options: Any) -> Prepared:
+    return prepare(corpus, SETTINGS, cache, say, **({"filters": FILTERS, "workers": 1} | options))
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -98,7 +99,7 @@ def test_documents_and_pairs_come_back_and_are_counted(tmp_path: Path, columns: 
 
 def test_a_language_model_has_one_tokenizer_joint_or_not(tmp_path: Path) -> None:
     settings = TokenizerSettings(vocab_size=60, byte_fallback=False, joint=False)
-    prepared = prepare.prepare(Numbered(TEXT), settings, tmp_path, print)
+    prepared = prepare(Numbered(TEXT), settings, tmp_path, print)
     assert prepared.source_tokenizer is prepared.target_tokenizer
 
 
@@ -128,7 +129,7 @@ import sys
 sys.path[:0] = {sys.path!r}
 from test_resume_prepare import *
 shards.SHARD_CHARACTERS = 8192
-prepare.encode_shards = dying
+stages.encode_shards = dying
 cache = Path({str(tmp_path / "killed")!r})
 {how.replace("WORKERS", str(workers))}
 """
@@ -166,13 +167,13 @@ def test_only_what_is_missing_is_encoded_again(tmp_path: Path, monkeypatch: pyte
         asked.append(len(texts))
         return encode.encode_shards(texts, models, workers)
 
-    monkeypatch.setattr(prepare, "encode_shards", interrupted)
+    monkeypatch.setattr(stages, "encode_shards", interrupted)
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path, Numbered())
     (partial,) = (path for path in tmp_path.iterdir() if path.is_dir())
     texts = list(partial.glob("*.*.jsonl"))
     assert sum(encoded(text).is_dir() for text in texts) == 3
-    monkeypatch.setattr(prepare, "encode_shards", counting)
+    monkeypatch.setattr(stages, "encode_shards", counting)
     make(tmp_path, Numbered(dies_at=0))  # the text need not be read again
     assert asked == [len(texts) - 3]
 
@@ -234,6 +235,17 @@ def test_a_worker_that_fails_or_is_killed_is_said(tmp_path: Path, monkeypatch: p
     )
     with pytest.raises(RegardError, match=r"killed by signal 9, .*; lower batches\.preparation_workers"):
         list(encode.encode_shards([tmp_path / "train.00000.jsonl"], {"text": tmp_path / "no.model"}, 2))
+
+
+def test_what_was_done_stays_when_a_worker_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any) -> Iterator[Path]:
+        raise encode.WorkerFailed("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "encode_shards", failing)
+        with pytest.raises(RegardError, match="killed"):
+            make(tmp_path, Numbered())
+    make(tmp_path, Numbered(dies_at=0))  # the text need not be read again
 
 
 def test_workers_are_a_number(tmp_path: Path) -> None:

@@ -34,8 +34,6 @@ def folder(tmp_path: Path) -> Path:
     ],
 )
 def test_plain_text_is_cut_as_asked(folder: Path, name: str, document: str, documents: list[str]) -> None:
-    corpus = TextFiles(str(folder / name), 0.1, document=document)
-    assert [text for split in SPLITS[:2] for (text,) in corpus.records(split)] == documents or document != "file"
     corpus = TextFiles(str(folder / name), str(folder / name), document=document)
     assert [text for (text,) in corpus.records("train")] == documents
 
@@ -59,6 +57,15 @@ def test_what_is_wrong_is_named(folder: Path) -> None:
     (folder / "b.txt").write_bytes(b"fine\n\xff\n")
     with pytest.raises(RegardError, match=r"b\.txt, line 2: not UTF-8"):
         list(TextFiles(str(folder / "b.txt"), str(folder / "b.txt")).records("train"))
+
+
+def test_few_files_that_are_documents_cannot_be_divided(folder: Path) -> None:
+    message = r"data\.validation=0\.1 of 1 files, each one document, .*data\.document=paragraph or line"
+    with pytest.raises(UsageError, match=message):
+        TextFiles(str(folder / "b.txt"), 0.1).check()
+    TextFiles(str(folder / "b.txt"), 0.1, document="line").check()
+    TextFiles(str(folder / "b.txt"), str(folder / "b.txt")).check()
+    TextFiles([str(folder / "b.txt"), str(folder / "c.jsonl")], 0.1).check()  # who knows how many
 
 
 def test_the_fingerprint_follows_what_a_document_is(folder: Path) -> None:

@@ -12,9 +12,10 @@ import torch
 
 from regard.data.batching import Batch
 from regard.data.parallel import ParallelFiles
+from regard.data.pydocs import Pydocs
 from regard.data.tokenizer import BOS, EOS, PAD, TokenizerSettings
 from regard.data.translation import TranslationData
-from regard.errors import RegardError
+from regard.errors import RegardError, UsageError
 
 LONG = ("the house is " + "very, " * 40 + "red", "das Haus ist " + "sehr " * 40 + "rot")
 ONE_SIDE_LONG = ("the house is red", "das Haus ist " + "sehr " * 40 + "rot")
@@ -128,6 +129,11 @@ def test_a_pair_just_within_the_limit_stays(folder: Path) -> None:
         data = as_rank(make(folder, max_length=max_length), 0, 1)
         kept = sorted(sentence for batch in epoch(data) for sentence in batch.rows)
         assert (kept == list(range(1, 71))) == stays
+
+
+def test_documents_cannot_be_translated(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"data: translation needs pairs, but this corpus has only text; choose"):
+        make(folder, corpus=Pydocs())
 
 
 def test_nothing_short_enough_is_an_error(folder: Path) -> None:

@@ -28,6 +28,10 @@ CHUNK_CHARACTERS = 1 << 18
 """Text that is encoded together."""
 
 
+class WorkerFailed(RegardError):
+    """A process that encoded text failed, through no fault of the text: what the others did stays."""
+
+
 class Column(TypedDict):
     """A column of a part: tokens in all, those of its longest text, specials not counted; UTF-8 bytes of the text."""
 
@@ -86,7 +90,7 @@ def encode_shards(texts: Sequence[Path], models: Mapping[str, Path], workers: in
 
     Raises:
         OSError: the disk is full, for example.
-        RegardError: a process was killed or failed.
+        WorkerFailed: a process was killed or failed.
     """
     if workers == 1 or sum(text.stat().st_size for text in texts) <= shards.SHARD_CHARACTERS:
         tokenizers = _load(models)
@@ -120,11 +124,11 @@ def _in_a_process(text: Path, models: Mapping[str, Path]) -> None:
     if done.returncode in (errno.ENOSPC, errno.EDQUOT):
         raise OSError(done.returncode, os.strerror(done.returncode))
     if done.returncode < 0:
-        raise RegardError(
+        raise WorkerFailed(
             f"a process that encoded text was killed by signal {-done.returncode}, perhaps for lack of memory; "
-            "lower batches.preparation_workers"
+            "lower batches.preparation_workers and start again: what is done stays"
         )
-    raise RegardError(f"a process that encoded {text} failed: {done.stderr.strip().rpartition(chr(10))[2]}")
+    raise WorkerFailed(f"a process that encoded {text} failed: {done.stderr.strip().rpartition(chr(10))[2]}")
 
 
 def main(text: str, *models: str) -> None:

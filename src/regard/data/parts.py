@@ -74,6 +74,16 @@ class FileParts:
                 except RegardError as error:
                     raise UsageError(f"data.{split}: {error}") from error
 
+    def check_divisible(self, hint: str) -> None:
+        """Raise a UsageError if the training files are too few for the shares, where each is one record."""
+        files = len(self._files("train"))
+        for split, share in self._held_out.shares.items():
+            if files * share < 1:
+                raise UsageError(
+                    f"data.{split}={share} of {files} files, each one document, is less than one; name files of its "
+                    f"own, or {hint}"
+                )
+
     def fingerprint(self) -> dict[str, object]:
         """Path, size and time of last change of every file, quick however large they are; what is held out."""
         return {

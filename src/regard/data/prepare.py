@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NotRequired, TypedDict
@@ -17,14 +17,14 @@ from typing import NotRequired, TypedDict
 import sentencepiece
 from filelock import FileLock, Timeout
 
-from regard.data.corpus import SPLITS, Corpus, MissingSplit, Split, noun
-from regard.data.encode import Column, encode_shards, encoded, read_report
+from regard.data.corpus import Corpus, MissingSplit, Split
+from regard.data.encode import Column, WorkerFailed
 from regard.data.filters import Filter, describe
 from regard.data.progress import Lines, Progress
-from regard.data.shards import Copied, copy_part, in_words, read_shard, shard_path
-from regard.data.store import TokenFile, disk_errors, join_tokens
-from regard.data.tokenizer import LEARNED, Tokenizer, TokenizerSettings, processors
-from regard.data.vocabulary import train_tokenizer
+from regard.data.shards import read_shard
+from regard.data.stages import make
+from regard.data.store import TokenFile, disk_errors
+from regard.data.tokenizer import Tokenizer, TokenizerSettings, processors
 from regard.errors import RegardError, UsageError
 
 # Part of the folder's name: raise it when the files change in form or meaning.
@@ -111,6 +111,7 @@ def prepare(
     Raises:
         UsageError: ``workers`` is below 1, or a filter does not fit the corpus.
         RegardError: anything wrong with the text, the vocabulary or the disk; nothing half made is left.
+        WorkerFailed: a process was killed; start again to go on.
     """
     if workers is not None and (type(workers) is not int or workers < 1):
         raise UsageError(f"batches.preparation_workers={workers}: give a number of processes, 1 or more, or null")
@@ -134,10 +135,12 @@ def prepare(
             if folder.is_dir():
                 return Prepared(folder)
             try:
-                whole = _make(partial, corpus, settings, filters, workers or processors(), say, progress or Lines(say))
+                whole = make(partial, corpus, settings, filters, workers or processors(), say, progress or Lines(say))
                 if corpus.fingerprint() != basis["corpus"]:
                     raise RegardError("the text was changed while it was being prepared; start again")
-            except (RegardError, OSError):  # after anything else, a Ctrl-C for example, the next try goes on from it
+            except WorkerFailed:
+                raise  # as after a kill or a Ctrl-C, the next try goes on from what is there
+            except (RegardError, OSError):
                 shutil.rmtree(partial, ignore_errors=True)
                 raise
             (whole / "basis.json").write_text(json.dumps(basis, indent=1), encoding="utf-8")
@@ -159,114 +162,3 @@ def _locked(path: Path, say: Callable[[str], None]) -> Generator[None, None, Non
         yield
     finally:
         lock.release()
-
-
-def _make(
-    folder: Path,
-    corpus: Corpus,
-    settings: TokenizerSettings,
-    filters: Mapping[str, Filter],
-    workers: int,
-    say: Callable[[str], None],
-    progress: Progress,
-) -> Path:
-    """Make the prepared corpus in a folder within ``folder``, from what is there already."""
-    if folder.is_dir():
-        texts = list(folder.glob("*.*.jsonl"))
-        done = sum(encoded(text).is_dir() for text in texts)
-        say(f"going on where preparing this text was stopped: {len(texts)} shards were read, {done} encoded")
-    folder.mkdir(exist_ok=True)
-    copied = _copy(folder, corpus, filters, progress)
-    if lost := in_words(copied["train"]["dropped"]):
-        say(f"left out of the training {noun(corpus.columns)}: {lost}")
-    texts = [shard_path(folder, split, n) for split, part in copied.items() for n in range(part["shards"])]
-    training = [text for text in texts if text.name.startswith("train.")]
-    about = f"{copied['train']['records']:,} {noun(corpus.columns)}"
-    models = _learn(folder, training, corpus.columns, settings, about, say)
-
-    total = sum(part["records"] for part in copied.values())
-    say(f"encoding {total:,} {noun(corpus.columns)}")
-    missing = [text for text in texts if not encoded(text).is_dir()]
-    for number, _ in enumerate(encode_shards(missing, models, workers), start=len(texts) - len(missing) + 1):
-        progress("encoding", total * number // len(texts), total)
-    return _join(folder, copied, models)
-
-
-def _copy(folder: Path, corpus: Corpus, filters: Mapping[str, Filter], progress: Progress) -> dict[Split, Copied]:
-    """The text as shards. It is read once, wholly, before anything is computed: its faults show early."""
-    note = folder / "copied.json"
-    if not note.exists():
-        # The small parts first.
-        parts = {split: copy_part(folder, corpus, split, filters, progress) for split in reversed(SPLITS)}
-        _write_whole(note, json.dumps(parts).encode())
-    copied: dict[Split, Copied | None] = json.loads(note.read_bytes())
-    return {split: part for split in SPLITS if (part := copied[split])}
-
-
-def _learn(
-    folder: Path,
-    texts: Sequence[Path],
-    columns: tuple[str, ...],
-    settings: TokenizerSettings,
-    about: str,
-    say: Callable[[str], None],
-) -> dict[str, Path]:
-    """The files of the vocabularies of the columns, learned from the training text: one and the same if joint."""
-    verb = "training" if settings.kind in LEARNED else "using"
-    names = ["joint"] if settings.joint else list(columns)
-    paths = {name: folder / f"{name}.model" for name in names}
-    if not all(path.exists() for path in paths.values()):
-        say(f"{verb} {settings}{' for each side' if len(names) > 1 else ''} on {about}")
-        for name, path in paths.items():
-            side = f"the {name} side of the training text" if len(names) > 1 else "the training text"
-            number = slice(None) if settings.joint else slice(columns.index(name), columns.index(name) + 1)
-            _write_whole(path, train_tokenizer(_lines(texts, number), settings, side).model)
-    return {column: paths["joint" if settings.joint else column] for column in columns}
-
-
-def _lines(texts: Iterable[Path], columns: slice) -> Iterator[str]:
-    """The lines of the text; of several columns in turn, so that a sample sees all languages alike."""
-    for path in texts:
-        for record in read_shard(path):
-            for text in record[columns]:
-                yield from text.split("\n")
-
-
-def _join(folder: Path, copied: Mapping[Split, Copied], models: Mapping[str, Path]) -> Path:
-    """The shards of each part as one file a column, with the models and the report, in a new folder."""
-    whole = folder / "whole"
-    shutil.rmtree(whole, ignore_errors=True)
-    whole.mkdir()
-    report: dict[str, object] = {}
-    for split, part in copied.items():
-        texts = [shard_path(folder, split, number) for number in range(part["shards"])]
-        for column in models:
-            join_tokens([encoded(text) / column for text in texts], whole / f"{split}.{column}")
-        if split != "train":
-            with (whole / f"{split}.jsonl").open("wb") as file:
-                for text in texts:
-                    file.write(text.read_bytes())
-        report[split] = {"records": part["records"], "dropped": part["dropped"]} | _total(texts)
-    for path in set(models.values()):
-        shutil.copy(path, whole)
-    (whole / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-    return whole
-
-
-def _total(texts: Sequence[Path]) -> dict[str, Column]:
-    """The columns of encoded shards, together."""
-    reports = [read_report(text) for text in texts]
-    return {
-        column: {
-            "tokens": sum(report[column]["tokens"] for report in reports),
-            "longest": max(report[column]["longest"] for report in reports),
-            "bytes": sum(report[column]["bytes"] for report in reports),
-        }
-        for column in reports[0]
-    }
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    half = path.with_suffix(".half")
-    half.write_bytes(content)
-    half.replace(path)

@@ -23,6 +23,8 @@ REPORT_EVERY = 1 << 12
 
 Item = TypeVar("Item")
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each record
+
 
 class Copied(TypedDict):
     """One part of a corpus as shards: how many, of how many records, and what was left out of it."""
@@ -47,7 +49,7 @@ def copy_part(
     try:
         found = corpus.records(split)
         kept = select(found, filters, corpus.columns, dropped) if split == "train" else found
-        lines = (json.dumps(record, ensure_ascii=False) for record in kept)
+        lines = map(_ENCODER.encode, kept)
         for shard in cut(_counted(lines, f"reading the {split} part", progress), SHARD_CHARACTERS, len):
             path = shard_path(folder, split, shards)
             if not path.exists():
@@ -60,7 +62,8 @@ def copy_part(
     if not records:
         name, lost = noun(corpus.columns), sum(dropped.values())
         why = f"all {lost:,} {name} were left out ({in_words(dropped)})" if lost else "it is empty"
-        raise RegardError(f"data.{split}: no usable {name[:-1]}, {why}; give text with at least one")
+        more = "" if split == "train" else ", or hold out a larger share"
+        raise RegardError(f"data.{split}: no usable {name[:-1]}, {why}; give text with at least one{more}")
     return {"shards": shards, "records": records, "dropped": dropped}
 
 

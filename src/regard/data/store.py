@@ -8,7 +8,6 @@ import mmap
 import shutil
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -154,9 +153,9 @@ class TokenFile:
         """The ids from ``begin`` up to ``end`` of all there are, whatever rows they are in; copied."""
         return self._ids.read(begin, end).astype(np.int64)
 
-    @cached_property
+    @property
     def lengths(self) -> npt.NDArray[np.int32]:
-        """How many ids each row has."""
+        """How many ids each row has; counted at each call, and not held here: 4 bytes a row."""
         lengths = np.empty(len(self), dtype=np.int32)
         ends = self._offsets.array
         np.subtract(ends[1:], ends[:-1], out=lengths, casting="unsafe")

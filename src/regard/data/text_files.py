@@ -45,8 +45,11 @@ class TextFiles:
         self._parts = FileParts(train, validation, test)
 
     def check(self) -> None:
-        """Raise a UsageError, naming the key, for a file that is not there."""
-        self._parts.check(lambda path: None)
+        """Raise a UsageError, naming the key, for a file that is not there, or too few documents to hold any out."""
+        paths: list[Path] = []
+        self._parts.check(paths.append)
+        if self.document == "file" and not any(map(_is_json, paths)):
+            self._parts.check_divisible("set data.document=paragraph or line")
 
     def fingerprint(self) -> dict[str, object]:
         """What identifies the files, and how documents are found in them."""
@@ -62,7 +65,7 @@ class TextFiles:
         return self._parts.records(split, self._read)
 
     def _read(self, path: Path) -> Iterator[tuple[str, ...]]:
-        if path.name.removesuffix(".gz").endswith((".jsonl", ".ndjson")):
+        if _is_json(path):
             return read_rows(path, [self.field])
         cut: dict[Document, Callable[[Iterator[str]], Iterator[str]]] = {
             "file": _whole,
@@ -70,6 +73,10 @@ class TextFiles:
             "line": iter,
         }
         return ((text,) for text in cut[self.document](read_lines(path)))
+
+
+def _is_json(path: Path) -> bool:
+    return path.name.removesuffix(".gz").endswith((".jsonl", ".ndjson"))
 
 
 def _whole(lines: Iterator[str]) -> Iterator[str]:

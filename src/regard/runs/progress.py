@@ -95,8 +95,23 @@ class ProgressReport(pl.Callback):
 
 
 @contextmanager
-def preparing(console: Console) -> Iterator[Progress]:
-    """Shows how far the preparation of a corpus has come, if there is one meanwhile."""
+def preparing(run: RunFolder, console: Console) -> Iterator[Progress]:
+    """What to tell how far the preparation of a corpus has come: shows it, and keeps status.json alive."""
+    last_beat = -float("inf")
+    with _shown(console) as show:
+
+        def tell(activity: str, done: int, total: int | None) -> None:
+            nonlocal last_beat
+            if time.monotonic() - last_beat > HEARTBEAT_SECONDS:
+                last_beat = time.monotonic()
+                run.set_status("running")
+            show(activity, done, total)
+
+        yield tell
+
+
+@contextmanager
+def _shown(console: Console) -> Iterator[Progress]:
     if not console.is_terminal:
         yield Lines(partial(say, console))
         return
@@ -106,8 +121,7 @@ def preparing(console: Console) -> Iterator[Progress]:
 
         def show(activity: str, done: int, total: int | None) -> None:
             if activity not in tasks:
-                of = f"of {total:,}" if total is not None else ""
-                tasks[activity] = bar.add_task(activity, total=total, of=of)
+                tasks[activity] = bar.add_task(activity, total=total, of=f"of {total:,}" if total is not None else "")
             bar.update(tasks[activity], completed=done)
 
         yield show

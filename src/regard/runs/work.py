@@ -51,7 +51,7 @@ def train(run: RunFolder, console: Console) -> tuple[dict[str, Any], str]:
     checkpoint = last_readable(run.checkpoints)
     batches: TextData = build(config["batches"])
     batches.say = functools.partial(say, console)
-    with preparing(console) as batches.progress:
+    with preparing(run, console) as batches.progress:
         task = make_task(config, batches)
     trainer = make_trainer(run, config, console)
     if config["init_from"] and checkpoint is None:
