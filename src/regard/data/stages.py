@@ -16,7 +16,7 @@ from regard.data.filters import Filter
 from regard.data.progress import Progress
 from regard.data.shards import Copied, copy_part, in_words, read_shard, shard_path
 from regard.data.store import join_tokens
-from regard.data.tokenizer import TokenizerSettings
+from regard.data.tokenizer import LEARNED, TokenizerSettings
 from regard.data.vocabulary import train_tokenizer
 
 
