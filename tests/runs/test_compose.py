@@ -11,6 +11,7 @@ from regard.data.model_proto import byte_model
 from regard.errors import UsageError
 from regard.places import conf_folder
 from regard.runs.compose import compose_points, freeze
+from regard.training.build import build
 
 EXPERIMENTS = sorted(path.stem for path in (conf_folder() / "experiment").glob("*.yaml"))
 
@@ -42,6 +43,35 @@ model tokenizer optimizer schedule trainer logger callbacks mixer positions feed
 )
 def test_every_option_of_every_group_composes_and_passes_the_check(choice: str) -> None:
     assert compose_points([choice])
+
+
+CORPORA = {
+    "phrases": [],
+    "multi30k": [],
+    "pydocs": [],
+    "tinyshakespeare": [],
+    "parallel": ["data.source=en", "data.target=de", "data.train={0}/t.tsv", "data.validation={0}/t.tsv"],
+    "table": ["data.columns=[en,de]", "data.train={0}/*.tsv"],
+    "text": ["data.train={0}/t.tsv", "data.document=line"],
+    "huggingface": ["data.path={0}", "data.columns=[translation.en,translation.de]"],
+}
+
+
+def test_every_corpus_is_known_here() -> None:
+    assert set(CORPORA) >= set(options("data"))
+
+
+@pytest.mark.parametrize("corpus", options("data"))
+def test_every_corpus_composes_and_passes_the_check(corpus: str, tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_text("en\tde\n")
+    assert compose_points([f"data={corpus}", *(argument.format(tmp_path) for argument in CORPORA[corpus])])
+
+
+def test_filters_are_objects_by_name() -> None:
+    ((config, _),) = compose_points(["filters=clean", "batches.filters.length.max_words=7", "~batches.filters.copies"])
+    filters = build(config["batches"]).filters
+    assert list(filters) == ["length", "length_ratio", "duplicates"]
+    assert filters["length"].max_words == 7
 
 
 def test_an_experiment_overrides_the_task_and_the_command_line_overrides_both() -> None:

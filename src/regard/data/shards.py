@@ -16,7 +16,7 @@ from regard.data.filters import Filter, select
 from regard.data.progress import Progress
 from regard.errors import RegardError
 
-SHARD_CHARACTERS = 1 << 24
+SHARD_CHARACTERS = 1 << 23
 """A shard ends with the record that brings it to so many characters; held in memory while it is gathered."""
 
 REPORT_EVERY = 1 << 12
