@@ -89,21 +89,45 @@ def translate(
 def evaluate(
     run: Run,
     split: Annotated[str, typer.Option(help="validation or test.")] = "test",
+    source_file: Annotated[Path | None, typer.Option(help="A text of your own to translate.")] = None,
+    target_file: Annotated[
+        Path | None, typer.Option(help="Its translation, line by line; alone, a text for a language model.")
+    ] = None,
+    average: Annotated[int | None, typer.Option(min=1, help="Use the mean of so many of the latest snapshots.")] = None,
     beam_size: Annotated[int | None, typer.Option(min=1, help="The run's own if not given; 1 is greedy.")] = None,
+    length_penalty: Annotated[float | None, typer.Option(help="The run's own if not given; 0 is none.")] = None,
     output: Annotated[Path | None, typer.Option(help="Write the outputs there, one a line.")] = None,
     device: Device = "cpu",
 ) -> None:
-    """Score the best checkpoint of a run folder on a part of its corpus."""
-    from regard.runs.evaluate import evaluate as score
+    """Score the best checkpoint of a run folder on a part of its corpus, or on a text of your own."""
+    from regard.errors import UsageError
+    from regard.runs.evaluate import evaluate_pairs, evaluate_split, evaluate_text, run_config
     from regard.runs.folder import RunFolder
+    from regard.training.build import build
 
-    metrics, task = score(RunFolder.open(run), split, beam_size, device)
+    folder = RunFolder.open(run)
+    config = run_config(folder, beam_size, length_penalty)
+    translates = config["task"]["name"] == "translation"
+    outputs: list[str] = []
+    signatures: dict[str, str] = {}
+    if source_file is None and target_file is None:
+        metrics, task = evaluate_split(folder, config, split, average, device)
+        outputs, signatures = [sample.output for sample in task.samples], task.scorer.signatures()
+    elif target_file is None or (source_file is None) == translates:
+        wanted = "--source-file and --target-file" if translates else "--target-file alone"
+        raise UsageError(f"a {config['task']['name']} model is scored on {wanted}")
+    elif source_file is not None:
+        scorer = build(config["task"]["scorer"])
+        metrics, outputs = evaluate_pairs(folder, scorer, source_file, target_file, average, device, _warn)
+        signatures = scorer.signatures()
+    else:
+        metrics = evaluate_text(folder, target_file, average, device)
     for name, value in metrics.items():
         print(f"{name}\t{value:.4f}")
-    for name, signature in task.scorer.signatures().items():
+    for name, signature in signatures.items():
         print(f"{name} signature\t{signature}")
     if output:
-        output.write_text("".join(f"{sample.output}\n" for sample in task.samples), encoding="utf-8")
+        output.write_text("".join(f"{line}\n" for line in outputs), encoding="utf-8")
 
 
 @app.command()

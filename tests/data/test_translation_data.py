@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -213,3 +214,32 @@ def test_reading_batches_disturbs_no_random_number(folder: Path) -> None:
     epoch(as_rank(make(folder), 0, 1))
     list(make(folder).val_dataloader())
     assert torch.equal(torch.rand(3), expected)
+
+
+def pieces(data: TranslationData, count: int) -> list[Batch]:
+    return list(itertools.islice(as_rank(data, 0, 1).train_dataloader(), count))
+
+
+def test_sampled_pieces_are_the_same_text_in_ever_other_pieces(folder: Path) -> None:
+    plain, sampled, again, other = (
+        pieces(make(folder, sampling_alpha=alpha, seed=seed), 12)
+        for alpha, seed in ((None, 1), (0.3, 1), (0.3, 1), (0.3, 2))
+    )
+    tokenizer = make(folder).prepared.target_tokenizer
+    for one, two, three in zip(plain, sampled, again, strict=True):
+        assert one.rows == two.rows
+        assert two.step_tokens == int((two.target != PAD).sum())  # real tokens, not those of the plan
+        assert [tokenizer.decode(row) for row in one.target.tolist()] == [
+            tokenizer.decode(row) for row in two.target.tolist()
+        ]
+        assert all(torch.equal(a, b) for a, b in ((two.target, three.target), (two.source, three.source)))
+    assert any(one.target.shape != two.target.shape for one, two in zip(plain, sampled, strict=True))
+    assert [batch.rows for batch in other] != [batch.rows for batch in sampled]
+    epoch = len({row for batch in plain for row in batch.rows})
+    assert epoch == 70  # all of the training pairs, within the twelve batches
+
+
+def test_characters_cannot_be_sampled(folder: Path) -> None:
+    data = make(folder, tokenizer=TokenizerSettings(kind="char", vocab_size=None), sampling_alpha=0.1)
+    with pytest.raises(UsageError, match=r"batches\.sampling_alpha=0\.1: characters and bytes can be cut in one way"):
+        pieces(data, 1)

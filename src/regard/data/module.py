@@ -61,6 +61,10 @@ class TextData(pl.LightningDataModule, ABC):
         self._stream: StepBatches | None = None
         self._resume_from: StreamState | None = None
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> TextData:
+        """Itself: a copy of a task, such as Lightning makes to average weights, reads the same data."""
+        return self
+
     @property
     def prepared(self) -> Prepared:
         """The prepared corpus; made on first use, by one process."""

@@ -1,7 +1,6 @@
 """A trained translator: text in, text out."""
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -61,32 +60,27 @@ class Translator(NamedTuple):
             return greedy(self.model.decoder.step, state, limits, BOS, EOS)
         return beam_search(self.model.decoder.step, state, limits, BOS, EOS, beam_size, alpha)
 
+    def target_ids(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
+        """Token ids that the decoder writes, and which texts were too long for it and were cut."""
+        limit = self.model.max_length
+        rows = [[*ids, EOS] for ids in self.target_tokenizer.encode_batch(list(texts))]
+        return [row[:limit] for row in rows], [number for number, row in enumerate(rows) if len(row) > limit]
+
     @torch.inference_mode()
     def log_probabilities(
-        self, pairs: Sequence[tuple[str, str]], tokens_per_batch: int = 4096
-    ) -> list[list[tuple[int, float]]]:
-        """Of each target given its source: its tokens and its end, with their log-probability (natural).
-
-        Raises ValueError naming a side that is longer than the model's limit.
-        """
-        limit = self.model.max_length
-        sources = [[*ids, EOS] for ids in self.source_tokenizer.encode_batch([source for source, _ in pairs])]
-        targets = [[*ids, EOS] for ids in self.target_tokenizer.encode_batch([target for _, target in pairs])]
-        for text, ids in zip(
-            (side for pair in pairs for side in pair), chain(*zip(sources, targets, strict=True)), strict=True
-        ):
-            if len(ids) > limit:
-                raise ValueError(f"{text[:40]!r}... has {len(ids)} tokens, the model reads {limit}")
+        self, sources: list[list[int]], targets: list[list[int]], tokens_per_batch: int = 4096
+    ) -> list[list[float]]:
+        """The log-probability (natural) of each token of each target, given its source and what is before it."""
         lengths = np.array([max(map(len, pair)) for pair in zip(sources, targets, strict=True)], dtype=np.int32)
-        scored: list[list[tuple[int, float]]] = [[] for _ in pairs]
+        scored: list[list[float]] = [[] for _ in targets]
         for batch in cut_batches(np.argsort(-lengths, kind="stable"), lengths, tokens_per_batch):
             rows = batch.tolist()
             prefix = pad([[BOS, *targets[row][:-1]] for row in rows]).to(self.device)
-            target = pad([targets[row] for row in rows]).to(self.device)
+            wanted = pad([targets[row] for row in rows]).to(self.device)
             logits = self.model(prefix, pad([sources[row] for row in rows]).to(self.device))
-            found = logits.float().log_softmax(dim=-1).gather(-1, target[..., None])[..., 0].tolist()
+            found = logits.float().log_softmax(dim=-1).gather(-1, wanted[..., None])[..., 0].tolist()
             for row, values in zip(rows, found, strict=True):
-                scored[row] = list(zip(targets[row], values, strict=False))
+                scored[row] = values[: len(targets[row])]
         return scored
 
     def text(self, hypothesis: Hypothesis) -> str:

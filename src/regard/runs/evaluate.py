@@ -1,35 +1,56 @@
-"""Scoring a trained model on a part of its corpus."""
+"""Scoring a trained model on a part of its corpus, or on texts of one's own."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 
 from regard.data.corpus import SPLITS
 from regard.data.module import TextData
-from regard.errors import UsageError
+from regard.data.text import read_lines, read_pairs
+from regard.errors import RegardError, UsageError
+from regard.model.language import LanguageModel
+from regard.model.translator import Translator
 from regard.runs.folder import RunFolder, find_checkpoint
 from regard.runs.work import make_task
 from regard.training.build import build
-from regard.training.checkpoint import load_weights, read_checkpoint
+from regard.training.checkpoint import average_snapshots, load_model, load_weights, read_checkpoint
 from regard.training.task import Task
+from regard.training.translation import TranslationScorer
 
 
-def evaluate(run: RunFolder, split: str, beam_size: int | None, device: str) -> tuple[dict[str, float], Task]:
-    """The metrics of ``split`` with the best checkpoint, and the task with the outputs (``samples``).
+def run_config(run: RunFolder, beam_size: int | None, length_penalty: float | None) -> dict[str, Any]:
+    """The run's configuration, with these settings of its decoding where they are given."""
+    config: dict[str, Any] = run.config()
+    scorer = config["task"]["scorer"]
+    if "beam_size" in scorer:
+        scorer["beam_size"] = scorer["validation_beam_size"] = beam_size or scorer["beam_size"]
+        scorer["length_penalty"] = scorer["length_penalty"] if length_penalty is None else length_penalty
+    return config
 
-    beam_size: None takes the run's own. Raises UsageError for a split that is none.
+
+def weights_of(run: RunFolder, average: int | None) -> tuple[dict[str, Any], Path]:
+    """The best checkpoint, or the mean of the ``average`` latest snapshots; and where it is from."""
+    path = find_checkpoint(run.path)
+    return (read_checkpoint(path), path) if average is None else (average_snapshots(run.checkpoints, average), path)
+
+
+def evaluate_split(
+    run: RunFolder, config: dict[str, Any], split: str, average: int | None, device: str
+) -> tuple[dict[str, float], Task]:
+    """The metrics of a split of the run's corpus, and the task with the outputs (``samples``).
+
+    Raises UsageError for a split that is none.
     """
     if split not in SPLITS[1:]:
         raise UsageError(f"--split {split}: choose validation or test")
-    config: dict[str, Any] = run.config()
-    scorer = config["task"]["scorer"]
-    scorer["beam_size"] = scorer["validation_beam_size"] = beam_size or scorer["beam_size"]
     batches: TextData = build(config["batches"])
     task = make_task(config, batches)
-    checkpoint = find_checkpoint(run.path)
-    load_weights(task.model, read_checkpoint(checkpoint), checkpoint)
+    load_weights(task.model, *weights_of(run, average))
     trainer = pl.Trainer(
         accelerator="gpu" if device.startswith("cuda") else "cpu",
         devices=[int(device.partition(":")[2] or 0)] if device.startswith("cuda") else 1,
@@ -42,3 +63,59 @@ def evaluate(run: RunFolder, split: str, beam_size: int | None, device: str) -> 
     score = trainer.test if split == "test" else trainer.validate
     score(task, datamodule=batches, verbose=False)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}, task
+
+
+def evaluate_pairs(
+    run: RunFolder,
+    scorer: TranslationScorer,
+    source: Path,
+    target: Path,
+    average: int | None,
+    device: str,
+    warn: Callable[[str], None],
+) -> tuple[dict[str, float], list[str]]:
+    """The metrics of a translator on two aligned files, and its outputs; ``warn`` is told of lines that were cut.
+
+    Raises RegardError for files that do not go together, or are empty.
+    """
+    pairs = list(read_pairs(source, target))
+    if not pairs:
+        raise RegardError(f"{source} and {target} are empty; give at least one pair of lines")
+    content, path = weights_of(run, average)
+    loaded = load_model(path, device)
+    load_weights(loaded.model, content, path)
+    translator = Translator(loaded.model, loaded.source_tokenizer, loaded.target_tokenizer)
+    sources, sources_cut = translator.source_ids([pair[0] for pair in pairs])
+    targets, targets_cut = translator.target_ids([pair[1] for pair in pairs])
+    for file, cut in ((source, sources_cut), (target, targets_cut)):
+        if cut:
+            limit = translator.model.max_length
+            warn(f"{file}, {len(cut)} lines, the first is {cut[0] + 1}: cut to the model's {limit} tokens")
+    outputs = [""] * len(pairs)
+    for row, hypothesis in translator.translate(sources, scorer.beam_size, scorer.length_penalty):
+        outputs[row] = translator.text(hypothesis)
+    values = [value for row in translator.log_probabilities(sources, targets) for value in row]
+    metrics = per_token(-sum(values), len(values)) | scorer.compare(outputs, [pair[1] for pair in pairs])
+    return {f"test/{name}": value for name, value in metrics.items()}, outputs
+
+
+def evaluate_text(run: RunFolder, text: Path, average: int | None, device: str) -> dict[str, float]:
+    """The metrics of a language model on a file, read as one document.
+
+    Raises RegardError for a file that is empty.
+    """
+    document = "\n".join(read_lines(text))
+    if not document:
+        raise RegardError(f"{text} is empty; give some text")
+    content, path = weights_of(run, average)
+    loaded = load_model(path, device)
+    load_weights(loaded.model, content, path)
+    (scored,) = LanguageModel(loaded.model, loaded.target_tokenizer).log_probabilities([document])
+    loss = -sum(value for _, value in scored)
+    metrics = per_token(loss, len(scored)) | {"bits_per_byte": loss / math.log(2) / len(document.encode())}
+    return {f"test/{name}": value for name, value in metrics.items()}
+
+
+def per_token(loss: float, tokens: int) -> dict[str, float]:
+    """Loss and perplexity from a sum of nats over ``tokens``."""
+    return {"loss": loss / tokens, "perplexity": math.exp(loss / tokens)}

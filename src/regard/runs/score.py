@@ -59,11 +59,13 @@ def _pair_scorer(translator: Translator) -> Callable[[list[str]], list[Scored]]:
         for number, pair in enumerate(pairs, start=done + 1):
             if len(pair) != 2:
                 raise RegardError(f"stdin, line {number}: {len(pair) - 1} tabs, expected source TAB target")
-        try:
-            scored = translator.log_probabilities([(source, target) for source, target in pairs])
-        except ValueError as error:
-            raise RegardError(f"stdin, lines {done + 1} to {done + len(lines)}: {error}; shorten it") from error
+        sources, sources_cut = translator.source_ids([source for source, _ in pairs])
+        targets, targets_cut = translator.target_ids([target for _, target in pairs])
+        for row in sorted({*sources_cut, *targets_cut}):
+            limit = translator.model.max_length
+            raise RegardError(f"stdin, line {done + row + 1}: over the model's {limit} tokens on a side; shorten it")
         done += len(lines)
-        return scored
+        values = translator.log_probabilities(sources, targets)
+        return [list(zip(*row, strict=True)) for row in zip(targets, values, strict=True)]
 
     return score

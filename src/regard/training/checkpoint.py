@@ -18,7 +18,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from regard.data.tokenizer import Tokenizer
-from regard.errors import RegardError
+from regard.errors import RegardError, UsageError
 from regard.model.transformer import Transformer
 from regard.training.build import build
 
@@ -122,6 +122,26 @@ def load_weights(model: Transformer, content: dict[str, Any], path: Path) -> Non
                 "use the same model= and tokenizer options as the run it comes from"
             )
     model.load_state_dict(weights)
+
+
+def average_snapshots(folder: Path, count: int) -> dict[str, Any]:
+    """A checkpoint's content whose weights are the mean of the ``count`` latest snapshots in ``folder``.
+
+    (Vaswani et al. 2017, section 6.1.) Raises UsageError if there are fewer.
+    """
+    paths = sorted(folder.glob("snapshot-*.ckpt"))
+    if len(paths) < count:
+        raise UsageError(
+            f"--average {count}: {folder} has {len(paths)} snapshots, one for each of the latest "
+            "callbacks.snapshots.count validations; average fewer"
+        )
+    content = read_checkpoint(paths[-1])
+    total = {name: weight.double() for name, weight in content["state_dict"].items()}
+    for path in paths[-count:-1]:
+        for name, weight in read_checkpoint(path)["state_dict"].items():
+            total[name] += weight
+    mean = {name: (total[name] / count).to(weight.dtype) for name, weight in content["state_dict"].items()}
+    return content | {"state_dict": mean}
 
 
 class SafeCheckpointIO(TorchCheckpointIO):

@@ -45,8 +45,11 @@ class TranslationScorer:
         return [Sample(sources[row], references[row], outputs[row]) for row in sorted(outputs)]
 
     def scores(self, task: Task, split: Split, loss: float, samples: list[Sample]) -> dict[str, float]:
+        """As `compare`."""
+        return self.compare([sample.output for sample in samples], [sample.reference for sample in samples])
+
+    def compare(self, outputs: list[str], references: list[str]) -> dict[str, float]:
         """bleu and chrf (0 to 100), exact (a share between 0 and 1)."""
-        outputs, references = [sample.output for sample in samples], [sample.reference for sample in samples]
         exact = sum(a.strip() == b.strip() for a, b in zip(outputs, references, strict=True)) / len(outputs)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sacreBLEU warns of text that looks tokenised; it is the user's
