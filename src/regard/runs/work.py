@@ -69,8 +69,9 @@ def train(run: RunFolder, console: Console) -> tuple[dict[str, Any], str]:
 
 
 def first_words(text: str, length: int = 60) -> str:
-    """The begin of ``text``: one line, and not much more than ``length`` characters."""
-    line = next((line for line in text.split("\n") if line.strip()), "")
+    """The first line of ``text`` that has some words, or any at all; not much more than ``length`` characters of it."""
+    lines = [line.strip() for line in text[: 100 * length].split("\n") if line.strip()]
+    line = next((line for line in lines if len(line.split()) > 2), next(iter(lines), ""))
     return line if len(line) <= length else line[:length].rpartition(" ")[0] or line[:length]
 
 
