@@ -82,7 +82,9 @@ class MultiHeadAttention(nn.Module):
     With fewer ``num_kv_heads``, groups of heads share keys and values (Ainslie et al. 2023).
     """
 
-    def __init__(self, dim: int, num_heads: int, num_kv_heads: int | None = None, dropout: float = 0.0) -> None:
+    def __init__(
+        self, dim: int, num_heads: int, num_kv_heads: int | None = None, dropout: float = 0.0, bias: bool = True
+    ) -> None:
         super().__init__()
         num_kv_heads = num_kv_heads or num_heads
         if dim % num_heads:
@@ -91,9 +93,9 @@ class MultiHeadAttention(nn.Module):
             raise ValueError(f"num_heads {num_heads} must be a multiple of num_kv_heads {num_kv_heads}")
         self.num_heads, self.num_kv_heads, self.dropout = num_heads, num_kv_heads, dropout
         self.head_dim = dim // num_heads
-        self.query = nn.Linear(dim, dim)
-        self.key_value = nn.Linear(dim, 2 * num_kv_heads * self.head_dim)
-        self.output = nn.Linear(dim, dim)
+        self.query = nn.Linear(dim, dim, bias)
+        self.key_value = nn.Linear(dim, 2 * num_kv_heads * self.head_dim, bias)
+        self.output = nn.Linear(dim, dim, bias)
 
     def queries(self, x: Float[Tensor, "batch query dim"]) -> Queries:
         """The queries of ``x``, per head."""

@@ -4,14 +4,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def relu(dim: int, ffn_dim: int) -> nn.Module:
+def relu(dim: int, ffn_dim: int, bias: bool = True) -> nn.Module:
     """max(0, x W1 + b1) W2 + b2 (Vaswani et al. 2017, section 3.3)."""
-    return nn.Sequential(nn.Linear(dim, ffn_dim), nn.ReLU(), nn.Linear(ffn_dim, dim))
+    return nn.Sequential(nn.Linear(dim, ffn_dim, bias), nn.ReLU(), nn.Linear(ffn_dim, dim, bias))
 
 
-def gelu(dim: int, ffn_dim: int) -> nn.Module:
+def gelu(dim: int, ffn_dim: int, bias: bool = True) -> nn.Module:
     """GELU(x W1 + b1) W2 + b2 (Hendrycks and Gimpel 2016)."""
-    return nn.Sequential(nn.Linear(dim, ffn_dim), nn.GELU(), nn.Linear(ffn_dim, dim))
+    return nn.Sequential(nn.Linear(dim, ffn_dim, bias), nn.GELU(), nn.Linear(ffn_dim, dim, bias))
 
 
 class SwiGLU(nn.Module):

@@ -49,10 +49,11 @@ class SelfAttention(nn.Module):
         num_kv_heads: int | None = None,
         rotation: Callable[[int], nn.Module] = Unturned,
         dropout: float = 0.0,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.causal = causal
-        self.attention = MultiHeadAttention(dim, num_heads, num_kv_heads, dropout)
+        self.attention = MultiHeadAttention(dim, num_heads, num_kv_heads, dropout, bias)
         self.rotation = rotation(self.attention.head_dim)
 
     def forward(

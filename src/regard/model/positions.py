@@ -72,9 +72,9 @@ class Rotary(nn.Module):
     def forward(self, x: Heads, start: int = 0) -> Heads:
         """``x`` stands at positions ``start``, ``start + 1``, ..."""
         angles = torch.arange(start, start + x.shape[-2], device=x.device)[:, None] * self.rates
-        cosine, sine = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-        left, right = x.chunk(2, dim=-1)
-        return torch.cat([left * cosine - right * sine, right * cosine + left * sine], dim=-1)
+        # As complex numbers: one large operation, where sines and cosines apart take seven.
+        turned = torch.view_as_complex(x.float().unflatten(-1, (-1, 2))) * torch.polar(torch.ones_like(angles), angles)
+        return torch.view_as_real(turned).flatten(-2).to(x.dtype)
 
 
 class Unturned(nn.Module):
