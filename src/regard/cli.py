@@ -192,7 +192,7 @@ def generate(
     from regard.errors import UsageError
     from regard.model.decoding import Sampling
     from regard.model.language import LanguageModel
-    from regard.runs.generate import Writer, show_next
+    from regard.runs.generate import ROWS_TOGETHER, Writer, show_next
     from regard.runs.stream import decoded_lines
 
     if top_p is not None and not 0 < top_p <= 1:
@@ -215,7 +215,8 @@ def generate(
         print()
     else:
         prompts = [prompt] if prompt is not None else decoded_lines(sys.stdin.buffer, "stdin")
-        for count, written in enumerate(writer.write(prompts)):
+        together = 1 if sys.stdin.isatty() else ROWS_TOGETHER
+        for count, written in enumerate(writer.write(prompts, together)):
             if as_json:
                 print(json.dumps(written._asdict(), ensure_ascii=False), flush=True)
             else:

@@ -52,11 +52,11 @@ class Writer(NamedTuple):
                 shown = len(text)
         yield tokenizer.decode(read)[begin + shown :]
 
-    def write(self, prompts: Iterable[str]) -> Iterator[Written]:
-        """``number`` continuations of each prompt, in order; alike however many are read together."""
+    def write(self, prompts: Iterable[str], together: int = ROWS_TOGETHER) -> Iterator[Written]:
+        """``number`` continuations of each prompt, in order; alike however many are written ``together``."""
         rows = ((line, prompt, number) for line, prompt in enumerate(prompts, start=1) for number in range(self.number))
         tokenizer = self.language_model.tokenizer
-        while chunk := list(islice(rows, ROWS_TOGETHER)):
+        while chunk := list(islice(rows, together)):
             ids = [self._read(prompt, line, quiet=number > 0) for line, prompt, number in chunk]
             written = [list(row) for row in ids]
             seeds = [[self.seed, line - 1, number] for line, _, number in chunk]
