@@ -230,7 +230,10 @@ def test_a_piece_that_looks_like_markup_is_shown_as_it_is(
         (["attend", "{run}", "--source", "x", "--target", "y"], "--source: a language model has none"),
         (["attend", "{run}"], "--target: give a text to look at"),
         (["attend", "{translation}", "--target", "y"], "--source: give a sentence to look at"),
-        (["evaluate", "{run}", "--beam-size", "3"], "--beam-size: the task language searches for no outputs"),
+        (
+            ["evaluate", "{run}", "--beam-size", "3"],
+            "--beam-size, --length-penalty: a language model is scored as it is",
+        ),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(
