@@ -101,6 +101,7 @@ def test_several_continuations_differ_and_the_seed_repeats_them(language_model: 
     assert len({one.text for one in once + other}) == 6 * len(PROMPTS)
     first = list(writer(language_model).write(PROMPTS))
     assert first == once[::3], "the first is the same, however many follow"
+    assert len({one.text for one in writer(language_model).write(["das"] * 3)}) == 3, "each line draws anew"
 
 
 @pytest.mark.parametrize("together", [1, 4, 7])
