@@ -149,16 +149,16 @@ def attend(
     from regard.observe.recording import record_attention, record_reading
 
     model = _load(run, device, trust)
-    wanted, other = ("source", target) if isinstance(model, Translator) else ("target", source)
-    text = source if wanted == "source" else target
-    if text is None or not text.strip():
-        raise UsageError(f"--{wanted}: give a text to look at")
     if isinstance(model, Translator):
-        regarded = record_attention(model, text, target, beam_size)
-    elif other is not None:
-        raise UsageError("--source: a language model has none; give --target alone")
+        if source is None or not source.strip():
+            raise UsageError("--source: give a sentence to look at")
+        regarded = record_attention(model, source, target, beam_size)
     else:
-        regarded = record_reading(model, text)
+        if source is not None:
+            raise UsageError("--source: a language model has none; give --target alone")
+        if target is None or not target.strip():
+            raise UsageError("--target: give a text to look at")
+        regarded = record_reading(model, target)
     page = output or (run / "attention" / "attend.html" if run.is_dir() else Path("attend.html"))
     picture = write_attention(regarded, page)
     print(regarded.target)
@@ -184,6 +184,7 @@ def generate(
 ) -> None:
     """Go on from a prompt with a language model. Several continuations are parted by a line of dashes."""
     import json
+    import math
     import secrets
 
     from rich.console import Console
@@ -191,11 +192,13 @@ def generate(
     from regard.errors import UsageError
     from regard.model.decoding import Sampling
     from regard.model.language import LanguageModel
-    from regard.runs.generate import Writer, show_next
+    from regard.runs.generate import ROWS_TOGETHER, Writer, show_next
     from regard.runs.stream import decoded_lines
 
     if top_p is not None and not 0 < top_p <= 1:
         raise UsageError(f"--top-p {top_p}: give a share above 0, up to 1")
+    if not math.isfinite(temperature):
+        raise UsageError(f"--temperature {temperature}: give a number, 0 or more")
     model = _load(run, device, trust)
     if not isinstance(model, LanguageModel):
         raise UsageError(f"{run}: a translation model, this verb needs a language model; use regard translate")
@@ -212,7 +215,8 @@ def generate(
         print()
     else:
         prompts = [prompt] if prompt is not None else decoded_lines(sys.stdin.buffer, "stdin")
-        for count, written in enumerate(writer.write(prompts)):
+        together = 1 if sys.stdin.isatty() else ROWS_TOGETHER
+        for count, written in enumerate(writer.write(prompts, together)):
             if as_json:
                 print(json.dumps(written._asdict(), ensure_ascii=False), flush=True)
             else:
@@ -236,9 +240,10 @@ def score(
     from regard.runs.score import score_lines
     from regard.runs.stream import decoded_lines
 
+    model = _load(run, device, trust)
     total = count = 0.0
     print("log_probability\ttokens\tperplexity")
-    for line in score_lines(_load(run, device, trust), decoded_lines(sys.stdin.buffer, "stdin")):
+    for line in score_lines(model, decoded_lines(sys.stdin.buffer, "stdin")):
         total, count = total + line.log_probability, count + len(line.tokens)
         print(f"{line.log_probability:.4f}\t{len(line.tokens)}\t{line.perplexity:.4f}")
         if tokens:

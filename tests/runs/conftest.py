@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -21,6 +22,16 @@ SMALL = [
     "batches.tokens_per_batch=128",
     "trainer.max_steps=6", "trainer.log_every_n_steps=1", "trainer.val_check_interval=4",
     "callbacks.last.every_n_steps=3", "callbacks.attention.sentences=1", "logger=none",
+]  # fmt: skip
+
+# The same text, each line a document and each byte a token.
+SMALL_LANGUAGE = [
+    "task=language", "data=text", "data.document=line", "tokenizer=byte",
+    "model=demo", "model.dim=16", "model.depth=1", "model.num_heads=2", "model.ffn_dim=32", "model.max_length=32",
+    "batches.tokens_per_batch=128", "batches.evaluation_tokens_per_batch=256", "batches.stride=20",
+    "task.scorer.prompt_tokens=8", "task.scorer.new_tokens=12", "optimizer.lr=0.01", "schedule.warmup_steps=5",
+    "trainer.max_steps=40", "trainer.log_every_n_steps=1", "trainer.val_check_interval=20",
+    "callbacks.attention.sentences=1", "logger=none",
 ]  # fmt: skip
 
 
@@ -59,6 +70,56 @@ def finished(make_run: Callable[..., RunFolder]) -> RunFolder:
 
     run = make_run("name=finished")
     assert work(run.path) == 0
+    return run
+
+
+@pytest.fixture(scope="session")
+def make_language_run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunFolder]:
+    """Freezes a small run of a language model; arguments override."""
+    from regard.runs.compose import compose_points, freeze
+
+    folder = tmp_path_factory.mktemp("language")
+    parts = [f"data.{name}={corpus / name}.tsv" for name in ("train", "validation", "test")]
+    places = [f"paths.cache={folder / 'cache'}", f"paths.runs={folder / 'runs'}"]
+
+    def make(*overrides: str) -> RunFolder:
+        return freeze(compose_points([*SMALL_LANGUAGE, *parts, *places, *overrides]))[0]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_language(make_language_run: Callable[..., RunFolder]) -> RunFolder:
+    """A small run of a language model that has been worked through; look, do not touch."""
+    from regard.runs.work import work
+
+    run = make_language_run("name=finished")
+    assert work(run.path) == 0
+    return run
+
+
+class Said(NamedTuple):
+    """What a command gave."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def regard(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Runs a command line in this process, which has torch loaded already: it starts in no time."""
+    from regard.cli import main
+
+    def run(*arguments: Any, stdin: Any = "") -> Said:
+        monkeypatch.setattr(sys, "argv", ["regard", *map(str, arguments)])
+        given = io.TextIOWrapper(io.BytesIO(stdin.encode())) if isinstance(stdin, str) else stdin
+        monkeypatch.setattr(sys, "stdin", given)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Said(int(ended.value.code or 0), *capsys.readouterr())
+
     return run
 
 

@@ -25,10 +25,19 @@ def column(run: RunFolder, name: str) -> list[float]:
         return [float(row[name]) for row in csv.DictReader(file) if row[name]]
 
 
+@pytest.mark.parametrize(
+    ("make", "scores"),
+    [
+        ("make_run", ["validation/bleu", "test/bleu", "test/exact"]),
+        ("make_language_run", ["validation/bits_per_byte", "test/bits_per_byte"]),
+    ],
+    ids=["translation", "language"],
+)
 def test_same_losses_as_one_process_with_the_same_global_batch(
-    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+    make: str, scores: list[str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    make_run: MakeRun = request.getfixturevalue(make)
     one = make_run(*EXACT, "trainer.accumulate_grad_batches=2", "trainer.val_check_interval=16", "name=one")
     assert work(one.path) == 0
     two = make_run(*TWO, "name=two")
@@ -36,7 +45,7 @@ def test_same_losses_as_one_process_with_the_same_global_batch(
     assert len(column(two, "train/loss")) == 8, "rank 0 alone writes"
     for name in ("train/loss", "train/gradient_norm", "validation/loss", "test/loss"):
         assert column(two, name) == pytest.approx(column(one, name), rel=2e-5), name
-    for name in ("validation/bleu", "test/bleu", "test/exact", "validation/accuracy"):
+    for name in (*scores, "validation/accuracy"):
         assert column(two, name) == pytest.approx(column(one, name), abs=1e-4), name
 
 

@@ -26,10 +26,10 @@ LONG = ["trainer.max_steps=40", "trainer.val_check_interval=7", "callbacks.last.
 MEASURED = ("train/loss", "train/gradient_norm", "train/learning_rate", "validation/loss", "validation/bleu")
 
 
-def measured(run: RunFolder) -> list[tuple[str, ...]]:
+def measured(run: RunFolder, names: tuple[str, ...] = MEASURED) -> list[tuple[str, ...]]:
     """Step by step, what must be the same to the last bit."""
     with run.metrics.open(newline="") as file:
-        return [(row["step"], *(row[name] for name in MEASURED)) for row in csv.DictReader(file)]
+        return [(row["step"], *(row[name] for name in names)) for row in csv.DictReader(file)]
 
 
 def wait_for_step(run: RunFolder, step: int, process: subprocess.Popen[str]) -> None:
@@ -110,6 +110,25 @@ def test_more_steps_go_on_from_the_last(uninterrupted: RunFolder, tmp_path: Path
     assert work(run.path) == 0
     assert [step for step, *_ in measured(run)] == [str(step) for step in range(1, 45)]
     assert measured(run)[:39] == measured(uninterrupted)[:39]
+
+
+@pytest.mark.parametrize("isolate", ["true", "false"])
+def test_a_language_model_goes_on_as_if_never_stopped(make_language_run: MakeRun, tmp_path: Path, isolate: str) -> None:
+    several_epochs = ["batches.tokens_per_batch=256", f"batches.isolate_documents={isolate}"]
+    stop = ["trainer.val_check_interval=30", "callbacks.last.every_n_steps=16"]
+    whole = make_language_run(*LONG, *several_epochs, *stop, "name=whole")
+    assert work(whole.path) == 0
+    run = stopped_early(whole, tmp_path / "run")
+    assert read_checkpoint(run.checkpoints / "last.ckpt")["global_step"] == 32
+    assert work(run.path) == 0
+    names = (*MEASURED[:4], "validation/bits_per_byte")
+    assert len(measured(run, names)) == 40
+    assert measured(run, names) == measured(whole, names)
+    assert (run.path / "samples.jsonl").read_bytes() == (whole.path / "samples.jsonl").read_bytes()
+    last, expected = (read_checkpoint(r.checkpoints / "last.ckpt") for r in (run, whole))
+    assert last["LanguageData"] == expected["LanguageData"]
+    assert last["LanguageData"]["epoch"] > 2
+    assert all(weight.equal(expected["state_dict"][name]) for name, weight in last["state_dict"].items())
 
 
 @pytest.mark.parametrize(

@@ -89,19 +89,30 @@ class Decoder(nn.Module):
         self, tokens: Int[Tensor, "rows new"], state: DecoderState
     ) -> tuple[Float[Tensor, "rows new vocab"], DecoderState]:
         """Logits after each new token, and the state that has read them; the old one is used up."""
-        x, layers = self.embedding(tokens, start=state.length), []
-        for layer, past, memory in zip(self.layers, state.layers, state.memory, strict=True):
-            x, past = layer.extend(x, past, memory, state.memory_mask)
-            layers.append(past)
-        logits = self.embedding.logits(self.norm(x))
-        return logits, state._replace(layers=tuple(layers), length=state.length + tokens.shape[1])
+        hidden, state = self._extend(tokens, state)
+        return self.embedding.logits(hidden), state
+
+    def read(
+        self, tokens: Int[Tensor, "rows new"], state: DecoderState
+    ) -> tuple[Float[Tensor, "rows vocab"], DecoderState]:
+        """``extend`` with the logits after the last new token alone: those of a long prompt would fill the memory."""
+        hidden, state = self._extend(tokens, state)
+        return self.embedding.logits(hidden[:, -1]), state
 
     def step(
         self, tokens: Int[Tensor, " rows"], state: DecoderState
     ) -> tuple[Float[Tensor, "rows vocab"], DecoderState]:
-        """``extend`` by one token a row, as ``regard.model.decoding`` wants it."""
-        logits, state = self.extend(tokens[:, None], state)
-        return logits[:, -1], state
+        """``read`` of one token a row, as ``regard.model.decoding`` wants it."""
+        return self.read(tokens[:, None], state)
+
+    def _extend(
+        self, tokens: Int[Tensor, "rows new"], state: DecoderState
+    ) -> tuple[Float[Tensor, "rows new dim"], DecoderState]:
+        x, layers = self.embedding(tokens, start=state.length), []
+        for layer, past, memory in zip(self.layers, state.layers, state.memory, strict=True):
+            x, past = layer.extend(x, past, memory, state.memory_mask)
+            layers.append(past)
+        return self.norm(x), state._replace(layers=tuple(layers), length=state.length + tokens.shape[1])
 
 
 def document_positions(documents: Int[Tensor, "batch length"]) -> Int[Tensor, "batch length"]:

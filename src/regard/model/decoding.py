@@ -160,7 +160,8 @@ class Sampling(NamedTuple):
         """What tokens are drawn with; of equally likely ones at the cut the first stay."""
         if self.temperature == 0:
             return torch.nn.functional.one_hot(logits.argmax(dim=-1), logits.shape[-1]).double()
-        ordered, tokens = (logits.double() / self.temperature).softmax(dim=-1).sort(descending=True, stable=True)
+        below = logits.double() - logits.max(dim=-1, keepdim=True).values  # 0 at most: no temperature is too low
+        ordered, tokens = (below / self.temperature).softmax(dim=-1).sort(descending=True, stable=True)
         if self.top_k is not None:
             ordered[:, self.top_k :] = 0.0
         if self.top_p is not None:

@@ -52,7 +52,7 @@ class LanguageModel(NamedTuple):
     ) -> Iterator[tuple[int, int]]:
         """(row, its next token) as they are drawn, up to ``max_new_tokens`` a row or the end of its document.
 
-        Prompts are not empty and may differ in length. Each row draws from a generator of its own, and gets the
+        Prompts have one token at least, at most the context, and may differ in length. Each row draws from a generator of its own, and gets the
         same tokens in whatever company. All rows are read in step: one whose prompt is over draws its next token,
         the others read theirs. When the context is full, its last half is read again, as a beginning.
         """
@@ -65,7 +65,8 @@ class LanguageModel(NamedTuple):
             over = [len(texts[row]) == length for row in alive]
             uniform = [generators[row].random() if ends else 0.0 for row, ends in zip(alive, over, strict=True)]
             logits[:, [PAD, BOS]] = -torch.inf  # no target ever is one of these
-            drawn = sampling.draw(logits, torch.tensor(uniform, device=logits.device)).tolist()
+            # As float32 a number just below 1 would be 1, above every token's share.
+            drawn = sampling.draw(logits, torch.tensor(uniform, dtype=torch.float64, device=logits.device)).tolist()
             stays = []
             for place, row in enumerate(alive):
                 if over[place]:
@@ -113,27 +114,20 @@ class LanguageModel(NamedTuple):
             for start in range(0, max(1, len(ids) - 1 - (length - half)), half)
         ]
         sizes = np.array([min(length, len(rows[row]) - 1 - start) for row, start, _ in parts], dtype=np.int32)
-        scored: dict[tuple[int, int], list[float]] = {}
+        scored: list[list[float]] = [[] for _ in parts]
         for batch in cut_batches(np.argsort(-sizes, kind="stable"), sizes, tokens_per_batch):
             chosen = [parts[number] for number in batch]
             prefix = pad([rows[row][:-1][start : start + length] for row, start, _ in chosen]).to(self.device)
             target = pad([rows[row][1:][start : start + length] for row, start, _ in chosen]).to(self.device)
             found = self.model(prefix).float().log_softmax(dim=-1).gather(-1, target[..., None])[..., 0].tolist()
-            for number, (row, start, first), values in zip(batch, chosen, found, strict=True):
-                scored[row, start] = values[first : sizes[number]]
-        return [
-            list(
-                zip(
-                    ids[1:],
-                    (value for key in sorted(key for key in scored if key[0] == row) for value in scored[key]),
-                    strict=True,
-                )
-            )
-            for row, ids in enumerate(rows)
-        ]
+            for number, (_, _, first), values in zip(batch, chosen, found, strict=True):
+                scored[number] = values[first : sizes[number]]
+        joined: list[list[float]] = [[] for _ in texts]
+        for (row, _, _), values in zip(parts, scored, strict=True):
+            joined[row] += values
+        return [list(zip(ids[1:], values, strict=True)) for ids, values in zip(rows, joined, strict=True)]
 
     def _read(self, rows: list[list[int]]) -> tuple[Tensor, DecoderState]:
         """The scores after rows of one length, and the state that has read them."""
         decoder = self.model.decoder
-        logits, state = decoder.extend(torch.tensor(rows, device=self.device), decoder.start(None, len(rows)))
-        return logits[:, -1], state
+        return decoder.read(torch.tensor(rows, device=self.device), decoder.start(None, len(rows)))

@@ -24,12 +24,17 @@ from regard.training.translation import TranslationScorer
 
 
 def run_config(run: RunFolder, beam_size: int | None, length_penalty: float | None) -> dict[str, Any]:
-    """The run's configuration, with these settings of its decoding where they are given."""
+    """The run's configuration, with these settings of its decoding where they are given.
+
+    Raises UsageError if the task decodes nothing.
+    """
     config: dict[str, Any] = run.config()
     scorer = config["task"]["scorer"]
     if "beam_size" in scorer:
         scorer["beam_size"] = scorer["validation_beam_size"] = beam_size or scorer["beam_size"]
         scorer["length_penalty"] = scorer["length_penalty"] if length_penalty is None else length_penalty
+    elif beam_size is not None or length_penalty is not None:
+        raise UsageError("--beam-size, --length-penalty: a language model is scored as it is; leave them out")
     return config
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from regard.model.decoding import Sampling
 from regard.model.language import LanguageModel
@@ -51,11 +52,11 @@ class Writer(NamedTuple):
                 shown = len(text)
         yield tokenizer.decode(read)[begin + shown :]
 
-    def write(self, prompts: Iterable[str]) -> Iterator[Written]:
-        """``number`` continuations of each prompt, in order; alike however many are read together."""
+    def write(self, prompts: Iterable[str], together: int = ROWS_TOGETHER) -> Iterator[Written]:
+        """``number`` continuations of each prompt, in order; alike however many are written ``together``."""
         rows = ((line, prompt, number) for line, prompt in enumerate(prompts, start=1) for number in range(self.number))
         tokenizer = self.language_model.tokenizer
-        while chunk := list(islice(rows, ROWS_TOGETHER)):
+        while chunk := list(islice(rows, together)):
             ids = [self._read(prompt, line, quiet=number > 0) for line, prompt, number in chunk]
             written = [list(row) for row in ids]
             seeds = [[self.seed, line - 1, number] for line, _, number in chunk]
@@ -73,15 +74,15 @@ class Writer(NamedTuple):
 
 
 def show_next(writer: Writer, prompt: str, count: int, console: Console) -> None:
-    """A table of the ``count`` likeliest next tokens, with the probabilities they are drawn with."""
+    """A table of the ``count`` likeliest next tokens with the probabilities they are drawn with, but for those at 0."""
     ids = writer._read(prompt, 1)
     probabilities = writer.sampling.probabilities(writer.language_model.next_logits(ids)[None])[0]
-    top = probabilities.topk(min(count, len(probabilities)))
+    top = probabilities.topk(min(count, int(probabilities.count_nonzero())))
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("token", no_wrap=True)
     table.add_column("probability", justify="right")
     table.add_column("", no_wrap=True)
     pieces = writer.language_model.tokenizer.pieces(top.indices.tolist())
     for piece, probability in zip(pieces, top.values.tolist(), strict=True):
-        table.add_row(piece.replace("[", r"\["), f"{probability:.2%}", "█" * round(BAR_CELLS * probability))
+        table.add_row(Text(piece), f"{probability:.2%}", "█" * round(BAR_CELLS * probability))
     console.print(table)

@@ -6,6 +6,7 @@ import math
 
 from regard.data.batching import Batch
 from regard.data.corpus import Split
+from regard.data.tokenizer import BOS
 from regard.errors import UsageError
 from regard.model.decoding import Sampling
 from regard.model.language import LanguageModel
@@ -16,13 +17,13 @@ class LanguageScorer:
     """Reports bits per byte, and continues the beginnings of a few validation documents.
 
     samples: how many documents are continued after a validation, for reading
-    prompt_tokens, new_tokens: what the model is given of each, and how much it writes
+    prompt_tokens, new_tokens: what the model is given of each after ``<s>``, at most its context; how much it writes
     temperature: of the continuation; they are drawn alike every time
     """
 
     def __init__(self, samples: int, prompt_tokens: int, new_tokens: int, temperature: float) -> None:
-        if min(samples, new_tokens) < 0 or prompt_tokens < 1:
-            raise UsageError("task.scorer: samples and new_tokens must be 0 or more, prompt_tokens 1 or more")
+        if min(samples, prompt_tokens, new_tokens, temperature) < 0:
+            raise UsageError("task.scorer: samples, prompt_tokens, new_tokens and temperature must be 0 or more")
         self.count, self.prompt_tokens, self.new_tokens = samples, prompt_tokens, new_tokens
         self.sampling = Sampling(temperature)
 
@@ -38,8 +39,8 @@ class LanguageScorer:
         # A document may be a whole corpus: its beginning is enough, a token has some 20 bytes at most.
         most = 20 * (self.prompt_tokens + self.new_tokens)
         (texts,) = task.data.texts(split)
-        rows = [language_model.tokenizer.encode(text[:most]) for text in texts[: self.count]]
-        prompts = [row[: self.prompt_tokens] for row in rows]
+        rows = [[BOS, *language_model.tokenizer.encode(text[:most])] for text in texts[: self.count]]
+        prompts = [row[: min(1 + self.prompt_tokens, task.model.max_length)] for row in rows]
         written = language_model.continuations(prompts, self.sampling, self.new_tokens, seed=1)
         decode = language_model.tokenizer.decode
         return [

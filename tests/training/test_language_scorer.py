@@ -1,0 +1,110 @@
+"""What is reported of a language model beside its loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from regard.data.tokenizer import BOS, EOS, Tokenizer, TokenizerSettings
+from regard.data.vocabulary import train_tokenizer
+from regard.errors import UsageError
+from regard.model.decoding import Sampling
+from regard.model.language import LanguageModel
+from regard.model.transformer import Transformer
+from regard.training.language import LanguageScorer
+from regard.training.task import Sample
+
+TEXTS = ["", "ab", "the red house is very large\nand has two roofs", "the blue boat", "one more"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return train_tokenizer((), TokenizerSettings(kind="byte"))
+
+
+@pytest.fixture(scope="module")
+def model(make_model: Callable[..., Transformer], tokenizer: Tokenizer) -> Transformer:
+    model = make_model(encoder=False, vocab_size=tokenizer.vocab_size, max_length=10)
+    with torch.no_grad():  # it does not end
+        end = model.decoder.embedding.tokens.weight[EOS]
+        model.decoder.norm.bias -= 20 * end / end.square().sum()
+    return model
+
+
+@pytest.fixture
+def task(model: Transformer, tokenizer: Tokenizer) -> Any:
+    data = SimpleNamespace(texts=lambda split: (TEXTS,), size_bytes=lambda split: 50)
+    return SimpleNamespace(model=model, target_tokenizer=tokenizer, data=data)
+
+
+def samples(task: Any, split: str = "validation", **options: Any) -> list[Sample]:
+    arguments = {"samples": 4, "prompt_tokens": 5, "new_tokens": 7, "temperature": 0.8} | options
+    return LanguageScorer(**arguments).samples(task, split, {})
+
+
+def test_beginnings_are_gone_on_with_beside_what_stands_there(task: Any) -> None:
+    found = samples(task)
+    assert [(sample.source, sample.reference) for sample in found] == [
+        ("", ""),
+        ("ab", ""),
+        ("the r", "ed hous"),
+        ("the b", "lue boa"),
+    ]
+    language_model = LanguageModel(task.model, task.target_tokenizer)
+    prompts = [[BOS, *language_model.tokenizer.encode(text)[:5]] for text in TEXTS[:4]]
+    written = language_model.continuations(prompts, Sampling(0.8), 7, seed=1)
+    assert [sample.output for sample in found] == [language_model.tokenizer.decode(row) for row in written]
+    assert min(map(len, written)) == 7
+
+
+@pytest.mark.parametrize("prompt_tokens", [9, 10, 30])
+def test_a_prompt_is_no_longer_than_the_context(task: Any, prompt_tokens: int) -> None:
+    found = samples(task, prompt_tokens=prompt_tokens)
+    assert [sample.source for sample in found] == [text[:9] for text in TEXTS[:4]]  # and <s>
+    assert [sample.reference for sample in found] == [text[9:16] for text in TEXTS[:4]]
+
+
+def test_nothing_is_given_and_nothing_written(task: Any) -> None:
+    assert {sample.source for sample in samples(task, prompt_tokens=0)} == {""}
+    assert all(sample.reference == sample.output == "" for sample in samples(task, new_tokens=0))
+    assert samples(task, samples=0) == []
+    assert samples(task, split="test") == []
+    assert len(samples(task, samples=99)) == len(TEXTS)
+
+
+def test_the_temperature_counts(task: Any) -> None:
+    assert samples(task, temperature=0.0) != samples(task) != samples(task, temperature=2.0)
+
+
+def test_the_same_is_drawn_every_time_and_no_other_random_number_changes(task: Any) -> None:
+    state = torch.get_rng_state()
+    assert samples(task) == samples(task)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_document_as_long_as_a_book_is_not_encoded_whole(
+    task: Any, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded, encode = [], tokenizer.encode
+    task.data.texts = lambda split: (["the house " * 100_000],)
+    monkeypatch.setattr(tokenizer, "encode", lambda text: encoded.append(text) or encode(text))
+    (sample,) = samples(task)
+    assert sample.source + sample.reference == "the house th"
+    assert max(map(len, encoded)) < 1000
+
+
+def test_bits_per_byte(task: Any) -> None:
+    # Eight bits for every byte are what a model that knows nothing takes.
+    scores = LanguageScorer(1, 1, 1, 1.0).scores(task, "test", loss=50 * 8 * math.log(2), samples=[])
+    assert scores == {"bits_per_byte": pytest.approx(8)}
+
+
+@pytest.mark.parametrize("wrong", [{"samples": -1}, {"prompt_tokens": -1}, {"new_tokens": -1}, {"temperature": -0.1}])
+def test_what_cannot_be_is_refused(task: Any, wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"task\.scorer: .* must be 0 or more"):
+        samples(task, **wrong)
