@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from regard.errors import RegardError
-from regard.observe.maps import SentenceMaps, entropy, load_maps, save_maps, split_name, write_whole
+from regard.observe.maps import SentenceMaps, entropy, load_maps, save_maps, split_name
 
 
 def softmax_maps(heads: int, queries: int, keys: int, seed: int = 0) -> np.ndarray:
@@ -77,19 +77,6 @@ def test_budget_keeps_the_first_sentences_and_counts_the_others(tmp_path: Path) 
     np.testing.assert_allclose(kept[1].maps["encoder.0.self"], sentences[1].maps["encoder.0.self"], atol=2**-12)
     assert save_maps(tmp_path / "maps.npz", sentences, max_bytes=size - 1) == 5
     assert load_maps(tmp_path / "maps.npz") == []
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "maps.npz"
-    path.write_bytes(b"old")
-
-    def fail(file: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(OSError, match="No space left"):
-        write_whole(path, fail)
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_what_is_no_file_of_maps_is_named(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from regard.data.shards import Copied, copy_part, in_words, read_shard, shard_pa
 from regard.data.store import join_tokens
 from regard.data.tokenizer import LEARNED, TokenizerSettings
 from regard.data.vocabulary import train_tokenizer
+from regard.files import replacing
 
 
 def make(
@@ -57,7 +58,8 @@ def _copy(folder: Path, corpus: Corpus, filters: Mapping[str, Filter], progress:
     if not note.exists():
         # The small parts first.
         parts = {split: copy_part(folder, corpus, split, filters, progress) for split in reversed(SPLITS)}
-        _write_whole(note, json.dumps(parts).encode())
+        with replacing(note) as beside:
+            beside.write_text(json.dumps(parts), encoding="utf-8")
     copied: dict[Split, Copied | None] = json.loads(note.read_bytes())
     return {split: part for split in SPLITS if (part := copied[split])}
 
@@ -79,7 +81,8 @@ def _learn(
         for name, path in paths.items():
             side = f"the {name} side of the training text" if len(names) > 1 else "the training text"
             number = slice(None) if settings.joint else slice(columns.index(name), columns.index(name) + 1)
-            _write_whole(path, train_tokenizer(_lines(texts, number), settings, side).model)
+            with replacing(path) as beside:
+                beside.write_bytes(train_tokenizer(_lines(texts, number), settings, side).model)
     return {column: paths["joint" if settings.joint else column] for column in columns}
 
 
@@ -123,9 +126,3 @@ def _total(texts: Sequence[Path]) -> dict[str, Column]:
         }
         for column in reports[0]
     }
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    half = path.with_suffix(".half")
-    half.write_bytes(content)
-    half.replace(path)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
 
 from regard.errors import RegardError
+from regard.files import replacing
 
 FORMAT = 1
 
@@ -95,20 +95,6 @@ def entropy(weights: Float[np.ndarray, "heads query key"]) -> Float[np.ndarray, 
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file beside ``path`` and rename it: a reader sees the old file or the new one, never a half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def save_maps(path: Path, sentences: Sequence[SentenceMaps], max_bytes: int = 64 * 2**20) -> int:
     """Save the first sentences whose maps fit in ``max_bytes`` together; return how many were left out.
 
@@ -131,7 +117,9 @@ def save_maps(path: Path, sentences: Sequence[SentenceMaps], max_bytes: int = 64
         arrays |= {f"{number}/{name}": weights.astype(np.float16) for name, weights in sentence.maps.items()}
     text = json.dumps({"format": FORMAT, "sentences": header})
     arrays["tokens"] = np.frombuffer(text.encode(), dtype=np.uint8)
-    write_whole(path, lambda file: np.savez_compressed(file, **arrays))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as beside, beside.open("wb") as file:
+        np.savez_compressed(file, **arrays)
     return len(sentences) - kept
 
 

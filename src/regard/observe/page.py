@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from regard.observe.maps import BLOCKS, SentenceMaps, entropy, write_whole
+from regard.files import replacing
+from regard.observe.maps import BLOCKS, SentenceMaps, entropy
 from regard.observe.palette import DARK, LIGHT
 
 # The marks around a sentence, and how SentencePiece writes the space before a word.
@@ -42,7 +43,9 @@ def render_page(
         title=title, subtitle=subtitle, facts=dict(facts or {}), data=_page_data(sentences)
     )
     content = html.encode("utf-8", errors="replace")  # a lone surrogate in a title is no reason to stop
-    write_whole(path, lambda file: file.write(content))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as beside:
+        beside.write_bytes(content)
 
 
 def _page_data(sentences: Sequence[SentenceMaps]) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 import socket
@@ -16,6 +15,7 @@ from typing import Any
 import yaml
 
 from regard.errors import RegardError, UsageError
+from regard.files import replacing
 
 STALE_SECONDS = 120
 """A run that says it is running, but has not said so for so long, is lost."""
@@ -129,13 +129,9 @@ def _appearing(parent: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file beside ``path``, then put it there: readers see the old one or the new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    """Write a text file: readers see the old one or the new one."""
+    with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def find_checkpoint(run: Path) -> Path:

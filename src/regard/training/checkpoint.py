@@ -6,7 +6,6 @@ Lightning's own keys stands ``regard``, which is enough to use the model without
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from regard.data.tokenizer import Tokenizer
 from regard.errors import RegardError, UsageError
+from regard.files import replacing
 from regard.model.transformer import Transformer
 from regard.training.build import build
 
@@ -157,23 +157,18 @@ class SafeCheckpointIO(TorchCheckpointIO):
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.part")  # one name, so that what a kill left is not left for good
         try:
-            with beside.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            if path.name == "last.ckpt" and path.exists():
-                path.replace(path.with_name("last.previous.ckpt"))
-            beside.replace(path)
+            with replacing(path) as beside:
+                with beside.open("wb") as file:
+                    torch.save(checkpoint, file)
+                if path.name == "last.ckpt" and path.exists():
+                    path.replace(path.with_name("last.previous.ckpt"))
         except (OSError, RuntimeError) as error:
             # PyTorch hides what the disk said behind a message of its own.
             disk = error if isinstance(error, OSError) else error.__context__
             if not isinstance(disk, OSError):
                 raise
             raise OSError(disk.errno, disk.strerror, str(path)) from error
-        finally:
-            beside.unlink(missing_ok=True)
 
 
 def last_readable(folder: Path) -> Path | None:

@@ -6,6 +6,8 @@ import csv
 import os
 from pathlib import Path
 
+from regard.files import replacing
+
 Row = dict[str, float]
 
 
@@ -62,16 +64,12 @@ class MetricsFile:
         return read_rows(self.path) if self.path.exists() else []
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
-        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        with beside.open("w", newline="", encoding="utf-8") as file:
+        with replacing(self.path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows[:-1])
             self._rows_before_last = file.tell()
             writer.writerows(rows[-1:])
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self.path)
         self._last = rows[-1] if rows else {}
 
 
