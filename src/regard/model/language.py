@@ -52,9 +52,10 @@ class LanguageModel(NamedTuple):
     ) -> Iterator[tuple[int, int]]:
         """(row, its next token) as they are drawn, up to ``max_new_tokens`` a row or the end of its document.
 
-        Prompts have one token at least, at most the context, and may differ in length. Each row draws from a generator of its own, and gets the
-        same tokens in whatever company. All rows are read in step: one whose prompt is over draws its next token,
-        the others read theirs. When the context is full, its last half is read again, as a beginning.
+        Prompts have one token at least, at most the context, and may differ in length. Each row draws from a generator
+        of its own, and gets the same tokens in whatever company. All rows are read in step: one whose prompt is over
+        draws its next token, the others read theirs. When the context is full, its last half is read again, as a
+        beginning.
         """
         texts = [list(prompt) for prompt in prompts]
         generators = [np.random.default_rng(seed) for seed in seeds]
