@@ -108,6 +108,8 @@ def evaluate(
     folder = RunFolder.open(run)
     config = run_config(folder, beam_size, length_penalty)
     translates = config["task"]["name"] == "translation"
+    if output and not translates:
+        raise UsageError("--output: a language model's scores have no outputs line by line; leave it out")
     outputs: list[str] = []
     signatures: dict[str, str] = {}
     if source_file is None and target_file is None:

@@ -48,11 +48,11 @@ def test_every_option_of_every_group_composes_and_passes_the_check(choice: str) 
 CORPORA = {
     "phrases": [],
     "multi30k": [],
-    "pydocs": [],
-    "tinyshakespeare": [],
+    "pydocs": ["task=language"],
+    "tinyshakespeare": ["task=language"],
     "parallel": ["data.source=en", "data.target=de", "data.train={0}/t.tsv", "data.validation={0}/t.tsv"],
     "table": ["data.columns=[en,de]", "data.train={0}/*.tsv"],
-    "text": ["data.train={0}/t.tsv", "data.document=line"],
+    "text": ["task=language", "data.train={0}/t.tsv", "data.document=line"],
     "huggingface": ["data.path={0}", "data.columns=[translation.en,translation.de]"],
 }
 
@@ -65,6 +65,36 @@ def test_every_corpus_is_known_here() -> None:
 def test_every_corpus_composes_and_passes_the_check(corpus: str, tmp_path: Path) -> None:
     (tmp_path / "t.tsv").write_text("en\tde\n")
     assert compose_points([f"data={corpus}", *(argument.format(tmp_path) for argument in CORPORA[corpus])])
+
+
+@pytest.mark.parametrize("arguments", [["data=pydocs"], ["task=language", "data=phrases"]])
+def test_a_corpus_of_another_task_is_refused_before_anything_is_made(arguments: list[str]) -> None:
+    with pytest.raises(UsageError, match=r"data has the columns .*, this task reads .*; choose another"):
+        compose_points(arguments)
+
+
+def test_an_experiment_chooses_task_and_data() -> None:
+    ((config, _),) = compose_points(["experiment=shakespeare_cpu"])
+    assert config["task"]["name"] == "language"
+    assert config["data"]["_target_"].endswith("TinyShakespeare")
+    assert config["model"]["encoder"] is None
+    assert config["tokenizer"]["newlines"] is True
+    with pytest.raises(UsageError, match=r"batches\.stride=100: give 1 to batches\.block_length=64"):
+        compose_points(["experiment=shakespeare_cpu", "batches.stride=100"])
+
+
+def test_files_are_frozen_from_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.txt").write_text("one\n\ntwo\n")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["task=language", "data=text", "data.document=line", "data.validation=0.5"]
+    for given, expected in (
+        ("a.txt", str(tmp_path / "a.txt")),
+        ("[a.txt,'*.txt']", [f"{tmp_path}/a.txt", f"{tmp_path}/*.txt"]),
+    ):
+        ((config, _),) = compose_points([*arguments, f"data.train={given}"])
+        assert config["data"]["train"] == expected
+        assert config["batches"]["corpus"]["train"] == expected
+        assert config["data"]["validation"] == 0.5
 
 
 def test_filters_are_objects_by_name() -> None:

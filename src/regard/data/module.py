@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from regard.data.batching import Batch, Indices, Item, StepBatches, StreamState
-from regard.data.corpus import Corpus, Split
+from regard.data.corpus import Corpus, Record, Split
 from regard.data.encode import Column
 from regard.data.filters import Filter
 from regard.data.prepare import Prepared, prepare
@@ -83,6 +83,10 @@ class TextData(pl.LightningDataModule, ABC):
     def texts(self, split: Split) -> tuple[list[str], ...]:
         """The texts of validation or test, a list a column."""
         return self.prepared.texts(split)
+
+    def records(self, split: Split) -> Iterator[Record]:
+        """The same, record by record, without holding them."""
+        return self.prepared.records(split)
 
     def size_bytes(self, split: Split) -> int:
         """The size in UTF-8 of a split's last column, which is what the model writes."""

@@ -24,6 +24,7 @@ class ParallelFiles:
     """
 
     columns = PAIR
+    FILES = ("train", "validation", "test")
 
     def __init__(self, source: str, target: str, train: Part, validation: Part, test: Part = None) -> None:
         self.source = source

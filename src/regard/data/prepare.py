@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NotRequired, TypedDict
@@ -17,7 +17,7 @@ from typing import NotRequired, TypedDict
 import sentencepiece
 from filelock import FileLock, Timeout
 
-from regard.data.corpus import Corpus, MissingSplit, Split
+from regard.data.corpus import Corpus, MissingSplit, Record, Split
 from regard.data.encode import Column, WorkerFailed
 from regard.data.filters import Filter, describe
 from regard.data.progress import Lines, Progress
@@ -80,11 +80,19 @@ class Prepared:
         Raises:
             MissingSplit: the corpus has no such part.
         """
+        records = list(self.records(split))
+        return tuple([record[number] for record in records] for number in range(len(self.columns)))
+
+    def records(self, split: Split) -> Iterator[Record]:
+        """The same, record by record, without holding them.
+
+        Raises:
+            MissingSplit: the corpus has no such part.
+        """
         self._require(split)
         if split == "train":
             raise ValueError("the training text is not kept, only its tokens")
-        records = list(read_shard(self.folder / f"{split}.jsonl"))
-        return tuple([record[number] for record in records] for number in range(len(self.columns)))
+        return read_shard(self.folder / f"{split}.jsonl")
 
     def _require(self, split: Split) -> None:
         if split not in self.report:

@@ -23,6 +23,8 @@ class Tables:
         UsageError: neither one column nor two; or as ``FileParts``.
     """
 
+    FILES = ("train", "validation", "test")
+
     def __init__(self, columns: Sequence[str], train: Part, validation: Part, test: Part = None) -> None:
         self.names = name_columns(columns)
         self.columns = columns_of(self.names)

@@ -29,6 +29,7 @@ class TextFiles:
     """
 
     columns = TEXT
+    FILES = ("train", "validation", "test")
 
     def __init__(
         self,

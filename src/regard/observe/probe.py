@@ -55,7 +55,7 @@ class AttentionProbe(pl.Callback):
 
     def _choose(self, task: Task) -> list[str]:
         tokenizer = task.source_tokenizer
-        texts = (text for text in task.data.texts("validation")[0] if text.strip())
+        texts = (record[0] for record in task.data.records("validation") if record[0].strip())
         if task.model.encoder is None:
             # A document may be a whole corpus: its beginning is enough, a token has some 20 bytes at most.
             begins = (tokenizer.decode(tokenizer.encode(text[: 20 * self.longest])[: self.longest]) for text in texts)

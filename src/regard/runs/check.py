@@ -51,6 +51,7 @@ def check(config: dict[str, Any]) -> None:
     device_count(config["trainer"])
     settings = build(config["tokenizer"])
     build(config["data"]).check()
+    build(config["batches"])  # sees that its numbers, and the corpus, suit the task
     with torch.device("meta"):
         try:
             build(config["model"], vocab_size=known_vocab_size(settings) or GUESSED_VOCAB_SIZE)

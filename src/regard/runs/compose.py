@@ -17,7 +17,8 @@ from hydra import compose, initialize_config_dir
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
-from omegaconf import DictConfig, OmegaConf
+from hydra.utils import get_object
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from regard.errors import UsageError
@@ -74,10 +75,28 @@ def _resolve(config: DictConfig) -> dict[str, Any]:
         config.init_from = str(find_checkpoint(Path(config.init_from).expanduser()).absolute())
     if config.tokenizer.get("model"):
         config.tokenizer.model = str(Path(config.tokenizer.model).expanduser().absolute())
+    for key in files_of(config.data):
+        config.data[key] = absolute(config.data[key])
     if "mode" in config.logger:
         config.logger.mode = decide_mode(config.logger.mode)
     container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     return {str(key): value for key, value in container.items()} if isinstance(container, dict) else {}
+
+
+def files_of(data: DictConfig) -> list[str]:
+    """Those of the corpus's arguments that its class says are files (its attribute ``FILES``)."""
+    try:
+        names = getattr(get_object(str(data.get("_target_"))), "FILES", ())
+    except Exception:  # `check` says what is wrong with it
+        return []
+    return [name for name in names if not OmegaConf.is_missing(data, name)]
+
+
+def absolute(files: Any) -> Any:
+    """A path, or each of a list of them, from the root; shares and None stay."""
+    if isinstance(files, str):
+        return str(Path(files).expanduser().absolute())
+    return [absolute(file) for file in files] if isinstance(files, ListConfig) else files
 
 
 @contextmanager

@@ -40,7 +40,7 @@ class Writer(NamedTuple):
 
     def stream(self, prompt: str) -> Iterator[str]:
         """The one continuation of ``prompt``, bit by bit; never half a character."""
-        ids, shown = self._read(prompt, 1), 0
+        ids, shown = self.read(prompt, 1), 0
         tokenizer, read = self.language_model.tokenizer, list(ids)
         begin = len(tokenizer.decode(read))
         seeds = [[self.seed, 0, 0]]
@@ -57,7 +57,7 @@ class Writer(NamedTuple):
         rows = ((line, prompt, number) for line, prompt in enumerate(prompts, start=1) for number in range(self.number))
         tokenizer = self.language_model.tokenizer
         while chunk := list(islice(rows, together)):
-            ids = [self._read(prompt, line, quiet=number > 0) for line, prompt, number in chunk]
+            ids = [self.read(prompt, line, quiet=number > 0) for line, prompt, number in chunk]
             written = [list(row) for row in ids]
             seeds = [[self.seed, line - 1, number] for line, _, number in chunk]
             for row, token in self.language_model.generate(ids, self.sampling, self.max_new_tokens, seeds):
@@ -65,7 +65,8 @@ class Writer(NamedTuple):
             for (_, prompt, number), before, after in zip(chunk, ids, written, strict=True):
                 yield Written(prompt, number, tokenizer.decode(after)[len(tokenizer.decode(before)) :])
 
-    def _read(self, prompt: str, line: int, quiet: bool = False) -> list[int]:
+    def read(self, prompt: str, line: int, quiet: bool = False) -> list[int]:
+        """The tokens of the prompt on that line; warns of one that is cut, unless ``quiet``."""
         ids, cut = self.language_model.prompt_ids(prompt)
         if cut and not quiet:
             limit = self.language_model.model.max_length
@@ -75,7 +76,7 @@ class Writer(NamedTuple):
 
 def show_next(writer: Writer, prompt: str, count: int, console: Console) -> None:
     """A table of the ``count`` likeliest next tokens with the probabilities they are drawn with, but for those at 0."""
-    ids = writer._read(prompt, 1)
+    ids = writer.read(prompt, 1)
     probabilities = writer.sampling.probabilities(writer.language_model.next_logits(ids)[None])[0]
     top = probabilities.topk(min(count, int(probabilities.count_nonzero())))
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)

@@ -65,7 +65,7 @@ def train(run: RunFolder, console: Console) -> tuple[dict[str, Any], str]:
     finally:
         finish(trainer.loggers, failed)
     summary = summarise(run, trainer, task, time.monotonic() - started)
-    return summary, first_words(batches.texts("validation")[0][0])
+    return summary, first_words(next(batches.records("validation"))[0])
 
 
 def first_words(text: str, length: int = 60) -> str:

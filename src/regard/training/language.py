@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 
 from regard.data.batching import Batch
 from regard.data.corpus import Split
@@ -38,8 +39,8 @@ class LanguageScorer:
         language_model = LanguageModel(task.model, task.target_tokenizer)
         # A document may be a whole corpus: its beginning is enough, a token has some 20 bytes at most.
         most = 20 * (self.prompt_tokens + self.new_tokens)
-        (texts,) = task.data.texts(split)
-        rows = [[BOS, *language_model.tokenizer.encode(text[:most])] for text in texts[: self.count]]
+        begins = [text[:most] for (text,) in islice(task.data.records(split), self.count)]
+        rows = [[BOS, *language_model.tokenizer.encode(text)] for text in begins]
         prompts = [row[: min(1 + self.prompt_tokens, task.model.max_length)] for row in rows]
         written = language_model.continuations(prompts, self.sampling, self.new_tokens, seed=1)
         decode = language_model.tokenizer.decode

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import pytorch_lightning as pl
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from regard.data.batching import Batch
-from regard.data.corpus import Split
+from regard.data.corpus import Record, Split
 from regard.data.tokenizer import PAD, Tokenizer
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import describe_model
@@ -31,6 +31,9 @@ class EvaluatedText(Protocol):
 
     def texts(self, split: Split) -> tuple[list[str], ...]:
         """The texts of the split, a list a column."""
+
+    def records(self, split: Split) -> Iterator[Record]:
+        """The same, record by record, without holding them."""
 
     def size_bytes(self, split: Split) -> int:
         """The size of the split's targets in UTF-8."""
