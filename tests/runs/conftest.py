@@ -22,6 +22,7 @@ SMALL = [
     "batches.tokens_per_batch=128",
     "trainer.max_steps=6", "trainer.log_every_n_steps=1", "trainer.val_check_interval=4",
     "callbacks.last.every_n_steps=3", "callbacks.attention.sentences=1", "logger=none",
+    "optimizer.lr=0.01", "schedule.warmup_steps=1",  # so much that six steps make a difference
 ]  # fmt: skip
 
 # The same text, each line a document and each byte a token.

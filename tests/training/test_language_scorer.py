@@ -38,7 +38,7 @@ def model(make_model: Callable[..., Transformer], tokenizer: Tokenizer) -> Trans
 
 @pytest.fixture
 def task(model: Transformer, tokenizer: Tokenizer) -> Any:
-    data = SimpleNamespace(texts=lambda split: (TEXTS,), size_bytes=lambda split: 50)
+    data = SimpleNamespace(records=lambda split: iter([(text,) for text in TEXTS]), size_bytes=lambda split: 50)
     return SimpleNamespace(model=model, target_tokenizer=tokenizer, data=data)
 
 
@@ -91,7 +91,7 @@ def test_a_document_as_long_as_a_book_is_not_encoded_whole(
     task: Any, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoded, encode = [], tokenizer.encode
-    task.data.texts = lambda split: (["the house " * 100_000],)
+    task.data.records = lambda split: iter([("the house " * 100_000,)])
     monkeypatch.setattr(tokenizer, "encode", lambda text: encoded.append(text) or encode(text))
     (sample,) = samples(task)
     assert sample.source + sample.reference == "the house th"
