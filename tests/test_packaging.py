@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import os
 import re
 import shutil
 import subprocess
@@ -165,3 +166,23 @@ def test_compromised_releases_of_lightning_are_excluded(version: str) -> None:
     (lightning,) = (need for need in needs if need.name == "pytorch-lightning")
     assert not lightning.specifier.contains(version)
     assert f"!={version}" in str(lightning.specifier)
+
+
+def test_an_installed_wheel_trains_and_translates_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    (tmp_path / "work").mkdir()
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "site"), "OMP_NUM_THREADS": "1"}
+
+    def regard(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "regard.cli", *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path / "work", env=environment, input=stdin, capture_output=True, text=True, check=False
+        )
+
+    small = ["trainer=debug", "data.size=500", "tokenizer.vocab_size=300", "model.dim=16", "logger=none"]
+    trained = regard("train", *small)
+    assert trained.returncode == 0, trained.stderr
+    (run,) = (tmp_path / "work" / "runs" / "default").iterdir()
+    assert (run / "attention" / "index.html").exists()
+    assert regard("translate", str(run), stdin="two\nlines\n").stdout.count("\n") == 2

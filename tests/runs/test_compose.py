@@ -10,7 +10,7 @@ import yaml
 from regard.data.model_proto import byte_model
 from regard.errors import UsageError
 from regard.places import conf_folder
-from regard.runs.compose import compose_points, freeze
+from regard.runs.compose import compose_points, freeze, options_first
 from regard.training.build import build
 
 EXPERIMENTS = sorted(path.stem for path in (conf_folder() / "experiment").glob("*.yaml"))
@@ -207,3 +207,23 @@ def test_composing_leaves_no_folder_of_hydras_own(tmp_path: Path, monkeypatch: p
     compose_points([])
     compose_points(["-m", "seed=1,2"])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["a=1", "-m", "b=2"], ["-m", "a=1", "b=2"]),
+        (["a=1", "--config-dir", "my conf", "b=2"], ["--config-dir", "my conf", "a=1", "b=2"]),
+        (["a=1", "--config-dir=x", "~b"], ["--config-dir=x", "a=1", "~b"]),
+        (["a=1", "--info", "defaults", "b=2", "--info"], ["--info=defaults", "--info=all", "a=1", "b=2"]),
+        (["--info", "b=2"], ["--info=all", "b=2"]),
+        (["--cfg"], ["--cfg"]),
+    ],
+)
+def test_options_may_stand_among_overrides(given: list[str], expected: list[str]) -> None:
+    assert options_first(given) == expected
+
+
+def test_a_sweep_may_be_asked_for_anywhere() -> None:
+    points = compose_points(["seed=1,2", "-m", "name=anywhere"])
+    assert [config["seed"] for config, _ in points] == [1, 2]

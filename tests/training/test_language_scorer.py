@@ -38,7 +38,7 @@ def model(make_model: Callable[..., Transformer], tokenizer: Tokenizer) -> Trans
 
 @pytest.fixture
 def task(model: Transformer, tokenizer: Tokenizer) -> Any:
-    data = SimpleNamespace(records=lambda split: iter([(text,) for text in TEXTS]), size_bytes=lambda split: 50)
+    data = SimpleNamespace(records=lambda split: iter([(text,) for text in TEXTS]), size=lambda split: (20, 50))
     return SimpleNamespace(model=model, target_tokenizer=tokenizer, data=data)
 
 
@@ -100,7 +100,7 @@ def test_a_document_as_long_as_a_book_is_not_encoded_whole(
 
 def test_bits_per_byte(task: Any) -> None:
     # Eight bits for every byte are what a model that knows nothing takes.
-    scores = LanguageScorer(1, 1, 1, 1.0).scores(task, "test", loss=50 * 8 * math.log(2), samples=[])
+    scores = LanguageScorer(1, 1, 1, 1.0).scores(task, "test", loss=50 * 8 * math.log(2) / 20, samples=[])
     assert scores == {"bits_per_byte": pytest.approx(8)}
 
 

@@ -88,10 +88,10 @@ class TextData(pl.LightningDataModule, ABC):
         """The same, record by record, without holding them."""
         return self.prepared.records(split)
 
-    def size_bytes(self, split: Split) -> int:
-        """The size in UTF-8 of a split's last column, which is what the model writes."""
+    def size(self, split: Split) -> tuple[int, int]:
+        """Of a split's last column, which is what the model writes: tokens, ends included, and bytes in UTF-8."""
         column: Column = self.prepared.report[split][self.columns[-1]]  # type: ignore[literal-required]
-        return column["bytes"]
+        return column["tokens"] + self.prepared.report[split]["records"], column["bytes"]
 
     @abstractmethod
     def training(self) -> tuple[Dataset[Batch], Callable[[int], Iterator[Indices]], Callable[[Indices, int], int]]:

@@ -48,6 +48,7 @@ FONTS = (
 LABEL_CHARACTERS = 16
 # Inches: above all panels, right of them, around each, and between a panel's labels and the row above.
 HEADER, LEGEND, EDGE, TITLE = 0.72, 0.95, 0.15, 0.3
+LETTER = 0.115  # of the title; letters differ, this is enough for all of them together
 
 
 @cache
@@ -98,7 +99,7 @@ class _Sheet:
         left, top = _label_inches(self.queries, self.size), _label_inches(self.keys, self.size) + TITLE
         wide, high = len(self.keys) * self.cell, len(self.queries) * self.cell
         step = left + wide + EDGE
-        width = max(EDGE + self.columns * step + LEGEND, 5.6)
+        width = max(EDGE + self.columns * step + LEGEND, 2 * EDGE + LETTER * len(title))
         height = max(HEADER + self.rows * (top + high + EDGE), 3.2)
         figure = Figure(figsize=(width, height), dpi=100, facecolor="white")
         FigureCanvasAgg(figure)

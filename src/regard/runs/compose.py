@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,10 @@ from regard.places import conf_folder
 from regard.runs.check import check, unknown_key
 from regard.runs.folder import RunFolder, create_sweep, find_checkpoint
 
+WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd")
+INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+"""Options of Hydra's that are followed by a value, and the values of ``--info``."""
+
 Point = tuple[dict[str, Any], list[str]]
 """A composed configuration, resolved, and the overrides that are its own."""
 
@@ -42,6 +47,7 @@ def compose_points(arguments: list[str]) -> list[Point]:
     def take(config: DictConfig) -> None:
         composed.append((config, list(HydraConfig.get().overrides.task)))
 
+    arguments = options_first(arguments)
     with _errors(arguments), _full_errors(), TemporaryDirectory() as aside:
         _check_hydra_keys(arguments)
         # Hydra's sweeper writes a file of its own, which regard's sweep.json replaces.
@@ -55,6 +61,24 @@ def compose_points(arguments: list[str]) -> list[Point]:
     for config, _ in points:
         check(config)
     return points
+
+
+def options_first(arguments: list[str]) -> list[str]:
+    """The same command line with its options before its overrides: Hydra's parser refuses a mixture."""
+    options: list[str] = []
+    overrides: list[str] = []
+    rest = deque(arguments)
+    while rest:
+        argument = rest.popleft()
+        if not argument.startswith("-"):
+            overrides.append(argument)
+        elif argument in WITH_VALUE and rest:
+            options += [argument, rest.popleft()]
+        elif argument in ("--info", "-i"):  # whose value may be left out: all, then
+            options.append(f"--info={rest.popleft() if rest and rest[0] in INFO else 'all'}")
+        else:
+            options.append(argument)
+    return [*options, *overrides]
 
 
 def freeze(points: list[Point]) -> list[RunFolder]:

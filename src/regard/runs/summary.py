@@ -53,7 +53,8 @@ def summarise(run: RunFolder, trainer: pl.Trainer, task: Task, seconds: float) -
         | {"python": platform.python_version()},
         "commit": _commit(),
     }
-    run.write_json("summary.json", summary)
+    if trainer.is_global_zero:
+        run.write_json("summary.json", summary)
     return summary
 
 

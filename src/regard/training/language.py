@@ -50,8 +50,9 @@ class LanguageScorer:
         ]
 
     def scores(self, task: Task, split: Split, loss: float, samples: list[Sample]) -> dict[str, float]:
-        """bits_per_byte: what the whole split takes, document ends included, per byte of its text in UTF-8."""
-        return {"bits_per_byte": loss / math.log(2) / task.data.size_bytes(split)}
+        """bits_per_byte: what the split takes, document ends included, per byte of its text in UTF-8."""
+        tokens, size = task.data.size(split)
+        return {"bits_per_byte": loss / math.log(2) * tokens / size}
 
     def signatures(self) -> dict[str, str]:
         """None."""

@@ -35,8 +35,8 @@ class EvaluatedText(Protocol):
     def records(self, split: Split) -> Iterator[Record]:
         """The same, record by record, without holding them."""
 
-    def size_bytes(self, split: Split) -> int:
-        """The size of the split's targets in UTF-8."""
+    def size(self, split: Split) -> tuple[int, int]:
+        """Of the split's targets: tokens, ends included, and bytes in UTF-8."""
 
 
 class Scorer(Protocol):
@@ -49,7 +49,7 @@ class Scorer(Protocol):
         """Rows of the whole split to read and to score, given all of their outputs."""
 
     def scores(self, task: Task, split: Split, loss: float, samples: list[Sample]) -> dict[str, float]:
-        """Metrics of the whole split; ``loss`` is the sum over its tokens in nats."""
+        """Metrics of the split; ``loss`` is the mean over its tokens in nats."""
 
     def signatures(self) -> dict[str, str]:
         """How exactly the metrics that want it said were computed; after ``scores``."""
@@ -172,6 +172,6 @@ class Task(pl.LightningModule):
             "perplexity": torch.tensor(total / tokens).exp().item(),
             "accuracy": right / tokens,
         }
-        metrics.update(self.scorer.scores(self, split, total, self.samples))
+        metrics.update(self.scorer.scores(self, split, total / tokens, self.samples))
         named = {f"{split}/{name}": value for name, value in metrics.items()}
         self.log_dict(named, logger=False, sync_dist=self.trainer.world_size > 1)
