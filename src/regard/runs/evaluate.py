@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,7 @@ def evaluate_split(
     batches: TextData = build(config["batches"])
     task = make_task(config, batches)
     load_weights(task.model, *weights_of(run, average))
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # not what this machine has, nor what to install
     trainer = pl.Trainer(
         accelerator="gpu" if device.startswith("cuda") else "cpu",
         devices=[int(device.partition(":")[2] or 0)] if device.startswith("cuda") else 1,
@@ -66,7 +69,9 @@ def evaluate_split(
         use_distributed_sampler=False,
     )
     score = trainer.test if split == "test" else trainer.validate
-    score(task, datamodule=batches, verbose=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module="pytorch_lightning")
+        score(task, datamodule=batches, verbose=False)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}, task
 
 
