@@ -77,3 +77,17 @@ def test_nothing_is_written_outside_the_run_folder(
     run = make_run("logger=wandb", "logger.mode=offline", "trainer=debug", "name=tidy")
     assert work(run.path) == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("default:W&B cannot be reached:UserWarning")
+def test_a_run_that_cannot_reach_wandb_is_kept_offline(
+    make_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nobody listens there
+    run = make_run("logger=wandb", "logger.mode=online", "logger.init_timeout_seconds=3", "name=unreachable")
+    assert work(run.path) == 0
+    (folder,) = (run.path / "wandb").glob("offline-run-*")
+    (file,) = folder.glob("*.wandb")
+    assert any(record.HasField("history") for record in records(file))
+    assert "W&B cannot be reached" in (run.path / "log.txt").read_text(encoding="utf-8")
