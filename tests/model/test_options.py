@@ -97,6 +97,12 @@ def test_rotary_attention_sees_distances_and_not_places(make_model: MakeModel) -
         Rotary(5)
 
 
+def test_rotary_angles_are_exact_in_half_precision() -> None:
+    query = torch.randn(1, 1, 300, 8)
+    turned = Rotary(8).bfloat16()(query.bfloat16())
+    torch.testing.assert_close(turned.float(), Rotary(8)(query), rtol=0.02, atol=0.03)
+
+
 def test_order_matters_with_rotary_positions(make_model: MakeModel) -> None:
     model = make_model(encoder=False, **ROTARY)
     swapped = PREFIX[:1, [0, 2, 1, 3, 4, 5]]

@@ -96,7 +96,7 @@ class Prepared:
 
     def _require(self, split: Split) -> None:
         if split not in self.report:
-            raise MissingSplit(f"this corpus has no {split} part; set data.{split}")
+            raise MissingSplit(f"this corpus has no {split} part; set data.{split}, or use another (--split)")
 
 
 def prepare(

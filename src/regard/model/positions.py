@@ -66,15 +66,21 @@ class Rotary(nn.Module):
         super().__init__()
         if head_dim % 2:
             raise ValueError(f"rotary positions turn pairs of channels: a head needs an even number, not {head_dim}")
-        self.rates: Tensor
-        self.register_buffer("rates", base ** (-torch.arange(0, head_dim, 2) / head_dim), persistent=False)
+        self.head_dim, self.base = head_dim, base
 
     def forward(self, x: Heads, start: int = 0) -> Heads:
         """``x`` stands at positions ``start``, ``start + 1``, ..."""
-        angles = torch.arange(start, start + x.shape[-2], device=x.device)[:, None] * self.rates
-        # As complex numbers: one large operation, where sines and cosines apart take seven.
-        turned = torch.view_as_complex(x.float().unflatten(-1, (-1, 2))) * torch.polar(torch.ones_like(angles), angles)
-        return torch.view_as_real(turned).flatten(-2).to(x.dtype)
+        # Not a buffer: in half precision, which a model may be converted to, angles would be far off.
+        rates = self.base ** (-torch.arange(0, self.head_dim, 2, device=x.device) / self.head_dim)
+        angles = torch.arange(start, start + x.shape[-2], device=x.device)[:, None] * rates
+        pairs = x.float().unflatten(-1, (-1, 2))
+        if torch.compiler.is_compiling():  # its code generator has no complex numbers, and makes one kernel of this
+            real, imaginary = pairs[..., 0], pairs[..., 1]
+            cosine, sine = angles.cos(), angles.sin()
+            turned = torch.stack([real * cosine - imaginary * sine, imaginary * cosine + real * sine], dim=-1)
+        else:  # one large operation, where sines and cosines apart take seven
+            turned = torch.view_as_real(torch.view_as_complex(pairs) * torch.polar(torch.ones_like(angles), angles))
+        return turned.flatten(-2).to(x.dtype)
 
 
 class Unturned(nn.Module):

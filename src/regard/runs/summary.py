@@ -63,9 +63,11 @@ def show_summary(run: RunFolder, summary: dict[str, Any], task: str, example: st
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for name, value in summary["metrics"].items():
-        if name.startswith("test/"):
-            table.add_row(name, f"{value:.4f}" if name.removeprefix("test/") in FOUR_DIGITS else f"{value:.2f}")
+    metrics = summary["metrics"]
+    split = "test/" if any(name.startswith("test/") for name in metrics) else "validation/"  # not all corpora have both
+    for name, value in metrics.items():
+        if name.startswith(split):
+            table.add_row(name, f"{value:.4f}" if name.removeprefix(split) in FOUR_DIGITS else f"{value:.2f}")
     table.add_row(
         "trained",
         f"{summary['step']:,} steps, {summary['parameters']:,} parameters, {summary['seconds']:.0f} s",
