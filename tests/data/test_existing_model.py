@@ -103,7 +103,7 @@ def test_what_is_no_model_is_said_in_one_line(tmp_path: Path) -> None:
 def test_a_model_goes_with_its_kind_alone() -> None:
     for wrong in ({"kind": "existing"}, {"kind": "bpe", "model": "some.model"}, {"kind": "byte", "model": "a"}):
         with pytest.raises(UsageError, match=r"^tokenizer\.model=.*tokenizer=existing"):
-            TokenizerSettings(**wrong)  # type: ignore[arg-type]
+            TokenizerSettings(**wrong)
 
 
 def test_the_fingerprint_is_of_the_content(tmp_path: Path) -> None:

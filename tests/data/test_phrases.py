@@ -179,7 +179,7 @@ def test_both_spellings_of_a_locale_are_one(name: str) -> None:
     ],
 )
 def test_bad_arguments_are_named(arguments: dict[str, object], message: str) -> None:
-    bad = Phrases(**arguments)  # type: ignore[arg-type]
+    bad = Phrases(**arguments)
     with pytest.raises(UsageError, match=message):
         bad.check()
     with pytest.raises(UsageError, match=message):
@@ -195,7 +195,7 @@ def test_more_than_there_is_to_hold_out_stops(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("change", [{"seed": 2}, {"size": 9}, {"test_size": 9}, {"source": "fr"}, {"target": "fr"}])
 def test_fingerprint_follows_every_argument(change: dict[str, object]) -> None:
     assert corpus().fingerprint() == corpus().fingerprint()
-    assert corpus(**change).fingerprint() != corpus().fingerprint()  # type: ignore[arg-type]
+    assert corpus(**change).fingerprint() != corpus().fingerprint()
 
 
 def ours() -> str:

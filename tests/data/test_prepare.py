@@ -115,7 +115,7 @@ def test_the_report_counts_tokens_and_bytes(tmp_path: Path) -> None:
     for split, pairs in zip(SPLITS, (TRAIN, HELD_OUT, HELD_OUT[:1]), strict=True):
         report = prepared.report[split]
         for side, (tokens, texts) in enumerate(zip(prepared.tokens(split), zip(*pairs, strict=True), strict=True)):
-            assert report[PAIR[side]] == {
+            assert report["columns"][PAIR[side]] == {
                 "tokens": tokens.lengths.sum(),
                 "longest": tokens.lengths.max(),
                 "bytes": sum(len(text.encode()) for text in texts),
@@ -309,4 +309,4 @@ def test_multi30k(tmp_path: Path) -> None:
     tokens = prepared.tokens("test")[1]
     decoded = [prepared.target_tokenizer.decode(tokens[row].tolist()) for row in range(len(tokens))]
     assert decoded == [" ".join(line.split(" ")).strip() for line in target]
-    assert prepared.report["train"]["target"]["tokens"] < 20 * 29_000
+    assert prepared.report["train"]["columns"]["target"]["tokens"] < 20 * 29_000

@@ -92,8 +92,8 @@ def test_documents_and_pairs_come_back_and_are_counted(tmp_path: Path, columns: 
             assert [of[row].tolist() for row in range(size)] == [
                 prepared.source_tokenizer.encode(text) for text in texts
             ]
-            assert report[column]["bytes"] == sum(len(text.encode()) for text in texts)
-            assert report[column]["longest"] == of.lengths.max()
+            assert report["columns"][column]["bytes"] == sum(len(text.encode()) for text in texts)
+            assert report["columns"][column]["longest"] == of.lengths.max()
     assert prepared.source_tokenizer is prepared.target_tokenizer
 
 

@@ -13,7 +13,7 @@ from regard.errors import RegardError
 FOLDER = Path(__file__).parents[3] / "shared/data/tinyshakespeare"
 
 
-@pytest.mark.skipif(not FOLDER.is_dir(), reason=f"needs input.txt in {FOLDER}")
+@pytest.mark.skipif(not (FOLDER / "input.txt").is_file(), reason=f"needs input.txt in {FOLDER}")
 def test_it_is_divided_as_nanogpt_does() -> None:
     corpus = TinyShakespeare(str(FOLDER))
     corpus.check()

@@ -8,7 +8,7 @@ processes together see in one step just what one process sees in w accumulated b
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -68,7 +68,7 @@ class StreamState(NamedTuple):
     epoch_position: int
 
 
-def pad(rows: list[list[int]], value: int = PAD) -> Tensor:
+def pad(rows: Sequence[Sequence[int] | Indices], value: int = PAD) -> Tensor:
     """Rows of unequal length as one tensor, "batch length", filled up on the right."""
     filled = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)
     for number, row in enumerate(rows):

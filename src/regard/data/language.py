@@ -152,7 +152,7 @@ class Blocks(Dataset[Batch]):
         for start, (_, targets, _) in zip(item.rows, blocks, strict=True):
             if start > 0:
                 targets[: self.context] = PAD
-        prefix, target, documents = (pad([block[part].tolist() for block in blocks]) for part in range(3))
+        prefix, target, documents = (pad([block[part] for block in blocks]) for part in range(3))
         return Batch(
             prefix=prefix,
             target=target,

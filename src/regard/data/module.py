@@ -13,7 +13,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from regard.data.batching import Batch, Indices, Item, StepBatches, StreamState
 from regard.data.corpus import Corpus, Record, Split
-from regard.data.encode import Column
 from regard.data.filters import Filter
 from regard.data.prepare import Prepared, prepare
 from regard.data.progress import Progress
@@ -90,8 +89,9 @@ class TextData(pl.LightningDataModule, ABC):
 
     def size(self, split: Split) -> tuple[int, int]:
         """Of a split's last column, which is what the model writes: tokens, ends included, and bytes in UTF-8."""
-        column: Column = self.prepared.report[split][self.columns[-1]]  # type: ignore[literal-required]
-        return column["tokens"] + self.prepared.report[split]["records"], column["bytes"]
+        part = self.prepared.report[split]
+        column = part["columns"][self.columns[-1]]
+        return column["tokens"] + part["records"], column["bytes"]
 
     @abstractmethod
     def training(self) -> tuple[Dataset[Batch], Callable[[int], Iterator[Indices]], Callable[[Indices, int], int]]:

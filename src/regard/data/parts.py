@@ -120,7 +120,7 @@ class FileParts:
 def _matches(key: str, pattern: str) -> list[Path]:
     if not glob.has_magic(pattern) or Path(pattern).exists():
         return [Path(pattern).absolute()]
-    names = glob.glob(pattern, recursive=True)  # noqa: PTH207  (a Path globs only below itself)
+    names = glob.glob(pattern, recursive=True)  # noqa: PTH207  (Path.glob would find hidden files)
     found = sorted(path for name in names if (path := Path(name).absolute()).is_file())
     if not found:
         raise UsageError(f"{key}={pattern}: no file matches; correct the pattern (** stands for folders)")

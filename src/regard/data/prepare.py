@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import TypedDict
 
 import sentencepiece
 from filelock import FileLock, Timeout
@@ -28,7 +28,7 @@ from regard.data.tokenizer import Tokenizer, TokenizerSettings, processors
 from regard.errors import RegardError, UsageError
 
 # Part of the folder's name: raise it when the files change in form or meaning.
-FORMAT = 2
+FORMAT = 3
 
 
 class Part(TypedDict):
@@ -36,9 +36,7 @@ class Part(TypedDict):
 
     records: int
     dropped: dict[str, int]
-    source: NotRequired[Column]
-    target: NotRequired[Column]
-    text: NotRequired[Column]
+    columns: dict[str, Column]
 
 
 class Prepared:

@@ -108,7 +108,7 @@ def _join(folder: Path, copied: Mapping[Split, Copied], models: Mapping[str, Pat
             with (whole / f"{split}.jsonl").open("wb") as file:
                 for text in texts:
                     file.write(text.read_bytes())
-        report[split] = {"records": part["records"], "dropped": part["dropped"]} | _total(texts)
+        report[split] = {"records": part["records"], "dropped": part["dropped"], "columns": _total(texts)}
     for path in set(models.values()):
         shutil.copy(path, whole)
     (whole / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")

@@ -118,15 +118,18 @@ class LanguageModel(NamedTuple):
         scored: list[list[float]] = [[] for _ in parts]
         for batch in cut_batches(np.argsort(-sizes, kind="stable"), sizes, tokens_per_batch):
             chosen = [parts[number] for number in batch]
-            prefix = pad([rows[row][:-1][start : start + length] for row, start, _ in chosen]).to(self.device)
-            target = pad([rows[row][1:][start : start + length] for row, start, _ in chosen]).to(self.device)
+            ids = [
+                rows[row][start : start + size + 1] for (row, start, _), size in zip(chosen, sizes[batch], strict=True)
+            ]
+            prefix = pad([part[:-1] for part in ids]).to(self.device)
+            target = pad([part[1:] for part in ids]).to(self.device)
             found = self.model(prefix).float().log_softmax(dim=-1).gather(-1, target[..., None])[..., 0].tolist()
             for number, (_, _, first), values in zip(batch, chosen, found, strict=True):
                 scored[number] = values[first : sizes[number]]
         joined: list[list[float]] = [[] for _ in texts]
         for (row, _, _), values in zip(parts, scored, strict=True):
             joined[row] += values
-        return [list(zip(ids[1:], values, strict=True)) for ids, values in zip(rows, joined, strict=True)]
+        return [list(zip(row[1:], values, strict=True)) for row, values in zip(rows, joined, strict=True)]
 
     def _read(self, rows: list[list[int]]) -> tuple[Tensor, DecoderState]:
         """The scores after rows of one length, and the state that has read them."""

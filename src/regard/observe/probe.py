@@ -6,7 +6,7 @@ import io
 import warnings
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
@@ -82,7 +82,7 @@ class AttentionProbe(pl.Callback):
         for name in names:
             heads = np.mean([entropy(one.maps.maps[name]) for one in regarded], axis=0)
             entropies.update({f"attention/{name}/entropy/{head}": float(h) for head, h in enumerate(heads)})
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        for callback in cast(Any, trainer).callbacks:  # which Lightning sets and does not declare
             if isinstance(callback, Journal):
                 callback.write(trainer, entropies)
         for logger in trainer.loggers:
