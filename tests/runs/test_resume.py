@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 
 from regard.errors import UsageError
 from regard.runs.folder import RunFolder
 from regard.runs.resume import prepare_resume
 from regard.runs.work import work
 from regard.training.checkpoint import read_checkpoint
+from regard.training.metrics_file import read_rows
 
 MakeRun = Callable[..., RunFolder]
 Start = Callable[..., subprocess.Popen[str]]
 
 LONG = ["trainer.max_steps=40", "trainer.val_check_interval=7", "callbacks.last.every_n_steps=5", "model.dropout=0.2"]
+LONG += ["batches.evaluation_tokens_per_batch=64"]  # several batches
 MEASURED = ("train/loss", "train/gradient_norm", "train/learning_rate", "validation/loss", "validation/bleu")
 
 
@@ -53,7 +58,7 @@ def test_killed_and_resumed_equals_never_stopped(
     make_run: MakeRun, start: Start, uninterrupted: RunFolder, step: int
 ) -> None:
     run = make_run(*LONG, "name=killed")
-    process = start("regard.runs.work", str(run.path))
+    process = start("regard.runs", str(run.path))
     wait_for_step(run, step, process)
     process.kill()
     process.communicate()
@@ -147,13 +152,19 @@ def test_nothing_else_may_change(finished: RunFolder, override: str, words: str)
 
 
 @pytest.mark.parametrize(
-    ("number", "status", "code"), [(signal.SIGINT, "cancelled", 1), (signal.SIGTERM, "preempted", 75)]
+    ("number", "status", "code"),
+    [
+        (signal.SIGINT, "cancelled", 1),
+        (signal.SIGTERM, "preempted", 75),
+        (signal.SIGUSR1, "preempted", 75),
+        (signal.SIGHUP, "preempted", 75),
+    ],
 )
 def test_signals_save_mark_and_leave(
     make_run: MakeRun, start: Start, uninterrupted: RunFolder, number: signal.Signals, status: str, code: int
 ) -> None:
     run = make_run(*LONG, "name=signalled")
-    process = start("regard.runs.work", str(run.path))
+    process = start("regard.runs", str(run.path))
     wait_for_step(run, 11, process)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
@@ -164,3 +175,57 @@ def test_signals_save_mark_and_leave(
     assert read_checkpoint(run.checkpoints / "last.ckpt")["global_step"] == reached
     assert work(run.path) == 0
     assert measured(run) == measured(uninterrupted)
+
+
+# What a child does: at the second batch of the third validation it is sent a signal.
+IN_VALIDATION = """
+import os, sys
+from pathlib import Path
+from regard.runs.work import work
+from regard.training.task import Task
+
+seen, validate = [], Task.validation_step
+
+def validation_step(self, batch, batch_idx):
+    validate(self, batch, batch_idx)
+    seen.append((self.trainer.global_step, batch_idx))
+    if len({step for step, _ in seen}) == 3 and batch_idx == 1:
+        os.kill(os.getpid(), int(sys.argv[2]))
+
+Task.validation_step = validation_step
+sys.exit(work(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 75)])
+def test_a_validation_that_was_cut_short_is_made_up_for(
+    make_run: MakeRun, uninterrupted: RunFolder, number: signal.Signals, code: int
+) -> None:
+    run = make_run(*LONG, "name=validating")
+    command = [sys.executable, "-c", IN_VALIDATION, str(run.path), str(int(number))]
+    done = subprocess.run(command, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == code, done.stderr.decode()
+    assert len(measured(run)) == read_checkpoint(run.checkpoints / "last.ckpt")["global_step"] == 21, "nothing is lost"
+    assert "validation/loss" not in read_rows(run.metrics)[-1]
+    assert work(run.path) == 0
+    assert measured(run) == measured(uninterrupted)
+
+
+def test_time_too_makes_a_checkpoint(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    rare = ["trainer.max_steps=12", "trainer.val_check_interval=100", "callbacks.last.every_n_steps=100"]
+    saved: list[int] = []
+    save = pl.Trainer.save_checkpoint
+
+    def save_checkpoint(self: pl.Trainer, path: Path, *arguments: Any, **options: Any) -> None:
+        saved.append(self.global_step)
+        save(self, path, *arguments, **options)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(pl.Trainer, "save_checkpoint", save_checkpoint)
+    without = make_run(*rare, "callbacks.best.monitor=step", "callbacks.last.every_minutes=null", "name=rare")
+    assert work(without.path) == 0
+    assert set(saved) == {12}
+    saved.clear()
+    run = make_run(*rare, "callbacks.last.every_minutes=1e-9", "name=often")
+    assert work(run.path) == 0
+    assert set(range(1, 12)) <= set(saved)

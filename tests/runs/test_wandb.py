@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from wandb.proto.wandb_internal_pb2 import Record
 
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
+from regard.training.metrics_file import read_rows
+from regard.training.task import Task
 
 BLOCK = 32 * 1024
+SPLITS = ("train", "validation", "test")
 
 
 def records(path: Path) -> Iterator[Record]:
@@ -91,3 +95,36 @@ def test_a_run_that_cannot_reach_wandb_is_kept_offline(
     (file,) = folder.glob("*.wandb")
     assert any(record.HasField("history") for record in records(file))
     assert "W&B cannot be reached" in (run.path / "log.txt").read_text(encoding="utf-8")
+
+
+def test_a_run_that_was_stopped_is_one_run_there_and_logs_nothing_twice(
+    make_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run("logger=wandb", "logger.mode=offline", "callbacks.last.every_n_steps=100", "name=stopped")
+    step = Task.training_step
+    with monkeypatch.context() as patched:
+
+        def training_step(self: Task, batch: Any, batch_idx: int) -> dict[str, torch.Tensor]:
+            if batch_idx == 5:
+                raise ZeroDivisionError("a bug")
+            return step(self, batch, batch_idx)
+
+        patched.setattr(Task, "training_step", training_step)
+        assert work(run.path) == 1
+    assert work(run.path) == 0
+    folders = sorted((run.path / "wandb").glob("offline-run-*"))
+    assert len(folders) == 2
+    assert {folder.name.rpartition("-")[2] for folder in folders} == {(run.path / "wandb/run-id").read_text().strip()}
+    logged = [
+        (json.loads(value), key_of(item))
+        for folder in folders
+        for record in records(next(folder.glob("*.wandb")))
+        if record.HasField("history")
+        for value in [next(i.value_json for i in record.history.item if key_of(i) == "trainer/global_step")]
+        for item in record.history.item
+        if key_of(item).startswith(("train/", "validation/", "test/"))
+    ]
+    assert len(logged) == len(set(logged))
+    rows = read_rows(run.metrics)
+    expected = [(int(row["step"]), name) for row in rows for name in row if name.split("/")[0] in SPLITS]
+    assert sorted(logged) == sorted(expected)

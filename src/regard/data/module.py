@@ -18,6 +18,7 @@ from regard.data.prepare import Prepared, prepare
 from regard.data.progress import Progress
 from regard.data.tokenizer import TokenizerSettings
 from regard.errors import RegardError, UsageError
+from regard.stop import leave_signals_to_the_parent
 
 
 class TextData(pl.LightningDataModule, ABC):
@@ -147,4 +148,11 @@ class TextData(pl.LightningDataModule, ABC):
     def _loader(self, dataset: Dataset[Batch], items: Iterable[Item]) -> DataLoader[Batch]:
         # A generator of its own: a new iterator draws from it, and must not disturb the model's.
         generator = torch.Generator().manual_seed(self.seed)
-        return DataLoader(dataset, sampler=items, batch_size=None, num_workers=self.workers, generator=generator)
+        return DataLoader(
+            dataset,
+            sampler=items,
+            batch_size=None,
+            num_workers=self.workers,
+            generator=generator,
+            worker_init_fn=leave_signals_to_the_parent,
+        )

@@ -13,6 +13,7 @@ from urllib.parse import urlparse
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from regard.errors import UsageError
+from regard.training.ranks import is_first_process
 
 MODES = ("online", "offline", "disabled")
 
@@ -63,7 +64,7 @@ def make_wandb_logger(
     within ``init_timeout_seconds`` is kept offline, with a warning; ``wandb sync`` uploads it later.
     Everything W&B writes stays in the folder. Rank 0 alone logs.
     """
-    if mode == "disabled" or int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))):
+    if mode == "disabled" or not is_first_process():
         return False
     import wandb
 

@@ -96,6 +96,21 @@ class RunFolder:
         }
         write_whole(path, json.dumps(old | new | facts, indent=2, ensure_ascii=False) + "\n")
 
+    def cancel(self, reason: str) -> None:
+        """Leave word that this run is to end and not to begin again, whoever would start it."""
+        write_whole(self.path / ".cancelled", reason)
+
+    def cancelled(self) -> str | None:
+        """Why it shall not go on, if so."""
+        try:
+            return (self.path / ".cancelled").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+
+    def allow(self) -> None:
+        """It may go on after all."""
+        (self.path / ".cancelled").unlink(missing_ok=True)
+
     def write_json(self, name: str, content: Any) -> None:
         """Write ``content`` to the file ``name``, whole or not at all."""
         write_whole(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

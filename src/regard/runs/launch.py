@@ -42,7 +42,7 @@ def launch_sweep(runs: Sequence[RunFolder]) -> int:
 
 def command(run: RunFolder) -> list[str]:
     """The command that does the work of ``run`` in a process of its own, or in one for each device."""
-    count, work = device_count(run.config()["trainer"]), ["-m", "regard.runs.work", str(run.path)]
+    count, work = device_count(run.config()["trainer"]), ["-m", "regard.runs", str(run.path)]
     if count == 1:
         return [sys.executable, *work]
     return [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", *work]

@@ -10,29 +10,29 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import torch
 from filelock import FileLock, Timeout
 
+from regard.data.encode import WorkerFailed
 from regard.errors import RegardError, UsageError
 from regard.runs.folder import RunFolder
-from regard.training.resume import Interrupted
+from regard.runs.heartbeat import Heartbeat
+from regard.stop import STOP, Interrupted
+from regard.training.ranks import from_srun, is_first_process, job_id, rank, world_size
 
 PREEMPTED = 75
 
 
 @dataclass
 class Outcome:
-    """The exit code of a piece of work."""
+    """The exit code of a piece of work, and what keeps its run alive meanwhile."""
 
+    heartbeat: Heartbeat
     exit_code: int = 0
-
-
-def is_first_process() -> bool:
-    """Whether this process speaks for the run: rank 0, or the only one."""
-    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) == 0
 
 
 @contextmanager
@@ -40,55 +40,92 @@ def recorded(run: RunFolder) -> Iterator[Outcome]:
     """Do work inside this, and its end is written down.
 
     Exceptions end here: the user gets one line, log.txt the traceback. ``REGARD_DEBUG=1`` shows it too.
-    Raises UsageError if another process works on the run.
+    Signals are heard (`regard.stop`). Raises UsageError if another process works on the run.
     """
-    outcome, first = Outcome(), is_first_process()
+    first = is_first_process()
+    outcome = Outcome(Heartbeat(run))
     lock = FileLock(run.path / ".working")
     if first:
         try:
-            lock.acquire(timeout=0)
+            # A job that SLURM has requeued may be there before its former self is gone.
+            lock.acquire(timeout=60 if from_srun() else 0)
         except Timeout:
             raise UsageError(f"{run.path}: another process is working on this run; stop that one first") from None
+    log = _log_to(run)
+    try:
+        with STOP.listening():
+            try:
+                if run.cancelled():
+                    raise Interrupted(signal.SIGTERM)
+                if first:
+                    _begin(run)
+                with outcome.heartbeat if first else nullcontext(), warnings.catch_warnings():
+                    warnings.showwarning = _log_warning
+                    yield outcome
+                if first:
+                    run.set_status("finished", **outcome.heartbeat.facts())
+            except BaseException as error:
+                _end(run, outcome, error)
+    finally:
+        logging.getLogger().removeHandler(log)
+        log.close()
+        lock.release()
+
+
+def _log_to(run: RunFolder) -> logging.Handler:
+    """Log to the run's log.txt what regard and Lightning say."""
     log = logging.FileHandler(run.path / "log.txt", encoding="utf-8")
     log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.setLevel(logging.INFO)
-    root = logging.getLogger()
-    root.addHandler(log)
+    logging.getLogger().addHandler(log)
     lightning = logging.getLogger("pytorch_lightning")
     lightning.handlers, lightning.propagate = [], True  # to log.txt alone
-    regard = logging.getLogger("regard")
-    regard.setLevel(logging.INFO)
-    if first:
-        run.set_status("running", attempt=run.status()["attempt"] + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _log_warning
-            yield outcome
-        if first:
-            run.set_status("finished")
-    except BaseException as error:
-        status, outcome.exit_code, why = explain(error, run)
-        regard.info("%s\n%s", why, traceback.format_exc())
-        if first:
-            run.set_status(status, why=why)
-            print(f"regard: {why}", file=sys.stderr)
-        if os.environ.get("REGARD_DEBUG"):
-            traceback.print_exc()
-    finally:
-        root.removeHandler(log)
-        log.close()
-        lock.release()
+    logging.getLogger("regard").setLevel(logging.INFO)
+    return log
+
+
+def _begin(run: RunFolder) -> None:
+    (run.path / ".failed").unlink(missing_ok=True)
+    before = run.status()
+    began = before.get("began", datetime.now(UTC).isoformat(timespec="seconds"))
+    run.set_status("running", attempt=before["attempt"] + 1, began=began, pid=os.getpid(), job=job_id())
+
+
+def _end(run: RunFolder, outcome: Outcome, error: BaseException) -> None:
+    """Write down and tell how the work ended; every rank comes here, the first one speaks."""
+    STOP.hold()  # no signal comes between
+    status, outcome.exit_code, why = explain(error, run)
+    logging.getLogger("regard").info("%s\n%s", why, traceback.format_exc())
+    if is_first_process():
+        if isinstance(error, Interrupted | RuntimeError) and (elsewhere := _failure_of_another(run)):
+            status, outcome.exit_code, why = "failed", 1, elsewhere
+        run.set_status(status, why=why, **outcome.heartbeat.facts())
+        print(f"regard: {why}", file=sys.stderr)
+    elif status == "failed":
+        (run.path / ".failed").write_text(f"{why} (rank {rank()})", encoding="utf-8")
+    if os.environ.get("REGARD_DEBUG"):
+        traceback.print_exc()
+
+
+def _failure_of_another(run: RunFolder) -> str | None:
+    """Why another rank failed, which is why this one was told to stop; None if none did."""
+    note = run.path / ".failed"
+    return note.read_text(encoding="utf-8") if note.exists() else None
 
 
 def explain(error: BaseException, run: RunFolder) -> tuple[str, int, str]:
     """Status, exit code and one line for the user."""
     resume = f"go on with: regard resume {run.path}"
     text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, Interrupted) and error.signal != signal.SIGINT:
-        return "preempted", PREEMPTED, f"{error}; its state is saved; {resume}"
+    if STOP.signal and (isinstance(error, WorkerFailed) or (isinstance(error, RuntimeError) and world_size() > 1)):
+        error = Interrupted(STOP.signal)  # helpers and other ranks were told too, and have left sooner
     if isinstance(error, Interrupted | KeyboardInterrupt):
-        saved = "its state is saved" if isinstance(error, Interrupted) else "stopped at once"
-        return "cancelled", 1, f"stopped by Ctrl-C, {saved}; {resume}"
+        saved = "; its state is saved" if any(run.checkpoints.glob("last*.ckpt")) else ""
+        if reason := run.cancelled():
+            return "cancelled", 1, f"{reason}{saved}; {resume}"
+        if isinstance(error, KeyboardInterrupt) or error.signal == signal.SIGINT:
+            return "cancelled", 1, f"stopped by Ctrl-C{saved}; {resume}"
+        return "preempted", PREEMPTED, f"{error}{saved}; {resume}"
     if isinstance(error, RegardError):
         return "failed", error.exit_code, text
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in text:

@@ -15,18 +15,17 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from regard.data.progress import Lines, Progress
-from regard.runs.folder import RunFolder
+from regard.runs.heartbeat import Heartbeat
 from regard.training.journal import Journal
 
-HEARTBEAT_SECONDS = 10
 LINE_SECONDS = 15
 
 
 class ProgressReport(pl.Callback):
-    """Shows the step, the loss and the speed, and keeps the run's status.json alive; on rank 0."""
+    """Shows the step, the loss and the speed, and tells the heartbeat of the step; on rank 0."""
 
-    def __init__(self, run: RunFolder, console: Console, journal: Journal) -> None:
-        self.run, self.console, self.journal = run, console, journal
+    def __init__(self, console: Console, journal: Journal, heartbeat: Heartbeat) -> None:
+        self.console, self.journal, self.heartbeat = console, journal, heartbeat
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
         self.bar = Bar(
             *columns,
@@ -35,7 +34,7 @@ class ProgressReport(pl.Callback):
             console=console,
             transient=True,
         )
-        self._last_beat = self._last_line = 0.0
+        self._last_line = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin the bar."""
@@ -52,16 +51,11 @@ class ProgressReport(pl.Callback):
         """Move on."""
         if not trainer.is_global_zero:
             return
-        self._beat(trainer)
+        self.heartbeat.step = trainer.global_step
         self.bar.update(self._train, completed=trainer.global_step, facts=self._facts())
         if not self.console.is_terminal and time.monotonic() - self._last_line > LINE_SECONDS:
             self._last_line = time.monotonic()
             say(self.console, f"step {trainer.global_step}/{trainer.max_steps}  {self._facts()}")
-
-    def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Alive."""
-        if trainer.is_global_zero:
-            self._beat(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say how good it is by now."""
@@ -88,30 +82,10 @@ class ProgressReport(pl.Callback):
             return ""
         return f"loss {latest['train/loss']:.3f}  {latest['train/tokens_per_second']:,.0f} tokens/s"
 
-    def _beat(self, trainer: pl.Trainer) -> None:
-        if time.monotonic() - self._last_beat > HEARTBEAT_SECONDS:
-            self._last_beat = time.monotonic()
-            self.run.set_status("running", step=trainer.global_step)
-
 
 @contextmanager
-def preparing(run: RunFolder, console: Console) -> Iterator[Progress]:
-    """What to tell how far the preparation of a corpus has come: shows it, and keeps status.json alive."""
-    last_beat = -float("inf")
-    with _shown(console) as show:
-
-        def tell(activity: str, done: int, total: int | None) -> None:
-            nonlocal last_beat
-            if time.monotonic() - last_beat > HEARTBEAT_SECONDS:
-                last_beat = time.monotonic()
-                run.set_status("running")
-            show(activity, done, total)
-
-        yield tell
-
-
-@contextmanager
-def _shown(console: Console) -> Iterator[Progress]:
+def preparing(console: Console) -> Iterator[Progress]:
+    """What to tell how far the preparation of a corpus has come, which shows it."""
     if not console.is_terminal:
         yield Lines(partial(say, console))
         return

@@ -1,13 +1,8 @@
-"""The work: train what a run folder describes, from its beginning or from where it stopped.
-
-``python -m regard.runs.work FOLDER`` does it in this process, as one of several ranks if torchrun or
-srun says so. It reads the run folder and nothing else; no rank ever sees the command line.
-"""
+"""The work: train what a run folder describes, from its beginning or from where it stopped."""
 
 from __future__ import annotations
 
 import functools
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,13 +15,15 @@ from regard.data.module import TextData
 from regard.model.transformer import Transformer
 from regard.observe.dashboard import finish
 from regard.runs.folder import RunFolder, find_checkpoint
-from regard.runs.outcome import is_first_process, recorded
+from regard.runs.heartbeat import Heartbeat
+from regard.runs.outcome import recorded
 from regard.runs.progress import ProgressReport, preparing, say
 from regard.runs.summary import show_summary, summarise
 from regard.training.build import build
 from regard.training.checkpoint import SafeCheckpointIO, last_readable, load_weights, read_checkpoint
 from regard.training.journal import FinalValidation, Journal
 from regard.training.metrics_file import MetricsFile
+from regard.training.ranks import cluster_environment, is_first_process
 from regard.training.task import Task
 
 
@@ -38,22 +35,22 @@ def work(folder: Path) -> int:
     """
     run, console = RunFolder.open(folder), Console(stderr=True, quiet=not is_first_process())
     with recorded(run) as outcome:
-        summary, example = train(run, console)
+        summary, example = train(run, console, outcome.heartbeat)
     if outcome.exit_code == 0:
         show_summary(run, summary, run.config()["task"]["name"], example, console)
     return outcome.exit_code
 
 
-def train(run: RunFolder, console: Console) -> tuple[dict[str, Any], str]:
+def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[str, Any], str]:
     """Train, test the best checkpoint, and write summary.json; the summary, and a text to try the model with."""
     config, started = run.config(), time.monotonic()
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     checkpoint = last_readable(run.checkpoints)
     batches: TextData = build(config["batches"])
     batches.say = functools.partial(say, console)
-    with preparing(run, console) as batches.progress:
+    with preparing(console) as batches.progress:
         task = make_task(config, batches)
-    trainer = make_trainer(run, config, console)
+    trainer = make_trainer(run, config, console, heartbeat)
     if config["init_from"] and checkpoint is None:
         source = find_checkpoint(Path(config["init_from"]))
         load_weights(task.model, read_checkpoint(source), source)
@@ -104,17 +101,17 @@ def make_task(config: dict[str, Any], batches: TextData) -> Task:
     )
 
 
-def make_trainer(run: RunFolder, config: dict[str, Any], console: Console) -> pl.Trainer:
+def make_trainer(run: RunFolder, config: dict[str, Any], console: Console, heartbeat: Heartbeat) -> pl.Trainer:
     """Lightning's Trainer with the callbacks of the configuration and those that every run has."""
     journal = Journal(MetricsFile(run.metrics), config["trainer"]["log_every_n_steps"])
-    callbacks = [FinalValidation(), journal, ProgressReport(run, console, journal)]
+    callbacks = [FinalValidation(), journal, ProgressReport(console, journal, heartbeat)]
     for callback in build(config["callbacks"]).values():
         callbacks.append(callback(folder=run.path) if isinstance(callback, functools.partial) else callback)
     trainer: pl.Trainer = build(
         config["trainer"],
         logger=build(config["logger"])(folder=run.path, config=config),
         callbacks=callbacks,
-        plugins=[SafeCheckpointIO()],
+        plugins=[SafeCheckpointIO(), cluster_environment()],
         default_root_dir=str(run.path),
         max_epochs=-1,
         check_val_every_n_epoch=None,  # validation by batches: the training stream has no epochs
@@ -123,8 +120,6 @@ def make_trainer(run: RunFolder, config: dict[str, Any], console: Console) -> pl
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+    # Lightning's own handler of SIGTERM broadcasts, which hangs ranks that are not at the same point (its issue 20825).
+    vars(trainer._signal_connector)["register_signal_handlers"] = lambda: None
     return trainer
-
-
-if __name__ == "__main__":
-    sys.exit(work(Path(sys.argv[1])))

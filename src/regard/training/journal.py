@@ -27,7 +27,6 @@ class Journal(pl.Callback):
     def __init__(self, file: MetricsFile, every_n_steps: int) -> None:
         self.file, self.every_n_steps = file, every_n_steps
         self.latest: Row = {}
-        self._replayed_until = -1  # steps that the loggers have seen in an earlier attempt
         self._step, self._tokens, self._since = 0, 0, time.monotonic()
         self._loss: Tensor | None = None
         self._finite: Tensor | None = None
@@ -36,7 +35,6 @@ class Journal(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin at the step of the checkpoint: later rows will be measured again."""
         self._step, self._since = trainer.global_step, time.monotonic()
-        self._replayed_until = self.file.last_step
         self._finite = torch.ones((), dtype=torch.bool, device=pl_module.device)
         if trainer.is_global_zero:
             self.file.drop_after(trainer.global_step)
@@ -89,9 +87,11 @@ class Journal(pl.Callback):
         self.latest.update(values)
         if trainer.is_global_zero:
             self.file.write(trainer.global_step, values)
-            if trainer.global_step > self._replayed_until:
+            # What an earlier attempt has measured before it was stopped, the loggers have seen.
+            seen = self.file.found.get(trainer.global_step, frozenset())
+            if new := {name: value for name, value in values.items() if name not in seen}:
                 for logger in trainer.loggers:
-                    logger.log_metrics(values, step=trainer.global_step)
+                    logger.log_metrics(new, step=trainer.global_step)
 
     def _log_training(self, trainer: pl.Trainer) -> None:
         assert self._loss is not None

@@ -2,121 +2,124 @@
 
 from __future__ import annotations
 
-import random
-import signal
-import threading
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
 from pytorch_lightning.callbacks import Checkpoint
-from torch import Tensor
 
-PATIENCE_SECONDS = 2.0
-
-
-class Interrupted(Exception):
-    """A signal asked the run to stop; it has saved its state. ``signal`` says which."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}")
-        self.signal = signal.Signals(number)
+from regard.stop import STOP, Interrupted
+from regard.training.random_state import random_state, set_random_state
 
 
 class LastCheckpoint(Checkpoint):
-    """Saves ``last.ckpt`` every ``every_n_steps`` optimizer steps, after validations, and when told to stop.
+    """Saves ``last.ckpt``: every ``every_n_steps`` optimizer steps, every ``every_minutes``, before each validation,
+    when training has ended, and when told to stop.
 
-    SIGINT and SIGTERM only set a flag, which the ranks agree on at the end of a step: all of them
-    save together and leave with ``Interrupted``. A second SIGINT does not wait for that.
-
-    At a step that is followed by a validation it saves after it: Lightning would not make up for a
-    validation that a kill cut short.
+    What a signal said, and whether it is time, the ranks agree on at the end of each step: all of them save together,
+    and all leave with ``Interrupted``. Within a validation they leave at once: the checkpoint from before it says that
+    it is due, and the next attempt begins with it.
     """
 
-    def __init__(self, folder: Path, every_n_steps: int) -> None:
-        self.path, self.every_n_steps = folder / "checkpoints" / "last.ckpt", every_n_steps
-        self._saved = -1
-        self._signal, self._heard_at = 0, 0.0
-        self._before: dict[int, Any] = {}
+    def __init__(self, folder: Path, every_n_steps: int, every_minutes: float | None = None) -> None:
+        self.path, self.every_n_steps, self.every_minutes = (
+            folder / "checkpoints" / "last.ckpt",
+            every_n_steps,
+            every_minutes,
+        )
+        self._saved_step, self._saved_at = -1, 0.0
+        self._validation_due = False
         self._random_states: list[dict[str, Any]] | None = None
+        self._group: Any = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen for signals (here, since Lightning sets its own handler before) and set the random states."""
-        self._saved = trainer.global_step
-        if threading.current_thread() is threading.main_thread():
-            self._before = {n: signal.signal(n, self._heard) for n in (signal.SIGINT, signal.SIGTERM)}
+        """Begin where the checkpoint was saved: with its random states, and the validation that was to come."""
+        # On the CPU also where training is not: asking a GPU would wait for all that it has to do.
+        self._group = dist.new_group(backend="gloo") if trainer.world_size > 1 else None
+        self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
+        STOP.hold()
         if self._random_states is not None and trainer.global_rank < len(self._random_states):
             set_random_state(self._random_states[trainer.global_rank])
+        if stop := self._agree(trainer)[0]:
+            raise Interrupted(stop)
+        if self._validation_due:
+            self._validation_due = False
+            validation = trainer.fit_loop.epoch_loop.val_loop
+            validation.restarting = False  # from its first batch
+            trainer.validating = True
+            validation.run()
+            trainer.training = True
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save if it is time to, or to stop."""
-        step = trainer.global_step
-        if step == self._saved or (trainer.fit_loop.epoch_loop.batch_idx + 1) % trainer.accumulate_grad_batches:
+        if (trainer.fit_loop.epoch_loop.batch_idx + 1) % trainer.accumulate_grad_batches:
             return
-        if stop := self._agreed_signal(trainer):
-            self._save(trainer)
+        stop, time_is_up = self._agree(trainer)
+        validates = validation_follows(trainer)
+        if validates and trainer.global_step >= trainer.max_steps:
+            return  # a run that has all its steps is not gone on with: it is saved after this validation
+        if stop or time_is_up or validates or trainer.global_step % self.every_n_steps == 0:
+            self._save(trainer, validates)
+        if stop:
             raise Interrupted(stop)
-        if step % self.every_n_steps == 0 and not validation_follows(trainer):
-            self._save(trainer)
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Leave if told to."""
+        if trainer.state.fn == "fit" and STOP.signal:
+            raise Interrupted(STOP.signal)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save what has been validated."""
-        if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self._save(trainer)
-            if stop := self._agreed_signal(trainer):
-                raise Interrupted(stop)
-
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save where training ended."""
-        if trainer.global_step != self._saved:
+        """Save the last step. Not when training has ended: then averaged weights have replaced the trained ones."""
+        if trainer.state.fn == "fit" and trainer.global_step >= trainer.max_steps:
             self._save(trainer)
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give the signals back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save where training ended, if that was not at the last step."""
+        if trainer.global_step != self._saved_step:
+            self._save(trainer)
+        STOP.release()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Training is over."""
+        STOP.release()
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add the random state of every rank."""
+        """Add the random state of every rank, and whether a validation comes next."""
         states: list[Any] = [random_state()]
         if trainer.world_size > 1:
             states = [None] * trainer.world_size
-            torch.distributed.all_gather_object(states, random_state())
+            dist.all_gather_object(states, random_state(), group=self._group)
         checkpoint["random_states"] = states
+        checkpoint["validation_due"] = self._validation_due
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Keep the random states until training starts."""
+        """Keep what is needed when training starts."""
         self._random_states = checkpoint.get("random_states")
+        self._validation_due = checkpoint.get("validation_due", False)
 
-    def _save(self, trainer: pl.Trainer) -> None:
+    def _save(self, trainer: pl.Trainer, validation_due: bool = False) -> None:
+        self._validation_due = validation_due
         trainer.save_checkpoint(self.path)
-        self._saved = trainer.global_step
+        self._validation_due = False
+        self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
 
-    def _heard(self, number: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
-        # One Ctrl-C may arrive twice, from the terminal and from torchrun.
-        if number == signal.SIGINT and self._signal and now - self._heard_at > PATIENCE_SECONDS:
-            raise KeyboardInterrupt
-        if not self._signal:
-            self._signal, self._heard_at = number, now
-
-    def _agreed_signal(self, trainer: pl.Trainer) -> int:
-        if trainer.world_size == 1:
-            return self._signal
-        heard = torch.tensor(self._signal, device=trainer.strategy.root_device)
-        torch.distributed.all_reduce(heard, torch.distributed.ReduceOp.MAX)
-        return int(heard)
+    def _agree(self, trainer: pl.Trainer) -> tuple[int, bool]:
+        """The signal that any rank has heard, or 0; whether it is time to save."""
+        time_is_up = self.every_minutes is not None and time.monotonic() - self._saved_at > 60 * self.every_minutes
+        votes = torch.tensor([STOP.signal, int(time_is_up)])
+        if self._group is not None:
+            dist.all_reduce(votes, dist.ReduceOp.MAX, group=self._group)
+        stop, save = votes.tolist()
+        return stop, bool(save)
 
 
 def validation_follows(trainer: pl.Trainer) -> bool:
@@ -125,38 +128,3 @@ def validation_follows(trainer: pl.Trainer) -> bool:
     if not trainer.enable_validation or not isinstance(every, int):
         return False
     return (trainer.fit_loop.total_batch_idx + 1) % every == 0
-
-
-def random_state() -> dict[str, Any]:
-    """The state of every generator this process draws from, as tensors and plain values."""
-    version, words, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
-    state: dict[str, Any] = {
-        "python": [version, list(words), gauss],
-        "numpy": [
-            str(name),
-            torch.from_numpy(np.asarray(keys).astype(np.int64)),
-            position,
-            has_gauss,
-            cached,
-        ],
-        "torch": torch.get_rng_state(),
-    }
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state()
-    return state
-
-
-def set_random_state(state: dict[str, Any]) -> None:
-    """Put the generators back to ``state``."""
-    version, words, gauss = state["python"]
-    random.setstate((version, tuple(words), gauss))
-    name, keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
-    torch.set_rng_state(_cpu_bytes(state["torch"]))
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(_cpu_bytes(state["cuda"]))
-
-
-def _cpu_bytes(state: Tensor) -> Tensor:
-    return state.to("cpu", torch.uint8)

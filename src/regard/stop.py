@@ -1,0 +1,87 @@
+"""Being told to stop: what signals mean to a run.
+
+Light, so that a process can listen before it loads anything else.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+"""Ctrl-C; leave soon (a preemption, torchrun); leave soon (a time limit is near); the terminal is gone."""
+
+PATIENCE_SECONDS = 2.0
+
+
+class Interrupted(BaseException):
+    """A signal asked the work to stop; what is on the disk goes on from there. ``signal`` says which.
+
+    Like KeyboardInterrupt no Exception: it passes what handles errors.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.signal = signal.Signals(number)
+
+
+class Stop:
+    """What this process was told: ``signal`` is the first signal that was heard, or 0.
+
+    A signal ends what is going on with ``Interrupted``, except between ``hold`` and ``release``: there it is left to
+    the work to look at ``signal`` where it can save. A second Ctrl-C does not wait for that.
+    """
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self._heard_at = 0.0
+        self._held = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear signals; afterwards they are whose they were before. One that is to be ignored stays ignored."""
+        if threading.current_thread() is not threading.main_thread():  # which alone may listen
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+        self.signal, self._held = 0, False
+        for number in heard:
+            signal.signal(number, self._hear)
+        try:
+            yield
+        finally:
+            for number in heard:
+                signal.signal(number, before[number])
+
+    def hold(self) -> None:
+        """From here on signals are only noted."""
+        self._held = True
+
+    def release(self) -> None:
+        """From here on the first signal ends what is going on."""
+        self._held = False
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if not self.signal:
+            self.signal, self._heard_at = number, now
+            if not self._held:
+                raise Interrupted(number)
+        # One Ctrl-C may arrive twice, from the terminal and from torchrun.
+        elif number == signal.SIGINT and now - self._heard_at > PATIENCE_SECONDS:
+            raise KeyboardInterrupt
+
+
+STOP = Stop()
+"""The one of this process: signals are sent to processes."""
+
+
+def leave_signals_to_the_parent(worker: int = 0) -> None:
+    """For a helper process: a cluster signals all processes of a job, and it is the parent that ends this one."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
