@@ -16,3 +16,7 @@ class UsageError(RegardError):
     """The command line or the configuration is wrong."""
 
     exit_code = 2
+
+
+PREEMPTED = 75
+"""Exit code of work that was told to stop, and can go on."""

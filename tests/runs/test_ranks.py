@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from regard.runs.folder import RunFolder
-from regard.runs.launch import launch
+from regard.runs.start import start as launch
 from regard.runs.work import work
 
 MakeRun = Callable[..., RunFolder]

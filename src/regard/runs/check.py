@@ -13,12 +13,13 @@ from hydra.utils import get_object
 
 from regard.data.vocabulary import known_vocab_size
 from regard.errors import UsageError
+from regard.runs.geometry import geometry
 from regard.training.build import build
 
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
 KEYS = {
     "": {"name", "seed", "init_from", "paths", "data", "tokenizer", "model", "optimizer", "schedule"}
-    | {"trainer", "logger", "callbacks", "task", "batches"},
+    | {"trainer", "logger", "callbacks", "task", "batches", "launcher"},
     "paths": {"data", "cache", "runs"},
 }
 """The keys of the parts of a configuration that are no object's arguments."""
@@ -48,7 +49,7 @@ def check(config: dict[str, Any]) -> None:
         raise UsageError(f"trainer.max_steps={steps}: give a whole number of optimizer steps, 1 or more")
     for path, node in objects(config):
         _check_call(path, node)
-    device_count(config["trainer"])
+    geometry(config)
     settings = build(config["tokenizer"])
     build(config["data"]).check()
     build(config["batches"])  # sees that its numbers, and the corpus, suit the task
@@ -57,19 +58,6 @@ def check(config: dict[str, Any]) -> None:
             build(config["model"], vocab_size=known_vocab_size(settings) or GUESSED_VOCAB_SIZE)
         except ValueError as error:
             raise UsageError(f"model: {error}") from error
-
-
-def device_count(trainer: dict[str, Any]) -> int:
-    """Processes on this machine.
-
-    Raises UsageError if the configuration does not say a plain number, or wants several machines.
-    """
-    if trainer["num_nodes"] != 1:
-        raise UsageError(f"trainer.num_nodes={trainer['num_nodes']}: several machines need a cluster's launcher")
-    devices = trainer["devices"]
-    if not isinstance(devices, int) or devices < 1:
-        raise UsageError(f"trainer.devices={devices}: give the number of devices, 1 or more")
-    return devices
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:

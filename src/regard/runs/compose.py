@@ -17,7 +17,9 @@ import hydra
 from hydra import compose, initialize_config_dir
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
 from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -26,7 +28,9 @@ from regard.errors import UsageError
 from regard.observe.dashboard import decide_mode
 from regard.places import conf_folder
 from regard.runs.check import check, unknown_key
-from regard.runs.folder import RunFolder, create_sweep, find_checkpoint
+from regard.runs.folder import RunFolder, find_checkpoint
+from regard.runs.start import make_launcher
+from regard.runs.sweep import create_sweep, own_overrides
 
 WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd")
 INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
@@ -42,25 +46,62 @@ def compose_points(arguments: list[str]) -> list[Point]:
     All are checked before any is returned. None at all if Hydra only showed something (``--cfg``,
     ``--info``, ``--help``). Raises UsageError.
     """
-    composed: list[tuple[DictConfig, list[str]]] = []
+    composed: list[tuple[dict[str, Any], list[str]]] = []
 
     def take(config: DictConfig) -> None:
-        composed.append((config, list(HydraConfig.get().overrides.task)))
+        hydra_config = HydraConfig.get()
+        if hydra_config.mode != RunMode.MULTIRUN and hydra_config.sweeper.params:
+            raise UsageError("this experiment is a sweep (it has hydra.sweeper.params): add -m")
+        launcher = _plain(hydra_config.launcher)
+        overrides = [override for override in hydra_config.overrides.task if not override.startswith("hydra")]
+        composed.append((_resolve(config) | {"launcher": launcher}, overrides))
 
     arguments = options_first(arguments)
     with _errors(arguments), _full_errors(), TemporaryDirectory() as aside:
         _check_hydra_keys(arguments)
         # Hydra's sweeper writes a file of its own, which regard's sweep.json replaces.
-        sys.argv = [
-            "regard train",
-            *arguments,
-            *([f"hydra.sweep.dir={aside}"] if {"-m", "--multirun"} & {*arguments} else []),
-        ]
+        sys.argv = ["regard train", *arguments, f"hydra.sweep.dir={aside}"]
         hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")(take)()
-        points = [(_resolve(config), overrides) for config, overrides in composed]
-    for config, _ in points:
-        check(config)
-    return points
+    points = [overrides for _, overrides in composed]
+    for number, (config, _) in enumerate(composed):
+        with at_point(number, points):
+            check(config)
+            make_launcher(config["launcher"]).check(config)
+    return composed
+
+
+@contextmanager
+def at_point(number: int, points: list[list[str]]) -> Iterator[None]:
+    """Errors within say which of the points of a sweep they are of, by the overrides that not all share."""
+    try:
+        with _errors(points[number]):
+            yield
+    except UsageError as error:
+        if len(points) == 1:
+            raise
+        own = " ".join(own_overrides(points)[number])
+        raise UsageError(f"point {number + 1} of {len(points)} ({own}): {error}") from error
+
+
+def change_launcher(current: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
+    """``current`` after overrides of ``hydra/launcher`` and ``hydra.launcher.*``.
+
+    Raises UsageError for a launcher or a key that there is not.
+    """
+    choices = [override for override in overrides if override.startswith("hydra/launcher=")]
+    launcher = OmegaConf.create(current)
+    with _errors(overrides):
+        if choices:
+            with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+                launcher = compose("train", choices, return_hydra_config=True).hydra.launcher
+        for override in OverridesParser.create().parse_overrides([o for o in overrides if o not in choices]):
+            name = override.key_or_group.removeprefix("hydra.launcher.")
+            if name not in launcher:
+                raise UsageError(unknown_key(f"hydra.launcher.{name}", [f"hydra.launcher.{key!s}" for key in launcher]))
+            launcher[name] = override.value()
+    changed = _plain(launcher)
+    make_launcher(changed)
+    return changed
 
 
 def options_first(arguments: list[str]) -> list[str]:
@@ -103,6 +144,10 @@ def _resolve(config: DictConfig) -> dict[str, Any]:
         config.data[key] = absolute(config.data[key])
     if "mode" in config.logger:
         config.logger.mode = decide_mode(config.logger.mode)
+    return _plain(config)
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
     container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     return {str(key): value for key, value in container.items()} if isinstance(container, dict) else {}
 

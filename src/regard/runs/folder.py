@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 import socket
@@ -33,11 +34,11 @@ class RunFolder:
 
         The folder appears complete or not at all. Raises RegardError if it cannot be written.
         """
-        with _appearing(parent) as (making, final):
-            cls(making)._fill(config, overrides)
+        with appearing(parent) as (making, final):
+            cls(making).fill(config, overrides)
         return cls(final)
 
-    def _fill(self, config: dict[str, Any], overrides: Sequence[str]) -> None:
+    def fill(self, config: dict[str, Any], overrides: Sequence[str]) -> None:
         write_whole(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         write_whole(self.path / "overrides.yaml", yaml.safe_dump(list(overrides), allow_unicode=True))
         self.checkpoints.mkdir()
@@ -70,17 +71,27 @@ class RunFolder:
         """The scalars."""
         return self.path / "metrics.csv"
 
+    @property
+    def console(self) -> Path:
+        """What its processes printed, where no terminal showed it."""
+        return self.path / "console.txt"
+
     def config(self) -> dict[str, Any]:
         """The frozen configuration."""
         config: dict[str, Any] = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
         return config
+
+    def overrides(self) -> list[str]:
+        """What the user asked for."""
+        return yaml.safe_load((self.path / "overrides.yaml").read_text(encoding="utf-8")) or []
 
     def status(self) -> dict[str, Any]:
         """The status; ``lost`` if the run stopped without being able to say so."""
         status: dict[str, Any] = json.loads((self.path / "status.json").read_text(encoding="utf-8"))
         if status["status"] == "running":
             silent = datetime.now(UTC) - datetime.fromisoformat(status["time"])
-            if silent.total_seconds() > STALE_SECONDS:
+            gone = status["host"] == socket.gethostname() and "pid" in status and not _is_alive(status["pid"])
+            if gone or silent.total_seconds() > STALE_SECONDS:
                 status["status"] = "lost"
         return status
 
@@ -95,6 +106,17 @@ class RunFolder:
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         write_whole(path, json.dumps(old | new | facts, indent=2, ensure_ascii=False) + "\n")
+
+    def set_job(self, job: str) -> None:
+        """Note the SLURM job that is to work on this run; not in status.json, which the job may be writing already."""
+        write_whole(self.path / ".job", job)
+
+    def job(self) -> str | None:
+        """The SLURM job that works on this run, or is to; None if it is none's."""
+        try:
+            return (self.path / ".job").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
 
     def cancel(self, reason: str) -> None:
         """Leave word that this run is to end and not to begin again, whoever would start it."""
@@ -116,21 +138,19 @@ class RunFolder:
         write_whole(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def create_sweep(parent: Path, points: Sequence[tuple[dict[str, Any], list[str]]]) -> list[RunFolder]:
-    """A new folder in ``parent`` with sweep.json and a numbered run folder for each point.
-
-    It appears complete or not at all. Raises RegardError if it cannot be written.
-    """
-    with _appearing(parent) as (making, final):
-        for number, (config, overrides) in enumerate(points):
-            (making / str(number)).mkdir()
-            RunFolder(making / str(number))._fill(config, overrides)
-        write_whole(making / "sweep.json", json.dumps({"points": [overrides for _, overrides in points]}, indent=2))
-    return [RunFolder(final / str(number)) for number in range(len(points))]
+def _is_alive(pid: int) -> bool:
+    """Whether there is such a process on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 @contextmanager
-def _appearing(parent: Path) -> Iterator[tuple[Path, Path]]:
+def appearing(parent: Path) -> Iterator[tuple[Path, Path]]:
     """A new folder to fill, and the name in ``parent`` under which it will appear when that is done."""
     final = parent / f"{datetime.now().strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     making = final.with_name(f".{final.name}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import threading
 from types import TracebackType
 
@@ -14,7 +16,8 @@ HEARTBEAT_SECONDS = 10
 class Heartbeat:
     """Says in status.json every ``HEARTBEAT_SECONDS`` that the run goes on, and at which ``step`` it is.
 
-    From a thread of its own: a long validation, or learning a vocabulary, is no sign of death.
+    From a thread of its own: a long validation, or learning a vocabulary, is no sign of death. It also sees when
+    the run is cancelled.
     """
 
     def __init__(self, run: RunFolder) -> None:
@@ -40,5 +43,7 @@ class Heartbeat:
         while not self._ended.wait(HEARTBEAT_SECONDS):
             try:
                 self.run.set_status("running", **self.facts())
+                if self.run.cancelled():  # perhaps by somebody on another machine
+                    os.kill(os.getpid(), signal.SIGTERM)
             except OSError as error:  # the work will meet a full disk by itself, where it matters
                 logging.getLogger("regard").info("no heartbeat: %s", error)

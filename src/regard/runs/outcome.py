@@ -18,13 +18,11 @@ import torch
 from filelock import FileLock, Timeout
 
 from regard.data.encode import WorkerFailed
-from regard.errors import RegardError, UsageError
+from regard.errors import PREEMPTED, RegardError, UsageError
 from regard.runs.folder import RunFolder
 from regard.runs.heartbeat import Heartbeat
 from regard.stop import STOP, Interrupted
 from regard.training.ranks import from_srun, is_first_process, job_id, rank, world_size
-
-PREEMPTED = 75
 
 
 @dataclass

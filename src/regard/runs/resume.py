@@ -1,38 +1,86 @@
-"""Going on with a run: what may change, and what must not."""
+"""Going on with runs: what may change, and what must not."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
+from typing import Any
 
 import yaml
 
 from regard.errors import UsageError
 from regard.runs.folder import RunFolder, write_whole
 
-CHANGEABLE = ("trainer.max_steps", "trainer.devices")
+NUMBERS = ("trainer.max_steps", "trainer.devices", "trainer.num_nodes")
+ENDED = ("failed", "lost", "cancelled", "preempted")
+LAUNCHER = ("hydra/launcher", "hydra.launcher.")
+
+
+def go_on(runs: Sequence[RunFolder], overrides: list[str]) -> int:
+    """Go on with a run, or with those of several that are not finished; the exit code."""
+    from regard.runs.start import start
+
+    if len(runs) > 1:
+        runs = [run for run in runs if run.status()["status"] not in ("finished", "running")]
+    for run in runs:
+        prepare_resume(run, overrides)
+    return start(runs) if runs else 0
+
+
+def retry(runs: Sequence[RunFolder], states: Sequence[str], overrides: list[str]) -> int:
+    """Go on with those of ``runs`` whose state is one of ``states`` and that no job in the queue will see to.
+
+    Says which. The exit code. Raises UsageError for a state that is none.
+    """
+    from regard.runs.jobs import is_over, look
+    from regard.runs.slurm import queue
+    from regard.runs.start import start
+
+    if unknown := set(states) - set(ENDED):
+        raise UsageError(f"--status {unknown.pop()}: choose among {', '.join(ENDED)}")
+    jobs = queue()
+    seen = [look(run, jobs) for run in runs]
+    chosen = [each.run for each in seen if each.state in states and is_over(each, jobs)]
+    print(f"{len(chosen)} of {len(runs)} runs to try again ({', '.join(states)})", flush=True)
+    for run in chosen:
+        prepare_resume(run, overrides)
+    return start(chosen) if chosen else 0
 
 
 def prepare_resume(run: RunFolder, overrides: list[str]) -> None:
-    """Put the changes into the frozen configuration and note them in overrides.yaml.
+    """Let ``run`` go on, with the changes put into its configuration and noted in overrides.yaml.
 
-    Raises UsageError for a key that may not change, or a value that is no whole number above 0.
+    Raises UsageError for a key that may not change, or a value that is no whole number above 0, or if the launcher
+    cannot start it so.
     """
+    from regard.runs.compose import change_launcher
+    from regard.runs.start import launcher_of, make_launcher
+
     config = run.config()
+    config["launcher"] = launcher_of(config)
+    if chosen := [override for override in overrides if override.startswith(LAUNCHER)]:
+        config["launcher"] = change_launcher(config["launcher"], chosen)
     for override in overrides:
-        key, _, value = override.partition("=")
-        if key not in CHANGEABLE:
-            near = difflib.get_close_matches(key, CHANGEABLE, n=1)
-            hint = f"did you mean {near[0]}?" if near else "start a new run for that, with init_from= if you like"
-            raise UsageError(f"{key}: only {' and '.join(CHANGEABLE)} may change on resume; {hint}")
-        if not value.isdecimal() or int(value) < 1:
-            raise UsageError(f"{override}: give a whole number, 1 or more")
-        name = key.removeprefix("trainer.")
-        if name == "max_steps" and config["schedule"].get("total_steps") == config["trainer"]["max_steps"]:
-            config["schedule"]["total_steps"] = config["task"]["schedule"]["total_steps"] = int(value)
-        config["trainer"][name] = int(value)
-        if name == "devices" and config["trainer"]["strategy"] == "auto" and int(value) > 1:
-            config["trainer"]["strategy"] = "ddp"
+        if override not in chosen:
+            _change_number(config, override)
+    make_launcher(config["launcher"]).check(config)
     if overrides:
-        before = yaml.safe_load((run.path / "overrides.yaml").read_text(encoding="utf-8")) or []
-        write_whole(run.path / "overrides.yaml", yaml.safe_dump([*before, *overrides], allow_unicode=True))
+        write_whole(run.path / "overrides.yaml", yaml.safe_dump([*run.overrides(), *overrides], allow_unicode=True))
         write_whole(run.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    run.allow()
+
+
+def _change_number(config: dict[str, Any], override: str) -> None:
+    key, _, value = override.partition("=")
+    if key not in NUMBERS:
+        near = difflib.get_close_matches(key, NUMBERS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "start a new run for that, with init_from= if you like"
+        raise UsageError(f"{key}: only {', '.join(NUMBERS)} and the launcher may change on resume; {hint}")
+    if not value.isdecimal() or int(value) < 1:
+        raise UsageError(f"{override}: give a whole number, 1 or more")
+    trainer, name = config["trainer"], key.removeprefix("trainer.")
+    if name == "max_steps" and config["schedule"].get("total_steps") == trainer["max_steps"]:
+        config["schedule"]["total_steps"] = config["task"]["schedule"]["total_steps"] = int(value)
+    trainer[name] = int(value)
+    if trainer["strategy"] == "auto" and trainer["devices"] * trainer["num_nodes"] > 1:
+        trainer["strategy"] = "ddp"

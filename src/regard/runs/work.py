@@ -15,15 +15,17 @@ from regard.data.module import TextData
 from regard.model.transformer import Transformer
 from regard.observe.dashboard import finish
 from regard.runs.folder import RunFolder, find_checkpoint
+from regard.runs.geometry import geometry
 from regard.runs.heartbeat import Heartbeat
 from regard.runs.outcome import recorded
 from regard.runs.progress import ProgressReport, preparing, say
+from regard.runs.slurm import check_tasks
 from regard.runs.summary import show_summary, summarise
 from regard.training.build import build
 from regard.training.checkpoint import SafeCheckpointIO, last_readable, load_weights, read_checkpoint
 from regard.training.journal import FinalValidation, Journal
 from regard.training.metrics_file import MetricsFile
-from regard.training.ranks import cluster_environment, is_first_process
+from regard.training.ranks import cluster_environment, from_srun, is_first_process
 from regard.training.task import Task
 
 
@@ -44,6 +46,8 @@ def work(folder: Path) -> int:
 def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[str, Any], str]:
     """Train, test the best checkpoint, and write summary.json; the summary, and a text to try the model with."""
     config, started = run.config(), time.monotonic()
+    if from_srun():
+        check_tasks(geometry(config))
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     checkpoint = last_readable(run.checkpoints)
     batches: TextData = build(config["batches"])

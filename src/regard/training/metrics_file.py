@@ -76,3 +76,24 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         text = file.read()
     lines = text[: text.rfind("\n") + 1].splitlines()
     return [{name: value for name, value in row.items() if value} for row in csv.DictReader(lines)]
+
+
+TAIL_BYTES = 1 << 16
+
+
+def latest_values(path: Path) -> Row:
+    """The latest value of each column that was measured near the end of a metrics.csv; none if there is no file."""
+    try:
+        with path.open("rb") as file:
+            header = file.readline().decode()
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(len(header), size - TAIL_BYTES))
+            tail = file.read().decode(errors="ignore")
+    except FileNotFoundError:
+        return {}
+    lines = tail[: tail.rfind("\n") + 1].splitlines()
+    whole = lines if size - TAIL_BYTES <= len(header) else lines[1:]  # the first may be a part
+    values: Row = {}
+    for row in csv.DictReader([header, *whole]):
+        values.update({name: float(value) for name, value in row.items() if value})
+    return values

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from lightning_fabric.plugins.environments import (
-    ClusterEnvironment,
-    LightningEnvironment,
-    SLURMEnvironment,
-    TorchElasticEnvironment,
-)
+if TYPE_CHECKING:
+    from lightning_fabric.plugins.environments import ClusterEnvironment
 
 
 def from_srun() -> bool:
@@ -41,6 +38,8 @@ def job_id() -> str | None:
 
 def cluster_environment() -> ClusterEnvironment:
     """What tells Lightning of the other processes. Said to it, since what it finds by itself may be an outer job."""
+    from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
+
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return TorchElasticEnvironment()
     if from_srun():

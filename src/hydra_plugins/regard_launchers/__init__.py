@@ -1,0 +1,1 @@
+"""Launchers of regard: Hydra looks for plugins under this name."""

@@ -1,0 +1,34 @@
+"""``hydra/launcher=here``: one run after the other, in this terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hydra_plugins.regard_launchers.composing import Composing
+
+if TYPE_CHECKING:
+    from regard.runs.folder import RunFolder
+
+
+class Here(Composing):
+    """A single run on one device works in this process, others in processes of their own."""
+
+    def check(self, config: dict[str, Any]) -> None:
+        """Raises UsageError if the run wants several machines."""
+        from regard.runs.geometry import one_machine
+
+        one_machine(config)
+
+    def start(self, runs: Sequence[RunFolder]) -> int:
+        """Do the work; the exit code of a single run, or whether all are finished."""
+        from regard.runs.geometry import one_machine
+        from regard.runs.processes import do, exit_code
+
+        if len(runs) == 1 and one_machine(runs[0].config()).processes == 1:
+            from regard.runs.work import work
+
+            return work(runs[0].path)
+        do(runs, at_a_time=1, say=lambda text: print(text, file=sys.stderr, flush=True))
+        return exit_code(runs)

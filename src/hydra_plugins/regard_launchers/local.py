@@ -1,0 +1,38 @@
+"""``hydra/launcher=local``: several runs at a time, on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hydra_plugins.regard_launchers.composing import Composing
+
+if TYPE_CHECKING:
+    from regard.runs.folder import RunFolder
+
+
+class Local(Composing):
+    """``jobs`` runs at a time, which share this machine's processors and GPUs out among them.
+
+    Raises UsageError if ``jobs`` is below 1.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        from regard.errors import UsageError
+
+        if jobs < 1:
+            raise UsageError(f"hydra.launcher.jobs={jobs}: give the number of runs at a time, 1 or more")
+        self.jobs = jobs
+
+    def check(self, config: dict[str, Any]) -> None:
+        """Raises UsageError if the run wants several machines."""
+        from regard.runs.geometry import one_machine
+
+        one_machine(config)
+
+    def start(self, runs: Sequence[RunFolder]) -> int:
+        """Do the work; the exit code of a single run, or whether all are finished."""
+        from regard.runs.processes import do, exit_code
+
+        do(runs, self.jobs, say=lambda text: print(text, flush=True))
+        return exit_code(runs)

@@ -1,0 +1,37 @@
+"""Ending runs that work, or are to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Sequence
+
+from regard.runs import slurm
+from regard.runs.folder import RunFolder
+
+BY_HAND = "cancelled"
+
+
+def cancel(runs: Sequence[RunFolder]) -> list[RunFolder]:
+    """End ``runs``, those that are not over; which they were.
+
+    Each is left word first, so that whatever hears of its end knows that it shall not go on. One that works saves its
+    state. One that works on another machine, outside of SLURM, finds the word by itself, within seconds.
+    """
+    jobs = slurm.queue()
+    ended, waiting = [], []
+    for run in runs:
+        status = run.status()
+        if status["status"] in ("finished", "failed", "cancelled") and run.job() not in jobs:
+            continue
+        run.cancel(BY_HAND)
+        ended.append(run)
+        if (job := run.job()) in jobs and job is not None:
+            waiting.append(job)
+        elif status["status"] == "running" and status["host"] == socket.gethostname():
+            os.kill(status["pid"], signal.SIGTERM)
+        if status["status"] != "running":
+            run.set_status("cancelled", why=f"{BY_HAND}; go on with: regard resume {run.path}")
+    slurm.cancel(waiting)
+    return ended

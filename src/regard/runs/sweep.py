@@ -1,0 +1,37 @@
+"""A sweep: a folder with sweep.json and a numbered run folder for each of its points."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from regard.runs.folder import RunFolder, appearing, write_whole
+
+
+def create_sweep(parent: Path, points: Sequence[tuple[dict[str, Any], list[str]]]) -> list[RunFolder]:
+    """A new folder in ``parent`` with sweep.json and a numbered run folder for each point.
+
+    It appears complete or not at all. Raises RegardError if it cannot be written.
+    """
+    with appearing(parent) as (making, final):
+        for number, (config, overrides) in enumerate(points):
+            (making / str(number)).mkdir()
+            RunFolder(making / str(number)).fill(config, overrides)
+        write_whole(making / "sweep.json", json.dumps({"points": [overrides for _, overrides in points]}, indent=2))
+    return [RunFolder(final / str(number)) for number in range(len(points))]
+
+
+def sweep_of(run: RunFolder) -> Path | None:
+    """The sweep folder that ``run`` is a point of; None for a run by itself."""
+    parent = run.path.resolve().parent
+    return parent if (parent / "sweep.json").is_file() else None
+
+
+def own_overrides(points: list[list[str]]) -> list[list[str]]:
+    """Of each point of a sweep, the overrides that not all points share; of a single one, all."""
+    if len(points) == 1:
+        return points
+    shared = set(points[0]).intersection(*points[1:])
+    return [[override for override in point if override not in shared] for point in points]
