@@ -72,7 +72,7 @@ def jobs(
     watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until all are over.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each run.")] = False,
 ) -> None:
-    """What runs are doing: state, node, step, speed, validation loss; from their folders and, if there is one, squeue."""
+    """What runs are doing: state, node, step, speed, validation loss; from their folders, and from squeue."""
     import json
 
     from rich.console import Console

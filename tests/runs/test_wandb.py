@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import json
-import struct
-from collections.abc import Callable, Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from wandb.proto.wandb_internal_pb2 import Record
 
+from regard.observe.wandb_file import history, records
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 from regard.training.metrics_file import read_rows
 from regard.training.task import Task
 
-BLOCK = 32 * 1024
 SPLITS = ("train", "validation", "test")
-
-
-def records(path: Path) -> Iterator[Record]:
-    """The records of a .wandb file: LevelDB's log format after a header of seven bytes."""
-    content, position, parts = path.read_bytes(), 7, b""
-    while position + 7 <= len(content):
-        left = BLOCK - position % BLOCK
-        if left < 7:
-            position += left
-            continue
-        _, length, kind = struct.unpack("<IHB", content[position : position + 7])
-        parts += content[position + 7 : position + 7 + length]
-        position += 7 + length
-        if kind in (1, 4):  # the whole record, or its last part
-            record = Record()
-            record.ParseFromString(parts)
-            parts = b""
-            yield record
 
 
 def key_of(item: Any) -> str:
@@ -116,15 +99,63 @@ def test_a_run_that_was_stopped_is_one_run_there_and_logs_nothing_twice(
     assert len(folders) == 2
     assert {folder.name.rpartition("-")[2] for folder in folders} == {(run.path / "wandb/run-id").read_text().strip()}
     logged = [
-        (json.loads(value), key_of(item))
+        (row["trainer/global_step"], name)
         for folder in folders
-        for record in records(next(folder.glob("*.wandb")))
-        if record.HasField("history")
-        for value in [next(i.value_json for i in record.history.item if key_of(i) == "trainer/global_step")]
-        for item in record.history.item
-        if key_of(item).startswith(("train/", "validation/", "test/"))
+        for row in history(next(folder.glob("*.wandb")))
+        for name in row
+        if name.split("/")[0] in SPLITS
     ]
     assert len(logged) == len(set(logged))
     rows = read_rows(run.metrics)
     expected = [(int(row["step"]), name) for row in rows for name in row if name.split("/")[0] in SPLITS]
     assert sorted(logged) == sorted(expected)
+
+
+# What a child does: after the fifth step W&B's process is sent a signal, as a cluster does, and later the child itself.
+W_AND_B_DIES = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from regard.runs.work import work
+from regard.training.task import Task
+
+step = Task.training_step
+
+def training_step(self, batch, batch_idx):
+    if batch_idx == 4:
+        found = subprocess.run(["pgrep", "-f", f"wandb-core.*--pid {os.getpid()}"], capture_output=True, text=True)
+        os.kill(int(found.stdout.split()[0]), signal.SIGTERM)
+    if batch_idx == 5 and sys.argv[2] == "preempted":
+        os.kill(os.getpid(), signal.SIGTERM)
+    return step(self, batch, batch_idx)
+
+Task.training_step = training_step
+sys.exit(work(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize(("end", "code"), [("finished", 0), ("preempted", 75)])
+def test_what_the_death_of_its_process_has_cost_wandb_is_made_up_for(
+    make_run: Callable[..., RunFolder], end: str, code: int
+) -> None:
+    long = ["trainer.max_steps=12", "trainer.val_check_interval=4"]
+    run = make_run("logger=wandb", "logger.mode=offline", *long, f"name=bereft_{end}")
+    alone = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}  # not with the tests' own
+    command = [sys.executable, "-c", W_AND_B_DIES, str(run.path), end]
+    done = subprocess.run(command, capture_output=True, text=True, env=alone)
+    assert done.returncode == code, done.stderr
+    assert "W&B's process is gone" in done.stderr
+    assert "Traceback" not in done.stderr
+    if end == "preempted":
+        assert run.status()["status"] == "preempted"
+        assert work(run.path) == 0
+    logged = [
+        (int(row["trainer/global_step"]), name)
+        for path in sorted((run.path / "wandb").glob("offline-run-*/*.wandb"))
+        for row in history(path)
+        for name in row
+        if name.split("/")[0] in SPLITS
+    ]
+    rows = read_rows(run.metrics)
+    assert sorted(logged) == sorted(
+        (int(row["step"]), name) for row in rows for name in row if name.split("/")[0] in SPLITS
+    )

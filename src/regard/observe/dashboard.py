@@ -5,7 +5,7 @@ from __future__ import annotations
 import netrc
 import os
 import secrets
-import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -13,9 +13,11 @@ from urllib.parse import urlparse
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from regard.errors import UsageError
+from regard.training.metrics_file import read_rows
 from regard.training.ranks import is_first_process
 
 MODES = ("online", "offline", "disabled")
+LONGEST_TAG = 64
 
 
 def logged_in() -> bool:
@@ -45,7 +47,7 @@ def decide_mode(mode: str) -> str:
     return mode
 
 
-def no_logger(folder: Path, config: dict[str, Any]) -> bool:
+def no_logger(folder: Path, config: dict[str, Any], group: str, tags: Sequence[str], attempt: int) -> bool:
     """metrics.csv alone."""
     return False
 
@@ -53,6 +55,9 @@ def no_logger(folder: Path, config: dict[str, Any]) -> bool:
 def make_wandb_logger(
     folder: Path,
     config: dict[str, Any],
+    group: str,
+    tags: Sequence[str],
+    attempt: int,
     mode: str,
     project: str,
     entity: str | None,
@@ -60,13 +65,16 @@ def make_wandb_logger(
 ) -> Logger | bool:
     """A logger for the W&B run that belongs to ``folder``: the same run whenever its work goes on.
 
-    ``config``, resolved, is stored with the run. A run that should be online but cannot reach W&B
-    within ``init_timeout_seconds`` is kept offline, with a warning; ``wandb sync`` uploads it later.
-    Everything W&B writes stays in the folder. Rank 0 alone logs.
+    ``config``, resolved, is stored with the run, which belongs to ``group``, its sweep, and has ``tags``, as far as W&B
+    takes them; its summary tells the number of the ``attempt``. A run that should be online but cannot reach W&B within
+    ``init_timeout_seconds`` is kept offline, with a warning; ``wandb sync`` uploads it later. Everything W&B writes
+    stays in the folder. Rank 0 alone logs.
     """
     if mode == "disabled" or not is_first_process():
         return False
     import wandb
+
+    from regard.observe.wandb_logger import Dashboard
 
     own = folder / "wandb"
     own.mkdir(exist_ok=True)
@@ -79,33 +87,31 @@ def make_wandb_logger(
         "project": project,
         "entity": entity,
         "name": f"{config['name']}-{folder.name}",
-        "group": config["name"],
+        "group": group,
+        "job_type": config["task"]["name"],
+        "tags": [tag for tag in tags if len(tag) <= LONGEST_TAG],
         "config": config,
+        "mode": mode,
+        "settings": wandb.Settings(init_timeout=init_timeout_seconds, silent=True, console="off", finish_timeout=60),
     }
-    settings = wandb.Settings(init_timeout=init_timeout_seconds, silent=True, console="off", finish_timeout=60)
-    try:
-        run = wandb.init(**options, mode="online" if mode == "online" else "offline", settings=settings)
-    except (wandb.errors.Error, OSError) as error:
-        if mode != "online":
-            raise
-        reason = next(iter(str(error).splitlines()), type(error).__name__)[:120]
-        warnings.warn(f"W&B cannot be reached ({reason}): logging offline, `wandb sync` uploads it", stacklevel=2)
-        wandb.teardown()
-        run = wandb.init(**options, mode="offline", settings=settings)
-    run.define_metric("trainer/global_step")
-    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
-    return WandbLogger(experiment=run)
+
+    metrics = folder / "metrics.csv"
+    return Dashboard(options, attempt, lambda: read_rows(metrics) if metrics.exists() else [])
 
 
 def finish(loggers: list[Logger], failed: bool) -> None:
-    """End the W&B runs among ``loggers``: what is pending is written, or uploaded within a minute."""
+    """End the W&B runs among ``loggers``."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
-            logger.experiment.finish(exit_code=int(failed))
+            from regard.observe.wandb_logger import Dashboard
+
+            if isinstance(logger, Dashboard):
+                logger.finish(failed)
 
 
 def _run_id(path: Path) -> str:
-    """The W&B run id of this folder; made at first."""
+    """The W&B run id of this folder; made at first, unless an agent of a W&B sweep has given one."""
     if not path.exists():
-        path.write_text(secrets.token_hex(4), encoding="utf-8")
+        given = os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
+        path.write_text(given or secrets.token_hex(4), encoding="utf-8")
     return path.read_text(encoding="utf-8").strip()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 
+from regard.files import replacing
 from regard.training.task import Sample, Task
 
 
@@ -20,18 +22,20 @@ class Samples(pl.Callback):
 
     def __init__(self, folder: Path, count: int) -> None:
         self.path, self.count = folder / "samples.jsonl", count
+        self._last_step = -1
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Drop samples from after the step of the checkpoint: they will be made again."""
-        if trainer.is_global_zero and self.path.exists():
-            lines = self.path.read_text(encoding="utf-8").split("\n")[:-1]
-            kept = [line for line in lines if json.loads(line)["step"] <= trainer.global_step]
-            self.path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        if trainer.is_global_zero:
+            self._keep(lambda step: step <= trainer.global_step)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write them, on rank 0."""
         if trainer.state.fn != "fit" or not trainer.is_global_zero or not isinstance(pl_module, Task):
             return
+        if self._last_step == trainer.global_step:  # a validation that is made again
+            self._keep(lambda step: step < trainer.global_step)
+        self._last_step = trainer.global_step
         samples = pl_module.samples[: self.count]
         with self.path.open("a", encoding="utf-8") as file:
             for sample in samples:
@@ -41,3 +45,12 @@ class Samples(pl.Callback):
             if isinstance(logger, WandbLogger) and samples:
                 rows = [list(sample) for sample in samples]
                 logger.log_table("samples", list(Sample._fields), rows, step=trainer.global_step)
+
+    def _keep(self, which: Callable[[int], bool]) -> None:
+        """Drop the lines of all steps but ``which``."""
+        if self.path.exists():
+            lines = self.path.read_text(encoding="utf-8").split("\n")[:-1]
+            kept = [line for line in lines if which(json.loads(line)["step"])]
+            with replacing(self.path) as beside:
+                beside.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+            self._last_step = json.loads(kept[-1])["step"] if kept else -1

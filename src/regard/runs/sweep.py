@@ -35,3 +35,12 @@ def own_overrides(points: list[list[str]]) -> list[list[str]]:
         return points
     shared = set(points[0]).intersection(*points[1:])
     return [[override for override in point if override not in shared] for point in points]
+
+
+def group_and_tags(run: RunFolder) -> tuple[str, list[str]]:
+    """Group and tags of a run in a dashboard: its sweep and what is its own there, or its name and overrides."""
+    sweep = sweep_of(run)
+    if sweep is None:
+        return run.config()["name"], run.overrides()
+    points = json.loads((sweep / "sweep.json").read_text(encoding="utf-8"))["points"]
+    return f"{sweep.parent.name}/{sweep.name}", own_overrides(points)[int(run.path.name)]

@@ -21,6 +21,7 @@ from regard.runs.outcome import recorded
 from regard.runs.progress import ProgressReport, preparing, say
 from regard.runs.slurm import check_tasks
 from regard.runs.summary import show_summary, summarise
+from regard.runs.sweep import group_and_tags
 from regard.training.build import build
 from regard.training.checkpoint import SafeCheckpointIO, last_readable, load_weights, read_checkpoint
 from regard.training.journal import FinalValidation, Journal
@@ -111,9 +112,12 @@ def make_trainer(run: RunFolder, config: dict[str, Any], console: Console, heart
     callbacks = [FinalValidation(), journal, ProgressReport(console, journal, heartbeat)]
     for callback in build(config["callbacks"]).values():
         callbacks.append(callback(folder=run.path) if isinstance(callback, functools.partial) else callback)
+    group, tags = group_and_tags(run)
     trainer: pl.Trainer = build(
         config["trainer"],
-        logger=build(config["logger"])(folder=run.path, config=config),
+        logger=build(config["logger"])(
+            folder=run.path, config=config, group=group, tags=tags, attempt=run.status()["attempt"]
+        ),
         callbacks=callbacks,
         plugins=[SafeCheckpointIO(), cluster_environment()],
         default_root_dir=str(run.path),

@@ -87,11 +87,8 @@ class Journal(pl.Callback):
         self.latest.update(values)
         if trainer.is_global_zero:
             self.file.write(trainer.global_step, values)
-            # What an earlier attempt has measured before it was stopped, the loggers have seen.
-            seen = self.file.found.get(trainer.global_step, frozenset())
-            if new := {name: value for name, value in values.items() if name not in seen}:
-                for logger in trainer.loggers:
-                    logger.log_metrics(new, step=trainer.global_step)
+            for logger in trainer.loggers:
+                logger.log_metrics(values, step=trainer.global_step)
 
     def _log_training(self, trainer: pl.Trainer) -> None:
         assert self._loss is not None

@@ -16,14 +16,12 @@ class MetricsFile:
 
     Opening it changes nothing. It is written through to the disk row by row. What comes for the step
     of the last row joins that row. A new column, or a row to be dropped, makes it a new file beside
-    the old one, which it then replaces. ``found`` has what it held when it was opened: the names measured, by step.
+    the old one, which it then replaces.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         rows = self._rows()
-        names: dict[frozenset[str], frozenset[str]] = {}  # most rows have the same: one object for all
-        self.found = {int(row["step"]): names.setdefault(frozenset(row), frozenset(row)) for row in rows}
         self.columns = list(dict.fromkeys(["step", *(name for row in rows for name in row)]))
         self._last = rows[-1] if rows else {}
         # In bytes. None before the file is first changed: then it is written anew, whatever its last line is.

@@ -1,0 +1,47 @@
+"""Reading the file that W&B keeps of an offline run.
+
+The format is LevelDB's log (blocks of 32 KiB, records cut into chunks with a header of 7 bytes: checksum, length, kind)
+after a header of 7 bytes; the records are W&B's protobuf messages. wandb itself no longer has a reader in Python.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from wandb.proto.wandb_internal_pb2 import Record
+
+BLOCK = 32 * 1024
+HEADER = struct.Struct("<IHB")
+WHOLE, LAST = 1, 4
+
+
+def records(path: Path) -> Iterator[Record]:
+    """The records of a .wandb file, as far as it was written."""
+    content, position, parts = path.read_bytes(), HEADER.size, b""
+    while position + HEADER.size <= len(content):
+        left = BLOCK - position % BLOCK
+        if left < HEADER.size:
+            position += left
+            continue
+        _, length, kind = HEADER.unpack_from(content, position)
+        begin = position + HEADER.size
+        if begin + length > len(content):
+            return
+        parts += content[begin : begin + length]
+        position = begin + length
+        if kind in (WHOLE, LAST):
+            record = Record()
+            record.ParseFromString(parts)
+            parts = b""
+            yield record
+
+
+def history(path: Path) -> Iterator[dict[str, Any]]:
+    """What was logged, a dict a call; nested names are joined by slashes."""
+    for record in records(path):
+        if record.HasField("history"):
+            yield {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
