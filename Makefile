@@ -21,7 +21,7 @@ demo: setup ## train the default model on the embedded corpus (ARGS="key=value .
 	@$(VENV)/bin/regard train $(ARGS)
 
 test: check ## lint, types and every test (ARGS="options of pytest")
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 $(ARGS)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadgroup $(ARGS)
 
 check: setup ## lint, format and types
 	@$(PY) -m ruff check .

@@ -1,20 +1,45 @@
-"""Small real parts that several tests use.
+"""Small real parts and runs that several tests use: real text, real SentencePiece, the real Trainer, in seconds.
 
 Torch and regard are imported inside: this file is read before pytest switches the shape checks of regard.model on.
 """
 
 from __future__ import annotations
 
+import io
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 if TYPE_CHECKING:
     from regard.data.tokenizer import Tokenizer
     from regard.model.transformer import Transformer
+    from regard.runs.folder import RunFolder
+
+SMALL = [
+    "data=parallel", "data.source=en", "data.target=de",
+    "tokenizer.vocab_size=70", "tokenizer.byte_fallback=false", "tokenizer.split_digits=false",
+    "model=demo", "model.dim=16", "model.depth=1", "model.num_heads=2", "model.ffn_dim=32",
+    "batches.tokens_per_batch=128",
+    "trainer.max_steps=6", "trainer.log_every_n_steps=1", "trainer.val_check_interval=4",
+    "callbacks.last.every_n_steps=3", "callbacks.attention.sentences=1", "logger=none",
+    "optimizer.lr=0.01", "schedule.warmup_steps=1",  # so much that six steps make a difference
+]  # fmt: skip
+
+# The same text, each line a document and each byte a token.
+SMALL_LANGUAGE = [
+    "task=language", "data=text", "data.document=line", "tokenizer=byte",
+    "model=demo", "model.dim=16", "model.depth=1", "model.num_heads=2", "model.ffn_dim=32", "model.max_length=32",
+    "batches.tokens_per_batch=128", "batches.evaluation_tokens_per_batch=256", "batches.stride=20",
+    "task.scorer.prompt_tokens=8", "task.scorer.new_tokens=12", "optimizer.lr=0.01", "schedule.warmup_steps=5",
+    "trainer.max_steps=40", "trainer.log_every_n_steps=1", "trainer.val_check_interval=20",
+    "callbacks.attention.sentences=1", "logger=none",
+]  # fmt: skip
 
 COLOURS = {"red": "rot", "green": "grün", "blue": "blau", "white": "weiß", "black": "schwarz"}
 THINGS = {"house": "Haus", "roof": "Dach", "boat": "Boot", "book": "Buch", "horse": "Pferd", "sheet": "Blatt"}
@@ -74,3 +99,108 @@ def make_model() -> Callable[..., Transformer]:
         return Transformer(**arguments, encoder=text_encoder if encoder else None).eval()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]]) -> Path:
+    """train.tsv, validation.tsv and test.tsv."""
+    folder = tmp_path_factory.mktemp("corpus")
+    for name, part in (("train", pairs[:70]), ("validation", pairs[70:80]), ("test", pairs[80:])):
+        (folder / f"{name}.tsv").write_text("".join(f"{s}\t{t}\n" for s, t in part), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def arguments(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command line of a small run."""
+    folder = tmp_path_factory.mktemp("work")
+    parts = [f"data.{name}={corpus / name}.tsv" for name in ("train", "validation", "test")]
+    return [*SMALL, *parts, f"paths.cache={folder / 'cache'}", f"paths.runs={folder / 'runs'}"]
+
+
+@pytest.fixture(scope="session")
+def make_run(arguments: list[str]) -> Callable[..., RunFolder]:
+    """Freezes a small run; more arguments override."""
+    from regard.runs.compose import compose_points, freeze
+
+    def make(*overrides: str) -> RunFolder:
+        return freeze(compose_points([*arguments, *overrides]))[0]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(make_run: Callable[..., RunFolder]) -> RunFolder:
+    """A small run that has been worked through; look, do not touch."""
+    from regard.runs.work import work
+
+    run = make_run("name=finished")
+    assert work(run.path) == 0
+    return run
+
+
+@pytest.fixture(scope="session")
+def make_language_run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunFolder]:
+    """Freezes a small run of a language model; arguments override."""
+    from regard.runs.compose import compose_points, freeze
+
+    folder = tmp_path_factory.mktemp("language")
+    parts = [f"data.{name}={corpus / name}.tsv" for name in ("train", "validation", "test")]
+    places = [f"paths.cache={folder / 'cache'}", f"paths.runs={folder / 'runs'}"]
+
+    def make(*overrides: str) -> RunFolder:
+        return freeze(compose_points([*SMALL_LANGUAGE, *parts, *places, *overrides]))[0]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_language(make_language_run: Callable[..., RunFolder]) -> RunFolder:
+    """A small run of a language model that has been worked through; look, do not touch."""
+    from regard.runs.work import work
+
+    run = make_language_run("name=finished")
+    assert work(run.path) == 0
+    return run
+
+
+class Said(NamedTuple):
+    """What a command gave."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def regard(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Runs a command line in this process, which has torch loaded already: it starts in no time."""
+    from regard.cli import main
+
+    def run(*arguments: Any, stdin: Any = "") -> Said:
+        monkeypatch.setattr(sys, "argv", ["regard", *map(str, arguments)])
+        given = io.TextIOWrapper(io.BytesIO(stdin.encode())) if isinstance(stdin, str) else stdin
+        monkeypatch.setattr(sys, "stdin", given)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Said(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def start() -> Callable[..., subprocess.Popen[str]]:
+    """Starts ``python -m MODULE ARGUMENTS`` as users do, apart from this process."""
+
+    def start(module: str, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+
+    return start

@@ -139,14 +139,17 @@ class RunFolder:
 
 
 def _is_alive(pid: int) -> bool:
-    """Whether there is such a process on this machine."""
+    """Whether there is such a process on this machine, and not just its remains."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:  # somebody else's
         return True
-    return True
+    try:  # where there is no /proc, a dead process that nobody has asked after yet passes for alive
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except FileNotFoundError:
+        return not Path("/proc/self").exists()
 
 
 @contextmanager

@@ -1,0 +1,200 @@
+"""Runs as SLURM jobs: on two nodes, preempted, requeued, cancelled, their node lost."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from regard.errors import RegardError
+from regard.runs import slurm
+from regard.runs.cancel import cancel
+from regard.runs.compose import compose_points, freeze
+from regard.runs.jobs import look
+from regard.runs.resume import prepare_resume, retry
+from regard.runs.start import start
+
+if TYPE_CHECKING:
+    from regard.runs.folder import RunFolder
+
+pytestmark = pytest.mark.xdist_group("cluster")
+
+MakeRun = Callable[..., "RunFolder"]
+Wait = Callable[..., None]
+
+ON_SLURM = ["hydra/launcher=slurm", "trainer.val_check_interval=10", "callbacks.last.every_n_steps=1000"]
+TWO_NODES = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=1", "trainer.num_nodes=2"]
+LONG = ["trainer.max_steps=150", "trainer.log_every_n_steps=1", "model.dropout=0.1"]
+MEASURED = ("train/loss", "train/gradient_norm", "validation/loss", "validation/bleu", "test/loss")
+
+
+def measured(run: RunFolder) -> list[tuple[str, ...]]:
+    with run.metrics.open(newline="") as file:
+        return [(row["step"], *(row[name] for name in MEASURED)) for row in csv.DictReader(file)]
+
+
+def steps(run: RunFolder) -> int:
+    return run.metrics.read_text().count("\n") - 1 if run.metrics.exists() else 0
+
+
+def status(run: RunFolder) -> str:
+    return str(run.status()["status"])
+
+
+def said(run: RunFolder) -> str:
+    return "".join(path.read_text() for path in (run.console, run.path / "log.txt") if path.exists())
+
+
+def submit(*options: str) -> str:
+    return slurm.submit(options)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(make_run: MakeRun) -> RunFolder:
+    """The same work in two processes on this machine."""
+    run = make_run(
+        *ON_SLURM, *LONG, "hydra/launcher=here", "trainer=ddp", "trainer.accelerator=cpu", "name=undisturbed"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        assert start([run]) == 0
+    return run
+
+
+def test_preempted_told_of_its_time_limit_and_by_hand_it_goes_on_exactly(
+    cluster: Path, make_run: MakeRun, undisturbed: RunFolder, wait_until: Wait, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One run, three times interrupted: by a job in `high`, by the signal of --signal, by scancel."""
+    watched = ["logger=wandb", "logger.mode=offline"]
+    run = make_run(*ON_SLURM, *TWO_NODES, *LONG, *watched, "name=disturbed")
+    assert start([run]) == 0
+    job = run.job()
+    assert job is not None
+    assert f"job {job}" in capsys.readouterr().out
+
+    wait_until(lambda: steps(run) > 10)
+    assert look(run, slurm.queue()).node == "n[1-2]"
+    submit("--partition=high", "--nodes=2", "--ntasks=16", "--output=/dev/null", "--wrap=sleep 1")
+    wait_until(lambda: run.status()["attempt"] == 2)
+    reached = steps(run)
+    wait_until(lambda: steps(run) > reached + 10)
+
+    subprocess.run(["scancel", "--signal=USR1", job], check=True)
+    wait_until(lambda: status(run) == "preempted", 40)
+    assert "SIGUSR1" in run.status()["why"]
+    wait_until(lambda: run.status()["attempt"] == 3 and job in slurm.queue())
+    wait_until(lambda: status(run) == "running")
+    reached = steps(run)
+    wait_until(lambda: steps(run) > reached + 10)
+
+    assert cancel([run]) == [run]
+    wait_until(lambda: status(run) == "cancelled", 40)
+    wait_until(lambda: job not in slurm.queue(), 60)
+    prepare_resume(run, [])
+    assert start([run]) == 0
+    wait_until(lambda: status(run) == "finished")
+
+    assert run.status()["attempt"] == 4
+    assert measured(run) == measured(undisturbed)
+    ids = {path.name.rpartition("-")[2] for path in (run.path / "wandb").glob("offline-run-*")}
+    assert ids == {(run.path / "wandb/run-id").read_text()}
+
+
+def test_a_sweep_is_an_array_whose_failures_are_retried(
+    cluster: Path, arguments: list[str], tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of four runs two lack their text; when that is there, they alone are tried again."""
+    text = Path(next(a for a in arguments if a.startswith("data.train=")).partition("=")[2])
+    (tmp_path / "some.tsv").write_bytes(text.read_bytes().partition(b"\n")[2])
+    points = [*arguments, "-m", *ON_SLURM, "name=sweep", "seed=1,2", f"data.train={text},{tmp_path}/some.tsv"]
+    # A folder of its own for what is prepared: the text must be read.
+    runs = freeze(compose_points([*points, f"paths.cache={tmp_path}/cache"]))
+    (tmp_path / "some.tsv").rename(tmp_path / "away.tsv")
+    assert start(runs) == 0
+    jobs = {run.job() for run in runs}
+    assert len({str(job).partition("_")[0] for job in jobs}) == 1, "one array"
+    assert len(jobs) == 4
+    wait_until(lambda: not jobs & slurm.queue().keys(), 120)
+    assert [status(run) for run in runs] == ["finished", "finished", "failed", "failed"]
+    assert "some.tsv" in runs[2].status()["why"]
+
+    (tmp_path / "away.tsv").rename(tmp_path / "some.tsv")
+    assert retry(runs, ["failed", "lost"], []) == 0
+    wait_until(lambda: [status(run) for run in runs] == ["finished"] * 4)
+    assert [run.status()["attempt"] for run in runs] == [1, 1, 2, 2]
+
+
+def test_many_runs_are_several_arrays(cluster: Path, make_run: MakeRun, tmp_path: Path, wait_until: Wait) -> None:
+    """This cluster takes 101 tasks an array. Held, so that nothing is worked on."""
+    run = make_run(*ON_SLURM, "hydra.launcher.options=[--hold]", "name=many")
+    runs = []
+    for number in range(103):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for name in ("config.yaml", "status.json", "overrides.yaml"):
+            (folder / name).write_bytes((run.path / name).read_bytes())
+        runs.append(type(run)(folder))
+    (tmp_path / "sweep.json").write_text(json.dumps({"points": [[]] * 103}))
+    assert start(runs) == 0
+    assert len(slurm.queue()) == 103
+    assert len({str(each.job()).partition("_")[0] for each in runs}) == 2
+    assert look(runs[50], slurm.queue()).note.startswith("job ")
+    assert len(cancel(runs)) == 103
+    wait_until(lambda: not slurm.queue(), 30)
+    assert {status(each) for each in runs} == {"cancelled"}
+    assert start(runs[:1]) == 0
+    wait_until(lambda: run.job() not in slurm.queue(), 30)
+
+
+def test_what_a_cluster_refuses_is_a_failed_run_and_a_message(cluster: Path, make_run: MakeRun) -> None:
+    run = make_run(*ON_SLURM, "hydra.launcher.partition=nowhere", "name=refused")
+    with pytest.raises(RegardError, match=r"sbatch.*partition"):
+        start([run])
+    assert status(run) == "failed"
+    assert "partition" in run.status()["why"]
+
+
+def test_by_hand_with_the_wrong_tasks_it_says_which_are_right(
+    cluster: Path, make_run: MakeRun, wait_until: Wait
+) -> None:
+    run = make_run(*ON_SLURM, *TWO_NODES, "name=by_hand")
+    script = Path(__file__).parents[2] / "slurm/job.sbatch"
+    python = Path(sys.executable).parent
+    setup = run.path / "path.sh"
+    setup.write_text(f"PATH={python}:$PATH\n")
+    submit("--nodes=1", "--output=/dev/null", str(script), "--setup", str(setup), str(run.path))
+    wait_until(lambda: status(run) == "failed")
+    assert "--nodes=2 --ntasks-per-node=1" in run.status()["why"]
+    submit("-N2", "--ntasks-per-node=1", "--output=/dev/null", str(script), "--setup", str(setup), str(run.path))
+    wait_until(lambda: status(run) == "finished")
+
+
+def test_a_lost_node_costs_what_came_after_the_last_checkpoint(
+    cluster: Path, make_run: MakeRun, wait_until: Wait
+) -> None:
+    often = ["callbacks.last.every_n_steps=20", "trainer.max_steps=400", "trainer.val_check_interval=1000"]
+    run = make_run(*ON_SLURM, *often, "hydra.launcher.options=['--nodelist=n2']", "name=lost")
+    assert start([run]) == 0
+    wait_until(lambda: steps(run) > 50)
+    # The node goes dark: its daemons and all that they have started.
+    slurmd = int((cluster.parent / "n2.pid").read_text())
+    everything = subprocess.run(["pgrep", "-f", "slurmstepd.*n2|slurmd .*-N n2"], capture_output=True, text=True)
+    for pid in [run.status()["pid"], slurmd, *map(int, everything.stdout.split())]:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    wait_until(lambda: status(run) == "lost", 5)
+    wait_until(lambda: "PENDING" in str(slurm.queue().get(str(run.job()))), 90)
+    subprocess.run([Path(__file__).parents[2] / "slurm/local/up"], check=True, capture_output=True)
+    wait_until(lambda: status(run) == "finished", 120)
+    assert run.status()["attempt"] == 2
+    assert [row[0] for row in measured(run)] == [str(step) for step in range(1, 401)]
