@@ -49,18 +49,34 @@ def train(context: typer.Context) -> None:
         raise typer.Exit(start(freeze(points)))
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    options_metavar="[KEY=VALUE ...]",
+)
+def search(context: typer.Context) -> None:
+    """Search for good hyperparameters with Optuna: search=tpe '+search.space.optimizer.lr={low: 1e-4, high: 1e-2}'."""
+    from regard.runs.search_start import begin
+
+    raise typer.Exit(begin(context.args))
+
+
 @app.command()
 def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN|SWEEP", help="A run folder, or a sweep's.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE ...]")] = None,
 ) -> None:
-    """Go on with a run that was stopped, or with all of a sweep that are not finished.
+    """Go on with a run that was stopped, with all of a sweep that are not finished, or with a search.
 
     Only trainer.max_steps, trainer.devices, trainer.num_nodes and the launcher (hydra/launcher=...) may change.
     """
     from regard.runs.find import find_runs
     from regard.runs.resume import go_on
+    from regard.runs.sweep import is_search
 
+    if is_search(run):
+        from regard.runs.search_start import go_on as search_on
+
+        raise typer.Exit(search_on(run, overrides or []))
     raise typer.Exit(go_on(find_runs([run]), overrides or []))
 
 
@@ -80,6 +96,7 @@ def jobs(
     from regard.runs.find import find_runs
     from regard.runs.jobs import as_plain, look, show
     from regard.runs.slurm import queue
+    from regard.runs.sweep import is_search
 
     found = find_runs(runs or [Path("runs")])
     if as_json:
@@ -89,6 +106,10 @@ def jobs(
     else:
         wide = Console()
         show(found, not runs, watch, wide if wide.is_terminal else Console(width=240))
+        for folder in filter(is_search, runs or []):
+            from regard.runs.search_start import result
+
+            print(result(folder) or "no trial has come to its end yet")
 
 
 @app.command()

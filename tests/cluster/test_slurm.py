@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -184,14 +185,13 @@ def test_a_lost_node_costs_what_came_after_the_last_checkpoint(
     run = make_run(*ON_SLURM, *often, "hydra.launcher.options=['--nodelist=n2']", "name=lost")
     assert start([run]) == 0
     wait_until(lambda: steps(run) > 50)
-    # The node goes dark: its daemons and all that they have started.
-    slurmd = int((cluster.parent / "n2.pid").read_text())
-    everything = subprocess.run(["pgrep", "-f", "slurmstepd.*n2|slurmd .*-N n2"], capture_output=True, text=True)
-    for pid in [run.status()["pid"], slurmd, *map(int, everything.stdout.split())]:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    # The node goes dark: its daemon and all that it has started.
+    ours = rf"slurmstepd: .{run.job()}[.]|n2/job0*{run.job()}/slurm_script|srun .*{run.path}"
+    found = subprocess.run(["pgrep", "-f", ours], capture_output=True, text=True).stdout.split()
+    slurmd = (cluster.parent / "n2.pid").read_text()
+    for pid in [slurmd, *found, run.status()["pid"]]:
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
     wait_until(lambda: status(run) == "lost", 5)
     wait_until(lambda: "PENDING" in str(slurm.queue().get(str(run.job()))), 90)
     subprocess.run([Path(__file__).parents[2] / "slurm/local/up"], check=True, capture_output=True)

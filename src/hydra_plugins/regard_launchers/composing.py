@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from copy import copy, deepcopy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -17,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 if TYPE_CHECKING:
     from regard.runs.folder import RunFolder
+    from regard.runs.geometry import Geometry
 
 
 class Composing(Launcher):
@@ -84,3 +86,7 @@ class Composing(Launcher):
     @abstractmethod
     def start(self, runs: Sequence[RunFolder]) -> int:
         """Do, or have done, the work of ``runs``; the exit code."""
+
+    @abstractmethod
+    def search(self, folder: Path, workers: int, wanted: Geometry) -> int:
+        """Have ``workers`` work on the search in ``folder``, whose trials want so much each; the exit code."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra_plugins.regard_launchers.composing import Composing
 
 if TYPE_CHECKING:
     from regard.runs.folder import RunFolder
+    from regard.runs.geometry import Geometry
 
 
 class Here(Composing):
@@ -32,3 +34,9 @@ class Here(Composing):
             return work(runs[0].path)
         do(runs, at_a_time=1, say=lambda text: print(text, file=sys.stderr, flush=True))
         return exit_code(runs)
+
+    def search(self, folder: Path, workers: int, wanted: Geometry) -> int:
+        """Have processes here work on the search in ``folder``; 0 if they have come to its end."""
+        from regard.runs.processes import search
+
+        return search(folder, workers, wanted)

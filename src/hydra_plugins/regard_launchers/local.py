@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra_plugins.regard_launchers.composing import Composing
 
 if TYPE_CHECKING:
     from regard.runs.folder import RunFolder
+    from regard.runs.geometry import Geometry
 
 
 class Local(Composing):
@@ -36,3 +38,9 @@ class Local(Composing):
 
         do(runs, self.jobs, say=lambda text: print(text, flush=True))
         return exit_code(runs)
+
+    def search(self, folder: Path, workers: int, wanted: Geometry) -> int:
+        """Have processes here work on the search in ``folder``; 0 if they have come to its end."""
+        from regard.runs.processes import search
+
+        return search(folder, workers, wanted)

@@ -96,6 +96,23 @@ class Slurm(Composing):
         print(f"watch with: regard jobs {sweep_of(runs[0]) or runs[0].path} --watch")
         return 0
 
+    def search(self, folder: Path, workers: int, wanted: Geometry) -> int:
+        """Submit a job for each worker; 0."""
+        from regard.places import job_script
+        from regard.runs.folder import RunFolder
+        from regard.runs.geometry import Geometry
+        from regard.runs.slurm import submit
+
+        # One task: the worker starts the processes of a trial itself.
+        options = self._options(Geometry(1, 1, wanted.gpus, wanted.devices * wanted.processors))
+        options += [f"--array=0-{workers - 1}", f"--output={folder / 'slurm.txt'}", "--job-name=search"]
+        setup = self._write_setup(folder)
+        job = submit([*options, *self.options, str(job_script()), "--setup", str(setup), *[str(folder)] * workers])
+        RunFolder(folder).set_job(job)
+        print(f"submitted {workers} worker{'s' * (workers > 1)}: job {job}")
+        print(f"watch with: regard jobs {folder} --watch")
+        return 0
+
     def _submit(self, runs: Sequence[RunFolder], wanted: Geometry) -> Iterator[str]:
         """The job of each run, once it has one."""
         from regard.places import job_script

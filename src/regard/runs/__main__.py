@@ -1,28 +1,44 @@
 """``python -m regard.runs FOLDER`` does the work of a run in this process, or as one of several that torchrun or srun
-start: it reads the run folder and nothing else; no rank ever sees the command line.
+start: it reads the run folder and nothing else; no rank ever sees the command line. Of a search it is one worker.
+
+Where REGARD_REQUEUE names a file, it is made if a time limit is near: slurm/job.sbatch then puts its job back into the
+queue.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 
 from regard.errors import PREEMPTED, RegardError
 from regard.runs.folder import RunFolder
+from regard.runs.sweep import is_search
 from regard.stop import STOP, Interrupted
 from regard.training.ranks import is_first_process
 
 
 def main() -> int:
     """The exit code of the work; 75 too if a signal comes before it has begun."""
-    folder = Path(sys.argv[1])
+    code = _work(Path(sys.argv[1]))
+    if code == PREEMPTED and STOP.signal == signal.SIGUSR1 and "REGARD_REQUEUE" in os.environ:
+        Path(os.environ["REGARD_REQUEUE"]).touch()
+    return code
+
+
+def _work(folder: Path) -> int:
     try:
         with STOP.listening():
+            if is_search(folder):
+                from regard.runs.search_worker import work_on
+
+                return work_on(folder)
             from regard.runs.work import work  # takes seconds
 
             return work(folder)
     except Interrupted as stop:
-        if is_first_process():
+        if is_first_process() and not is_search(folder):
             RunFolder.open(folder).set_status("preempted", why=f"{stop} before it had begun")
         return PREEMPTED
     except RegardError as error:

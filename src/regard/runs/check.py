@@ -19,7 +19,7 @@ from regard.training.build import build
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
 KEYS = {
     "": {"name", "seed", "init_from", "paths", "data", "tokenizer", "model", "optimizer", "schedule"}
-    | {"trainer", "logger", "callbacks", "task", "batches", "launcher"},
+    | {"trainer", "logger", "callbacks", "task", "batches", "launcher", "search"},
     "paths": {"data", "cache", "runs"},
 }
 """The keys of the parts of a configuration that are no object's arguments."""

@@ -28,7 +28,7 @@ from regard.errors import UsageError
 from regard.observe.dashboard import decide_mode
 from regard.places import conf_folder
 from regard.runs.check import check, unknown_key
-from regard.runs.folder import RunFolder, find_checkpoint
+from regard.runs.folder import RunFolder, find_checkpoint, new_name
 from regard.runs.start import make_launcher
 from regard.runs.sweep import create_sweep, own_overrides
 
@@ -124,11 +124,17 @@ def options_first(arguments: list[str]) -> list[str]:
 
 def freeze(points: list[Point]) -> list[RunFolder]:
     """A new run folder for each point, those of a sweep together in one with a sweep.json."""
+    points = [(without_search(config), overrides) for config, overrides in points]
     config, overrides = points[0]
-    runs = Path(config["paths"]["runs"])
+    home = Path(config["paths"]["runs"]) / config["name"]
     if len(points) == 1:
-        return [RunFolder.create(runs / config["name"], config, overrides)]
-    return create_sweep(runs / config["name"], points)
+        return [RunFolder.create(new_name(home), config, overrides)]
+    return create_sweep(home, points)
+
+
+def without_search(config: dict[str, Any]) -> dict[str, Any]:
+    """What a run needs of a configuration: not what a search would vary of it."""
+    return {name: value for name, value in config.items() if name != "search"}
 
 
 def _resolve(config: DictConfig) -> dict[str, Any]:

@@ -29,14 +29,14 @@ class RunFolder:
         self.path = path
 
     @classmethod
-    def create(cls, parent: Path, config: dict[str, Any], overrides: Sequence[str]) -> RunFolder:
-        """Make a new folder in ``parent`` that is nobody else's and freeze ``config`` in it.
+    def create(cls, path: Path, config: dict[str, Any], overrides: Sequence[str]) -> RunFolder:
+        """Make the folder ``path``, which is nobody else's, and freeze ``config`` in it.
 
         The folder appears complete or not at all. Raises RegardError if it cannot be written.
         """
-        with appearing(parent) as (making, final):
+        with appearing(path) as making:
             cls(making).fill(config, overrides)
-        return cls(final)
+        return cls(path)
 
     def fill(self, config: dict[str, Any], overrides: Sequence[str]) -> None:
         write_whole(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
@@ -152,14 +152,18 @@ def _is_alive(pid: int) -> bool:
         return not Path("/proc/self").exists()
 
 
+def new_name(parent: Path) -> Path:
+    """A name in ``parent`` that nobody else comes upon."""
+    return parent / f"{datetime.now().strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+
+
 @contextmanager
-def appearing(parent: Path) -> Iterator[tuple[Path, Path]]:
-    """A new folder to fill, and the name in ``parent`` under which it will appear when that is done."""
-    final = parent / f"{datetime.now().strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+def appearing(final: Path) -> Iterator[Path]:
+    """A new folder to fill, which will appear as ``final`` when that is done."""
     making = final.with_name(f".{final.name}")
     try:
         making.mkdir(parents=True)
-        yield making, final
+        yield making
         making.rename(final)
     except OSError as error:
         shutil.rmtree(making, ignore_errors=True)

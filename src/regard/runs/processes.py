@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import FrameType
 
 from regard.errors import PREEMPTED, UsageError
@@ -69,6 +70,26 @@ def do(runs: Sequence[RunFolder], at_a_time: int, say: Callable[[str], None]) ->
                     run.set_status("cancelled", why=f"the sweep was stopped by {told[0].name} before this began")
                 waiting.clear()
             time.sleep(POLL_SECONDS)
+
+
+def search(folder: Path, workers: int, wanted: Geometry) -> int:
+    """Have ``workers`` processes work on the search in ``folder``; 0 if they have come to its end.
+
+    Raises UsageError if their trials want more GPUs than there are.
+    """
+    gpus = visible_gpus() if wanted.gpus else []
+    if wanted.gpus * workers > len(gpus):
+        raise UsageError(f"search.workers={workers}: they want {wanted.gpus} GPUs each, this machine has {len(gpus)}")
+    started: list[subprocess.Popen[bytes]] = []
+    with _passed_on(lambda: started):
+        for number in range(workers):
+            mine = gpus[number * wanted.gpus : (number + 1) * wanted.gpus]
+            shares = _share(workers * wanted.devices) | ({"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {})
+            started.append(
+                subprocess.Popen([sys.executable, "-m", "regard.runs", str(folder)], env=os.environ | shares)
+            )
+        codes = [worker.wait() for worker in started]
+    return next((code if code > 0 else 1 for code in codes if code), 0)
 
 
 def exit_code(runs: Sequence[RunFolder]) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Protocol
 
 from regard.runs.folder import RunFolder
+from regard.runs.geometry import Geometry
 from regard.training.build import build
 
 
@@ -18,6 +20,9 @@ class Launcher(Protocol):
 
     def start(self, runs: Sequence[RunFolder]) -> int:
         """Do, or have done, the work of ``runs``; the exit code."""
+
+    def search(self, folder: Path, workers: int, wanted: Geometry) -> int:
+        """Have ``workers`` work on the search in ``folder``, whose trials want so much each; the exit code."""
 
 
 def start(runs: Sequence[RunFolder]) -> int:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from regard.runs.folder import RunFolder, appearing, write_whole
+import yaml
+
+from regard.runs.folder import RunFolder, appearing, new_name, write_whole
 
 
 def create_sweep(parent: Path, points: Sequence[tuple[dict[str, Any], list[str]]]) -> list[RunFolder]:
@@ -15,7 +17,8 @@ def create_sweep(parent: Path, points: Sequence[tuple[dict[str, Any], list[str]]
 
     It appears complete or not at all. Raises RegardError if it cannot be written.
     """
-    with appearing(parent) as (making, final):
+    final = new_name(parent)
+    with appearing(final) as making:
         for number, (config, overrides) in enumerate(points):
             (making / str(number)).mkdir()
             RunFolder(making / str(number)).fill(config, overrides)
@@ -24,9 +27,14 @@ def create_sweep(parent: Path, points: Sequence[tuple[dict[str, Any], list[str]]
 
 
 def sweep_of(run: RunFolder) -> Path | None:
-    """The sweep folder that ``run`` is a point of; None for a run by itself."""
+    """The folder of the sweep or search that ``run`` is a point of; None for a run by itself."""
     parent = run.path.resolve().parent
-    return parent if (parent / "sweep.json").is_file() else None
+    return parent if (parent / "sweep.json").is_file() or is_search(parent) else None
+
+
+def is_search(path: Path) -> bool:
+    """Whether ``path`` is the folder of a search."""
+    return (path / "search.yaml").is_file()
 
 
 def own_overrides(points: list[list[str]]) -> list[list[str]]:
@@ -42,5 +50,9 @@ def group_and_tags(run: RunFolder) -> tuple[str, list[str]]:
     sweep = sweep_of(run)
     if sweep is None:
         return run.config()["name"], run.overrides()
+    group, number = f"{sweep.parent.name}/{sweep.name}", int(run.path.name)
+    if is_search(sweep):
+        given = yaml.safe_load((sweep / "search.yaml").read_text(encoding="utf-8"))["arguments"]
+        return group, [override for override in run.overrides() if override not in given]
     points = json.loads((sweep / "sweep.json").read_text(encoding="utf-8"))["points"]
-    return f"{sweep.parent.name}/{sweep.name}", own_overrides(points)[int(run.path.name)]
+    return group, own_overrides(points)[number]
