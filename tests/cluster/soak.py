@@ -78,6 +78,13 @@ def quiet(*command: str | Path, **options: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
 
 
+def work_through(run: RunFolder) -> None:
+    """In processes of its own, without a word."""
+    from regard.runs.processes import do
+
+    do([run], at_a_time=2, say=lambda text: None)
+
+
 def same_as(run: RunFolder, other: RunFolder) -> bool:
     """Whether both are finished and have measured the same; says how they differ."""
     from regard.observe.wandb_file import history
@@ -104,7 +111,7 @@ def preempted(count: int, folder: Path) -> bool:
 
     long = [f"trainer.max_steps={400 + 40 * count}", "trainer.val_check_interval=150", *TWO]
     (undisturbed,) = make(folder, *long, "name=undisturbed")
-    start([undisturbed])
+    work_through(undisturbed)
     (run,) = make(folder, *long, "trainer.devices=1", "trainer.num_nodes=2", "hydra/launcher=slurm", "name=disturbed")
     start([run])
     for number in range(count):
@@ -131,11 +138,10 @@ def preempted(count: int, folder: Path) -> bool:
 
 
 def killed(count: int, folder: Path) -> bool:
-    from regard.runs.start import start
 
-    long = [f"trainer.max_steps={300 + 25 * count}", "trainer.val_check_interval=60", "callbacks.last.every_n_steps=7"]
+    long = [f"trainer.max_steps={300 + 60 * count}", "trainer.val_check_interval=60", "callbacks.last.every_n_steps=7"]
     (undisturbed,) = make(folder, *long, "name=undisturbed")
-    start([undisturbed])
+    work_through(undisturbed)
     (run,) = make(folder, *long, "name=killed")
     writing = run.checkpoints / ".last.ckpt.part"
     while_writing = 0
@@ -154,18 +160,17 @@ def killed(count: int, folder: Path) -> bool:
         if code != -signal.SIGKILL or status(run) != "lost":
             return False
     print(f"killed {count} times, {while_writing} of them while a checkpoint was being written")
-    start([run])
+    work_through(run)
     return same_as(run, undisturbed)
 
 
 def told(count: int, folder: Path) -> bool:
     from regard.runs.geometry import one_machine
     from regard.runs.processes import command
-    from regard.runs.start import start
 
-    long = [f"trainer.max_steps={300 + 30 * count}", "trainer.val_check_interval=60", *TWO]
+    long = [f"trainer.max_steps={300 + 60 * count}", "trainer.val_check_interval=60", *TWO]
     (undisturbed,) = make(folder, *long, "name=undisturbed")
-    start([undisturbed])
+    work_through(undisturbed)
     (run,) = make(folder, *long, "name=told")
     longest = 0.0
     for number in range(count):
@@ -184,7 +189,7 @@ def told(count: int, folder: Path) -> bool:
         if status(run) != "preempted" or not saved or seconds > 30:
             return False
     print(f"told {count} times, none hung, the longest took {longest:.1f} s")
-    start([run])
+    work_through(run)
     return same_as(run, undisturbed)
 
 
@@ -294,7 +299,14 @@ def prepared(count: int, folder: Path) -> bool:
     return made == 1 and one == 1 and not left and all(process.returncode == 0 for process in processes)
 
 
-TASKS = {"preempted": 20, "killed": 50, "told": 50, "sweep": 12, "many": 200, "prepared": 50}
+TASKS: dict[str, tuple[Callable[[int, Path], bool], int]] = {
+    "preempted": (preempted, 20),
+    "killed": (killed, 50),
+    "told": (told, 50),
+    "sweep": (sweep, 12),
+    "many": (many, 200),
+    "prepared": (prepared, 50),
+}
 
 
 def main() -> int:
@@ -302,13 +314,14 @@ def main() -> int:
         print(__doc__, file=sys.stderr)
         return 2
     name = sys.argv[1]
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else TASKS[name]
+    task, usual = TASKS[name]
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else usual
     if name in ("preempted", "many") and "SLURM_CONF" not in os.environ:
         up = subprocess.run([ROOT / "slurm/local/up"], check=True, capture_output=True, text=True).stdout
         os.environ["SLURM_CONF"] = re.search(r"export SLURM_CONF=(\S+)", up)[1]  # type: ignore[index]
     folder = Path(tempfile.mkdtemp(prefix="regard-soak-"))
     begin = time.monotonic()
-    well = globals()[name](count, folder)
+    well = task(count, folder)
     print(f"{name}: {'as it should be' if well else 'FAILED'}, {time.monotonic() - begin:.0f} s")
     if well:
         shutil.rmtree(folder)

@@ -22,8 +22,9 @@ def options(group: str) -> list[str]:
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_composes_and_passes_the_check(experiment: str, tmp_path: Path) -> None:
-    ((config, _),) = compose_points([f"experiment={experiment}", f"paths.data={tmp_path}"])
-    assert config["name"] == experiment
+    sweep = ["-m"] if "sweeper:" in (conf_folder() / f"experiment/{experiment}.yaml").read_text() else []
+    for config, _ in compose_points([*sweep, f"experiment={experiment}", f"paths.data={tmp_path}"]):
+        assert config["name"] == experiment
 
 
 # Of data and task there are choices that need files, or each other.

@@ -35,19 +35,21 @@ class Composing(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Compose the points, one a list of overrides."""
-        from regard.runs.compose import at_point
+        from regard.runs.compose import PointFailed
 
         done, points = [], [list(overrides) for overrides in job_overrides]
         for number, overrides in enumerate(points):
-            with at_point(number, points):
+            try:
                 config = self._compose(overrides)
-                with open_dict(config):
-                    config.hydra.job.num = config.hydra.job.id = initial_job_idx + number
-                HydraConfig.instance().set_config(config)
-                task = copy(config)
-                with open_dict(task):
-                    del task["hydra"]
-                self._take(task)
+            except Exception as error:
+                raise PointFailed(number, points, error) from error
+            with open_dict(config):
+                config.hydra.job.num = config.hydra.job.id = initial_job_idx + number
+            HydraConfig.instance().set_config(config)
+            task = copy(config)
+            with open_dict(task):
+                del task["hydra"]
+            self._take(task)
             done.append(JobReturn(overrides=overrides, cfg=task, status=JobStatus.COMPLETED))
         return done
 

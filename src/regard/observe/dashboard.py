@@ -5,6 +5,7 @@ from __future__ import annotations
 import netrc
 import os
 import secrets
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,12 @@ def make_wandb_logger(
     }
 
     metrics = folder / "metrics.csv"
-    return Dashboard(options, attempt, lambda: read_rows(metrics) if metrics.exists() else [])
+    try:
+        return Dashboard(options, attempt, lambda: read_rows(metrics) if metrics.exists() else [])
+    except wandb.errors.Error as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:120]
+        warnings.warn(f"without W&B, which cannot begin ({reason}); metrics.csv has it all", stacklevel=2)
+        return False
 
 
 def finish(loggers: list[Logger], failed: bool) -> None:

@@ -43,12 +43,16 @@ class Dashboard(WandbLogger):
         if self._broken and not failed:
             with suppress(Exception):
                 wandb.teardown()
-            self._experiment, self._broken = connect(self._options, self._attempt), False
-            self._catch_up()
+            self._broken = False
+            self._try(self._connect_again)
         self._try(lambda: self.experiment.finish(exit_code=int(failed)))
         if self._broken:
             with suppress(Exception):
                 wandb.teardown()
+
+    def _connect_again(self) -> None:
+        self._experiment = connect(self._options, self._attempt)
+        self._catch_up()
 
     def _catch_up(self) -> None:
         self._seen_until, self._seen = seen_by(self.experiment)

@@ -46,12 +46,14 @@ def compose_points(arguments: list[str]) -> list[Point]:
     All are checked before any is returned. None at all if Hydra only showed something (``--cfg``,
     ``--info``, ``--help``). Raises UsageError.
     """
-    composed: list[tuple[dict[str, Any], list[str]]] = []
+    composed: list[Point] = []
+    sweeps: list[str] = []
 
     def take(config: DictConfig) -> None:
         hydra_config = HydraConfig.get()
         if hydra_config.mode != RunMode.MULTIRUN and hydra_config.sweeper.params:
-            raise UsageError("this experiment is a sweep (it has hydra.sweeper.params): add -m")
+            sweeps.append(config.name)
+            return
         launcher = _plain(hydra_config.launcher)
         overrides = [override for override in hydra_config.overrides.task if not override.startswith("hydra")]
         composed.append((_resolve(config) | {"launcher": launcher}, overrides))
@@ -61,13 +63,27 @@ def compose_points(arguments: list[str]) -> list[Point]:
         _check_hydra_keys(arguments)
         # Hydra's sweeper writes a file of its own, which regard's sweep.json replaces.
         sys.argv = ["regard train", *arguments, f"hydra.sweep.dir={aside}"]
-        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")(take)()
+        try:
+            hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")(take)()
+        except PointFailed as failed:
+            with at_point(failed.number, failed.points):
+                raise failed.error from None
     points = [overrides for _, overrides in composed]
+    if sweeps:
+        raise UsageError(f"{sweeps[0]} is a sweep (it has hydra.sweeper.params): add -m")
     for number, (config, _) in enumerate(composed):
         with at_point(number, points):
             check(config)
             make_launcher(config["launcher"]).check(config)
     return composed
+
+
+class PointFailed(Exception):
+    """Point ``number`` of ``points`` could not be composed."""
+
+    def __init__(self, number: int, points: list[list[str]], error: Exception) -> None:
+        super().__init__(str(error))
+        self.number, self.points, self.error = number, points, error
 
 
 @contextmanager
@@ -217,11 +233,16 @@ def _no_such_option(error: MissingConfigException) -> str:
 
 
 def _keys(arguments: list[str], wrong: str) -> list[str]:
-    """All the keys of the configuration without the overrides of ``wrong``."""
-    kept = [a for a in arguments if "=" in a and not a.lstrip("+~").startswith(f"{wrong}=") and not a.startswith("--")]
+    """All the keys of the configuration without the overrides of ``wrong``, nor what is swept over."""
+    given = [a for a in arguments if "=" in a and not a.startswith("--") and "," not in a]
+    kept = [a for a in given if not a.lstrip("+~").startswith(f"{wrong}=")]
+    of_hydra = wrong.startswith("hydra.")
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        config = OmegaConf.to_container(compose("train", kept), resolve=False)
-    return list(_dotted(config))
+        try:
+            config = compose("train", kept, return_hydra_config=of_hydra)
+        except (HydraException, OmegaConfBaseException):  # it has other faults too
+            return []
+    return list(_dotted(OmegaConf.to_container(config, resolve=False)))
 
 
 def _dotted(node: Any, path: str = "") -> Iterator[str]:

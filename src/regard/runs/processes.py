@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -100,6 +100,11 @@ def exit_code(runs: Sequence[RunFolder]) -> int:
     return int(any(end != "finished" for end in ends))
 
 
+def environment_of_its_own() -> dict[str, str]:
+    """The environment for other work than this process's: without what tells of the rank and of the W&B of this one."""
+    return {name: value for name, value in os.environ.items() if name not in ("REGARD_RANKS", "WANDB_SERVICE")}
+
+
 def visible_gpus() -> list[str]:
     """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
@@ -119,12 +124,12 @@ def _share(processes: int) -> dict[str, str]:
     return {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": str(max(1, processors() // processes))}
 
 
-def _start(run: RunFolder, wanted: Geometry, environment: Mapping[str, str], quiet: bool) -> subprocess.Popen[bytes]:
+def _start(run: RunFolder, wanted: Geometry, environment: dict[str, str], quiet: bool) -> subprocess.Popen[bytes]:
     with ExitStack() as closing:
         output = closing.enter_context(run.console.open("ab")) if quiet else None
         return subprocess.Popen(
             command(run, wanted),
-            env=os.environ | environment,
+            env=environment_of_its_own() | environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT if quiet else None,

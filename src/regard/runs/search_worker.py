@@ -16,7 +16,7 @@ from regard.errors import PREEMPTED, RegardError
 from regard.runs.compose import compose_points, without_search
 from regard.runs.folder import RunFolder
 from regard.runs.geometry import one_machine
-from regard.runs.processes import command
+from regard.runs.processes import command, environment_of_its_own
 from regard.runs.search import Search, as_overrides, read
 from regard.stop import STOP
 from regard.training.build import build
@@ -43,8 +43,11 @@ def work_on(folder: Path) -> int:
             if found is None:
                 return 0
             trial, lock = found
+            work = Work(study, search, trial, folder, content["arguments"])
             with lock:
-                Work(study, search, trial, folder, content["arguments"]).do()
+                work.do()
+            if work.is_the_last:
+                return 0
     return PREEMPTED
 
 
@@ -74,6 +77,7 @@ class Work:
         self.run = RunFolder(folder / str(trial.number))
         self.overrides = as_overrides(trial.params)
         self.arguments = arguments
+        self.is_the_last = False
         self.values = dict(study.get_trials(deepcopy=False)[trial.number].intermediate_values)
 
     def do(self) -> None:
@@ -99,11 +103,10 @@ class Work:
 
     def _work(self) -> str | None:
         """Have the run worked on; why it was pruned, if so."""
-        environment = {name: value for name, value in os.environ.items() if name != "REGARD_RANKS"}
         with self.run.console.open("ab") as console:
             process = subprocess.Popen(
                 command(self.run, one_machine(self.run.config())),
-                env=environment,
+                env=environment_of_its_own(),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
@@ -134,6 +137,11 @@ class Work:
             self.trial.set_user_attr("why", why)
         choose = min if self.search.direction == "minimize" else max
         value = choose(self.values.values()) if state == TrialState.COMPLETE else None
-        self.study.tell(self.trial, value, state)
+        try:
+            self.study.tell(self.trial, value, state)
+        except RuntimeError as error:  # a sampler that has tried everything calls Study.stop, which ask and tell lacks
+            if "Study.stop" not in str(error):
+                raise
+            self.is_the_last = True
         result = f"{self.search.metric} {value:.6g}" if value is not None else why
         print(f"trial {self.trial.number}\t{state.name.lower()}\t{' '.join(self.overrides)}\t{result}", flush=True)

@@ -1,0 +1,167 @@
+"""A search: its trials are run folders, its end is in Optuna's journal, and it goes on where it stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import yaml
+from optuna.trial import TrialState
+
+from regard.errors import UsageError
+from regard.runs.folder import RunFolder
+from regard.runs.search import Search, distribution
+from regard.runs.search_start import begin, result
+from regard.training.build import build
+
+OPTIONS = ["search=tpe", "trainer.val_check_interval=3"]
+
+
+@pytest.fixture
+def begin_in(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Begins a search and works on it to its end; its folder."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def call(*overrides: str) -> Path:
+        assert begin([*arguments, f"paths.runs={tmp_path}", "trainer.val_check_interval=3", *overrides]) == 0
+        (folder,) = (tmp_path / "default").iterdir()
+        return folder
+
+    return call
+
+
+def study(folder: Path) -> optuna.Study:
+    search: Search = build(yaml.safe_load((folder / "search.yaml").read_text())["search"])
+    return search.study(folder)
+
+
+def option(folder: Path, **parts: Any) -> list[str]:
+    """A `search=` of the user's own, in a conf folder of theirs."""
+    (folder / "conf/search").mkdir(parents=True)
+    usual = {"_target_": "regard.runs.search.Search", "metric": "validation/loss", "direction": "minimize"}
+    pruner = {"_target_": "optuna.pruners.NopPruner"}
+    sampler = {"_target_": "optuna.samplers.RandomSampler"}
+    whole = usual | {"trials": 1, "workers": 1, "sampler": sampler, "pruner": pruner} | parts
+    (folder / "conf/search/mine.yaml").write_text(yaml.safe_dump(whole))
+    return ["--config-dir", str(folder / "conf"), "search=mine"]
+
+
+def test_every_trial_is_told_of_and_two_workers_share_them(begin_in: Callable[..., Path], tmp_path: Path) -> None:
+    """Three heads do not divide 16 channels, and a rate of 1e30 makes NaN of anything. All are tried once."""
+    values = {"optimizer.lr": [0.01, 1e30, 0.02], "model.num_heads": [2, 3, 4]}
+    mine = option(
+        tmp_path,
+        trials=9,
+        workers=2,
+        sampler={"_target_": "optuna.samplers.GridSampler", "search_space": values},
+        space={name: {"choices": choices} for name, choices in values.items()},
+    )
+    folder = begin_in(*mine)
+    trials = study(folder).get_trials()
+    ends = {(trial.params["optimizer.lr"], trial.params["model.num_heads"]): trial for trial in trials}
+    assert len(ends) == 9, "no point was tried twice"
+    for (rate, heads), trial in ends.items():
+        expected = TrialState.FAIL if rate == 1e30 or heads == 3 else TrialState.COMPLETE
+        assert trial.state == expected, (rate, heads)
+        run = folder / str(trial.number)
+        assert run.exists() == (heads != 3)
+        if heads == 3:
+            assert "model" in trial.user_attrs["why"]
+        elif rate == 1e30:
+            assert "NaN" in trial.user_attrs["why"]
+        else:
+            status = RunFolder(run).status()
+            assert status["status"] == "finished"
+            assert trial.value == min(trial.intermediate_values.values())
+            assert set(trial.intermediate_values) == {3, 6}
+            assert RunFolder(run).config()["optimizer"]["lr"] == rate
+    best = study(folder).best_trial
+    line = result(folder)
+    assert line is not None
+    assert sorted(line.rpartition(": ")[2].split()) == [
+        f"model.num_heads={best.params['model.num_heads']}",
+        f"optimizer.lr={best.params['optimizer.lr']}",
+    ]
+
+
+def test_a_hopeless_trial_is_ended_early(begin_in: Callable[..., Path], tmp_path: Path) -> None:
+    pruner = {"_target_": "optuna.pruners.ThresholdPruner", "upper": 1e-9}
+    mine = option(tmp_path, pruner=pruner, space={"seed": {"low": 1, "high": 9}})
+    folder = begin_in(*mine, "trainer.max_steps=100000", "trainer.val_check_interval=20")
+    (trial,) = study(folder).get_trials()
+    assert trial.state == TrialState.PRUNED
+    status = RunFolder(folder / "0").status()
+    assert status["status"] == "cancelled"
+    assert status["why"].startswith("pruned at step")
+    assert status["step"] < 100000
+    assert result(folder) is None
+
+
+def test_a_search_that_was_killed_goes_on_with_the_trial_that_it_was_at(
+    arguments: list[str], tmp_path: Path, regard: Callable[..., Any]
+) -> None:
+    long = ["trainer.max_steps=300", "trainer.val_check_interval=100", "callbacks.last.every_n_steps=10"]
+    space = ["+search.space.optimizer.lr={low: 0.001, high: 0.1, log: true}", "search.trials=2"]
+    command = [sys.executable, "-m", "regard.cli", "search", *arguments, f"paths.runs={tmp_path}", *OPTIONS, *long]
+    process = subprocess.Popen(
+        [*command, *space], env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while not any(path.read_bytes().count(b"\n") > 30 for path in tmp_path.glob("*/*/0/metrics.csv")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    (folder,) = (tmp_path / "default").iterdir()
+    assert [trial.state for trial in study(folder).get_trials()] == [TrialState.RUNNING]
+    parameters = study(folder).get_trials()[0].params
+
+    said = regard("resume", folder, "search.trials=3")
+    assert said.code == 0, said.err
+    trials = study(folder).get_trials()
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 3
+    assert trials[0].params == parameters
+    assert len({trial.params["optimizer.lr"] for trial in trials}) == 3, "nothing is suggested twice"
+    assert RunFolder(folder / "0").status()["attempt"] == 2
+    assert "best is trial" in said.out
+    assert "best is trial" in regard("jobs", folder).out
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ([], "search.space is empty"),
+        (["+search.space.optimizer.lrr={low: 0.1, high: 1.0}"], "did you mean optimizer.lr"),
+        (["+search.space.optimizer.lr={low: 1.0, high: 0.1}"], "search.space.optimizer.lr"),
+        (["+search.space.optimizer.lr=3"], "give {low"),
+        (["+search.space.optimizer.lr={low: 0.1, hihg: 1}"], "hihg|high"),
+        (["+search.space.model={choices: [tiny, hgue]}"], "model=hgue"),
+        (["+search.space.seed={low: 1, high: 2}", "search.direction=up"], "minimize or maximize"),
+        (["+search.space.seed={low: 1, high: 2}", "search.trials=0"], "search.trials=0"),
+        (["+search.space.seed={low: 1, high: 2}", "search.pruner._target_=optuna.pruners.Medan"], "Medan"),
+    ],
+)
+def test_what_is_wrong_with_a_search_is_said_before_it_begins(
+    arguments: list[str], tmp_path: Path, overrides: list[str], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        begin([*arguments, f"paths.runs={tmp_path}", *OPTIONS, *overrides])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_search_it_says_how_to_have_one(arguments: list[str]) -> None:
+    with pytest.raises(UsageError, match="search=tpe"):
+        begin(arguments)
+
+
+def test_whole_limits_make_whole_numbers() -> None:
+    assert isinstance(distribution("depth", {"low": 1, "high": 4}), optuna.distributions.IntDistribution)
+    assert isinstance(distribution("lr", {"low": 1, "high": 4.0}), optuna.distributions.FloatDistribution)
