@@ -52,7 +52,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 120) -> None:
         (["seed=1,2,3", "model.depth=1,x"], r"point 4 of 6 \(model.depth=x seed=1\): model.depth='x'"),
         (
             ["seed=1,2", "model=demo,tyni"],
-            r"point 2 of 4 \(.*model=tyni.*\): model=tyni: no such option; did you mean tiny",
+            r"point 3 of 4 \(model=tyni seed=1\): model=tyni: no such option; did you mean tiny",
         ),
         (["seed=1,2", "model.num_heads=2,3"], r"point 3 of 4 .*: .*dim 16 must be a multiple of num_heads 3"),
         (["seed=1,2", "optimizer.lrr=1,2"], "optimizer.lrr: unknown key; did you mean optimizer.lr"),
