@@ -41,7 +41,7 @@ def test_same_losses_as_one_process_with_the_same_global_batch(
     one = make_run(*EXACT, "trainer.accumulate_grad_batches=2", "trainer.val_check_interval=16", "name=one")
     assert work(one.path) == 0
     two = make_run(*TWO, "name=two")
-    assert launch(two) == 0
+    assert launch([two]) == 0
     assert len(column(two, "train/loss")) == 8, "rank 0 alone writes"
     for name in ("train/loss", "train/gradient_norm", "validation/loss", "test/loss"):
         assert column(two, name) == pytest.approx(column(one, name), rel=2e-5), name

@@ -67,12 +67,11 @@ class Decoder(nn.Module):
         positions, mask = None, None
         if documents is not None:
             positions, mask = document_positions(documents), documents[:, :, None] == documents[:, None, :]
-        x, memory_mask = self.embedding(prefix, 0, positions), None
+        x, source, source_mask = self.embedding(prefix, 0, positions), None, None
         if encoded is not None:
-            memory_mask = encoded.mask[:, None, None, :]
+            source, source_mask = encoded.states, encoded.mask[:, None, None, :]
         for number, layer in enumerate(self.layers):
-            memory = None if encoded is None else layer.memory(encoded.states)
-            x = layer(x, mask, memory, memory_mask, record and record.under(str(number)))
+            x = layer(x, mask, source, source_mask, record and record.under(str(number)))
         return self.embedding.logits(self.norm(x))
 
     def start(self, encoded: Encoded | None, rows: int) -> DecoderState:

@@ -61,11 +61,12 @@ class Layer(nn.Module):
         self,
         x: Float[Tensor, "batch length dim"],
         mask: Mask | None,
-        memory: Memory | None = None,
+        encoded: Float[Tensor, "batch source dim"] | None = None,
         memory_mask: Bool[Tensor, "batch 1 1 source"] | None = None,
         record: Record | None = None,
     ) -> Float[Tensor, "batch length dim"]:
-        """A whole sequence at once."""
+        """A whole sequence at once, and the encoded source."""
+        memory = None if encoded is None else self.memory(encoded)
         mixed = self.mixer(self.mixer_path.enter(x), mask, record and record.under("self"))
         return self._after_mixing(self.mixer_path.leave(x, mixed), memory, memory_mask, record)
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 from hydra.utils import get_object
+from pytorch_lightning.callbacks import WeightAveraging
+from pytorch_lightning.strategies import ModelParallelStrategy
 
 from regard.data.vocabulary import known_vocab_size
 from regard.errors import UsageError
@@ -26,6 +28,9 @@ KEYS = {
 
 GUESSED_VOCAB_SIZE = 1000
 """Of all characters of a text that was not read yet."""
+SHARDED_PRECISIONS = ("32-true", "bf16-mixed", "bf16-true")
+"""What Lightning computes in with sharded weights, and a checkpoint can be read from."""
+
 PLAIN: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "bool": (bool,), "str": (str,)}
 """What fits arguments that are annotated so."""
 
@@ -50,6 +55,7 @@ def check(config: dict[str, Any]) -> None:
     for path, node in objects(config):
         _check_call(path, node)
     geometry(config)
+    _check_sharding(config)
     settings = build(config["tokenizer"])
     build(config["data"]).check()
     build(config["batches"])  # sees that its numbers, and the corpus, suit the task
@@ -58,6 +64,30 @@ def check(config: dict[str, Any]) -> None:
             build(config["model"], vocab_size=known_vocab_size(settings) or GUESSED_VOCAB_SIZE)
         except ValueError as error:
             raise UsageError(f"model: {error}") from error
+
+
+def _check_sharding(config: dict[str, Any]) -> None:
+    trainer = config["trainer"]
+    strategy, precision = trainer["strategy"], trainer["precision"]
+    if isinstance(strategy, str) and strategy.startswith("fsdp"):
+        raise UsageError(f"trainer.strategy={strategy}: choose trainer=fsdp, which shards the model layer by layer")
+    if not isinstance(strategy, dict) or not _makes(strategy, ModelParallelStrategy):
+        return
+    if strategy.get("save_distributed_checkpoint", True):
+        raise UsageError("trainer.strategy.save_distributed_checkpoint: give false: a checkpoint is one whole file")
+    if precision not in SHARDED_PRECISIONS:
+        raise UsageError(f"trainer.precision={precision}: with trainer=fsdp choose {', '.join(SHARDED_PRECISIONS)}")
+    for path, node in objects(config["callbacks"], "callbacks"):
+        if _makes(node, WeightAveraging):
+            raise UsageError(
+                f"{path}: averages a copy of the whole model, which trainer=fsdp shares out; "
+                "choose trainer=ddp, or average snapshots afterwards: regard evaluate RUN --average N"
+            )
+
+
+def _makes(node: dict[str, Any], kind: type) -> bool:
+    target = get_object(node["_target_"])
+    return isinstance(target, type) and issubclass(target, kind)
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:

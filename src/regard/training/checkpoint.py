@@ -15,6 +15,7 @@ import torch
 from hydra.utils import get_object
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from regard.data.tokenizer import Tokenizer
 from regard.errors import RegardError, UsageError
@@ -121,7 +122,21 @@ def load_weights(model: Transformer, content: dict[str, Any], path: Path) -> Non
                 f"{path}: its weights do not fit this model: {name} is {shapes[0]} there and {shapes[1]} here; "
                 "use the same model= and tokenizer options as the run it comes from"
             )
-    model.load_state_dict(weights)
+    model.load_state_dict({name: _share(weight, wanted[name]) for name, weight in weights.items()})
+
+
+def rename_optimizer_state(state: dict[str, Any], names: list[list[str]]) -> dict[str, Any]:
+    """An optimizer's state by the names of its parameters, which are given group by group.
+
+    A strategy that shards counts parameters in the model's order, any other in the optimizer's; names are the same.
+    """
+    groups = [group | {"params": own} for group, own in zip(state["param_groups"], names, strict=True)]
+    renamed = {
+        key: name
+        for group, own in zip(state["param_groups"], names, strict=True)
+        for key, name in zip(group["params"], own, strict=True)
+    }
+    return {"state": {renamed[key]: values for key, values in state["state"].items()}, "param_groups": groups}
 
 
 def average_snapshots(folder: Path, count: int) -> dict[str, Any]:
@@ -187,6 +202,13 @@ def last_readable(folder: Path) -> Path | None:
     if there:
         raise RegardError(f"{folder}: no checkpoint in it can be read; remove {there[0].name} to start this run over")
     return None
+
+
+def _share(weight: Tensor, like: Tensor) -> Tensor:
+    """Of a weight that every process has, what ``like`` has of it; all of it if that is not sharded."""
+    if not isinstance(like, DTensor):
+        return weight
+    return distribute_tensor(weight, like.device_mesh, like.placements, src_data_rank=None)
 
 
 def _targets(config: Any) -> list[str]:

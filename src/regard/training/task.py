@@ -7,15 +7,20 @@ from typing import Any, NamedTuple, Protocol
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import Tensor
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule
 from torch.nn.functional import cross_entropy
 
 from regard.data.batching import Batch
 from regard.data.corpus import Record, Split
 from regard.data.tokenizer import PAD, Tokenizer
 from regard.model.transformer import Transformer
-from regard.training.checkpoint import describe_model
+from regard.training.checkpoint import describe_model, rename_optimizer_state
+from regard.training.recompute import recompute_layers
 from regard.training.schedule import Schedule
+from regard.training.sharding import gather, scatter, shard
 
 
 class Sample(NamedTuple):
@@ -65,6 +70,7 @@ class Task(pl.LightningModule):
     label_smoothing: the share of probability spread over all tokens (Szegedy et al. 2016, section 7)
     scorer: what the task reports beyond the loss; data: the texts of the splits
     compile: run the training pass through ``torch.compile``; checkpoints are the same either way
+    activation_checkpointing: keep the input of each layer and compute the rest again in the backward pass
     """
 
     def __init__(
@@ -80,6 +86,7 @@ class Task(pl.LightningModule):
         compile: bool,
         scorer: Scorer,
         data: EvaluatedText,
+        activation_checkpointing: bool = False,
     ) -> None:
         super().__init__()
         self.model, self.model_config = model, model_config
@@ -87,8 +94,15 @@ class Task(pl.LightningModule):
         self.optimizer, self.schedule = optimizer, schedule
         self.name, self.label_smoothing, self.scorer, self.data = name, label_smoothing, scorer, data
         self.samples: list[Sample] = []
+        if activation_checkpointing:
+            recompute_layers(model)
         if compile:
             model.compile(dynamic=True)  # in place, so the names of the weights stay
+
+    def configure_model(self) -> None:
+        """Shard the model if the strategy wants that; once, though Lightning asks before each fit and test."""
+        if isinstance(self.trainer.strategy, ModelParallelStrategy) and not isinstance(self.model, FSDPModule):
+            shard(self.model, init_device_mesh(self.trainer.strategy.root_device.type, (self.trainer.world_size,)))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """This batch's share of the step's loss: a mean over the real target tokens of the whole step.
@@ -110,6 +124,22 @@ class Task(pl.LightningModule):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Sum up what the batch adds to the split's metrics."""
         self._evaluate(batch, "test")
+
+    def on_validation_start(self) -> None:
+        """Every process evaluates with all of the weights."""
+        gather(self.model)
+
+    def on_validation_end(self) -> None:
+        """And keeps its share."""
+        scatter(self.model)
+
+    def on_test_start(self) -> None:
+        """As for a validation."""
+        gather(self.model)
+
+    def on_test_end(self) -> None:
+        """As for a validation."""
+        scatter(self.model)
 
     def on_validation_epoch_start(self) -> None:
         """Begin a split."""
@@ -137,7 +167,13 @@ class Task(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what is needed to use the model without the run."""
+        """Add what is needed to use the model without the run, and name what the optimizer knows of each weight."""
+        if any(states := checkpoint.get("optimizer_states", [])):  # of shards rank 0 alone has the whole state
+            names = {parameter: name for name, parameter in self.named_parameters()}
+            checkpoint["optimizer_states"] = [
+                rename_optimizer_state(state, [[names[p] for p in group["params"]] for group in optimizer.param_groups])
+                for state, optimizer in zip(states, self.trainer.optimizers, strict=True)
+            ]
         checkpoint.update(describe_model(self.name, self.model_config, self.source_tokenizer, self.target_tokenizer))
 
     def _loss(self, logits: Tensor, target: Tensor, label_smoothing: float = 0.0) -> Tensor:
