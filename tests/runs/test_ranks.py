@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -62,3 +65,27 @@ def test_ranks_stop_together(make_run: MakeRun, start: Callable[..., subprocess.
     assert process.returncode == 75, errors
     assert run.status()["status"] == "preempted"
     assert (run.checkpoints / "last.ckpt").exists()
+
+
+def test_a_rank_that_waits_for_one_that_has_left_leaves_too(make_run: MakeRun) -> None:
+    """It waits in C code, where Python hears no signal."""
+    run = make_run(*TWO, "name=waiting")
+    torchrun = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_RUN_ID": "none"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        torchrun["MASTER_PORT"] = str(free.getsockname()[1])
+    alone = os.environ | torchrun | {"OMP_NUM_THREADS": "1", "RANK": "0", "LOCAL_RANK": "0", "GROUP_RANK": "0"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "regard.runs", run.path], env=alone, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stderr is not None
+        assert any("Initializing distributed" in line for line in process.stderr)
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 75
+    assert "stopped by SIGTERM; go on with" in errors
+    assert run.status()["status"] == "preempted"

@@ -1,14 +1,9 @@
 """``python -m regard.runs FOLDER`` does the work of a run in this process, or as one of several that torchrun or srun
 start: it reads the run folder and nothing else; no rank ever sees the command line. Of a search it is one worker.
-
-Where REGARD_REQUEUE names a file, it is made if a time limit is near: slurm/job.sbatch then puts its job back into the
-queue.
 """
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from pathlib import Path
 
@@ -16,14 +11,14 @@ from regard.errors import PREEMPTED, RegardError
 from regard.runs.folder import RunFolder
 from regard.runs.sweep import is_search
 from regard.stop import STOP, Interrupted
-from regard.training.ranks import is_first_process
+from regard.training.ranks import is_first_process, note_whether_to_requeue
 
 
 def main() -> int:
     """The exit code of the work; 75 too if a signal comes before it has begun."""
     code = _work(Path(sys.argv[1]))
-    if code == PREEMPTED and STOP.signal == signal.SIGUSR1 and "REGARD_REQUEUE" in os.environ:
-        Path(os.environ["REGARD_REQUEUE"]).touch()
+    if code == PREEMPTED:
+        note_whether_to_requeue(STOP.signal)
     return code
 
 

@@ -10,9 +10,10 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import torch
 from filelock import FileLock, Timeout
@@ -22,7 +23,7 @@ from regard.errors import PREEMPTED, RegardError, UsageError
 from regard.runs.folder import RunFolder
 from regard.runs.heartbeat import Heartbeat
 from regard.stop import STOP, Interrupted
-from regard.training.ranks import from_srun, is_first_process, job_id, rank, world_size
+from regard.training.ranks import from_srun, is_first_process, job_id, note_whether_to_requeue, rank, world_size
 
 
 @dataclass
@@ -50,6 +51,7 @@ def recorded(run: RunFolder) -> Iterator[Outcome]:
         except Timeout:
             raise UsageError(f"{run.path}: another process is working on this run; stop that one first") from None
     log = _log_to(run)
+    STOP.when_stuck = partial(_end_stuck, run)
     try:
         with STOP.listening():
             try:
@@ -70,9 +72,16 @@ def recorded(run: RunFolder) -> Iterator[Outcome]:
         lock.release()
 
 
+class _Log(logging.FileHandler):
+    """A log that does without a line that there is no room for: what the work itself writes will tell of it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
+        """Nothing."""
+
+
 def _log_to(run: RunFolder) -> logging.Handler:
     """Log to the run's log.txt what regard and Lightning say."""
-    log = logging.FileHandler(run.path / "log.txt", encoding="utf-8")
+    log = _Log(run.path / "log.txt", encoding="utf-8")
     log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.setLevel(logging.INFO)
     logging.getLogger().addHandler(log)
@@ -97,12 +106,23 @@ def _end(run: RunFolder, outcome: Outcome, error: BaseException) -> None:
     if is_first_process():
         if isinstance(error, Interrupted | RuntimeError) and (elsewhere := _failure_of_another(run)):
             status, outcome.exit_code, why = "failed", 1, elsewhere
-        run.set_status(status, why=why, **outcome.heartbeat.facts())
         print(f"regard: {why}", file=sys.stderr)
+        with suppress(OSError):  # on a full disk; the run then shows as lost
+            run.set_status(status, why=why, **outcome.heartbeat.facts())
     elif status == "failed":
         (run.path / ".failed").write_text(f"{why} (rank {rank()})", encoding="utf-8")
     if os.environ.get("REGARD_DEBUG"):
         traceback.print_exc()
+
+
+def _end_stuck(run: RunFolder, stop: Interrupted) -> int:
+    """What `_end` does, for a process that cannot come there; the exit code."""
+    note_whether_to_requeue(stop.signal)
+    status, code, why = explain(stop, run)
+    if is_first_process():
+        print(f"regard: {why}", file=sys.stderr, flush=True)
+        run.set_status(status, why=why)
+    return code
 
 
 def _failure_of_another(run: RunFolder) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,6 +36,15 @@ def job_id() -> str | None:
     if "SLURM_ARRAY_JOB_ID" in os.environ:
         return f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     return os.environ.get("SLURM_JOB_ID")
+
+
+def note_whether_to_requeue(number: int) -> None:
+    """After this signal: if a time limit is near, slurm/job.sbatch shall put its job back into the queue.
+
+    It names the file that tells it so.
+    """
+    if number == signal.SIGUSR1 and "REGARD_REQUEUE" in os.environ:
+        Path(os.environ["REGARD_REQUEUE"]).touch()
 
 
 def cluster_environment() -> ClusterEnvironment:
