@@ -78,6 +78,11 @@ class _Log(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
         """Nothing."""
 
+    def close(self) -> None:
+        """Close it; a full disk may refuse even that."""
+        with suppress(OSError):
+            super().close()
+
 
 def _log_to(run: RunFolder) -> logging.Handler:
     """Log to the run's log.txt what regard and Lightning say."""
