@@ -74,6 +74,7 @@ def test_wheel_holds_every_file_of_the_package_and_of_the_configs_once(project: 
         files_below(project / "src")
         | {f"regard/conf/{name}" for name in configs}
         | {f"regard/conf/experiment/{name}" for name in experiments}
+        | {"regard/slurm/job.sbatch"}
     )
     assert "regard/conf/experiment/nested/added.yaml" in expected
     with zipfile.ZipFile(wheel) as archive:

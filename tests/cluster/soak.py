@@ -82,7 +82,7 @@ def work_through(run: RunFolder) -> None:
     """In processes of its own, without a word."""
     from regard.runs.processes import do
 
-    do([run], at_a_time=2, say=lambda text: None)
+    do([run], at_a_time=2)
 
 
 def same_as(run: RunFolder, other: RunFolder) -> bool:

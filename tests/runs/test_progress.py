@@ -3,37 +3,65 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import time
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from regard.data import progress
+from regard.runs import heartbeat
 from regard.runs.folder import RunFolder
 from regard.runs.progress import preparing
 
 
-def shown(tmp_path: Path, terminal: bool) -> tuple[str, RunFolder]:
-    run = RunFolder.create(tmp_path, {}, [])
-    run.set_status("running", time="long ago")
+def shown(terminal: bool) -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
-    with preparing(run, console) as tell:
+    with preparing(console) as tell:
         tell("reading the train part", 4096, None)
         tell("encoding", 1000, 2000)
         if terminal:
             console.print("a line")  # over the bars
-    return console.file.getvalue(), run
+    return console.file.getvalue()
 
 
-def test_a_terminal_has_a_bar_for_each_activity_and_the_run_is_alive(tmp_path: Path) -> None:
-    text, run = shown(tmp_path, terminal=True)
+def test_a_terminal_has_a_bar_for_each_activity() -> None:
+    text = shown(terminal=True)
     assert "reading the train part" in text
     assert "4,096" in text
     assert "1,000 of 2,000" in text
-    assert run.status()["time"] != "long ago"
 
 
-def test_a_log_has_lines(tmp_path: Path, monkeypatch) -> None:
+def test_a_log_has_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress.Lines.__init__, "__defaults__", (0,))
-    text, run = shown(tmp_path, terminal=False)
-    assert text == "reading the train part: 4,096\nencoding: 1,000 of 2,000\n"
-    assert run.status()["time"] != "long ago"
+    assert shown(terminal=False) == "reading the train part: 4,096\nencoding: 1,000 of 2,000\n"
+
+
+def test_a_heart_beats_whatever_the_work_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0.02)
+    run = RunFolder.create(tmp_path / "run", {}, [])
+    run.set_status("running", time="2000-01-01T00:00:00+00:00")
+    assert run.status()["status"] == "lost"
+    with heartbeat.Heartbeat(run) as beating:
+        beating.step = 7
+        deadline = time.monotonic() + 10
+        while run.status().get("step") != 7:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert run.status()["status"] == "running"
+    run.set_status("failed", why="what comes after the last beat stays")
+    time.sleep(0.1)
+    assert run.status()["status"] == "failed"
+
+
+def test_a_run_whose_process_is_gone_is_lost_at_once(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run", {}, [])
+    process = subprocess.Popen(["sleep", "60"])
+    run.set_status("running", pid=process.pid)
+    assert run.status()["status"] == "running"
+    process.kill()
+    process.wait()
+    assert run.status()["status"] == "lost"
+    run.set_status("running", pid=process.pid, host="another machine")
+    assert run.status()["status"] == "running", "nobody here can tell"

@@ -106,7 +106,8 @@ def test_two_at_a_time_one_fails_the_others_go_on_and_it_alone_is_retried(
     said = regard("resume", sweep)
     assert said.code == 1
     assert states(sweep) == ["finished", "finished", "failed", "failed"]
-    assert f"failed    {runs[2].path}  " in said.out
+    assert f"failed    {runs[2].path}  " in said.err
+    assert f"{runs[2].path}\tfailed\n" in said.out
     assert "part.tsv" in runs[2].status()["why"]
     assert "trained" in runs[0].console.read_text(), "what it printed is kept"
 
@@ -135,7 +136,7 @@ def test_a_sweep_that_is_told_to_stop_saves_and_goes_on(
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert states(sweep) == ["preempted", "preempted", "cancelled"]
-    assert f"preempted {sweep / '0'}" in out
+    assert f"{sweep / '0'}\tpreempted\n" in out
     said = regard("resume", sweep, "trainer.max_steps=20", "hydra/launcher=here")
     assert said.code == 0, said.err
     assert states(sweep) == ["finished"] * 3
@@ -151,7 +152,7 @@ def test_a_run_that_is_killed_is_lost_and_the_sweep_says_so(at: list[str], tmp_p
     assert runs[0].status()["status"] == "lost"
     assert runs[1].status()["status"] == "running"
     process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=60)[0].count("lost ") == 1
+    assert process.communicate(timeout=60)[0].count("\tlost\n") == 1
 
 
 def test_cancelled_is_cancelled_whether_it_works_or_waits(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,14 +25,13 @@ class Here(Composing):
     def start(self, runs: Sequence[RunFolder]) -> int:
         """Do the work; the exit code of a single run, or whether all are finished."""
         from regard.runs.geometry import one_machine
-        from regard.runs.processes import do, exit_code
+        from regard.runs.processes import do
 
         if len(runs) == 1 and one_machine(runs[0].config()).processes == 1:
             from regard.runs.work import work
 
             return work(runs[0].path)
-        do(runs, at_a_time=1, say=lambda text: print(text, file=sys.stderr, flush=True))
-        return exit_code(runs)
+        return do(runs, at_a_time=1)
 
     def search(self, folder: Path, workers: int, wanted: Geometry) -> int:
         """Have processes here work on the search in ``folder``; 0 if they have come to its end."""

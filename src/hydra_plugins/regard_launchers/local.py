@@ -34,10 +34,9 @@ class Local(Composing):
 
     def start(self, runs: Sequence[RunFolder]) -> int:
         """Do the work; the exit code of a single run, or whether all are finished."""
-        from regard.runs.processes import do, exit_code
+        from regard.runs.processes import do
 
-        do(runs, self.jobs, say=lambda text: print(text, flush=True))
-        return exit_code(runs)
+        return do(runs, self.jobs)
 
     def search(self, folder: Path, workers: int, wanted: Geometry) -> int:
         """Have processes here work on the search in ``folder``; 0 if they have come to its end."""

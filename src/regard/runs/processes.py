@@ -31,8 +31,10 @@ def command(run: RunFolder, wanted: Geometry) -> list[str]:
     return [sys.executable, *torchrun, f"--shutdown-timeout={SHUTDOWN_SECONDS}", *work]
 
 
-def do(runs: Sequence[RunFolder], at_a_time: int, say: Callable[[str], None]) -> None:
-    """Do the work of ``runs``, each in processes of its own, ``at_a_time`` of them; each status tells how it ended.
+def do(runs: Sequence[RunFolder], at_a_time: int) -> int:
+    """Do the work of ``runs``, each in processes of its own, ``at_a_time`` of them; the exit code (`exit_code`).
+
+    What begins and ends is said on stderr as it happens, how all ended on stdout.
 
     Several at a time share processors and GPUs out among them, and what they print goes into their folders. A signal
     is passed on to those that work; those that have not begun are then cancelled.
@@ -56,7 +58,7 @@ def do(runs: Sequence[RunFolder], at_a_time: int, say: Callable[[str], None]) ->
                 mine = [gpus.pop(0) for _ in range(geometry.gpus)]
                 shares = _share(at_a_time * geometry.devices) if quiet else {}
                 shares |= {"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {}
-                say(f"begins    {run.path}")
+                _say(f"begins    {run.path}")
                 working[run] = (_start(run, geometry, shares, quiet), mine)
             for run, (process, used) in list(working.items()):
                 if process.poll() is not None:
@@ -64,12 +66,19 @@ def do(runs: Sequence[RunFolder], at_a_time: int, say: Callable[[str], None]) ->
                     gpus += used
                     _close(run, process.returncode)
                     status = run.status()
-                    say(f"{status['status']:9} {run.path}" + (f"  {status['why']}" if "why" in status else ""))
+                    _say(f"{status['status']:9} {run.path}" + (f"  {status['why']}" if "why" in status else ""))
             if told and waiting:
                 for run, _ in waiting:
                     run.set_status("cancelled", why=f"the sweep was stopped by {told[0].name} before this began")
                 waiting.clear()
             time.sleep(POLL_SECONDS)
+    for run in runs if len(runs) > 1 else []:
+        print(f"{run.path}\t{run.status()['status']}", flush=True)
+    return exit_code(runs)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def search(folder: Path, workers: int, wanted: Geometry) -> int:

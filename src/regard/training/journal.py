@@ -10,7 +10,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
 from regard.data.batching import Batch
 from regard.errors import RegardError
@@ -46,8 +45,7 @@ class Journal(pl.Callback):
         """Measure the gradient, before it is clipped, when its step will be logged."""
         if (trainer.global_step + 1) % self.every_n_steps == 0:
             gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
-            norm = torch.nn.utils.get_total_norm(gradients)
-            self._gradient_norm = norm.full_tensor() if isinstance(norm, DTensor) else norm  # of all ranks' shards
+            self._gradient_norm = torch.nn.utils.get_total_norm(gradients)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
