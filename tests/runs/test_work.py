@@ -6,6 +6,8 @@ import csv
 import errno
 import json
 import math
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,3 +176,16 @@ def test_two_processes_cannot_work_on_one_run(make_run: MakeRun, monkeypatch: py
     run = make_run("name=taken")
     with FileLock(run.path / ".working"), pytest.raises(UsageError, match="another process"):
         work(run.path)
+
+
+def test_a_time_limit_that_leaves_no_time_for_a_step_is_not_tried_for_ever(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run("name=hasty")
+    with monkeypatch.context() as patched:
+        patched.setattr("regard.runs.work.make_task", lambda *_: os.kill(os.getpid(), signal.SIGUSR1))
+        assert [work(run.path) for _ in range(3)] == [75, 75, 1]
+    status = run.status()
+    assert status["status"] == "failed"
+    assert "hydra.launcher.time_minutes" in status["why"]
+    assert work(run.path) == 0

@@ -25,6 +25,9 @@ from regard.runs.heartbeat import Heartbeat
 from regard.stop import STOP, Interrupted
 from regard.training.ranks import from_srun, is_first_process, job_id, note_whether_to_requeue, rank, world_size
 
+PATIENCE_ATTEMPTS = 3
+"""That may end near their time limit without a step: the job would be queued again for ever."""
+
 
 @dataclass
 class Outcome:
@@ -109,15 +112,27 @@ def _end(run: RunFolder, outcome: Outcome, error: BaseException) -> None:
     status, outcome.exit_code, why = explain(error, run)
     logging.getLogger("regard").info("%s\n%s", why, traceback.format_exc())
     if is_first_process():
+        facts = outcome.heartbeat.facts()
+        if status == "preempted" and STOP.signal == signal.SIGUSR1:
+            facts["idle"] = 0 if "step" in facts else run.status().get("idle", 0) + 1
+            if facts["idle"] == PATIENCE_ATTEMPTS:
+                status, outcome.exit_code, why = "failed", 1, _idle(run)
         if isinstance(error, Interrupted | RuntimeError) and (elsewhere := _failure_of_another(run)):
             status, outcome.exit_code, why = "failed", 1, elsewhere
         print(f"regard: {why}", file=sys.stderr)
         with suppress(OSError):  # on a full disk; the run then shows as lost
-            run.set_status(status, why=why, **outcome.heartbeat.facts())
+            run.set_status(status, why=why, **facts)
     elif status == "failed":
         (run.path / ".failed").write_text(f"{why} (rank {rank()})", encoding="utf-8")
     if os.environ.get("REGARD_DEBUG"):
         traceback.print_exc()
+
+
+def _idle(run: RunFolder) -> str:
+    return (
+        f"{PATIENCE_ATTEMPTS} attempts in a row came near their time limit without a step of training: give more time, "
+        f"regard resume {run.path} hydra.launcher.time_minutes=..."
+    )
 
 
 def _end_stuck(run: RunFolder, stop: Interrupted) -> int:

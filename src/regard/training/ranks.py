@@ -43,7 +43,7 @@ def note_whether_to_requeue(number: int) -> None:
 
     It names the file that tells it so.
     """
-    if number == signal.SIGUSR1 and "REGARD_REQUEUE" in os.environ:
+    if number == signal.SIGUSR1 and is_first_process() and "REGARD_REQUEUE" in os.environ:
         Path(os.environ["REGARD_REQUEUE"]).touch()
 
 
