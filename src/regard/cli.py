@@ -113,12 +113,16 @@ def jobs(
 
 
 @app.command()
-def cancel(runs: Annotated[list[Path], typer.Argument(metavar="SWEEP|RUN ...")]) -> None:
+def cancel(runs: Annotated[list[Path], typer.Argument(metavar="SWEEP|SEARCH|RUN ...")]) -> None:
     """End runs that work or wait; those that work save their state. `regard resume` goes on with them after all."""
     from regard.runs.cancel import cancel as end
+    from regard.runs.cancel import cancel_search
     from regard.runs.find import find_runs
+    from regard.runs.sweep import is_search
 
     found = find_runs(runs)
+    for folder in filter(is_search, runs):
+        cancel_search(folder)
     ended = end(found)
     print(f"{len(ended)} of {len(found)} runs cancelled")
 

@@ -155,6 +155,43 @@ def test_many_runs_are_several_arrays(cluster: Path, make_run: MakeRun, tmp_path
     wait_until(lambda: run.job() not in slurm.queue(), 30)
 
 
+def test_what_a_job_asks_for_follows_from_the_run_and_the_launcher(cluster: Path, make_run: MakeRun) -> None:
+    asked = [
+        "batches.workers=1", "trainer.devices=2", "hydra.launcher.partition=high", "hydra.launcher.time_minutes=42",
+        "hydra.launcher.memory_gb=3", "hydra.launcher.options=['--hold', '--comment=a word']",
+        "hydra.launcher.setup=['export A=1','export B=2']", "hydra.launcher.python='apptainer exec --nv my.sif python'",
+    ]  # fmt: skip
+    run = make_run(*ON_SLURM, *TWO_NODES, *asked, "name=asked")
+    assert start([run]) == 0
+    job = run.job()
+    assert job is not None
+    found = subprocess.run(["scontrol", "show", "job", job], check=True, capture_output=True, text=True).stdout
+    for fact in (
+        "JobName=asked", "NumNodes=2-2", "NumTasks=4", "CPUs/Task=2", "NtasksPerN:B:S:C=2:0:*:*", "Partition=high",
+        "TimeLimit=00:42:00", "MinMemoryNode=3G", "Comment=a word", f"StdOut={run.console}", "Requeue=1",
+    ):  # fmt: skip
+        assert fact in found, (fact, found)
+    setup = (run.path / "setup.sh").read_text()
+    assert setup == "export A=1\nexport B=2\npython=(apptainer exec --nv my.sif python)\n"
+    cancel([run])
+
+
+def test_workers_of_a_search_are_jobs(
+    cluster: Path, arguments: list[str], tmp_path: Path, wait_until: Wait, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from regard.runs.search_start import begin, result
+
+    space = ["search=tpe", "search.trials=3", "search.workers=2", "+search.space.optimizer.lr={low: 0.001, high: 0.1}"]
+    assert begin([*arguments, f"paths.runs={tmp_path}", *space, "hydra/launcher=slurm"]) == 0
+    (folder,) = (tmp_path / "default").iterdir()
+    assert f"regard jobs {folder} --watch" in capsys.readouterr().out
+    wait_until(lambda: not slurm.queue(), 120)
+    assert sorted(path.name for path in folder.iterdir() if path.name.isdecimal()) == ["0", "1", "2"]
+    found = result(folder)
+    assert found is not None
+    assert found.startswith("best is trial")
+
+
 def test_what_a_cluster_refuses_is_a_failed_run_and_a_message(cluster: Path, make_run: MakeRun) -> None:
     run = make_run(*ON_SLURM, "hydra.launcher.partition=nowhere", "name=refused")
     with pytest.raises(RegardError, match=r"sbatch.*partition"):

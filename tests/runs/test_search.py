@@ -135,6 +135,24 @@ def test_a_search_that_was_killed_goes_on_with_the_trial_that_it_was_at(
     assert "best is trial" in regard("jobs", folder).out
 
 
+def test_a_search_that_is_cancelled_begins_no_more_trials_until_it_is_resumed(
+    arguments: list[str], tmp_path: Path, regard: Callable[..., Any], start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    long = ["trainer.max_steps=2000", "trainer.val_check_interval=1000", "search.trials=2"]
+    space = "+search.space.optimizer.lr={low: 0.001, high: 0.1}"
+    process = start("regard.cli", "search", *arguments, f"paths.runs={tmp_path}", *OPTIONS[:1], *long, space)
+    deadline = time.monotonic() + 120
+    while not [*tmp_path.glob("*/*/0/metrics.csv")]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    (folder,) = (tmp_path / "default").iterdir()
+    assert regard("cancel", folder).out == "1 of 1 runs cancelled\n"
+    process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert not (folder / "1").exists()
+    assert RunFolder(folder / "0").status()["status"] == "cancelled"
+
+
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [

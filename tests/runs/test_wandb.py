@@ -34,6 +34,14 @@ def test_config_metrics_samples_and_images_are_in_one_offline_run(make_run: Call
     (file,) = folder.glob("*.wandb")
     found = list(records(file))
 
+    begun = next(record.run for record in found if record.HasField("run"))
+    assert begun.run_group == "watched"
+    assert begun.job_type == "translation"
+    assert "name=watched" in begun.tags
+    assert all(len(tag) <= 64 for tag in begun.tags)
+    told = {key_of(item): item.value_json for r in found if r.HasField("summary") for item in r.summary.update}
+    assert told["attempt"] == "1"
+
     stored = [item for r in found if r.HasField("run") for item in r.run.config.update]
     stored += [item for r in found if r.HasField("config") for item in r.config.update]
     config = {key_of(item): json.loads(item.value_json) for item in stored}

@@ -6,11 +6,20 @@ import os
 import signal
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 
 from regard.runs import slurm
 from regard.runs.folder import RunFolder
 
 BY_HAND = "cancelled"
+
+
+def cancel_search(folder: Path) -> None:
+    """Let the workers of the search in ``folder`` begin no more trials; those that wait as SLURM jobs are ended."""
+    search = RunFolder(folder)
+    search.cancel(BY_HAND)
+    if (job := search.job()) and any(name.partition("_")[0] == job for name in slurm.queue()):
+        slurm.cancel([job])
 
 
 def cancel(runs: Sequence[RunFolder]) -> list[RunFolder]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from regard.errors import UsageError
 from regard.runs.folder import RunFolder
+from regard.runs.sweep import is_search
 
 DEPTH = 3
 """runs/NAME/SWEEP/NUMBER"""
@@ -15,12 +16,12 @@ DEPTH = 3
 def find_runs(paths: Iterable[Path]) -> list[RunFolder]:
     """The runs at or below ``paths``, those of a sweep in its order, each once.
 
-    Raises UsageError for a path without any.
+    Raises UsageError for a path without any, unless it is a search that has not begun.
     """
     found: dict[Path, RunFolder] = {}
     for path in paths:
         runs = list(_below(path, DEPTH))
-        if not runs:
+        if not runs and not is_search(path):
             raise UsageError(
                 f"{path}: {'no run in it' if path.is_dir() else 'no such folder'}; runs/ holds them by name"
             )

@@ -109,7 +109,7 @@ def table(seen: Sequence[Look]) -> Table:
         right = name in ("step", "tokens/s", "val loss", "elapsed", "tries")
         long = name in ("own", "note")
         shown.add_column(name, justify="right" if right else "left", no_wrap=not long, overflow="fold")
-    own = own_overrides([each.run.overrides() for each in seen])
+    own = own_overrides([each.run.overrides() for each in seen]) if seen else []
     for each, name, overrides in zip(seen, short_names([each.run for each in seen]), own, strict=True):
         colour = COLOURS.get(each.state, "default")
         shown.add_row(
