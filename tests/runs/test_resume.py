@@ -62,7 +62,7 @@ def test_killed_and_resumed_equals_never_stopped(
     wait_for_step(run, step, process)
     process.kill()
     process.communicate()
-    assert run.status()["status"] == "running", "it could not say anything"
+    assert run.status()["status"] == "lost", "it could not say anything"
     reached = len(measured(run))
     assert reached < 40
     assert work(run.path) == 0
