@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -18,16 +16,15 @@ from hydra import compose, initialize_config_dir
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from regard.errors import UsageError
 from regard.observe.dashboard import decide_mode
 from regard.places import conf_folder
 from regard.runs.check import check, unknown_key
+from regard.runs.compose_errors import in_one_line
 from regard.runs.folder import RunFolder, find_checkpoint, new_name
 from regard.runs.start import make_launcher
 from regard.runs.sweep import create_sweep, own_overrides
@@ -59,7 +56,7 @@ def compose_points(arguments: list[str]) -> list[Point]:
         composed.append((_resolve(config) | {"launcher": launcher}, overrides))
 
     arguments = options_first(arguments)
-    with _errors(arguments), _full_errors(), TemporaryDirectory() as aside:
+    with in_one_line(arguments), _full_errors(), TemporaryDirectory() as aside:
         _check_hydra_keys(arguments)
         # Hydra's sweeper writes a file of its own, which regard's sweep.json replaces.
         sys.argv = ["regard train", *arguments, f"hydra.sweep.dir={aside}"]
@@ -90,7 +87,7 @@ class PointFailed(Exception):
 def at_point(number: int, points: list[list[str]]) -> Iterator[None]:
     """Errors within say which of the points of a sweep they are of, by the overrides that not all share."""
     try:
-        with _errors(points[number]):
+        with in_one_line(points[number]):
             yield
     except UsageError as error:
         if len(points) == 1:
@@ -106,7 +103,7 @@ def change_launcher(current: dict[str, Any], overrides: list[str]) -> dict[str, 
     """
     choices = [override for override in overrides if override.startswith("hydra/launcher=")]
     launcher = OmegaConf.create(current)
-    with _errors(overrides):
+    with in_one_line(overrides):
         if choices:
             with initialize_config_dir(str(conf_folder()), version_base="1.3"):
                 launcher = compose("train", choices, return_hydra_config=True).hydra.launcher
@@ -204,55 +201,6 @@ def _full_errors() -> Iterator[None]:
             os.environ["HYDRA_FULL_ERROR"] = before
 
 
-@contextmanager
-def _errors(arguments: list[str]) -> Iterator[None]:
-    """Turn what Hydra and OmegaConf raise into one line that names the key."""
-    try:
-        yield
-    except MissingMandatoryValue as error:
-        key = getattr(error, "full_key", None) or _between(r"key: (\S+)", error)
-        raise UsageError(f"{key} has no value yet: give {key}=...") from error
-    except MissingConfigException as error:
-        raise UsageError(_no_such_option(error)) from error
-    except (HydraException, OmegaConfBaseException) as error:
-        text = str(error)
-        if found := re.search(r"Could not override '([^']+)'", text):
-            raise UsageError(unknown_key(found[1], _keys(arguments, found[1]))) from error
-        if found := re.search(r"Could not (?:override|find match for) '?([^'\s]+)'?", text):
-            raise UsageError(f"{found[1]}: {_one_line(text)}") from error
-        raise UsageError(_one_line(text)) from error
-
-
-def _no_such_option(error: MissingConfigException) -> str:
-    wanted = error.missing_cfg_file or ""
-    group, _, option = wanted.rpartition("/")
-    options = sorted(error.options or [])
-    near = difflib.get_close_matches(option, options, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return f"{group}={option}: no such option; {hint}there are {', '.join(options)}"
-
-
-def _keys(arguments: list[str], wrong: str) -> list[str]:
-    """All the keys of the configuration without the overrides of ``wrong``, nor what is swept over."""
-    given = [a for a in arguments if "=" in a and not a.startswith("--") and "," not in a]
-    kept = [a for a in given if not a.lstrip("+~").startswith(f"{wrong}=")]
-    of_hydra = wrong.startswith("hydra.")
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        try:
-            config = compose("train", kept, return_hydra_config=of_hydra)
-        except (HydraException, OmegaConfBaseException):  # it has other faults too
-            return []
-    return list(_dotted(OmegaConf.to_container(config, resolve=False)))
-
-
-def _dotted(node: Any, path: str = "") -> Iterator[str]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            name = f"{path}.{key}" if path else str(key)
-            yield name
-            yield from _dotted(value, name)
-
-
 def _check_hydra_keys(arguments: list[str]) -> None:
     """Hydra lets unknown keys below ``hydra.`` pass."""
     known = [f"hydra.{key}" for key in HydraConf.__dataclass_fields__]
@@ -260,12 +208,3 @@ def _check_hydra_keys(arguments: list[str]) -> None:
         key = argument.lstrip("+~").partition("=")[0]
         if key.startswith("hydra.") and ".".join(key.split(".")[:2]) not in known:
             raise UsageError(unknown_key(key, known))
-
-
-def _between(pattern: str, error: BaseException) -> str:
-    found = re.search(pattern, str(error))
-    return found[1] if found else "a key"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:400]

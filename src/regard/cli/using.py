@@ -1,12 +1,7 @@
-"""``regard VERB``: one command for everything.
-
-Verbs that compose a configuration take Hydra's overrides; the others take ordinary options, since
-text is not Hydra grammar. Heavy imports wait until a verb needs them.
-"""
+"""The verbs that use a model, and look into it."""
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,150 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regard.errors import RegardError
+from regard.cli.app import app, warn
 
 if TYPE_CHECKING:
     from regard.model.language import LanguageModel
     from regard.model.translator import Translator
-
-app = typer.Typer(
-    help="Train transformers on text and see what they attend to.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # half of the time that --help takes
-)
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a checkpoint.")]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, ...")]
 Trust = Annotated[bool, typer.Option("--trust", help="Run classes from outside regard that the checkpoint names.")]
 BeamSize = Annotated[int, typer.Option("--beam-size", min=1, help="Open hypotheses a sentence; 1 is greedy.")]
 LengthPenalty = Annotated[float, typer.Option(help="Power of the length penalty (Wu et al. 2016); 0 is none.")]
-
-
-@app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
-    options_metavar="[KEY=VALUE ...]",
-)
-def train(context: typer.Context) -> None:
-    """Compose, check and freeze a run, then train it. Hydra's overrides and options (--cfg job, --info, --help)."""
-    from regard.runs.compose import compose_points, freeze
-    from regard.runs.start import start
-
-    points = compose_points(context.args)
-    if points:
-        raise typer.Exit(start(freeze(points)))
-
-
-@app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
-    options_metavar="[KEY=VALUE ...]",
-)
-def search(context: typer.Context) -> None:
-    """Search for good hyperparameters with Optuna: search=tpe '+search.space.optimizer.lr={low: 1e-4, high: 1e-2}'."""
-    from regard.runs.search_start import begin
-
-    raise typer.Exit(begin(context.args))
-
-
-@app.command()
-def resume(
-    run: Annotated[Path, typer.Argument(metavar="RUN|SWEEP", help="A run folder, or a sweep's.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE ...]")] = None,
-) -> None:
-    """Go on with a run that was stopped, with all of a sweep that are not finished, or with a search.
-
-    Only trainer.max_steps, trainer.devices, trainer.num_nodes and the launcher (hydra/launcher=...) may change.
-    """
-    from regard.runs.find import find_runs
-    from regard.runs.resume import go_on
-    from regard.runs.sweep import is_search
-
-    if is_search(run):
-        from regard.runs.search_start import go_on as search_on
-
-        raise typer.Exit(search_on(run, overrides or []))
-    raise typer.Exit(go_on(find_runs([run]), overrides or []))
-
-
-@app.command()
-def jobs(
-    runs: Annotated[
-        list[Path] | None, typer.Argument(metavar="[SWEEP|RUN ...]", help="All of runs/ if not given.")
-    ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until all are over.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each run.")] = False,
-) -> None:
-    """What runs are doing: state, node, step, speed, validation loss; from their folders, and from squeue."""
-    import json
-
-    from rich.console import Console
-
-    from regard.runs.find import find_runs
-    from regard.runs.jobs import as_plain, look, show
-    from regard.runs.slurm import queue
-    from regard.runs.sweep import is_search
-
-    found = find_runs(runs or [Path("runs")])
-    if as_json:
-        waiting = queue()
-        for run in found:
-            print(json.dumps(as_plain(look(run, waiting)), ensure_ascii=False))
-    else:
-        wide = Console()
-        show(found, not runs, watch, wide if wide.is_terminal else Console(width=240))
-        for folder in filter(is_search, runs or []):
-            from regard.runs.search_start import result
-
-            print(result(folder) or "no trial has come to its end yet")
-
-
-@app.command()
-def cancel(runs: Annotated[list[Path], typer.Argument(metavar="SWEEP|SEARCH|RUN ...")]) -> None:
-    """End runs that work or wait; those that work save their state. `regard resume` goes on with them after all."""
-    from regard.runs.cancel import cancel as end
-    from regard.runs.cancel import cancel_search
-    from regard.runs.find import find_runs
-    from regard.runs.sweep import is_search
-
-    found = find_runs(runs)
-    for folder in filter(is_search, runs):
-        cancel_search(folder)
-    ended = end(found)
-    print(f"{len(ended)} of {len(found)} runs cancelled")
-
-
-@app.command()
-def retry(
-    runs: Annotated[list[Path], typer.Argument(metavar="SWEEP|RUN ...")],
-    status: Annotated[list[str] | None, typer.Option(help="Which: failed and lost ones if not given.")] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="What `regard resume` lets change.")
-    ] = None,
-) -> None:
-    """Go on with the runs of a sweep that failed or were lost, and with no others."""
-    from regard.runs.find import find_runs
-    from regard.runs.resume import retry as try_again
-
-    raise typer.Exit(try_again(find_runs(runs), status or ["failed", "lost"], overrides or []))
-
-
-@app.command()
-def logs(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they grow.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the latest, of each file.")] = 50,
-) -> None:
-    """What a run has logged (log.txt), and what its processes printed where no terminal showed it (console.txt)."""
-    from regard.runs.folder import RunFolder
-
-    folder = RunFolder.open(run)
-    files = [path for path in (folder.console, folder.path / "log.txt") if follow or path.exists()]
-    if not files:
-        print(f"{run}: nothing yet; its status is {folder.status()['status']}")
-        return
-    sys.stdout.flush()
-    os.execvp("tail", ["tail", f"--lines={lines}", *(["-F"] if follow else []), *map(str, files)])
 
 
 @app.command()
@@ -176,7 +38,7 @@ def translate(
     chunk = 1 if sys.stdin.isatty() else CHUNK_LINES
     lines = decoded_lines(sys.stdin.buffer, "stdin")
     with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as file:
-        for line in translate_lines(translator, lines, beam_size, length_penalty, _warn, chunk):
+        for line in translate_lines(translator, lines, beam_size, length_penalty, warn, chunk):
             print(line, file=file, flush=chunk == 1)
 
 
@@ -215,7 +77,7 @@ def evaluate(
         raise UsageError(f"a {config['task']['name']} model is scored on {wanted}")
     elif source_file is not None:
         scorer = build(config["task"]["scorer"])
-        metrics, outputs = evaluate_pairs(folder, scorer, source_file, target_file, average, device, _warn)
+        metrics, outputs = evaluate_pairs(folder, scorer, source_file, target_file, average, device, warn)
         signatures = scorer.signatures()
     else:
         metrics = evaluate_text(folder, target_file, average, device)
@@ -300,7 +162,7 @@ def generate(
     if not isinstance(model, LanguageModel):
         raise UsageError(f"{run}: a translation model, this verb needs a language model; use regard translate")
     seed = secrets.randbelow(2**32) if seed is None else seed
-    writer = Writer(model, Sampling(temperature, top_k, top_p), max_new_tokens, number, seed, _warn)
+    writer = Writer(model, Sampling(temperature, top_k, top_p), max_new_tokens, number, seed, warn)
     if next_tokens is not None:
         if prompt is None:
             raise UsageError("--next: give --prompt too")
@@ -347,7 +209,7 @@ def score(
             for piece, value in line.tokens:
                 print(f"\t{value:.4f}\t{piece}")
     if count:
-        _warn(f"in all {total:.4f}, {count:.0f} tokens, perplexity {math.exp(-total / count):.4f}")
+        warn(f"in all {total:.4f}, {count:.0f} tokens, perplexity {math.exp(-total / count):.4f}")
 
 
 def _load(run: Path, device: str, trust: bool) -> Translator | LanguageModel:
@@ -372,28 +234,3 @@ def _translator(run: Path, device: str, trust: bool) -> Translator:
     if not isinstance(model, Translator):
         raise UsageError(f"{run}: a language model, this verb needs a translation model; use regard generate")
     return model
-
-
-def _warn(text: str) -> None:
-    print(f"regard: {text}", file=sys.stderr)
-
-
-def main() -> None:
-    """The command line; exit code 0 success, 1 failed, 2 wrong usage, 75 preempted."""
-    try:
-        app()
-    except RegardError as error:
-        if os.environ.get("REGARD_DEBUG"):
-            raise
-        print(f"regard: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("regard: stopped", file=sys.stderr)
-        sys.exit(1)
-    except BrokenPipeError:  # the reader of our output has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

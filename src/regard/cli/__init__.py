@@ -1,0 +1,33 @@
+"""``regard VERB``: one command for everything.
+
+Verbs that compose a configuration take Hydra's overrides; the others take ordinary options, since text is not Hydra
+grammar. Heavy imports wait until a verb needs them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from regard.cli import running, using
+from regard.cli.app import app
+from regard.errors import RegardError
+
+__all__ = ["app", "main", "running", "using"]  # the last two have added their verbs to the first
+
+
+def main() -> None:
+    """The command line; exit code 0 success, 1 failed, 2 wrong usage, 75 preempted."""
+    try:
+        app()
+    except RegardError as error:
+        if os.environ.get("REGARD_DEBUG"):
+            raise
+        print(f"regard: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("regard: stopped", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:  # the reader of our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,5 @@
+"""``python -m regard.cli`` is ``regard``."""
+
+from regard.cli import main
+
+main()

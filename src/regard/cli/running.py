@@ -1,0 +1,137 @@
+"""The verbs that begin runs, go on with them, and look after them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regard.cli.app import app
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    options_metavar="[KEY=VALUE ...]",
+)
+def train(context: typer.Context) -> None:
+    """Compose, check and freeze a run, then train it. Hydra's overrides and options (--cfg job, --info, --help)."""
+    from regard.runs.compose import compose_points, freeze
+    from regard.runs.start import start
+
+    points = compose_points(context.args)
+    if points:
+        raise typer.Exit(start(freeze(points)))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    options_metavar="[KEY=VALUE ...]",
+)
+def search(context: typer.Context) -> None:
+    """Search for good hyperparameters with Optuna: search=tpe '+search.space.optimizer.lr={low: 1e-4, high: 1e-2}'."""
+    from regard.runs.search_start import begin
+
+    raise typer.Exit(begin(context.args))
+
+
+@app.command()
+def resume(
+    run: Annotated[Path, typer.Argument(metavar="RUN|SWEEP", help="A run folder, or a sweep's.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE ...]")] = None,
+) -> None:
+    """Go on with a run that was stopped, with all of a sweep that are not finished, or with a search.
+
+    Only trainer.max_steps, trainer.devices, trainer.num_nodes and the launcher (hydra/launcher=...) may change.
+    """
+    from regard.runs.find import find_runs
+    from regard.runs.resume import go_on
+    from regard.runs.sweep import is_search
+
+    if is_search(run):
+        from regard.runs.search_start import go_on as search_on
+
+        raise typer.Exit(search_on(run, overrides or []))
+    raise typer.Exit(go_on(find_runs([run]), overrides or []))
+
+
+@app.command()
+def jobs(
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="[SWEEP|RUN ...]", help="All of runs/ if not given.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until all are over.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each run.")] = False,
+) -> None:
+    """What runs are doing: state, node, step, speed, validation loss; from their folders, and from squeue."""
+    import json
+
+    from rich.console import Console
+
+    from regard.runs.find import find_runs
+    from regard.runs.jobs import as_plain, look, show
+    from regard.runs.slurm import queue
+    from regard.runs.sweep import is_search
+
+    found = find_runs(runs or [Path("runs")])
+    if as_json:
+        waiting = queue()
+        for run in found:
+            print(json.dumps(as_plain(look(run, waiting)), ensure_ascii=False))
+    else:
+        wide = Console()
+        show(found, not runs, watch, wide if wide.is_terminal else Console(width=240))
+        for folder in filter(is_search, runs or []):
+            from regard.runs.search_start import result
+
+            print(result(folder) or "no trial has come to its end yet")
+
+
+@app.command()
+def cancel(runs: Annotated[list[Path], typer.Argument(metavar="SWEEP|SEARCH|RUN ...")]) -> None:
+    """End runs that work or wait; those that work save their state. `regard resume` goes on with them after all."""
+    from regard.runs.cancel import cancel as end
+    from regard.runs.cancel import cancel_search
+    from regard.runs.find import find_runs
+    from regard.runs.sweep import is_search
+
+    found = find_runs(runs)
+    for folder in filter(is_search, runs):
+        cancel_search(folder)
+    ended = end(found)
+    print(f"{len(ended)} of {len(found)} runs cancelled")
+
+
+@app.command()
+def retry(
+    runs: Annotated[list[Path], typer.Argument(metavar="SWEEP|RUN ...")],
+    status: Annotated[list[str] | None, typer.Option(help="Which: failed and lost ones if not given.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="What `regard resume` lets change.")
+    ] = None,
+) -> None:
+    """Go on with the runs of a sweep that failed or were lost, and with no others."""
+    from regard.runs.find import find_runs
+    from regard.runs.resume import retry as try_again
+
+    raise typer.Exit(try_again(find_runs(runs), status or ["failed", "lost"], overrides or []))
+
+
+@app.command()
+def logs(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they grow.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the latest, of each file.")] = 50,
+) -> None:
+    """What a run has logged (log.txt), and what its processes printed where no terminal showed it (console.txt)."""
+    from regard.runs.folder import RunFolder
+
+    folder = RunFolder.open(run)
+    files = [path for path in (folder.console, folder.path / "log.txt") if follow or path.exists()]
+    if not files:
+        print(f"{run}: nothing yet; its status is {folder.status()['status']}")
+        return
+    sys.stdout.flush()
+    os.execvp("tail", ["tail", f"--lines={lines}", *(["-F"] if follow else []), *map(str, files)])
