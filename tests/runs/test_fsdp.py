@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import os
 import shutil
 import signal
-import threading
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -78,7 +77,9 @@ def test_a_checkpoint_of_shards_is_one_like_any_other(one: RunFolder, two: RunFo
     assert list(sharded) == list(whole)
     assert_alike(sharded["state_dict"], whole["state_dict"])
     (state,), (expected,) = sharded["optimizer_states"], whole["optimizer_states"]
-    assert [group["params"] for group in state["param_groups"]] == [group["params"] for group in expected["param_groups"]]
+    assert [group["params"] for group in state["param_groups"]] == [
+        group["params"] for group in expected["param_groups"]
+    ]
     for name in expected["state"]:
         assert_alike(state["state"][name], expected["state"][name])
     assert load_model(two.checkpoints / "best.ckpt").step == 8
@@ -117,27 +118,29 @@ def stopped_early(finished: RunFolder, folder: Path) -> RunFolder:
     return run
 
 
-def test_interrupted_and_resumed_equals_never_stopped(make_language_run: MakeRun) -> None:
-    long = [*SHARDED, "model.dropout=0.2", "trainer.max_steps=40", "trainer.val_check_interval=25"]
+def test_interrupted_and_resumed_equals_never_stopped(
+    make_language_run: MakeRun, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    long = [*SHARDED, "model.dropout=0.2", "trainer.max_steps=60", "trainer.val_check_interval=25"]
     whole, run = (make_language_run(*long, f"name={name}") for name in ("whole", "interrupted"))
     assert launch(whole) == 0, log(whole)
-    threading.Thread(target=interrupt, args=[run], daemon=True).start()
-    assert launch(run) == 75, log(run)
+    process = start("regard.cli", "resume", str(run.path))
+    deadline = time.monotonic() + 120
+    while not (run.metrics.exists() and len(column(run, "train/loss")) > 4):
+        assert time.monotonic() < deadline, "training did not begin"
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 75, errors
     assert run.status()["status"] == "preempted"
     assert log(run).count("stopped by SIGTERM; its state is saved") == 2, "each rank says so"
-    assert len(column(run, "train/loss")) < 40
+    assert len(column(run, "train/loss")) < 60
     assert launch(run) == 0, log(run)
     for name in (*TRAINING, "validation/loss", "test/loss"):
         assert column(run, name) == column(whole, name), name
     last, expected = (read_checkpoint(r.checkpoints / "last.ckpt") for r in (run, whole))
     assert all(weight.equal(expected["state_dict"][name]) for name, weight in last["state_dict"].items())
-
-
-def interrupt(run: RunFolder) -> None:
-    """Send this process SIGTERM, which `launch` passes on, once the run is training."""
-    while not (run.metrics.exists() and len(column(run, "train/loss")) > 4):
-        time.sleep(0.01)
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.mark.parametrize(

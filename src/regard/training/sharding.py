@@ -46,9 +46,9 @@ def gather(model: nn.Module) -> None:
 
 def scatter(model: nn.Module) -> None:
     """Undo `gather`."""
-    for group in _groups(model):
+    for number, group in enumerate(_groups(model)):
         group.reshard()
-        group.set_reshard_after_forward(group is not model, recurse=False)
+        group.set_reshard_after_forward(number > 0, recurse=False)  # not the whole model, which comes first
 
 
 def _groups(model: nn.Module) -> Iterator[FSDPModule]:
