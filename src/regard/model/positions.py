@@ -1,6 +1,7 @@
 """Where a token stands: added to its vector, or as a rotation of its queries and keys."""
 
 import math
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -71,8 +72,9 @@ class Rotary(nn.Module):
     def forward(self, x: Heads, start: int = 0) -> Heads:
         """``x`` stands at positions ``start``, ``start + 1``, ..."""
         # Not a buffer: in half precision, which a model may be converted to, angles would be far off.
-        rates = self.base ** (-torch.arange(0, self.head_dim, 2, device=x.device) / self.head_dim)
-        angles = torch.arange(start, start + x.shape[-2], device=x.device)[:, None] * rates
+        single = partial(torch.arange, dtype=torch.float32, device=x.device)
+        rates = self.base ** (-single(0, self.head_dim, 2) / self.head_dim)
+        angles = single(start, start + x.shape[-2])[:, None] * rates
         pairs = x.float().unflatten(-1, (-1, 2))
         if torch.compiler.is_compiling():  # its code generator has no complex numbers, and makes one kernel of this
             real, imaginary = pairs[..., 0], pairs[..., 1]

@@ -56,6 +56,7 @@ def check(config: dict[str, Any]) -> None:
         _check_call(path, node)
     geometry(config)
     _check_sharding(config)
+    _check_clipping(config)
     settings = build(config["tokenizer"])
     build(config["data"]).check()
     build(config["batches"])  # sees that its numbers, and the corpus, suit the task
@@ -83,6 +84,15 @@ def _check_sharding(config: dict[str, Any]) -> None:
                 f"{path}: averages a copy of the whole model, which trainer=fsdp shares out; "
                 "choose trainer=ddp, or average snapshots afterwards: regard evaluate RUN --average N"
             )
+
+
+def _check_clipping(config: dict[str, Any]) -> None:
+    trainer = config["trainer"]
+    if trainer["precision"] == "16-mixed" and trainer["gradient_clip_val"] and config["optimizer"].get("fused"):
+        raise UsageError(
+            "optimizer.fused=true: in 16-mixed its gradients cannot be clipped; give optimizer.fused=false, "
+            "or trainer.precision=bf16-mixed"
+        )
 
 
 def _makes(node: dict[str, Any], kind: type) -> bool:

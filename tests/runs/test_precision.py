@@ -1,0 +1,34 @@
+"""In every precision a run trains, and its gradients are clipped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from regard.errors import UsageError
+from regard.runs.compose import compose_points
+from regard.runs.folder import RunFolder
+from regard.runs.work import work
+from regard.training.checkpoint import load_model, read_checkpoint
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true"])
+def test_gradients_are_clipped(make_run: Callable[..., RunFolder], precision: str) -> None:
+    short = ["trainer.max_steps=1", "trainer.gradient_clip_val=0.01"]
+    run = make_run(*short, f"trainer.precision={precision}", f"name={precision}")
+    assert run.config()["optimizer"]["fused"]
+    assert work(run.path) == 0, (run.path / "log.txt").read_text()
+    (state,) = read_checkpoint(run.checkpoints / "last.ckpt")["optimizer_states"]
+    # After one step the first moment is the gradient times 1 - beta (Kingma and Ba 2015, algorithm 1).
+    moments = [values["exp_avg"].float() for values in state["state"].values()]
+    gradient = torch.nn.utils.get_total_norm(moments) / (1 - run.config()["optimizer"]["betas"][0])
+    assert gradient == pytest.approx(0.01, rel=0.02 if precision == "bf16-true" else 1e-4)
+    assert load_model(run.checkpoints / "last.ckpt").step == 1
+
+
+def test_what_cannot_be_clipped_is_refused_before_anything_is_made() -> None:
+    with pytest.raises(UsageError, match=r"optimizer.fused=true: in 16-mixed .*; give optimizer.fused=false"):
+        compose_points(["trainer=gpu", "trainer.precision=16-mixed"])
+    assert compose_points(["trainer=gpu", "trainer.precision=16-mixed", "optimizer.fused=false"])
