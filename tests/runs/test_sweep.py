@@ -190,6 +190,24 @@ def test_somebody_elsewhere_can_cancel_a_run(at: list[str], start: Start, monkey
     assert "cancelled from another machine; its state is saved" in errors
 
 
+@pytest.mark.parametrize(("cancelled", "status", "code"), [(False, "preempted", 75), (True, "cancelled", 1)])
+def test_a_signal_before_the_work_has_begun_is_heard_too(
+    at: list[str], start: Start, cancelled: bool, status: str, code: int
+) -> None:
+    """While what the work needs is still loaded, which takes seconds."""
+    (run,) = freeze(compose_points(at))
+    process = start("regard.runs", str(run.path))
+    wait_until(lambda: "torch/lib" in Path(f"/proc/{process.pid}/maps").read_text())
+    if cancelled:
+        run.cancel("cancelled")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == code
+    assert run.status()["status"] == status
+    assert "before it had begun" in run.status()["why"]
+    assert run.status()["attempt"] == 0
+
+
 def test_the_table_tells_what_runs_do(at: list[str], finished: RunFolder, tmp_path: Path, regard: Regard) -> None:
     freeze(compose_points([*at, "-m", "seed=1,2", "model.depth=1,2"]))
     said = regard("jobs", tmp_path / "runs", finished.path)

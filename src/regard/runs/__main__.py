@@ -33,9 +33,14 @@ def _work(folder: Path) -> int:
 
             return work(folder)
     except Interrupted as stop:
-        if is_first_process() and not is_search(folder):
-            RunFolder.open(folder).set_status("preempted", why=f"{stop} before it had begun")
-        return PREEMPTED
+        if is_search(folder):
+            return PREEMPTED
+        run = RunFolder.open(folder)
+        reason = run.cancelled()
+        if is_first_process():
+            status = "cancelled" if reason else "preempted"
+            run.set_status(status, why=f"{reason or stop} before it had begun; go on with: regard resume {folder}")
+        return 1 if reason else PREEMPTED
     except RegardError as error:
         print(f"regard: {error}", file=sys.stderr)
         return error.exit_code
