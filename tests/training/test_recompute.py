@@ -19,11 +19,13 @@ OPTIONS = {"depth": 6, "dropout": 0.3, "mixer": partial(SelfAttention, dropout=0
 
 
 def step(model: Transformer) -> tuple[Tensor, list[Tensor], int]:
-    """The logits, the gradients and the bytes kept between the passes of a step in which dropout is drawn."""
+    """The logits, the gradients and the bytes that operations kept for them, of a step in which dropout is drawn."""
+    weights = {parameter.data_ptr() for parameter in model.parameters()}
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        if tensor.data_ptr() not in weights:
+            kept[tensor.data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
     torch.manual_seed(1)
@@ -31,10 +33,9 @@ def step(model: Transformer) -> tuple[Tensor, list[Tensor], int]:
     prefix, source = torch.randint(3, 13, (4, 20)), torch.randint(3, 13, (4, 15))
     with saved_tensors_hooks(keep, lambda tensor: tensor):
         logits = model(prefix, source)
-    weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
     logits.square().mean().backward()
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    return logits.detach(), gradients, max(0, sum(kept.values()) - weights)
+    return logits.detach(), gradients, sum(kept.values())
 
 
 def test_logits_gradients_and_names_stay_to_the_last_bit(make_model: MakeModel) -> None:
@@ -47,7 +48,7 @@ def test_logits_gradients_and_names_stay_to_the_last_bit(make_model: MakeModel) 
     assert list(recomputed.state_dict()) == list(plain.state_dict())
 
 
-def test_each_layer_runs_again_and_keeps_only_what_it_reads(make_model: MakeModel) -> None:
+def test_each_layer_runs_again_and_keeps_nothing_of_its_own(make_model: MakeModel) -> None:
     plain, recomputed = make_model(**OPTIONS), make_model(**OPTIONS)
     recompute_layers(recomputed)
     calls = [0]
@@ -56,7 +57,7 @@ def test_each_layer_runs_again_and_keeps_only_what_it_reads(make_model: MakeMode
     _, _, much = step(plain)
     _, _, little = step(recomputed)
     assert calls == [2 * len(recomputed.decoder.layers)]
-    assert little < much / 4, f"{little} of {much} bytes"
+    assert 0 < little < much / 10, f"{little} of {much} bytes"
 
 
 def test_a_copy_has_layers_of_its_own(make_model: MakeModel) -> None:

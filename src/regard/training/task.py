@@ -229,4 +229,4 @@ class Task(pl.LightningModule):
         }
         metrics.update(self.scorer.scores(self, split, total / tokens, self.samples))
         named = {f"{split}/{name}": value for name, value in metrics.items()}
-        self.log_dict(named, logger=False, sync_dist=self.trainer.world_size > 1)
+        self.log_dict(named, logger=False, sync_dist=True)
