@@ -139,7 +139,7 @@ def preempted(count: int, folder: Path) -> bool:
 
 def killed(count: int, folder: Path) -> bool:
 
-    long = [f"trainer.max_steps={300 + 60 * count}", "trainer.val_check_interval=60", "callbacks.last.every_n_steps=7"]
+    long = [f"trainer.max_steps={300 + 40 * count}", "trainer.val_check_interval=60", "callbacks.last.every_n_steps=7"]
     (undisturbed,) = make(folder, *long, "name=undisturbed")
     work_through(undisturbed)
     (run,) = make(folder, *long, "name=killed")
@@ -148,11 +148,11 @@ def killed(count: int, folder: Path) -> bool:
     for number in range(count):
         process = quiet(sys.executable, "-m", "regard.runs", run.path)
         reached = steps(run)
-        wait_until(lambda reached=reached, process=process: steps(run) > reached + 10 or process.poll() is not None)
+        wait_until(lambda reached=reached, process=process: steps(run) > reached + 5 or process.poll() is not None)
         if number % 5 == 0:
             wait_until(lambda process=process: writing.exists() or process.poll() is not None)
         else:
-            time.sleep(random.uniform(0, 1.5))
+            time.sleep(random.uniform(0, 0.7))
         process.kill()
         while_writing += writing.exists()
         code = process.wait()
@@ -272,31 +272,31 @@ def many(count: int, folder: Path) -> bool:
     return done.returncode == 0 and len(runs) == waiting == len(ended) == count and seconds < 60
 
 
-PREPARE = """
-import sys
-from pathlib import Path
-from regard.runs.folder import RunFolder
-from regard.training.build import build
-batches = build(RunFolder(Path(sys.argv[1])).config()["batches"])
-said = []
-batches.say = said.append
-prepared = batches.prepared
-print(prepared.folder, any("waiting" in each for each in said), any("encoding" in each for each in said))
-"""
-
-
 def prepared(count: int, folder: Path) -> bool:
+    """Forked from this one, which has loaded what they need: so many PyTorches would not fit into a small memory."""
+    from regard.training.build import build
+
     (run,) = make(folder, "name=prepared")
-    processes = [
-        subprocess.Popen([sys.executable, "-c", PREPARE, run.path], stdout=subprocess.PIPE, text=True)
-        for _ in range(count)
-    ]
-    lines = [process.communicate()[0].split() for process in processes]
-    waited, made = (sum(line[number] == "True" for line in lines) for number in (1, 2))
+    batches = build(run.config()["batches"])
+    answers = folder / "answers"
+    answers.mkdir()
+    children = []
+    for number in range(count):
+        if not (child := os.fork()):
+            said: list[str] = []
+            batches.say = said.append
+            made = batches.prepared.folder
+            waited, encoded = (any(word in each for each in said) for word in ("waiting", "encoding"))
+            (answers / str(number)).write_text(f"{made} {waited} {encoded}")
+            os._exit(0)
+        children.append(child)
+    codes = [os.waitpid(child, 0)[1] for child in children]
+    lines = [path.read_text().split() for path in answers.iterdir()]
+    waited, encoded = (sum(line[number] == "True" for line in lines) for number in (1, 2))
     one = len({line[0] for line in lines})
     left = [path.name for path in (folder / "cache").iterdir() if "partial" in path.name]
-    print(f"{count} processes: {made} prepared, {waited} waited, {one} folder, left over: {left}")
-    return made == 1 and one == 1 and not left and all(process.returncode == 0 for process in processes)
+    print(f"{count} processes: {encoded} prepared, {waited} waited, {one} folder, left over: {left}")
+    return encoded == one == 1 and not left and not any(codes) and len(lines) == count
 
 
 TASKS: dict[str, tuple[Callable[[int, Path], bool], int]] = {
