@@ -16,7 +16,6 @@ from __future__ import annotations
 import csv
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -318,7 +317,7 @@ def main() -> int:
     count = int(sys.argv[2]) if len(sys.argv) > 2 else usual
     if name in ("preempted", "many") and "SLURM_CONF" not in os.environ:
         up = subprocess.run([ROOT / "slurm/local/up"], check=True, capture_output=True, text=True).stdout
-        os.environ["SLURM_CONF"] = re.search(r"export SLURM_CONF=(\S+)", up)[1]  # type: ignore[index]
+        os.environ["SLURM_CONF"] = up.rpartition("export SLURM_CONF=")[2].strip()
     folder = Path(tempfile.mkdtemp(prefix="regard-soak-"))
     begin = time.monotonic()
     well = task(count, folder)

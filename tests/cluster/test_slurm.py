@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from regard.errors import RegardError
+from regard.errors import RegardError, UsageError
 from regard.runs import slurm
 from regard.runs.cancel import cancel
 from regard.runs.compose import compose_points, freeze
 from regard.runs.jobs import look
-from regard.runs.resume import prepare_resume, retry
+from regard.runs.resume import go_on, prepare_resume, retry
 from regard.runs.start import start
 
 if TYPE_CHECKING:
@@ -148,11 +148,19 @@ def test_many_runs_are_several_arrays(cluster: Path, make_run: MakeRun, tmp_path
     assert len(slurm.queue()) == 103
     assert len({str(each.job()).partition("_")[0] for each in runs}) == 2
     assert look(runs[50], slurm.queue()).note.startswith("job ")
+    with pytest.raises(UsageError, match="is in the queue"):
+        go_on(runs[:1], [])
     assert len(cancel(runs)) == 103
     wait_until(lambda: not slurm.queue(), 30)
     assert {status(each) for each in runs} == {"cancelled"}
+    # A job that begins nevertheless does nothing.
     assert start(runs[:1]) == 0
-    wait_until(lambda: run.job() not in slurm.queue(), 30)
+    job = runs[0].job()
+    assert job in slurm.queue()
+    subprocess.run(["scontrol", "release", job], check=True)
+    wait_until(lambda: not slurm.queue(), 30)
+    assert status(runs[0]) == "cancelled"
+    assert not runs[0].metrics.exists()
 
 
 def test_what_a_job_asks_for_follows_from_the_run_and_the_launcher(cluster: Path, make_run: MakeRun) -> None:

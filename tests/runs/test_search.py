@@ -153,6 +153,25 @@ def test_a_search_that_is_cancelled_begins_no_more_trials_until_it_is_resumed(
     assert RunFolder(folder / "0").status()["status"] == "cancelled"
 
 
+def test_a_trial_that_is_cancelled_by_hand_has_failed_and_the_search_goes_on(
+    arguments: list[str], tmp_path: Path, regard: Callable[..., Any], start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    long = ["trainer.max_steps=5000", "trainer.val_check_interval=2500", "search.trials=2"]
+    space = "+search.space.optimizer.lr={low: 0.001, high: 0.1}"
+    process = start("regard.cli", "search", *arguments, f"paths.runs={tmp_path}", *OPTIONS[:1], *long, space)
+    deadline = time.monotonic() + 120
+    for trial in ("0", "1"):
+        while not [*tmp_path.glob(f"*/*/{trial}/metrics.csv")]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        (run,) = tmp_path.glob(f"*/*/{trial}")
+        regard("cancel", run)
+    process.communicate(timeout=60)
+    trials = study(run.parent).get_trials()
+    assert [trial.state for trial in trials] == [TrialState.FAIL, TrialState.FAIL]
+    assert trials[0].user_attrs["why"].startswith("cancelled")
+
+
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [

@@ -88,10 +88,11 @@ def test_a_run_that_cannot_reach_wandb_is_kept_offline(
     assert "W&B cannot be reached" in (run.path / "log.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("was", ["offline", "online"])
 def test_a_run_that_was_stopped_is_one_run_there_and_logs_nothing_twice(
-    make_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+    make_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch, was: str
 ) -> None:
-    run = make_run("logger=wandb", "logger.mode=offline", "callbacks.last.every_n_steps=100", "name=stopped")
+    run = make_run("logger=wandb", "logger.mode=offline", "callbacks.last.every_n_steps=100", f"name=stopped_{was}")
     step = Task.training_step
     with monkeypatch.context() as patched:
 
@@ -102,8 +103,11 @@ def test_a_run_that_was_stopped_is_one_run_there_and_logs_nothing_twice(
 
         patched.setattr(Task, "training_step", training_step)
         assert work(run.path) == 1
+    (first,) = (run.path / "wandb").glob("offline-run-*")
+    if was == "online":  # what W&B calls the folder of an attempt that reached its server
+        first.rename(first.with_name(first.name.removeprefix("offline-")))
     assert work(run.path) == 0
-    folders = sorted((run.path / "wandb").glob("offline-run-*"))
+    folders = sorted((run.path / "wandb").glob("*run-*-*"))
     assert len(folders) == 2
     assert {folder.name.rpartition("-")[2] for folder in folders} == {(run.path / "wandb/run-id").read_text().strip()}
     logged = [

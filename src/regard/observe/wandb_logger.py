@@ -103,13 +103,13 @@ def connect(options: dict[str, Any], attempt: int) -> Run:
 def seen_by(run: Run) -> tuple[int, dict[int, set[str]]]:
     """What W&B has of ``run``: all up to a step, and the names logged at others.
 
-    Online its server knows the last step; offline the files of earlier attempts are read.
+    Online its server knows the last step; offline the files of earlier attempts are read, those that were online too.
     """
     if not run.offline:
         last = run.summary.get(STEP)
         return -1 if last is None else int(last), {}
     seen: dict[int, set[str]] = {}
-    for path in Path(run.dir).parents[1].glob(f"offline-run-*-{run.id}/*.wandb"):
+    for path in Path(run.dir).parents[1].glob(f"*run-*-{run.id}/*.wandb"):
         for logged in history(path):
             if STEP in logged:
                 seen.setdefault(int(logged[STEP]), set()).update(name.removesuffix("/_type") for name in logged)

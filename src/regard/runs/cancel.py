@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from regard.runs import slurm
@@ -15,7 +16,7 @@ BY_HAND = "cancelled"
 
 
 def cancel_search(folder: Path) -> None:
-    """Let the workers of the search in ``folder`` begin no more trials; those that wait as SLURM jobs are ended."""
+    """Let the workers of the search in ``folder`` begin no more trials; those that are SLURM jobs are ended."""
     search = RunFolder(folder)
     search.cancel(BY_HAND)
     if (job := search.job()) and any(name.partition("_")[0] == job for name in slurm.queue()):
@@ -38,8 +39,9 @@ def cancel(runs: Sequence[RunFolder]) -> list[RunFolder]:
         ended.append(run)
         if (job := run.job()) in jobs and job is not None:
             waiting.append(job)
-        elif status["status"] == "running" and status["host"] == socket.gethostname():
-            os.kill(status["pid"], signal.SIGTERM)
+        elif status["status"] == "running" and status["host"] == socket.gethostname() and "pid" in status:
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(status["pid"], signal.SIGTERM)
         if status["status"] != "running":
             run.set_status("cancelled", why=f"{BY_HAND}; go on with: regard resume {run.path}")
     slurm.cancel(waiting)

@@ -39,6 +39,7 @@ class RunFolder:
         return cls(path)
 
     def fill(self, config: dict[str, Any], overrides: Sequence[str]) -> None:
+        """Freeze ``config`` in this folder, which is empty."""
         write_whole(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         write_whole(self.path / "overrides.yaml", yaml.safe_dump(list(overrides), allow_unicode=True))
         self.checkpoints.mkdir()
@@ -113,10 +114,7 @@ class RunFolder:
 
     def job(self) -> str | None:
         """The SLURM job that works on this run, or is to; None if it is none's."""
-        try:
-            return (self.path / ".job").read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
+        return self._word(".job")
 
     def cancel(self, reason: str) -> None:
         """Leave word that this run is to end and not to begin again, whoever would start it."""
@@ -124,14 +122,18 @@ class RunFolder:
 
     def cancelled(self) -> str | None:
         """Why it shall not go on, if so."""
-        try:
-            return (self.path / ".cancelled").read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
+        return self._word(".cancelled")
 
     def allow(self) -> None:
         """It may go on after all."""
         (self.path / ".cancelled").unlink(missing_ok=True)
+
+    def _word(self, name: str) -> str | None:
+        """What was noted in the file ``name``; None if nothing was."""
+        try:
+            return (self.path / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
 
     def write_json(self, name: str, content: Any) -> None:
         """Write ``content`` to the file ``name``, whole or not at all."""

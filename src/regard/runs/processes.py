@@ -95,7 +95,9 @@ def search(folder: Path, workers: int, wanted: Geometry) -> int:
             mine = gpus[number * wanted.gpus : (number + 1) * wanted.gpus]
             shares = _share(workers * wanted.devices) | ({"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {})
             started.append(
-                subprocess.Popen([sys.executable, "-m", "regard.runs", str(folder)], env=os.environ | shares)
+                subprocess.Popen(
+                    [sys.executable, "-m", "regard.runs", str(folder)], env=environment_of_its_own() | shares
+                )
             )
         codes = [worker.wait() for worker in started]
     return next((code if code > 0 else 1 for code in codes if code), 0)

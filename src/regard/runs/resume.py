@@ -17,11 +17,20 @@ LAUNCHER = ("hydra/launcher", "hydra.launcher.")
 
 
 def go_on(runs: Sequence[RunFolder], overrides: list[str]) -> int:
-    """Go on with a run, or with those of several that are not finished; the exit code."""
+    """Go on with a run, or with those of several that are over and not finished; the exit code.
+
+    Raises UsageError if a job in the queue will go on with the only one.
+    """
+    from regard.runs.slurm import queue
     from regard.runs.start import start
 
+    jobs = queue()
     if len(runs) > 1:
-        runs = [run for run in runs if run.status()["status"] not in ("finished", "running")]
+        runs = [run for run in runs if run.status()["status"] not in ("finished", "running") and run.job() not in jobs]
+    elif (job := runs[0].job()) in jobs:
+        raise UsageError(
+            f"{runs[0].path}: job {job} is in the queue and works on it, or will; first: regard cancel {runs[0].path}"
+        )
     for run in runs:
         prepare_resume(run, overrides)
     return start(runs) if runs else 0

@@ -44,8 +44,10 @@ def work_on(folder: Path) -> int:
                 return 0
             trial, lock = found
             work = Work(study, search, trial, folder, content["arguments"])
-            with lock:
+            try:
                 work.do()
+            finally:
+                lock.release()
             if work.is_the_last:
                 return 0
     return PREEMPTED
@@ -98,7 +100,7 @@ class Work:
             self._tell(TrialState.COMPLETE, "")
         elif status["status"] == "finished":
             self._tell(TrialState.FAIL, f"it has measured no {self.search.metric}")
-        elif not STOP.signal and status["status"] not in ("cancelled", "preempted"):
+        elif not self._is_to_go_on():
             self._tell(TrialState.FAIL, status.get("why", "its process was killed"))
 
     def _work(self) -> str | None:
@@ -123,6 +125,11 @@ class Work:
             time.sleep(POLL_SECONDS)
         self._report()
         return pruned
+
+    def _is_to_go_on(self) -> bool:
+        """Whether it was ended with its worker or with its search, and not for a reason of its own."""
+        search = RunFolder(self.run.path.parent)
+        return bool(STOP.signal or search.cancelled() or self.run.status()["status"] == "preempted")
 
     def _report(self) -> None:
         """Tell Optuna of validations that it does not know yet."""

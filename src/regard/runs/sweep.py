@@ -48,7 +48,7 @@ def own_overrides(points: list[list[str]]) -> list[list[str]]:
 def group_and_tags(run: RunFolder) -> tuple[str, list[str]]:
     """Group and tags of a run in a dashboard: its sweep and what is its own there, or its name and overrides."""
     sweep = sweep_of(run)
-    if sweep is None:
+    if sweep is None or not run.path.name.isdecimal():  # a copy beside the points is none of them
         return run.config()["name"], run.overrides()
     group, number = f"{sweep.parent.name}/{sweep.name}", int(run.path.name)
     if is_search(sweep):
