@@ -1,0 +1,74 @@
+"""The verbs that look into a model: what its heads do, which words it aligns, which it holds for alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from regard.cli.app import app, warn
+from regard.cli.using import Device, Run, Trust, _translator
+
+if TYPE_CHECKING:
+    from regard.data.links import Links
+
+Gold = Annotated[
+    Path | None, typer.Option(help="Links that are right, a line a pair: 0-0 1-2 3?4 (sure with -, possible with ?).")
+]
+
+
+@app.command()
+def align(
+    run: Run,
+    source: Annotated[str | None, typer.Option(help="A sentence.")] = None,
+    target: Annotated[str | None, typer.Option(help="Its translation.")] = None,
+    source_file: Annotated[Path | None, typer.Option(help="Sentences, one a line.")] = None,
+    target_file: Annotated[Path | None, typer.Option(help="Their translations, line by line.")] = None,
+    split: Annotated[str | None, typer.Option(help="validation or test: that part of the run's own corpus.")] = None,
+    gold: Gold = None,
+    layer: Annotated[int | None, typer.Option(help="The best one on validation if not given.")] = None,
+    head: Annotated[str | None, typer.Option(help="Its number, or mean; the best one if not given.")] = None,
+    device: Device = "cpu",
+    trust: Trust = False,
+) -> None:
+    """Which word translates which, from cross-attention: SOURCE-TARGET, counted from 0, a line a pair."""
+    from regard.data.text import read_pairs
+    from regard.errors import UsageError
+    from regard.runs.align import (
+        forced_maps,
+        gold_of,
+        judge_by_links,
+        judge_by_occlusion,
+        pairs_of,
+        report,
+        validation_ranking,
+    )
+    from regard.runs.folder import RunFolder
+
+    given = [source is not None or target is not None, bool(source_file or target_file), split is not None]
+    if sum(given) != 1 or (source is None) != (target is None) or (source_file is None) != (target_file is None):
+        raise UsageError("give --source and --target, or --source-file and --target-file, or --split")
+    translator = _translator(run, device, trust)
+    links: list[Links] | None = None
+    if split is not None:
+        pairs, links = pairs_of(RunFolder.open(run), split, warn)
+    elif source_file is not None and target_file is not None:
+        pairs = list(read_pairs(source_file, target_file))
+    else:
+        pairs = [(source or "", target or "")]
+    if gold is not None:
+        links = gold_of(gold, pairs)
+    if split == "validation" and gold is not None and links is not None:
+        ranking = judge_by_links(translator, pairs, links, str(gold), warn)
+    elif run.is_dir():
+        ranking = validation_ranking(RunFolder.open(run), translator, warn)
+    else:  # a checkpoint has no validation part
+        ranking = judge_by_occlusion(translator, pairs, "of the given", warn)
+    aligner = ranking.best(layer, head)
+    found = [aligner.links(maps) for maps in forced_maps(translator, pairs, warn)]
+    for one in found:
+        print(" ".join(f"{a}-{b}" for a, b in sorted(one)))
+    warn(f"read from {aligner}; judged by {ranking.judge}: {ranking.error_rates[aligner]:.2%}")
+    for line in report(found, links, pairs) if links is not None else ():
+        warn(line)
