@@ -7,14 +7,16 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from regard.data.batching import Batch, cut_batches, pad
+from regard.data.batching import Batch, Indices, cut_batches, pad
 from regard.data.tokenizer import BOS, PAD, Tokenizer
 from regard.model.record import Record
 from regard.model.transformer import Transformer
 from regard.model.translator import Translator
-from regard.observe.maps import SentenceMaps
+from regard.observe.maps import SentenceMaps, split_name
 
 TOKENS_PER_BATCH = 4096
+LARGEST_MAP = 1 << 18
+"""Weights of one head in a batch of blocks."""
 
 
 def pair_batches(
@@ -38,6 +40,23 @@ def pair_batches(
     return batches, sorted({*sources_cut, *targets_cut})
 
 
+def block_batches(blocks: Sequence[Sequence[Indices]], isolate_documents: bool = False) -> list[Batch]:
+    """Blocks of text, each its tokens, their targets and the number of their document, as batches in their order.
+
+    With ``isolate_documents`` no token sees those of another document.
+    """
+    longest = max((len(tokens) for tokens, _, _ in blocks), default=1)
+    together = max(1, LARGEST_MAP // longest**2)
+    batches = []
+    for first in range(0, len(blocks), together):
+        chosen = blocks[first : first + together]
+        prefix, target, documents = (pad([block[part] for block in chosen]) for part in range(3))
+        step_tokens = sum(len(tokens) for tokens, _, _ in chosen)
+        rows = [*range(first, first + len(chosen))]
+        batches.append(Batch(prefix, target, None, documents if isolate_documents else None, step_tokens, rows))
+    return batches
+
+
 @torch.inference_mode()
 def batch_maps(
     model: Transformer, source_tokenizer: Tokenizer, target_tokenizer: Tokenizer, batch: Batch
@@ -52,25 +71,13 @@ def batch_maps(
         read = [] if batch.source is None else _real(batch.source[place])
         sizes = {"encoder.self": (len(read), len(read)), "decoder.self": (len(prefix), len(prefix))}
         sizes["decoder.cross"] = len(prefix), len(read)
-        yield (
-            row,
-            SentenceMaps(
-                source=source_tokenizer.pieces(read),
-                prefix=target_tokenizer.pieces(prefix),
-                target=target_tokenizer.pieces(target),
-                maps={name: _cut(weights[place], *sizes[_block(name)]) for name, weights in maps.items()},
-            ),
-        )
+        own = {}
+        for name, weights in maps.items():
+            queries, keys = sizes[split_name(name)[0]]
+            own[name] = weights[place, :, :queries, :keys]
+        pieces = target_tokenizer.pieces
+        yield row, SentenceMaps(source_tokenizer.pieces(read), pieces(prefix), pieces(target), own)
 
 
 def _real(ids: torch.Tensor) -> list[int]:
     return [token for token in ids.tolist() if token != PAD]
-
-
-def _block(name: str) -> str:
-    stack, _, kind = name.split(".")
-    return f"{stack}.{kind}"
-
-
-def _cut(weights: np.ndarray, queries: int, keys: int) -> np.ndarray:
-    return weights[:, :queries, :keys]
