@@ -67,7 +67,7 @@ class Choice:
 
     def _read(self, task: Task) -> Iterator[tuple[tuple[float, int], Looked]]:
         model = LanguageModel(task.model, task.target_tokenizer)
-        texts = list(islice(self._beginnings(task), CONSIDERED))
+        texts = list(dict.fromkeys(islice(self._beginnings(task), CONSIDERED)))
         for text, tokens in zip(texts, model.log_probabilities(texts), strict=True):
             mean = sum(value for _, value in tokens) / len(tokens)
             yield (mean, 0), Looked(f"{-mean:.2f} nats a token", text)
