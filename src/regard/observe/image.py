@@ -177,11 +177,15 @@ def overview_name(sentence: SentenceMaps) -> str:
 
 
 def draw_overview(sentence: SentenceMaps) -> Figure:
-    """The mean over heads of the map that ``overview_name`` chooses, large.
+    """The map that ``overview_name`` chooses, as `draw_map` draws it.
 
     Raises ValueError if the sentence has no maps.
     """
-    name = overview_name(sentence)
+    return draw_map(sentence, overview_name(sentence))
+
+
+def draw_map(sentence: SentenceMaps, name: str) -> Figure:
+    """The mean over heads of the map ``name``, large. Raises KeyError if the sentence has no such map."""
     weights = sentence.maps[name]
     queries, keys = sentence.tokens(name)
     cell = min(0.4, 9.0 / max(len(queries), len(keys)))
