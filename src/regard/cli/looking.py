@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regard.cli.app import app, warn
-from regard.cli.using import Device, Run, Trust, _translator
+from regard.cli.using import Device, Run, Trust, _load, _translator
 
 if TYPE_CHECKING:
     from regard.data.links import Links
@@ -72,3 +72,55 @@ def align(
     warn(f"read from {aligner}; judged by {ranking.judge}: {ranking.error_rates[aligner]:.2%}")
     for line in report(found, links, pairs) if links is not None else ():
         warn(line)
+
+
+@app.command()
+def heads(
+    run: Run,
+    sentences: Annotated[
+        int | None, typer.Option(min=1, help="Validation pairs (200 if not given), or blocks of text (32).")
+    ] = None,
+    source_file: Annotated[Path | None, typer.Option(help="Sentences of your own, one a line.")] = None,
+    target_file: Annotated[
+        Path | None, typer.Option(help="Their translations; alone, a text for a language model.")
+    ] = None,
+    gold: Gold = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each head.")] = False,
+    output: Annotated[Path | None, typer.Option(help="The folder for the pictures; heads in RUN if not given.")] = None,
+    wandb: Annotated[bool, typer.Option("--wandb", help="Add table and pictures to the run's own W&B run.")] = False,
+    device: Device = "cpu",
+    trust: Trust = False,
+) -> None:
+    """What each head does: how focused it is, where it looks, which words it aligns, what the loss is without it."""
+    import json
+
+    from rich.console import Console
+
+    from regard.errors import UsageError
+    from regard.runs.folder import RunFolder
+    from regard.runs.heads import draw, log_to_wandb, look, remarks, require_still, table_of
+    from regard.runs.sample import sample_of_files, sample_of_run
+
+    folder = RunFolder.open(run) if run.is_dir() else None
+    if wandb and folder is None:
+        raise UsageError("--wandb: a checkpoint alone has no W&B run; give its run folder")
+    if wandb and folder is not None:
+        require_still(folder)
+    model = _load(run, device, trust)
+    if folder is None or source_file is not None or target_file is not None:
+        sample = sample_of_files(model, source_file, target_file, sentences, gold, warn)
+    else:
+        sample = sample_of_run(folder, model, sentences, gold, warn)
+    found = look(model, sample)
+    pictures = draw(found, sample, folder, output or (run / "heads" if run.is_dir() else Path("heads")))
+    if as_json:
+        for row in found.rows():
+            print(json.dumps(row))
+    else:
+        console = Console(highlight=False)
+        console.width = max(console.width, 120)
+        console.print(table_of(found))
+    for line in [*remarks(found, sample), *(f"picture\t{path}" for path in pictures)]:
+        warn(line)
+    if wandb and folder is not None:
+        log_to_wandb(folder, found, pictures)
