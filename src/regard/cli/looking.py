@@ -124,3 +124,41 @@ def heads(
         warn(line)
     if wandb and folder is not None:
         log_to_wandb(folder, found, pictures)
+
+
+@app.command()
+def neighbours(
+    run: Run,
+    word: Annotated[str, typer.Option(help="A word; of several pieces, the mean of their embeddings is taken.")],
+    number: Annotated[int, typer.Option(min=1, help="How many neighbours.")] = 10,
+    side: Annotated[
+        str | None, typer.Option(help="source or target: whose vocabulary; the source's if there is one.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Draw a map of them there: a .png or a .html.")] = None,
+    device: Device = "cpu",
+    trust: Trust = False,
+) -> None:
+    """The tokens whose embeddings are nearest to a word's, by cosine; and a map of them."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from regard.observe.neighbours import map_of, neighbourhood
+    from regard.observe.neighbours_map import write_map
+    from regard.runs.neighbours import embeddings_of
+
+    embeddings, tokenizer = embeddings_of(_load(run, device, trust), side)
+    around = neighbourhood(embeddings, tokenizer, word, number)
+    if len(around.pieces) > 1:
+        warn(
+            f"{word} is {len(around.pieces)} pieces ({' '.join(around.pieces)}): the mean of their embeddings is taken"
+        )
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("token", no_wrap=True)
+    table.add_column("cosine", justify="right")
+    for neighbour in around.neighbours:
+        table.add_row(Text(neighbour.piece), f"{neighbour.cosine:.3f}")
+    Console(highlight=False).print(table)
+    if output is not None:
+        write_map(around, map_of(embeddings, tokenizer, around), output)
+        warn(f"map\t{output}")

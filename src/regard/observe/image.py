@@ -52,7 +52,7 @@ LETTER = 0.115  # of the title; letters differ, this is enough for all of them t
 
 
 @cache
-def _fonts() -> list[str]:
+def fonts() -> list[str]:
     """The fonts of FONTS that this machine has; naming one that it lacks would fill the log."""
     return [name for name in FONTS if name in set(font_manager.get_font_names())]
 
@@ -127,7 +127,7 @@ class _Sheet:
         # Plain texts, since ticks cost three times as much; parse_math: a token such as "$" is no TeX.
         style: dict[str, Any] = {
             "fontsize": self.size,
-            "fontfamily": _fonts(),
+            "fontfamily": fonts(),
             "color": INK,
             "parse_math": False,
         }
