@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from regard.observe.image import COLOURS, EDGE, FAINT, HEADER, INK
 from regard.observe.survey import SHOWN, ByMap
 
-CELL_WIDTH, CELL_HEIGHT, NAMES, TITLE = 0.5, 0.24, 1.15, 0.62  # inches
+CELL_WIDTH, CELL_HEIGHT, NAMES, TITLE = 0.5, 0.24, 1.15, 0.56  # inches
 CURVE_WIDTH, CURVE_HEIGHT, AROUND = 2.3, 1.3, 0.5
 SHARES = frozenset(SHOWN) - {"entropy", "distance", "importance"}
 """Measures from 0 to 1."""
@@ -49,8 +49,8 @@ def draw_heads(heads: ByMap, about: str) -> Figure:
         _draw_panel(axes, heads, measure, most)
         words = textwrap.wrap(SHOWN[measure], int((wide + NAMES * 0.9) / 0.066), max_lines=2, placeholder=" …")
         at = (x - NAMES) / width
-        figure.text(at, 1 - (y - 0.44) / height, measure, fontsize=10, color=INK, weight="bold", va="bottom")
-        figure.text(at, 1 - (y - 0.40) / height, "\n".join(words), fontsize=7, color=FAINT, va="top")
+        figure.text(at, 1 - (y - 0.38) / height, measure, fontsize=10, color=INK, weight="bold", va="bottom")
+        figure.text(at, 1 - (y - 0.34) / height, "\n".join(words), fontsize=7, color=FAINT, va="top")
     return figure
 
 

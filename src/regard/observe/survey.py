@@ -20,7 +20,7 @@ from regard.observe.heads import MEASURES, Tally, rare_pieces, rows_of, uniform
 from regard.observe.maps import SentenceMaps, split_name
 
 SHOWN = MEASURES | {
-    "agreement": "target words whose strongest source word is the right one, as they are written or read, the better",
+    "agreement": "target words whose strongest source word is right",
     "importance": "what the loss grows without this head, in nats a token",
 }
 """All measures in the order in which they are shown, and what each is."""
@@ -31,6 +31,8 @@ ByMap = dict[str, dict[str, Float[np.ndarray, "heads"]]]
 
 class Survey(NamedTuple):
     """The measures of every head and, as a yardstick, those of a head that reads all it sees alike.
+
+    A head's agreement is the better of those as words are written and as they are read (`alignment.Moment`).
 
     loss: of the whole model on the sample, in nats a token; rare: how many pieces of each side count as rare
     """
