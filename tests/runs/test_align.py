@@ -13,6 +13,7 @@ import pytest
 
 from regard.data import meanings, phrases
 from regard.data.links import read_links
+from regard.runs import align
 from regard.runs.align import gold_of, pairs_of, spread
 from regard.runs.compose import compose_points, freeze
 from regard.runs.folder import RunFolder
@@ -183,3 +184,22 @@ def test_links_of_a_part_are_those_of_its_pairs(dates: RunFolder, monkeypatch: p
         ours = {(source.split()[a].strip(",."), target.split()[b].strip(",.")) for a, b in links.sure}
         years = [word.strip(",") for word in source.split() if re.fullmatch(r"(19|20)\d\d", word)]
         assert all((year, year) in ours for year in years)
+
+
+def test_what_the_model_does_not_see_has_no_links(finished: RunFolder, regard: Regard, tmp_path: Path) -> None:
+    run = shutil.copytree(finished.path, tmp_path / "run")
+    said = regard("align", run, "--source", "the house " * 200, "--target", "das Haus")
+    assert "pairs 1: cut to the model's 256 tokens, the rest has no links" in said.err
+    assert len(said.out.split()) == 2
+    # The vocabulary of this run (nmt_nfkc) reads a zero-width space as a space, and makes two words of one.
+    said = regard("align", run, "--source", "the\u200bhouse", "--target", "das Haus")
+    assert "pair 1: the vocabulary makes 2 words of 1; its links are theirs" in said.err
+
+
+def test_many_pairs_are_aligned_some_at_a_time(
+    finished: RunFolder, regard: Regard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = shutil.copytree(finished.path, tmp_path / "run")
+    whole = regard("align", run, "--split", "test")
+    monkeypatch.setattr(align, "TOGETHER", 3)
+    assert regard("align", run, "--split", "test") == whole

@@ -36,10 +36,10 @@ def align(
     from regard.data.text import read_pairs
     from regard.errors import UsageError
     from regard.runs.align import (
-        forced_maps,
         gold_of,
         judge_by_links,
         judge_by_occlusion,
+        links_of,
         pairs_of,
         report,
         validation_ranking,
@@ -66,8 +66,9 @@ def align(
     else:  # a checkpoint has no validation part
         ranking = judge_by_occlusion(translator, pairs, "of the given", warn)
     aligner = ranking.best(layer, head)
-    found = [aligner.links(maps) for maps in forced_maps(translator, pairs, warn)]
-    for one in found:
+    found = []
+    for one in links_of(translator, aligner, pairs, warn):
+        found.append(one)
         print(" ".join(f"{a}-{b}" for a, b in sorted(one)))
     warn(f"read from {aligner}; judged by {ranking.judge}: {ranking.error_rates[aligner]:.2%}")
     for line in report(found, links, pairs) if links is not None else ():

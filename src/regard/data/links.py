@@ -1,7 +1,7 @@
 """Word links: which words of a sentence translate which, in the format of Pharaoh (Koehn 2004).
 
 A line a pair of sentences: ``0-0 1-2 3?2``. Words are split at white space and counted from 0, the source's first;
-``-`` is a sure link, ``?`` or ``p`` a possible one (Och and Ney 2003, section 4.1).
+``-`` is a sure link, ``?`` or ``p`` a possible one (Och and Ney 2003).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Heads switched off, to see what they are good for (Michel et al. 2019, section 2.2)."""
+"""Heads switched off, to see what they are good for (Michel et al. 2019, section 2.3)."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def rows_of(
     """Each measure of each row (query), NaN where it is not defined; arguments as in `measures`.
 
     In self-attention the query at a position is the token there; in cross-attention positions of the two sides
-    are compared, so "same" is the diagonal. Induction is that of Olsson et al. 2022, "pattern matching"; where
+    are compared, so "same" is the diagonal. Induction is that of Olsson et al. 2022: "a b ... a" reads b. Where
     the token that followed is the query itself, it is not counted.
     """
     p = weights.astype(np.float64)

@@ -1,6 +1,7 @@
 """Which source word a target word depends on: leave one out, and see what becomes less likely.
 
-The "prediction difference" of Li et al. 2019 (section 3.2), which asks the model and not its attention.
+The "prediction difference" of Li et al. 2019 (On the Word Alignment from Neural Machine Translation), which asks the
+model and not its attention.
 """
 
 from __future__ import annotations

@@ -78,7 +78,8 @@ def survey(
         heads[name]["agreement"] = shares
     loss, changes = importance(model, batches)
     for name, change in changes.items():
-        heads[name]["importance"] = change
+        if name in heads:
+            heads[name]["importance"] = change
     rare_counts = len(rare_sources), len(rare_targets)
     return Survey(heads, {name: tally.means() for name, tally in flat.items()}, loss, rare_counts)
 

@@ -19,12 +19,15 @@ from regard.observe.alignment import Aligner, compare, diagonal, rank, strongest
 from regard.observe.forced import batch_maps, pair_batches
 from regard.observe.maps import SentenceMaps
 from regard.observe.occlusion import prediction_difference
+from regard.observe.words import group_words
 from regard.runs.folder import RunFolder, find_checkpoint
 from regard.training.build import build
 from regard.training.checkpoint import read_checkpoint
 
 CHOSEN_ON = 200
-"""Validation pairs that aligners are judged by."""
+"""Pairs that aligners are judged by, at most."""
+TOGETHER = 512
+"""Pairs whose maps are held at a time."""
 
 Pairs = list[tuple[str, str]]
 Warn = Callable[[str], None]
@@ -96,12 +99,27 @@ def gold_of(path: Path, pairs: Pairs) -> list[Links]:
     return gold
 
 
-def forced_maps(translator: Translator, pairs: Pairs, warn: Warn) -> list[SentenceMaps]:
-    """The maps of each pair. ``warn`` is told of those that were cut."""
+def links_of(translator: Translator, aligner: Aligner, pairs: Pairs, warn: Warn) -> Iterator[frozenset[Link]]:
+    """The links of each pair, in order; maps of some pairs at a time are held."""
+    for first in range(0, len(pairs), TOGETHER):
+        chunk = pairs[first : first + TOGETHER]
+        for number, maps in enumerate(forced_maps(translator, chunk, warn, first)):
+            yield aligner.links(maps)
+            for text, pieces in zip(chunk[number], (maps.source, maps.target), strict=True):
+                own, theirs = len(text.split()), len(group_words(pieces))
+                if own < theirs:
+                    warn(
+                        f"pair {first + number + 1}: the vocabulary makes {theirs} words of {own}; its links are theirs"
+                    )
+
+
+def forced_maps(translator: Translator, pairs: Pairs, warn: Warn, first: int = 0) -> list[SentenceMaps]:
+    """The maps of each pair, the first being number ``first``. ``warn`` is told of those that were cut."""
     batches, cut = pair_batches(translator, pairs)
     if cut:
-        limit = translator.model.max_length
-        warn(f"{len(cut)} pairs, the first is {cut[0] + 1}: cut to the model's {limit} tokens, the rest has no links")
+        numbers, limit = ", ".join(str(first + row + 1) for row in cut[:5]), translator.model.max_length
+        more = ", ..." if len(cut) > 5 else ""
+        warn(f"pairs {numbers}{more}: cut to the model's {limit} tokens, the rest has no links")
     found = {row: maps for batch in batches for row, maps in batch_maps(*translator, batch)}
     return [found[row] for row in range(len(pairs))]
 
@@ -115,7 +133,11 @@ def judge_by_links(translator: Translator, pairs: Pairs, links: Sequence[Links],
 
 
 def judge_by_occlusion(translator: Translator, pairs: Pairs, where: str, warn: Warn) -> Ranking:
-    """All aligners by how often a target word's link is not to the source word without which it is least likely."""
+    """All aligners by how often a target word's link is not to the source word without which it is least likely.
+
+    Of many pairs some are taken, evenly spread.
+    """
+    pairs = [pairs[row] for row in spread(len(pairs), CHOSEN_ON)]
     links = [Links(found, found) for found in (occlusion_links(translator, *pair) for pair in pairs)]
     ranked = rank(forced_maps(translator, pairs, warn), links)
     judge = f"how often it differs from occlusion (which word's absence hurts most), {len(pairs)} {where} pairs"

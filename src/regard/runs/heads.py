@@ -33,12 +33,18 @@ SHORT |= {"agreement": "agree", "importance": "import"}
 
 
 def look(model: Translator | LanguageModel, sample: Sample) -> Survey:
-    """Every measure of every head of the model on the sample."""
+    """Every measure of every head of the model on the sample.
+
+    Raises UsageError for a model without attention.
+    """
     if isinstance(model, Translator):
         tokenizers = model.source_tokenizer, model.target_tokenizer
     else:
         tokenizers = model.tokenizer, model.tokenizer
-    return survey(model.model, *tokenizers, sample.batches, sample.links)
+    found = survey(model.model, *tokenizers, sample.batches, sample.links)
+    if not found.heads:
+        raise UsageError("the model has no attention heads to look at; its mixer is another")
+    return found
 
 
 def remarks(found: Survey, sample: Sample) -> list[str]:
