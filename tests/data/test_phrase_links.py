@@ -35,6 +35,11 @@ def facts() -> Meaning:
         # Monday, August 2, 2038
         (partial(cldr.say_date, MONDAY, "full"), "de", "Montag, 2. August 2038", "0-0 1-2 2-1 3-3"),
         (partial(cldr.say_date, MONDAY, "full"), "ja", "2038年8月2日月曜日", "0-0 1-0 2-0 3-0"),
+        # March 2, 2038, a Tuesday: mar is no part of marzo; de has no counterpart
+        (
+            partial(cldr.say_date, date(2038, 3, 2), "long"), "es", "2 de marzo de 2038",
+            "0?1 0-2 0?3 1-0 1?1 1?3 2?1 2?3 2-4",
+        ),
         # 3rd quarter 2038: the th of 3rd is no word of its own
         (partial(cldr.say_date, MONDAY, "yQQQQ"), "de", "3. Quartal 2038", "0-0 1-1 2-2"),
         # Monday, August 2, 2038, 8:02 PM: PM is in the 20

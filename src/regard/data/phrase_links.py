@@ -46,7 +46,7 @@ def link(meaning: Meaning, source: Locale, target: Locale) -> Links:
     sure: set[Link] = set()
     possible: set[Link] = set()
     for concept in said.keys() | answered.keys():
-        here, there = _all_of(concept, said, answered), _all_of(concept, answered, said)
+        here, there = _places(concept, said), _places(concept, answered)
         links = set(product(_numbers(words, here), _numbers(others, there)))
         possible |= links
         both = concept in said and concept in answered
@@ -55,12 +55,12 @@ def link(meaning: Meaning, source: Locale, target: Locale) -> Links:
     return Links(frozenset(sure), frozenset(possible))
 
 
-def _all_of(concept: Concept, own: dict[Concept, Places], other: dict[Concept, Places]) -> Places:
-    """Where ``own`` says the concept; what only the other says and is loose, in all of its phrase."""
-    if concept in own or concept[-1] not in LOOSE:
-        return own.get(concept, set())
+def _places(concept: Concept, said: dict[Concept, Places]) -> Places:
+    """Where the concept is said; if it is loose and not said, wherever the phrase is that it would be a part of."""
+    if concept in said or concept[-1] not in LOOSE:
+        return said.get(concept, set())
     within = concept[:-1]
-    return {place for found, places in own.items() if found[: len(within)] == within for place in places}
+    return {place for found, places in said.items() if found[: len(within)] == within for place in places}
 
 
 def _words(text: str) -> list[range]:
@@ -132,9 +132,8 @@ def _date(text: str, day: date, locale: Locale, last: bool) -> dict[Concept, Pla
         if field == "quarter" and ({("day",), ("month",)} & concepts.keys()):
             continue
         for form in forms:
-            # A number is no part of a longer one.
-            pattern = rf"(?<!\d){form}(?!\d)" if form.isdecimal() else re.escape(form)
-            found = [places for one in re.finditer(pattern, text) if taken.isdisjoint(places := range(*one.span()))]
+            every = re.finditer(_whole(form), text)
+            found = [places for one in every if taken.isdisjoint(places := range(*one.span()))]
             if found:
                 concepts[field,] = set(found[-1 if last else 0])
                 break
@@ -143,6 +142,15 @@ def _date(text: str, day: date, locale: Locale, last: bool) -> dict[Concept, Pla
         while (after := max(said) + 1) < len(text) and text[after].isalpha() and after not in taken:
             said.add(after)
     return concepts
+
+
+def _whole(form: str) -> str:
+    """The pattern of a number or name that is no part of a longer one: mar, Tuesday, is not in marzo."""
+    if form.isdecimal():
+        return rf"(?<!\d){form}(?!\d)"
+    if category(form[0]) == "Lo":  # of a script without capitals, and perhaps without spaces
+        return re.escape(form)
+    return rf"(?<![^\W\d_]){re.escape(form)}(?![^\W\d_])"
 
 
 def _dash(text: str) -> dict[Concept, Places]:
