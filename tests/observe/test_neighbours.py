@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regard.data.tokenizer import EOS, SPECIALS, Tokenizer
+from regard.data.tokenizer import EOS, SPECIALS, Tokenizer, TokenizerSettings
+from regard.data.vocabulary import train_tokenizer
 from regard.errors import RegardError, UsageError
 from regard.observe.neighbours import (
     Map,
@@ -62,6 +63,15 @@ def test_a_word_of_several_pieces_is_their_mean(embeddings: np.ndarray, tokenize
     mean = embeddings[ids].mean(axis=0)
     np.testing.assert_allclose(found.vector, mean / np.linalg.norm(mean))
     assert not {neighbour.token for neighbour in found.neighbours} & set(ids)
+
+
+def test_a_word_is_looked_up_as_it_stands_within_a_text() -> None:
+    options = {"add_dummy_prefix": False, "remove_extra_whitespaces": False}
+    settings = TokenizerSettings(vocab_size=280, **options)
+    tokenizer = train_tokenizer(["an import or the import"] * 5, settings)
+    assert len(tokenizer.encode("import")) > 1
+    random = np.random.default_rng(0).normal(size=(tokenizer.vocab_size, 4))
+    assert neighbourhood(random, tokenizer, "import", 1).pieces == ["▁import"]
 
 
 @pytest.mark.parametrize(

@@ -52,11 +52,13 @@ def neighbourhood(
 ) -> Neighbourhood:
     """The ``number`` tokens whose embeddings have the largest cosine with that of ``word``, its own pieces left aside.
 
+    The word is cut as at the begin of a text, or as within one if that makes fewer pieces.
     Raises UsageError for a word that is empty or that the vocabulary cannot spell.
     """
-    ids = tokenizer.encode(word) if word.strip() else []
-    if not ids:
+    if not word.strip():
         raise UsageError("--word: it is empty; give a word")
+    # Within a text a word has a space before it, which vocabularies of language models do not add.
+    ids = min((tokenizer.encode(text) for text in (word, f" {word}")), key=len)
     if UNK in ids:
         raise UsageError(
             f"--word {word}: the vocabulary has no pieces that spell it; give another, or the other --side"
