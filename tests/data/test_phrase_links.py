@@ -81,8 +81,9 @@ def test_links_of(meaning: Meaning, target: str, said: str, expected: str) -> No
 
 def test_links_turn_round_with_the_languages() -> None:
     random, locales = Random(3), (Locale("en"), Locale("de"))
+    lexicon = Lexicon.of(*locales)
     for _ in range(300):
-        meaning = meanings.draw(random, Lexicon.of(*locales), meanings.WEIGHTS)
+        meaning = meanings.draw(random, lexicon, meanings.WEIGHTS)
         there, back = link(meaning, *locales), link(meaning, *locales[::-1])
         assert {(b, a) for a, b in back.sure} == there.sure
         assert {(b, a) for a, b in back.possible} == there.possible
