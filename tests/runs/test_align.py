@@ -136,6 +136,7 @@ def test_files_and_a_checkpoint_alone(finished: RunFolder, regard: Regard, tmp_p
         ([], 2, "give --source and --target, or --source-file and --target-file, or --split"),
         (["--source", "the"], 2, "give --source and --target"),
         (["--split", "test", "--source", "a", "--target", "b"], 2, "give --source and --target"),
+        (["--source", "the", "--target", " "], 2, "--source, --target: one of them is empty"),
         (["--split", "train"], 2, "--split train: choose validation or test"),
         (["--source", "the", "--target", "das", "--layer", "1"], 2, "--layer 1: the layers with cross-attention are 0"),
         (["--source", "the", "--target", "das", "--head", "2"], 2, "--head 2: there are 0, 1, and mean"),

@@ -49,6 +49,8 @@ def align(
     given = [source is not None or target is not None, bool(source_file or target_file), split is not None]
     if sum(given) != 1 or (source is None) != (target is None) or (source_file is None) != (target_file is None):
         raise UsageError("give --source and --target, or --source-file and --target-file, or --split")
+    if source is not None and target is not None and not (source.strip() and target.strip()):
+        raise UsageError("--source, --target: one of them is empty; give a sentence and its translation")
     translator = _translator(run, device, trust)
     links: list[Links] | None = None
     if split is not None:
