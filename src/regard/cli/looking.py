@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regard.cli.app import app, warn
-from regard.cli.using import Device, Run, Trust, _load, _translator
+from regard.cli.using import Device, Run, Trust, load, load_translator
 
 if TYPE_CHECKING:
     from regard.data.links import Links
@@ -51,7 +51,7 @@ def align(
         raise UsageError("give --source and --target, or --source-file and --target-file, or --split")
     if source is not None and target is not None and not (source.strip() and target.strip()):
         raise UsageError("--source, --target: one of them is empty; give a sentence and its translation")
-    translator = _translator(run, device, trust)
+    translator = load_translator(run, device, trust)
     links: list[Links] | None = None
     if split is not None:
         pairs, links = pairs_of(RunFolder.open(run), split, warn)
@@ -109,7 +109,7 @@ def heads(
         raise UsageError("--wandb: a checkpoint alone has no W&B run; give its run folder")
     if wandb and folder is not None:
         require_still(folder)
-    model = _load(run, device, trust)
+    model = load(run, device, trust)
     if folder is None or source_file is not None or target_file is not None:
         sample = sample_of_files(model, source_file, target_file, sentences, gold, warn)
     else:
@@ -150,7 +150,7 @@ def neighbours(
     from regard.observe.neighbours_map import write_map
     from regard.runs.neighbours import embeddings_of
 
-    embeddings, tokenizer = embeddings_of(_load(run, device, trust), side)
+    embeddings, tokenizer = embeddings_of(load(run, device, trust), side)
     around = neighbourhood(embeddings, tokenizer, word, number)
     if len(around.pieces) > 1:
         warn(

@@ -9,9 +9,17 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from regard.data.links import Link
 from regard.data.tokenizer import EOS
 from regard.model.translator import Translator
+from regard.observe.alignment import strongest
 from regard.observe.words import group_words
+
+
+def occlusion_links(translator: Translator, source: str, target: str) -> frozenset[Link]:
+    """Each target word with the source word it depends on most."""
+    falls = prediction_difference(translator, source, target)
+    return strongest(falls) if falls.size else frozenset()
 
 
 def prediction_difference(

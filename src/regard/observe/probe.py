@@ -10,12 +10,15 @@ from typing import Any, cast
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 
+from regard.data.links import Links
 from regard.errors import UsageError
 from regard.model.language import LanguageModel
 from regard.model.translator import Translator
+from regard.observe.alignment import rank
 from regard.observe.heads import MEASURES, means, rows_of
 from regard.observe.image import overview_name
 from regard.observe.maps import save_maps, split_name
+from regard.observe.occlusion import occlusion_links
 from regard.observe.page import render_page
 from regard.observe.recording import Regarded, record_attention, record_reading
 from regard.observe.sentences import Choice, Looked
@@ -70,14 +73,15 @@ class AttentionProbe(pl.Callback):
         looked = [*self._fixed, *self.choice.extreme(pl_module, self._fixed)]
         if not looked:
             return
-        regarded = _record(pl_module, looked)
+        model = _model(pl_module)
+        regarded = [_record(model, each.source) for each in looked]
         self._log_measures(trainer, regarded[: len(self._fixed)])
         page = self._keep(trainer, regarded)
         if loggers := [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]:
             from regard.observe.panels import Panels
 
             self._panels = self._panels or Panels(self.images, self.dashboard_megabytes)
-            shown = overview_name(regarded[0].maps)
+            shown = _best_aligned(model, regarded)
             self._panels.log(loggers, trainer.global_step, pl_module.scorer, looked, regarded, shown, page)
 
     def _keep(self, trainer: pl.Trainer, regarded: list[Regarded]) -> Path:
@@ -110,12 +114,23 @@ class AttentionProbe(pl.Callback):
                 callback.write(trainer, values)
 
 
-def _record(task: Task, looked: Sequence[Looked]) -> list[Regarded]:
+def _model(task: Task) -> Translator | LanguageModel:
     if task.model.encoder is None:
-        model = LanguageModel(task.model, task.target_tokenizer)
-        return [record_reading(model, each.source) for each in looked]
-    translator = Translator(task.model, task.source_tokenizer, task.target_tokenizer)
-    return [record_attention(translator, each.source) for each in looked]
+        return LanguageModel(task.model, task.target_tokenizer)
+    return Translator(task.model, task.source_tokenizer, task.target_tokenizer)
+
+
+def _record(model: Translator | LanguageModel, source: str) -> Regarded:
+    return record_attention(model, source) if isinstance(model, Translator) else record_reading(model, source)
+
+
+def _best_aligned(model: Translator | LanguageModel, regarded: Sequence[Regarded]) -> str:
+    """The cross-attention that agrees best with what occlusion says; of a language model the last layer."""
+    if not isinstance(model, Translator):
+        return overview_name(regarded[0].maps)
+    links = [occlusion_links(model, one.source, one.target) for one in regarded]
+    ranked = rank([one.maps for one in regarded], [Links(found, found) for found in links])
+    return f"decoder.{next(aligner.layer for aligner in ranked if aligner.head is None)}.cross"
 
 
 def _warn_of_cut(task: Task, fixed: Sequence[Looked]) -> None:

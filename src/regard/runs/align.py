@@ -15,10 +15,10 @@ from regard.data.module import TextData
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
 from regard.model.translator import Translator
-from regard.observe.alignment import Aligner, compare, diagonal, rank, strongest
+from regard.observe.alignment import Aligner, compare, diagonal, rank
 from regard.observe.forced import batch_maps, pair_batches
 from regard.observe.maps import SentenceMaps
-from regard.observe.occlusion import prediction_difference
+from regard.observe.occlusion import occlusion_links
 from regard.observe.words import group_words
 from regard.runs.folder import RunFolder, find_checkpoint
 from regard.training.build import build
@@ -144,12 +144,6 @@ def judge_by_occlusion(translator: Translator, pairs: Pairs, where: str, warn: W
     ranked = rank(forced_maps(translator, pairs, warn), links)
     judge = f"how often it differs from occlusion (which word's absence hurts most), {len(pairs)} {where} pairs"
     return Ranking(judge, {aligner: found.error_rate for aligner, found in ranked.items()})
-
-
-def occlusion_links(translator: Translator, source: str, target: str) -> frozenset[Link]:
-    """Each target word with the source word it depends on most."""
-    falls = prediction_difference(translator, source, target)
-    return strongest(falls) if falls.size else frozenset()
 
 
 def validation_ranking(run: RunFolder, translator: Translator, warn: Warn) -> Ranking:

@@ -18,7 +18,8 @@ from regard.errors import RegardError, UsageError
 from regard.model.language import LanguageModel
 from regard.model.translator import Translator
 from regard.observe.forced import block_batches, pair_batches
-from regard.runs.align import Pairs, gold_of, occlusion_links, pairs_of, spread
+from regard.observe.occlusion import occlusion_links
+from regard.runs.align import Pairs, gold_of, pairs_of, spread
 from regard.runs.folder import RunFolder
 from regard.training.build import build
 
