@@ -16,7 +16,7 @@ from regard.model.language import LanguageModel
 from regard.model.translator import Translator
 from regard.observe.image import draw_layer, png
 from regard.observe.maps import entropy, save_maps
-from regard.observe.page import render_page
+from regard.observe.page import MAX_BYTES, render_page
 from regard.observe.recording import Regarded, record_attention, record_reading
 from regard.training.journal import Journal
 from regard.training.task import Task
@@ -36,6 +36,7 @@ class AttentionProbe(pl.Callback):
         self.folder = folder / "attention"
         self.sentences, self.megabytes, self.images, self.longest = sentences, megabytes, images, longest
         self._chosen: list[str] | None = None
+        self._warned = False  # of the page, which is much the same after each validation
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Record, draw and log, on rank 0."""
@@ -74,7 +75,15 @@ class AttentionProbe(pl.Callback):
                 stacklevel=2,
             )
         facts = {"step": f"{trainer.global_step:,}"}
-        render_page(self.folder / "index.html", maps, "What the model attends to", self.folder.parent.name, facts)
+        page = self.folder / "index.html"
+        omitted = render_page(page, regarded, "What the model attends to", self.folder.parent.name, facts)
+        if str(omitted) and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{page}: left out, over {MAX_BYTES >> 20} MB: {omitted}; give fewer sentences with "
+                "callbacks.attention.sentences",
+                stacklevel=2,
+            )
 
     def _log(self, trainer: pl.Trainer, regarded: list[Regarded]) -> None:
         names = list(regarded[0].maps.maps)
