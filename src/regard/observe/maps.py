@@ -34,7 +34,9 @@ class Block:
 
 BLOCKS = {
     "encoder.self": Block("Encoder self-attention", "the source token that asks", "the source tokens it reads"),
-    "decoder.self": Block("Decoder self-attention", "the token being written", "the tokens written before it", causal=True),
+    "decoder.self": Block(
+        "Decoder self-attention", "the token being written", "the tokens written before it", causal=True
+    ),
     "decoder.cross": Block("Cross-attention", "the token being written", "the source tokens read"),
 }
 

@@ -32,9 +32,9 @@ def pack_common() -> dict[str, object]:
 def pack_sentence(regarded: Regarded) -> dict[str, object]:
     """All of ``regarded`` but its vectors.
 
-    Weights are whole steps of 1/255, so each is within 1/510 of what it was; ``entropy`` and ``wordEntropy`` (of the map
-    merged to words) come from before that rounding. ``words`` are the ranges of pieces that are one word, of each side.
-    What is not finite, as in a model that diverged, is None, and a weight of 0.
+    Weights are whole steps of 1/255, so each is within 1/510 of what it was; ``entropy`` and ``wordEntropy`` (of the
+    map merged to words) come from before that rounding. ``words`` are the ranges of pieces that are one word, of each
+    side. What is not finite, as in a model that diverged, is None, and as a weight 0.
     """
     maps = regarded.maps
     sides = {"source": maps.source, "prefix": maps.prefix, "target": maps.target}
@@ -56,7 +56,7 @@ def pack_sentence(regarded: Regarded) -> dict[str, object]:
 def pack_vectors(vectors: Mapping[str, HeadVectors]) -> str:
     """Query, key and value of each map in turn as float16 (relative error 2**-11), in base64.
 
-    Of all numbers first the low bytes, then the high ones, since the high ones repeat themselves; then deflated (RFC 1950).
+    Of all numbers first the low bytes, then the high ones, which repeat themselves; then deflated (RFC 1950).
     """
     arrays = [array for each in vectors.values() for array in each]
     if not arrays:
@@ -77,7 +77,9 @@ def spans(pieces: Sequence[str]) -> list[range]:
             word = range(found.pop().start, word.stop)
         found.append(word)
     inside = {place for word in found for place in word}
-    return sorted([*found, *(range(i, i + 1) for i in range(len(pieces)) if i not in inside)], key=lambda span: span.start)
+    return sorted(
+        [*found, *(range(i, i + 1) for i in range(len(pieces)) if i not in inside)], key=lambda span: span.start
+    )
 
 
 def _pack_map(sentence: SentenceMaps, name: str) -> dict[str, object]:
@@ -113,4 +115,6 @@ def _pack_lens(lens: Lens) -> dict[str, object]:
 def _plain(array: np.ndarray, digits: int) -> Any:
     """Nested lists, rounded; None for what is not finite, which JSON does not have."""
     rounded = np.round(array.astype(np.float64), digits)
-    return np.where(np.isfinite(rounded), rounded.astype(object), None).tolist()
+    finite = rounded.astype(object)
+    finite[~np.isfinite(rounded)] = None
+    return finite.tolist()

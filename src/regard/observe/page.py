@@ -1,10 +1,11 @@
-"""What a model does with sentences as one self-contained page: an HTML file to open, mail or archive; it asks no network."""
+"""What a model does with sentences as one self-contained page: a file to open, mail or archive; it asks no network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
@@ -14,6 +15,9 @@ from regard.observe.packing import pack_common, pack_sentence, pack_vectors
 from regard.observe.recording import Regarded
 
 MAX_BYTES = 16 * 2**20
+JSON: dict[str, Any] = {"separators": (",", ":")}  # compact, and in order, where jinja2 would sort the keys
+# Characters around the vectors of a sentence, and of the words on what was left out.
+ROOM_FOR_TAGS, ROOM_TO_SAY_SO = 80, 400
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ def render_page(
 
     Of a page over ``max_bytes`` are left out vectors, of the last sentences first, then the last sentences; the first
     sentence stays. What was left out is returned, and the page says so. The rounding of the numbers is that of
-    `regard.observe.packing`. The page opens on ``#map=decoder.1.cross&head=2&query=3``, where every part may be left out.
+    `regard.observe.packing`. The page opens on ``#map=decoder.1.cross&head=2&query=3``, where any part may be missing.
 
     Raises ValueError without sentences or for a sentence without maps.
     """
@@ -83,11 +87,6 @@ def render_page(
     with replacing(path) as beside:
         beside.write_bytes(content)
     return left_out
-
-
-JSON = {"separators": (",", ":")}  # compact, and in order, where jinja2 would sort the keys
-# Characters around the vectors of a sentence, and of the words on what was left out.
-ROOM_FOR_TAGS, ROOM_TO_SAY_SO = 80, 400
 
 
 def _fitting(sizes: Sequence[int], vector_sizes: Sequence[int], room: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ async function showOrigin() {
       make("p", { className: "soft", textContent: "Pick a line, a cell of the map, or a token on each side." }));
     return;
   }
-  if (units === "words") return panel.replaceChildren(letGo(), ...piecesOf(query, key));
+  if (units === "words") return panel.replaceChildren(closeButton(), ...piecesOf(query, key));
   let parts;
   try {
     const packed = await vectorsOf(number);
@@ -19,11 +19,11 @@ async function showOrigin() {
   } catch (error) {
     parts = [make("p", { className: "soft", textContent: error.message })];
   }
-  panel.replaceChildren(letGo(), originTitle(query, key), ...parts);
+  panel.replaceChildren(closeButton(), originTitle(query, key), ...parts);
 }
 
-function letGo() {
-  const button = make("button", { type: "button", id: "let-go", textContent: "Let go" });
+function closeButton() {
+  const button = make("button", { type: "button", id: "close", textContent: "Close" });
   button.onclick = () => go({ query: null, key: null });
   return button;
 }

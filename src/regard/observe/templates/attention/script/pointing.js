@@ -32,8 +32,7 @@ function inWords({ query, key }) {
   const number = (weight) => make("b", { textContent: weight.toFixed(2) });
   if (query !== null && key !== null) return [named(queries[query]), " \u2192 ", named(keys[key]), ": ", number(at(query, key))];
   if (query === null && key === null) {
-    return [make("span", { className: "soft", textContent: "Point at a token to see what it reads, or who reads it. "
-      + "Pick a line or a cell to see where its weight comes from." })];
+    return [make("span", { className: "soft", textContent: "Point at a token to see what it reads, or who reads it." })];
   }
   const [token, others, weights, says] = query !== null ? [queries[query], keys, row(query), " reads "] : [keys[key], queries, column(key), " is read by "];
   const order = weights.map((_, i) => i).filter((i) => weights[i] >= 0.01).sort((a, b) => weights[b] - weights[a]).slice(0, 5);
