@@ -73,9 +73,10 @@ def beside(browser: Browser, side: str) -> np.ndarray:
 
 
 def wait_for_origin(browser: Browser) -> None:
-    browser.driver.execute_async_script(
-        "const look = (done) => document.getElementById('score') ? done() : setTimeout(look, 5, done); look(arguments[0]);"
-    )
+    browser.driver.execute_async_script("""
+        const look = (done) => document.getElementById("score") ? done() : setTimeout(look, 5, done);
+        look(arguments[0]);
+    """)
 
 
 @pytest.mark.parametrize("block", ["encoder.{}.self", "decoder.{}.self", "decoder.{}.cross"])
@@ -176,6 +177,19 @@ def test_no_token_moves_when_another_is_pointed_at(browser: Browser, show: Show)
         browser.hover(selector)
         assert browser.attributes("#lit .link", "d")
         assert browser.run(script) == before
+
+
+@pytest.mark.parametrize("view", ["", "&shape=map"])
+def test_what_is_picked_is_not_under_the_panel_that_explains_it(browser: Browser, show: Show, view: str) -> None:
+    tokens = [f"▁word{number}" for number in range(40)]
+    show(f"#map=decoder.1.cross&head=1&query=30&key=33{view}", tokens, tokens)
+    wait_for_origin(browser)
+    picked = "#frame" if view else "#queries li:nth-child(31), #keys li:nth-child(34)"
+    script = """
+      const bottoms = [...document.querySelectorAll(arguments[0])].map((node) => node.getBoundingClientRect().bottom);
+      return document.getElementById("origin").getBoundingClientRect().top - Math.max(...bottoms);
+    """
+    assert browser.run(script, picked) > 0
 
 
 def origin(regarded: Regarded, name: str, head: int, query: int, key: int) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from regard.model.language import LanguageModel
 from regard.model.translator import Translator
 from regard.observe.image import draw_layer, png
 from regard.observe.maps import entropy, save_maps
-from regard.observe.page import MAX_BYTES, render_page
+from regard.observe.page import render_page
 from regard.observe.recording import Regarded, record_attention, record_reading
 from regard.training.journal import Journal
 from regard.training.task import Task
@@ -26,15 +26,23 @@ class AttentionProbe(pl.Callback):
     """After each validation, records what the model attends to in a few sentences that stay the same.
 
     They are the first of the validation part that have at most ``longest`` tokens; of a language model, the begins
-    of its documents. In the run's folder
-    ``attention/`` each validation leaves its maps (step-STEP.npz, at most ``megabytes``), and the page
-    index.html shows the latest. The entropy of each head, a mean over the sentences, is a metric. To
-    Weights & Biases goes one image a layer of the first ``images`` sentences.
+    of its documents. In the run's folder ``attention/`` each validation leaves its maps (step-STEP.npz, at most
+    ``megabytes``), and the page index.html, of at most ``page_megabytes``, shows the latest. The entropy of each head, a
+    mean over the sentences, is a metric. To Weights & Biases goes one image a layer of the first ``images`` sentences.
     """
 
-    def __init__(self, folder: Path, sentences: int, megabytes: int, images: int = 1, longest: int = 30) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sentences: int,
+        megabytes: int,
+        images: int = 1,
+        longest: int = 30,
+        page_megabytes: int = 16,
+    ) -> None:
         self.folder = folder / "attention"
         self.sentences, self.megabytes, self.images, self.longest = sentences, megabytes, images, longest
+        self.page_megabytes = page_megabytes
         self._chosen: list[str] | None = None
         self._warned = False  # of the page, which is much the same after each validation
 
@@ -76,12 +84,12 @@ class AttentionProbe(pl.Callback):
             )
         facts = {"step": f"{trainer.global_step:,}"}
         page = self.folder / "index.html"
-        omitted = render_page(page, regarded, "What the model attends to", self.folder.parent.name, facts)
+        title, size = "What the model attends to", self.page_megabytes << 20
+        omitted = render_page(page, regarded, title, self.folder.parent.name, facts, max_bytes=size)
         if str(omitted) and not self._warned:
             self._warned = True
             warnings.warn(
-                f"{page}: left out, over {MAX_BYTES >> 20} MB: {omitted}; give fewer sentences with "
-                "callbacks.attention.sentences",
+                f"{page}: {omitted} left out, over callbacks.attention.page_megabytes={self.page_megabytes}",
                 stacklevel=2,
             )
 

@@ -25,10 +25,10 @@ function sidesOf(name) {
 const rangesOf = (side) => state.units === "words" ? sentence().words[side]
   : sentence()[side].map((_, place) => [place, place + 1]);
 
-// A word from its pieces: without the space before it, and bytes as the characters that they are.
+// A word from its pieces: without the white space before it, and bytes as the characters that they are.
 function inOne(text) {
   const bytes = (run) => new TextDecoder().decode(Uint8Array.from(run.match(/[0-9A-F]{2}/g), (hex) => parseInt(hex, 16)));
-  return text.replace(/(<0x[0-9A-F]{2}>)+/g, bytes).replace(/^\u2581+(?=.)/s, "");
+  return text.replace(/(<0x[0-9A-F]{2}>)+/g, bytes).replace(/^[\u2581\u21b5]+(?=.)/s, "");
 }
 
 function tokensOf(name) {

@@ -14,9 +14,10 @@ function showMap() {
   const room = $("grid").clientWidth - left - 4;
   const slanted = room / keys.length >= 19;
   const lean = slanted ? Math.SQRT1_2 : 0;
-  const cell = Math.min(40, Math.max(13, Math.floor((room - lean * keyWidths.at(-1)) / keys.length)));
+  const cell = Math.min(40, Math.max(11, Math.floor((room - lean * keyWidths.at(-1)) / keys.length)));
   const top = Math.max(...keyWidths) * (slanted ? lean : 1) + 14;
   Object.assign(place, { left, top, cell });
+  const size = Math.min(12, cell - 1);
   const [width, height] = [cell * keys.length, cell * queries.length];
   const right = Math.max(4, ...keyWidths.map((text, i) => text * lean + 12 - cell * (keys.length - i - 0.5)));
 
@@ -32,12 +33,12 @@ function showMap() {
   for (let k = 1; k < keys.length; k++) seams += `M${left + k * cell} ${top}v${height}`;
   draw(svg, "path", { d: seams, class: "seams", "stroke-width": cell > 20 ? 1.5 : 0.75 });
   rows.forEach((text, q) => {
-    draw(svg, "text", { class: "query", x: left - 6, y: top + (q + 0.5) * cell, "font-size": 12, "text-anchor": "end", "dominant-baseline": "central" }, text)
+    draw(svg, "text", { class: "query", x: left - 6, y: top + (q + 0.5) * cell, "font-size": size, "text-anchor": "end", "dominant-baseline": "central" }, text)
       .onclick = () => pick({ query: q, key: null });
   });
   columns.forEach((text, k) => {
     const [x, y] = [left + (k + 0.5) * cell, top - 6];
-    draw(svg, "text", { class: "key", x, y, "font-size": 12, "dominant-baseline": "central", transform: `rotate(${slanted ? -45 : -90} ${x} ${y})` }, text)
+    draw(svg, "text", { class: "key", x, y, "font-size": size, "dominant-baseline": "central", transform: `rotate(${slanted ? -45 : -90} ${x} ${y})` }, text)
       .onclick = () => pick({ query: null, key: k });
   });
   for (const id of ["before", "after"]) draw(svg, "rect", { id, class: "veil", visibility: "hidden" });

@@ -8,7 +8,10 @@ async function showOrigin() {
       make("p", { className: "soft", textContent: "Pick a line, a cell of the map, or a token on each side." }));
     return;
   }
-  if (units === "words") return panel.replaceChildren(closeButton(), ...piecesOf(query, key));
+  if (units === "words") {
+    panel.replaceChildren(closeButton(), ...piecesOf(query, key));
+    return keepInSight();
+  }
   let parts;
   try {
     const packed = await vectorsOf(number);
@@ -20,6 +23,17 @@ async function showOrigin() {
     parts = [make("p", { className: "soft", textContent: error.message })];
   }
   panel.replaceChildren(closeButton(), originTitle(query, key), ...parts);
+  keepInSight();
+}
+
+// The panel stands over the end of a long view: what was picked shall not be under it.
+function keepInSight() {
+  const picked = state.shape === "lines" ? [$("queries").children[state.query], $("keys").children[state.key]] : [$("frame")];
+  const boxes = picked.map((node) => node.getBoundingClientRect());
+  const covered = Math.max(...boxes.map(({ bottom }) => bottom)) + 14 - $("origin").getBoundingClientRect().top;
+  const room = Math.min(...boxes.map(({ top }) => top)) - 14;
+  if (covered <= 0 || room <= 0) return;
+  scrollBy({ top: Math.min(covered, room), behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
 }
 
 function closeButton() {

@@ -30,7 +30,10 @@ function showLooked() {
 function inWords({ query, key }) {
   const { queries, keys, row, column, at } = shownWeights();
   const number = (weight) => make("b", { textContent: weight.toFixed(2) });
-  if (query !== null && key !== null) return [named(queries[query]), " \u2192 ", named(keys[key]), ": ", number(at(query, key))];
+  if (query !== null && key !== null) {
+    const more = pointed ? [] : [make("span", { className: "soft", textContent: "  where it comes from is shown below" })];
+    return [named(queries[query]), " \u2192 ", named(keys[key]), ": ", number(at(query, key)), ...more];
+  }
   if (query === null && key === null) {
     return [make("span", { className: "soft", textContent: "Point at a token to see what it reads, or who reads it." })];
   }
