@@ -39,7 +39,10 @@ class Browser:
     def open(self, page: Path, view: str = "", theme: str = "light", width: int = 1280, height: int = 900) -> None:
         """Show the file anew at the address part ``view``."""
         self.driver.get("about:blank")
-        media = [{"name": "prefers-color-scheme", "value": theme}, {"name": "prefers-reduced-motion", "value": "reduce"}]
+        media = [
+            {"name": "prefers-color-scheme", "value": theme},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

@@ -163,19 +163,31 @@ def test_a_line_leads_from_token_to_token(browser: Browser, show: Show) -> None:
     assert np.abs(found).max() < 1
 
 
-def test_no_token_moves_when_another_is_pointed_at(browser: Browser, show: Show) -> None:
-    show("#map=decoder.1.cross&head=1")
-    script = """return [...document.querySelectorAll("button, #origin, #links, footer")].map((node) => {
+@pytest.mark.parametrize("width", [1280, 420])
+@pytest.mark.parametrize(
+    ("view", "pointed"),
+    [
+        (
+            "attention",
+            ["#queries li:nth-child(2) button", "#keys li:nth-child(4) button", "#queries li:nth-child(7) button"],
+        ),
+        ("likelihood", ["#text button:nth-of-type(2)", "#text button:nth-of-type(4)"]),
+        ("layers", ["#overview tbody tr:nth-child(2)", "#overview tbody tr:nth-child(4)"]),
+    ],
+)
+def test_nothing_moves_when_a_token_is_pointed_at(
+    browser: Browser, show: Show, view: str, pointed: list[str], width: int
+) -> None:
+    target = [*TARGET[:3], "▁a_token_that_is_much_longer_than_any_panel_is_wide_on_a_phone_or_so", *TARGET[4:]]
+    show(f"#view={view}&map=decoder.1.cross&head=1", target=target, width=width, height=2400)
+    script = """return [...document.querySelectorAll("button, h2, section, #links, footer")].map((node) => {
       const { x, y, height } = node.getBoundingClientRect(); return [x, y, height]; });"""
     browser.hover("h1")
     before = browser.run(script)
-    for selector in (
-        "#queries li:nth-child(2) button",
-        "#keys li:nth-child(4) button",
-        "#queries li:nth-child(7) button",
-    ):
+    for selector in pointed:
+        said = browser.texts("#readout, #candidates-of, #ladder-of")
         browser.hover(selector)
-        assert browser.attributes("#lit .link", "d")
+        assert browser.texts("#readout, #candidates-of, #ladder-of") != said
         assert browser.run(script) == before
 
 
@@ -220,6 +232,9 @@ def test_a_weight_is_explained_by_the_recorded_vectors(browser: Browser, show: S
 
     assert numeral(browser.text("#score")) == pytest.approx(found["scores"][1], abs=6e-3)
     assert numeral(browser.text("#score")) == pytest.approx(found["product"].sum(), abs=6e-3)
+    division = re.search(r"e\^(\S+) ÷ (\S+) = ", browser.text("#origin"))
+    assert division
+    assert np.exp(numeral(division[1])) / numeral(division[2]) == pytest.approx(found["weights"][1], abs=2e-3)
     assert float(browser.text("#weight")) == pytest.approx(found["weights"][1], abs=2e-3)
     assert float(browser.text("#weight")) == pytest.approx(regarded.maps.maps[name][number, 3, 1], abs=2e-3)
     order = [int(key) for key in browser.attributes("#rivals tbody tr", "data-key")]
@@ -254,7 +269,9 @@ def test_clicking_a_line_explains_it_and_a_rival_is_a_click_away(browser: Browse
     browser.find("#rivals tbody tr:nth-child(3) button").click()
     (other,) = browser.attributes("#rivals [aria-current=true]", "data-key")
     assert other != key
+    assert browser.run("return document.activeElement.closest('tr').dataset.key") == other  # the focus is not lost
     browser.find("#close").click()
+    assert browser.run("return document.activeElement.parentNode.parentNode.id") == "queries"
     assert "query" not in browser.driver.current_url
     assert "Pick a line" in browser.text("#origin")
 

@@ -27,8 +27,9 @@ class AttentionProbe(pl.Callback):
 
     They are the first of the validation part that have at most ``longest`` tokens; of a language model, the begins
     of its documents. In the run's folder ``attention/`` each validation leaves its maps (step-STEP.npz, at most
-    ``megabytes``), and the page index.html, of at most ``page_megabytes``, shows the latest. The entropy of each head, a
-    mean over the sentences, is a metric. To Weights & Biases goes one image a layer of the first ``images`` sentences.
+    ``megabytes``), and the page index.html, of at most ``page_megabytes``, shows the latest. The entropy of each head,
+    a mean over the sentences, is a metric. To Weights & Biases goes one image a layer of the first ``images``
+    sentences.
     """
 
     def __init__(

@@ -2,16 +2,9 @@
 
 async function showOrigin() {
   const { view, sentence: number, map, head, units, query, key } = state;
-  const panel = $("origin");
-  if (query === null || key === null) {
-    panel.replaceChildren(make("h2", { textContent: "Where a weight comes from" }),
-      make("p", { className: "soft", textContent: "Pick a line, a cell of the map, or a token on each side." }));
-    return;
-  }
-  if (units === "words") {
-    panel.replaceChildren(closeButton(), ...piecesOf(query, key));
-    return keepInSight();
-  }
+  if (query === null || key === null) return fillOrigin(make("h2", { textContent: "Where a weight comes from" }),
+    make("p", { className: "soft", textContent: "Pick a line, a cell of the map, or a token on each side." }));
+  if (units === "words") return fillOrigin(closeButton(), ...piecesOf(query, key));
   let parts;
   try {
     const packed = await vectorsOf(number);
@@ -22,8 +15,25 @@ async function showOrigin() {
   } catch (error) {
     parts = [make("p", { className: "soft", textContent: error.message })];
   }
-  panel.replaceChildren(closeButton(), originTitle(query, key), ...parts);
-  keepInSight();
+  fillOrigin(closeButton(), originTitle(query, key), ...parts);
+}
+
+// A focus within stays within; when the panel closes it goes back to the view.
+function fillOrigin(...parts) {
+  const panel = $("origin");
+  const within = panel.contains(document.activeElement);
+  panel.replaceChildren(...parts);
+  const open = Boolean($("close"));
+  if (within) (open ? panel.querySelector("[aria-current] button") ?? $("close") : viewFocus()).focus({ preventScroll: true });
+  if (open) keepInSight();
+}
+
+const viewFocus = () => state.shape === "lines" ? $("queries").querySelector("[tabindex='0']") : $("map");
+
+function closeButton() {
+  const button = make("button", { type: "button", id: "close", textContent: "Close" });
+  button.onclick = () => go({ query: null, key: null });
+  return button;
 }
 
 // The panel stands over the end of a long view: what was picked shall not be under it.
@@ -34,12 +44,6 @@ function keepInSight() {
   const room = Math.min(...boxes.map(({ top }) => top)) - 14;
   if (covered <= 0 || room <= 0) return;
   scrollBy({ top: Math.min(covered, room), behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
-}
-
-function closeButton() {
-  const button = make("button", { type: "button", id: "close", textContent: "Close" });
-  button.onclick = () => go({ query: null, key: null });
-  return button;
 }
 
 function originTitle(query, key) {
@@ -74,8 +78,9 @@ function explain(vectors, query, key) {
     ], (channel) => `${signed(found.asked[channel])} \u00d7 ${signed(found.offered[channel])} \u00f7 \u221a${dim} = ${signed(found.products[channel])}`));
 
   const hidden = keys.length - found.scores.length;
+  const division = Number.isFinite(found.sum) ? `e^${signed(score)} \u00f7 ${found.sum.toPrecision(4)} = ` : "";
   const rivals = step("2. The score among its rivals",
-    ["Every token that is read has such a score. e to the power of the score, divided by the sum of all of these, is the weight (softmax): ",
+    [`Every token that is read has such a score. e to the power of the score, divided by the sum of all these powers, is the weight (softmax): ${division}`,
       make("b", { id: "weight", textContent: weight.toFixed(4) }), `. The map keeps ${at(query, key).toFixed(4)}, rounded to 1/255.`
         + (hidden ? ` The ${hidden === 1 ? "token" : `${hidden} tokens`} after this one ${hidden === 1 ? "is" : "are"} hidden, with no score.` : "")],
     make("div", { className: "scroll rivals", tabIndex: 0, role: "region", ariaLabel: "Scores of all tokens" }, rivalTable(found, query, key)));

@@ -61,12 +61,12 @@ function derive(vectors, query, key) {
   const dot = (offered) => asked.reduce((sum, number, channel) => sum + number * offered[channel], 0);
   const scores = Array.from({ length: seen }, (_, place) => dot(vectors.key(place)) / root);
   const most = Math.max(...scores);
-  const powers = scores.map((score) => Math.exp(score - most));
+  const powers = scores.map((score) => Math.exp(score - most));  // most: no power is too large
   const sum = powers.reduce((a, b) => a + b, 0);
   const [offered, value] = [vectors.key(key), vectors.value(key)];
   const weight = powers[key] / sum;
   return {
-    root, asked, offered, scores, weights: powers.map((power) => power / sum), value,
+    asked, offered, scores, weights: powers.map((power) => power / sum), value, sum: sum * Math.exp(most),
     products: asked.map((number, channel) => number * offered[channel] / root),
     passed: value.map((number) => weight * number),
   };
