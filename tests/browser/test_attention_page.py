@@ -375,6 +375,11 @@ def test_tabs_are_moved_between_with_arrow_keys(browser: Browser, show: Show) ->
     browser.press(Keys.ARROW_RIGHT)
     assert browser.find("#layers").is_displayed()
     assert "view=layers" in browser.driver.current_url
+    show()
+    browser.run("document.querySelector('#blocks [aria-pressed=true]').focus()")
+    browser.press(Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+    assert head(browser) == ("encoder.1.self", "0")
+    assert browser.run("return document.activeElement.textContent") == "Encoder self-attention"
 
 
 def test_chances_are_right_at_every_stop_of_the_slider(browser: Browser, show: Show) -> None:

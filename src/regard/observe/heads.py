@@ -47,13 +47,29 @@ def measures(
 
 def means(sentences: Iterable[Rows]) -> dict[str, Float[np.ndarray, "heads"]]:
     """The mean of each measure over the rows of all the sentences that have it; a measure that none has is left out."""
-    totals: dict[str, np.ndarray] = {}
-    counts: dict[str, np.ndarray] = {}
+    tally = Tally()
     for rows in sentences:
+        tally.add(rows)
+    return tally.means()
+
+
+class Tally:
+    """`means` of sentences that come one by one, of several maps in turn."""
+
+    def __init__(self) -> None:
+        self._totals: dict[str, np.ndarray] = {}
+        self._counts: dict[str, np.ndarray] = {}
+
+    def add(self, rows: Rows) -> None:
+        """Take the rows of one more sentence in."""
         for name, values in rows.items():
-            totals[name] = totals.get(name, 0.0) + np.nansum(values, axis=-1)
-            counts[name] = counts.get(name, 0) + np.isfinite(values).sum(axis=-1)
-    return {name: totals[name] / counts[name] for name in MEASURES if name in totals and counts[name].all()}
+            self._totals[name] = self._totals.get(name, 0.0) + np.nansum(values, axis=-1)
+            self._counts[name] = self._counts.get(name, 0) + np.isfinite(values).sum(axis=-1)
+
+    def means(self) -> dict[str, Float[np.ndarray, "heads"]]:
+        """The means over the rows that have the measure, in the order of MEASURES; one that none has is left out."""
+        named = (name for name in MEASURES if name in self._counts and self._counts[name].all())
+        return {name: self._totals[name] / self._counts[name] for name in named}
 
 
 def rows_of(
@@ -62,7 +78,7 @@ def rows_of(
     """Each measure of each row (query), NaN where it is not defined; arguments as in `measures`.
 
     In self-attention the query at a position is the token there; in cross-attention positions of the two sides
-    are compared, so "same" is the diagonal. Induction is that of Olsson et al. 2022, "pattern matching"; where
+    are compared, so "same" is the diagonal. Induction is that of Olsson et al. 2022: "a b ... a" reads b. Where
     the token that followed is the query itself, it is not counted.
     """
     p = weights.astype(np.float64)

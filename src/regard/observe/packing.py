@@ -77,9 +77,8 @@ def spans(pieces: Sequence[str]) -> list[range]:
             word = range(found.pop().start, word.stop)
         found.append(word)
     inside = {place for word in found for place in word}
-    return sorted(
-        [*found, *(range(i, i + 1) for i in range(len(pieces)) if i not in inside)], key=lambda span: span.start
-    )
+    alone = [range(place, place + 1) for place in range(len(pieces)) if place not in inside]
+    return sorted([*found, *alone], key=lambda span: span.start)
 
 
 def _pack_map(sentence: SentenceMaps, name: str) -> dict[str, object]:

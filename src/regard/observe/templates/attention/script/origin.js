@@ -56,8 +56,8 @@ function step(title, words, ...parts) {
 }
 
 function explain(vectors, query, key) {
-  const { queries, keys, at } = shownWeights();
-  if (shownWeights().row(query).every((weight) => weight === 0)) {
+  const { queries, keys, row, at } = shownWeights();
+  if (row(query).every((weight) => weight === 0)) {
     return [make("p", { className: "soft", textContent: "Every token is hidden from this one: it reads nothing." })];
   }
   if (data.blocks[blockOf(state.map)].causal && key > query) {

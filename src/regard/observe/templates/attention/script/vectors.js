@@ -18,13 +18,14 @@ async function unpack(number) {
   const packed = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
-  const { maps, vectors, ...sides } = data.sentences[number];
+  const tokens = data.sentences[number];
   const starts = {};
   let start = 0;
-  for (const [name, { heads, groups, dim }] of Object.entries(vectors)) {
+  for (const [name, { heads, groups, dim }] of Object.entries(tokens.vectors)) {
     const { queries, keys } = sidesOf(name);
-    starts[name] = { query: start, key: start += heads * sides[queries].length * dim, value: start += groups * sides[keys].length * dim };
-    start += groups * sides[keys].length * dim;
+    const [asking, read] = [heads * tokens[queries].length * dim, groups * tokens[keys].length * dim];
+    starts[name] = { query: start, key: start + asking, value: start + asking + read };
+    start += asking + 2 * read;
   }
   return { bytes, starts };
 }
