@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from base64 import b64decode
 from collections.abc import Callable
@@ -470,6 +471,18 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, show: Show) -> None:
     for view in ("query=1&key=1", "shape=map", "view=likelihood", "view=layers"):
         show(f"#{view}", width=420)
         assert browser.run("return document.documentElement.scrollWidth") <= 420
+
+
+def test_it_works_in_a_frame_without_an_address(browser: Browser, show: Show, tmp_path: Path) -> None:
+    show()
+    page = html.escape((tmp_path / "page.html").read_text(encoding="utf-8"))
+    frame = f'<!doctype html><iframe sandbox="allow-scripts" width="1200" height="800" srcdoc="{page}"></iframe>'
+    (tmp_path / "frame.html").write_text(frame, encoding="utf-8")  # as dashboards show it
+    browser.open(tmp_path / "frame.html")
+    browser.driver.switch_to.frame(0)
+    browser.find("#queries li:nth-child(2) button").click()
+    assert browser.attributes("#queries [aria-pressed=true]", "data-index") == ["1"]
+    browser.driver.switch_to.default_content()
 
 
 def test_errors_and_requests_of_a_page_would_be_seen(chromium: Browser, tmp_path: Path) -> None:
