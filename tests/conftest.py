@@ -20,6 +20,7 @@ import pytest
 if TYPE_CHECKING:
     from regard.data.tokenizer import Tokenizer
     from regard.model.transformer import Transformer
+    from regard.observe.recording import Regarded
     from regard.runs.folder import RunFolder
 
 SMALL = [
@@ -98,6 +99,77 @@ def make_model() -> Callable[..., Transformer]:
         arguments |= {"residual": partial(PreNorm, norm=layer_norm)} | options
         text_encoder = partial(TextEncoder, depth=arguments["depth"])
         return Transformer(**arguments, encoder=text_encoder if encoder else None).eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_regarded() -> Callable[..., Regarded]:
+    """Makes what is recorded of a sentence of any pieces, by a model of random numbers: weights follow from vectors."""
+    import numpy as np
+
+    from regard.observe.lens import Lens
+    from regard.observe.likelihood import TEMPERATURES, Likelihood
+    from regard.observe.maps import SentenceMaps
+    from regard.observe.recording import HeadVectors, Regarded
+
+    def softmax(scores: np.ndarray) -> np.ndarray:
+        powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        return powers / powers.sum(axis=-1, keepdims=True)
+
+    def make(
+        source: list[str],
+        target: list[str],
+        layers: int = 2,
+        heads: int = 4,
+        groups: int = 2,
+        dim: int = 8,
+        seed: int = 7,
+    ) -> Regarded:
+        rng = np.random.default_rng(seed)
+        sides = {"encoder.{}.self": (source, source), "decoder.{}.self": (target, target)}
+        sides |= {"decoder.{}.cross": (target, source)}
+        maps, vectors = {}, {}
+        for layer in range(layers):
+            for block, (queries, keys) in sides.items():
+                if not queries or not keys:
+                    continue
+                query = rng.normal(size=(heads, len(queries), dim)).astype(np.float32)
+                key, value = rng.normal(size=(2, groups, len(keys), dim)).astype(np.float32) * 1.5
+                scores = query @ key.repeat(heads // groups, axis=0).transpose(0, 2, 1) / np.sqrt(dim)
+                if block == "decoder.{}.self":
+                    scores = np.where(np.tril(np.ones(scores.shape[1:], dtype=bool)), scores, -np.inf)
+                maps[block.format(layer)] = softmax(scores).astype(np.float32)
+                vectors[block.format(layer)] = HeadVectors(query, key, value)
+
+        def best(scores: np.ndarray, count: int) -> tuple[list[list[str]], np.ndarray, np.ndarray]:
+            order = np.argsort(-scores, axis=-1)[..., :count]
+            return [[vocabulary[i] for i in row] for row in order], order, np.take_along_axis(scores, order, axis=-1)
+
+        vocabulary = [*dict.fromkeys(target), *(f"▁other{number}" for number in range(30))]
+        ids = np.array([vocabulary.index(piece) for piece in target])
+        logits = 3 * rng.normal(size=(layers + 1, len(target), len(vocabulary)))
+        logits[-1, np.arange(len(target)), ids] += 3
+        candidates, _, candidate_logits = best(logits[-1], 10)
+        sums = [np.log(np.exp(logits[-1] / temperature).sum(axis=-1)) for temperature in TEMPERATURES]
+        own = logits[-1, np.arange(len(target)), ids]
+        shares = softmax(logits)
+        own_shares = shares[:, np.arange(len(target)), ids]
+        guesses = [best(layer, 5) for layer in shares]
+        return Regarded(
+            source=" ".join(source[:-1]).replace("▁", ""),
+            target=" ".join(target[:-1]).replace("▁", ""),
+            maps=SentenceMaps(source, ["<s>", *target[:-1]], target, maps),
+            vectors=vectors,
+            likelihood=Likelihood(own, candidates, candidate_logits, np.stack(sums, axis=-1)),
+            lens=Lens(
+                layers=["embedding", *(f"layer {layer}" for layer in range(layers))],
+                candidates=[pieces for pieces, _, _ in guesses],
+                candidate_probabilities=np.stack([share for _, _, share in guesses]),
+                probabilities=own_shares,
+                ranks=(shares > own_shares[..., None]).sum(axis=-1),
+            ),
+        )
 
     return make
 

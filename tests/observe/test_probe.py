@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,3 +95,17 @@ def test_what_is_over_the_budget_is_left_out_of_the_dashboard_and_said_once(make
     media = [path for path in (run.path / "wandb").rglob("files/media/**/*") if path.is_file()]
     assert not [path for path in media if path.suffix == ".html"]
     assert 0 < sum(path.stat().st_size for path in media if path.suffix == ".png") < 2 * 0.3 * 2**20
+
+
+def test_what_a_page_has_no_room_for_is_said_once(make_run: MakeRun) -> None:
+    options = ["page_megabytes=0", "sentences=2", "extremes=0"]
+    run = make_run(*(f"callbacks.attention.{option}" for option in options), "logger=none", "name=small_page")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")  # as often as it is said
+        assert work(run.path) == 0
+    lines = (run.path / "log.txt").read_text().splitlines()
+    said = [line for line in lines if "UserWarning" in line and "page_megabytes=0" in line]
+    assert len(list(run.attention.glob("step-*.npz"))) == 2
+    assert len(said) == 1
+    assert "index.html: the numbers that the weights of 1 sentence come from, and 1 sentence left out" in said[0]
+    assert "Left out to keep this page small" in (run.attention / "index.html").read_text()

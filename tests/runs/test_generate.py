@@ -256,6 +256,12 @@ def test_attend_shows_what_is_read(regard: Regard, finished_language: RunFolder,
     assert "decoder.0.self" in page.read_text()
     assert "decoder.0.cross" not in page.read_text()
     assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    small = regard("attend", finished_language.path, "--target", "das", "--output", page, "--megabytes", 0.01)
+    assert small.code == 0
+    assert small.err == (
+        "regard: left out of the page, over --megabytes 0.01: the numbers that the weights of 1 sentence come from\n"
+    )
+    assert "Left out to keep this page small" in page.read_text()
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])

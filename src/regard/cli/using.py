@@ -97,6 +97,7 @@ def attend(
         str | None, typer.Option(help="What it should say, or a language model read; its own translation if not given.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="The page; a PNG is written beside it.")] = None,
+    megabytes: Annotated[float, typer.Option(min=0, help="The most that the page may take.")] = 16,
     beam_size: BeamSize = 1,
     device: Device = "cpu",
     trust: Trust = False,
@@ -119,7 +120,9 @@ def attend(
             raise UsageError("--target: give a text to look at")
         regarded = record_reading(model, target)
     page = output or (run / "attention" / "attend.html" if run.is_dir() else Path("attend.html"))
-    picture = write_attention(regarded, page)
+    picture, left_out = write_attention(regarded, page, round(megabytes * 2**20))
+    if str(left_out):
+        warn(f"left out of the page, over --megabytes {megabytes:g}: {left_out}")
     print(regarded.target)
     print(f"page\t{page}\npicture\t{picture}")
 

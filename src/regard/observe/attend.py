@@ -6,22 +6,20 @@ from pathlib import Path
 
 from regard.errors import RegardError
 from regard.observe.image import draw_overview, png
-from regard.observe.page import render_page
+from regard.observe.page import MAX_BYTES, LeftOut, render_page
 from regard.observe.recording import Regarded
 
 
-def write_attention(regarded: Regarded, page: Path) -> Path:
-    """Write the page to ``page`` and the overview as PNG beside it; the PNG's path.
+def write_attention(regarded: Regarded, page: Path, max_bytes: int = MAX_BYTES) -> tuple[Path, LeftOut]:
+    """Write the page to ``page`` and the overview as PNG beside it; the PNG's path, and what the page had no room for.
 
     Raises RegardError if the files cannot be written.
     """
-    facts = {"source": regarded.source} if regarded.source else {}
-    facts["target"] = regarded.target
     picture = page.with_suffix(".png")
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
-        render_page(page, [regarded.maps], "What the model attends to", facts=facts)
+        left_out = render_page(page, [regarded], "What the model attends to", max_bytes=max_bytes)
         picture.write_bytes(png(draw_overview(regarded.maps)))
     except OSError as error:
         raise RegardError(f"{page}: cannot be written ({error.strerror}); choose another --output") from error
-    return picture
+    return picture, left_out

@@ -21,16 +21,22 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Block:
-    """A family of maps, one per layer: its name in words and what rows (queries) and columns (keys) are."""
+    """A family of maps, one per layer: its name in words and what rows (queries) and columns (keys) are.
+
+    causal: a query sees no key after its own position
+    """
 
     title: str
     query: str
     key: str
+    causal: bool = False
 
 
 BLOCKS = {
     "encoder.self": Block("Encoder self-attention", "the source token that asks", "the source tokens it reads"),
-    "decoder.self": Block("Decoder self-attention", "the token being written", "the tokens written before it"),
+    "decoder.self": Block(
+        "Decoder self-attention", "the token being written", "the tokens written before it", causal=True
+    ),
     "decoder.cross": Block("Cross-attention", "the token being written", "the source tokens read"),
 }
 

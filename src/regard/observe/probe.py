@@ -35,6 +35,7 @@ class AttentionProbe(pl.Callback):
     measures: what is logged of each head, names of `regard.observe.heads.MEASURES`; a mean over the sentences that
         stay the same, as ``attention/<map>/<measure>/<head>``
     megabytes: the most that the maps of one validation may take on disk
+    page_megabytes: the most that the page may take; what it has no room for is said once
     images: of how many sentences W&B gets a grid of all heads for each map
     dashboard_megabytes: the most that W&B gets of one validation
 
@@ -47,6 +48,7 @@ class AttentionProbe(pl.Callback):
         folder: Path,
         sentences: int,
         megabytes: int,
+        page_megabytes: int = 16,
         texts: Sequence[str] = (),
         extremes: int = 1,
         measures: Sequence[str] = ("entropy",),
@@ -58,10 +60,11 @@ class AttentionProbe(pl.Callback):
             raise UsageError(f"callbacks.attention.measures: no {unknown[0]}; choose among {', '.join(MEASURES)}")
         self.folder = folder / "attention"
         self.choice = Choice(texts, sentences, extremes, longest)
-        self.measures, self.megabytes = list(measures), megabytes
+        self.measures, self.megabytes, self.page_megabytes = list(measures), megabytes, page_megabytes
         self.images, self.dashboard_megabytes = images, dashboard_megabytes
         self._fixed: list[Looked] | None = None
         self._panels: Any = None
+        self._warned = False  # of the page, which is much the same after each validation
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Record, draw and log, on rank 0."""
@@ -98,7 +101,14 @@ class AttentionProbe(pl.Callback):
             )
         facts = {"step": f"{trainer.global_step:,}"}
         page = self.folder / "index.html"
-        render_page(page, maps, "What the model attends to", self.folder.parent.name, facts)
+        title, size = "What the model attends to", self.page_megabytes << 20
+        omitted = render_page(page, regarded, title, self.folder.parent.name, facts, max_bytes=size)
+        if str(omitted) and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{page}: {omitted} left out, over callbacks.attention.page_megabytes={self.page_megabytes}",
+                stacklevel=2,
+            )
         return page
 
     def _log_measures(self, trainer: pl.Trainer, regarded: Sequence[Regarded]) -> None:

@@ -1,0 +1,61 @@
+"""How large the attention page of a long sentence is, and how soon it can be used: a base model and 60 tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from regard.data.tokenizer import Tokenizer
+from regard.model.translator import Translator
+from regard.observe.page import render_page
+from regard.observe.recording import Regarded, record_attention
+from regard.runs.compose import compose_points
+from regard.training.build import build
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import Browser
+
+TOKENS = 60
+
+# From navigation start until the page, asked by pointing at a token, has answered with lines.
+ASK = """
+  document.querySelectorAll("#queries button")[30].dispatchEvent(new PointerEvent("pointerenter"));
+  const count = (selector) => document.querySelectorAll(selector).length;
+  return [count("#heads canvas"), count("#lit .link"), performance.now()];
+"""
+
+
+@pytest.fixture(scope="module")
+def regarded(tokenizer: Tokenizer) -> Regarded:
+    torch.manual_seed(0)
+    (config, _), *_ = compose_points(["model=base"])
+    model = build(config["model"], vocab_size=tokenizer.vocab_size).eval()
+
+    def long(text: str) -> str:
+        return tokenizer.decode(tokenizer.encode(text * TOKENS)[: TOKENS - 1])
+
+    translator = Translator(model, tokenizer, tokenizer)
+    return record_attention(translator, long("the house is red "), long("das Haus ist rot "))
+
+
+def test_sixty_tokens_take_five_megabytes_at_most_and_a_second(
+    browser: Browser, regarded: Regarded, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    assert str(render_page(page, [regarded], "Sixty tokens")) == ""
+    assert (len(regarded.maps.source), len(regarded.maps.target)) == (TOKENS, TOKENS)
+    assert len(regarded.maps.maps) == 18
+    megabytes = page.stat().st_size / 1e6
+    milliseconds = []
+    for _ in range(5):  # the least: other programs may slow one down
+        browser.open(page)
+        heads, lines, until = browser.run(ASK)
+        assert heads == 48
+        assert lines > 20
+        milliseconds.append(until)
+    print(f"{megabytes:.2f} MB; usable after {', '.join(f'{one:.0f}' for one in milliseconds)} ms")
+    assert megabytes < 5
+    assert min(milliseconds) < 1000
