@@ -14,8 +14,8 @@ from regard.runs.compare import Comparison, Group
 from regard.runs.compare_table import as_csv
 from regard.runs.compared import ComparedRun, Curve
 
-POINTS = 400_000
-"""The most points that all curves of a page may have; some 4 MB."""
+POINTS = 250_000
+"""The most points that all curves of a page may have; some 3 MB."""
 
 POINTS_A_CURVE = (500, 400, 300, 200, 150, 100, 75, 50, 30, 20)
 MAP_BYTES = 4 << 20

@@ -55,14 +55,14 @@ function drawParallel() {
     text: axes.map((axis) => label(`${axis.title} = ${shorten(axis.key === null ? format(run.score) : configText(valueOf(run, axis)), 60)}`)),
   }));
   const annotations = axes.flatMap(({ title, marks, log }, at) => [
-    { x: at, y: 1.08, yanchor: "bottom", text: label(shorten(title.split(".").slice(-2).join("."), 24)) + (log ? " (log)" : ""), showarrow: false, textangle: axes.length > 6 ? -18 : 0, font: { size: 12, color: colour("ink") } },
+    { x: at, y: 1.04, yanchor: "bottom", text: label(shorten(title.split(".").slice(-2).join("."), 24)) + (log ? " (log)" : ""), showarrow: false, textangle: axes.length > 6 ? -18 : 0, font: { size: 12, color: colour("ink") } },
     ...marks.map(([y, text]) => ({ x: at, y, xanchor: "left", xshift: 5, text: label(shorten(text, 16)), showarrow: false, font: { size: 11, color: colour("soft") }, bgcolor: colour("card"), opacity: 0.85 })),
   ]);
   const lines = axes.map((_, at) => ({ type: "line", x0: at, x1: at, y0: 0, y1: 1, line: { color: colour("soft"), width: 1 }, layer: "below" }));
   $("parallel").style.minWidth = `${axes.length * 105}px`;
   plot("parallel", traces, {
-    height: 380, showlegend: false, annotations, shapes: lines, dragmode: false, margin: { l: 20, r: 70, t: 50, b: 16 },
-    xaxis: { visible: false, range: [-0.15, axes.length - 0.6], fixedrange: true }, yaxis: { visible: false, range: [-0.06, 1.2], fixedrange: true },
+    height: 380, showlegend: false, annotations, shapes: lines, dragmode: false, margin: { l: 20, r: 20, t: axes.length > 6 ? 64 : 30, b: 16 },
+    xaxis: { visible: false, range: [-0.12, axes.length - 0.8], fixedrange: true }, yaxis: { visible: false, range: [-0.06, 1.06], fixedrange: true },
   }, `Parallel coordinates of ${data.runs.length} runs through ${chosen.join(", ")} and ${scoreTitle}. The table of runs has the numbers.`);
 }
 

@@ -28,7 +28,7 @@ function weightsOf(map, head) {  // one head, or their mean; row by row, from 0 
 function attentionMap(map, head, table) {
   const [rows, columns, weights] = [map.queries.length, map.keys.length, weightsOf(map, head)];
   const canvas = make("canvas", { width: columns, height: rows, tabIndex: 0 });
-  const cell = Math.max(3, Math.min(14, Math.floor(230 / Math.max(rows, columns))));
+  const cell = Math.max(3, Math.min(18, Math.floor(230 / Math.max(rows, columns))));
   canvas.style.width = `${columns * cell}px`;
   canvas.style.aspectRatio = `${columns} / ${rows}`;
   canvas.setAttribute("role", "img");

@@ -1,4 +1,4 @@
-// Everything drawn for the first time, and what the controls do.
+// The plots and what is below them, drawn for the first time, and what the controls do.
 
 function drawShown() {
   drawCurves();
@@ -32,9 +32,5 @@ for (const button of document.querySelectorAll("[data-draw]")) {
 }
 darkTheme.addEventListener("change", drawPlots);
 
-drawRuns();
-drawColumnChoices();
-drawNotes();
-drawGroups();
 fillSamples();
 drawPlots();

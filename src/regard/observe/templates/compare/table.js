@@ -7,7 +7,8 @@ function drawTable(id, caption, columns, rows, first) {
   const visibleColumns = columns.filter(({ hidden }) => !hidden);
   const body = make("tbody");
   const heads = visibleColumns.map((column) => {
-    const button = make("button", { type: "button", textContent: column.title });
+    const parts = (column.title.length < 12 ? [column.title] : column.title.split(/(?<=[./_])/)).flatMap((part) => [part, make("wbr")]);
+    const button = make("button", { type: "button" }, ...parts);
     const head = make("th", { scope: "col", className: column.number ? "number" : "" }, button);
     button.onclick = () => {
       sorting.descending = sorting.column === column.title && !sorting.descending;
@@ -37,11 +38,13 @@ function drawTable(id, caption, columns, rows, first) {
   $(id).replaceChildren(make("caption", { textContent: caption }), make("thead", {}, make("tr", {}, ...heads)), body);
 }
 
+const byName = new Intl.Collator("en", { numeric: true }).compare;
+
 // Numbers before words, and what is not there (or is no number) at the end, whatever the direction.
 function compareValues(a, b, descending) {
   const rank = (value) => numeric(value) ? 0 : typeof value === "string" && value !== "" && value !== "NaN" ? 1 : 2;
   if (rank(a) !== rank(b)) return rank(a) - rank(b);
-  const order = rank(a) === 0 ? a - b : rank(a) === 1 ? a.localeCompare(b, "en", { numeric: true }) : 0;
+  const order = rank(a) === 0 ? a - b : rank(a) === 1 ? byName(a, b) : 0;
   return descending ? -order : order;
 }
 
@@ -57,7 +60,8 @@ const sortableConfig = (value) => value === undefined || value === null ? "" : n
 
 const configColumn = (key, place) => ({
   title: key, value: ({ run }) => sortableConfig(run.config[key]), cell: ({ run }) => configText(run.config[key]),
-  number: data.runs.every(({ config }) => config[key] === undefined || numeric(config[key])), wide: true, hidden: place >= 10,
+  ...(data.runs.every(({ config }) => config[key] === undefined || numeric(config[key])) ? { number: true } : { wide: true }),
+  hidden: place >= 10,
 });
 
 const runColumns = [
@@ -118,7 +122,7 @@ function drawGroups() {
   const keys = data.columns.filter((key) => key !== "seed");
   const columns = [
     { title: "runs finished", value: ({ finished }) => finished, cell: ({ finished, runs }) => `${finished} of ${runs.length}` },
-    { title: "seeds", value: ({ runs }) => runs.length, cell: ({ runs }) => runs.map((index) => configText(data.runs[index].config.seed)).join(", "), wide: true },
+    { title: "seeds", value: ({ runs }) => runs.length, cell: ({ runs }) => runs.map((index) => configText(data.runs[index].config.seed)).sort(byName).join(", "), wide: true },
     ...keys.map((key) => ({ title: key, value: (group) => sortableConfig(first(group).config[key]), cell: (group) => configText(first(group).config[key]), wide: true })),
     { title: scoreTitle, value: ({ score }) => score?.[0], cell: ({ score }) => spreadText(score), number: true },
     ...finalNames.filter(usual).map((name) => ({
@@ -127,3 +131,9 @@ function drawGroups() {
   ];
   drawTable("groups", "Means over seeds", columns, data.groups, { column: scoreTitle, descending: data.mode === "max" });
 }
+
+// Before Plotly is read, which takes longer than all else.
+drawRuns();
+drawColumnChoices();
+drawNotes();
+drawGroups();
