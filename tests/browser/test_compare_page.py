@@ -172,10 +172,12 @@ def test_curves_go_by_step_tokens_and_time_and_are_smoothed(page: Path) -> None:
         set("axis", "seconds"); seen.seconds = lines();
         set("smoothing", 0.5); seen.smooth = lines();
         set("metric", "train/tokens_per_second"); seen.other = lines();
+        seen.between = [5, 10, 15, 25].map((step) => between({ x: [10, 20], y: [1000, 3000] }, step));
         return seen;
         """,
     )
     assert console == []
+    assert found["between"] == [500, 1000, 2000, 4000]
     assert found["step"]["r4"] == [[10, 20], [5, 2]]
     assert found["tokens"]["r4"] == [[1000, 2000], [5, 2]]
     assert "r2" not in found["tokens"]
@@ -348,9 +350,13 @@ def test_an_error_of_the_page_would_be_seen(page: Path) -> None:
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_plots_have_the_colours_of_the_theme(page: Path, scheme: str) -> None:
     option = f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}"
-    found, console = ask(page, 'return $("curves").layout.paper_bgcolor', option)
-    assert console == []
-    assert found == {"dark": "#151a21", "light": "#ffffff"}[scheme]
+    script = """return { colour: $("curves").layout.paper_bgcolor,
+                             fits: document.documentElement.scrollWidth <= innerWidth }"""
+    for width in (1400, 500):
+        found, console = ask(page, script, option, f"--window-size={width},900")
+        assert console == []
+        assert found["fits"], "the page itself does not scroll sideways"
+    assert found["colour"] == {"dark": "#151a21", "light": "#ffffff"}[scheme]
 
 
 def test_the_page_of_a_hundred_runs_opens_and_sorts_in_two_seconds(tmp_path: Path, copy_run: CopyRun) -> None:

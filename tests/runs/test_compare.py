@@ -217,6 +217,13 @@ def test_a_run_folder_with_nothing_but_config_and_status_is_compared(tmp_path: P
     assert page_data(tmp_path / "page.html")["curves"] == []
 
 
+def test_a_status_that_does_not_say_when_is_taken_as_it_is(tmp_path: Path, copy_run: CopyRun) -> None:
+    run = copy_run(tmp_path / "old")
+    (run.path / "status.json").write_text('{"status": "running"}')
+    found = read_run(run, "old")
+    assert (found.state, found.seconds) == ("running", None)
+
+
 @pytest.mark.parametrize(
     ("name", "text"), [("config.yaml", "a: [1"), ("config.yaml", "- 1"), ("status.json", "{"), ("status.json", "[]")]
 )

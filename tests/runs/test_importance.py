@@ -37,7 +37,7 @@ def test_runs_without_a_score_do_not_count() -> None:
     ("columns", "scores", "reason"),
     [
         ({"lr": [1, 2, 3]}, [1.0, 2.0, 3.0], "3 runs with a score are too few: it takes 4"),
-        ({"lr": [1, 2, 3, 4]}, [1.0, 2.0, 3.0, 4.0], "left out, since each of its values occurs once: lr"),
+        ({"lr": [1, 2, 3, 4]}, [1.0, 2.0, 3.0, 4.0], "every value of lr occurs once"),
         ({"lr": [1, 1, 2, 2]}, [5.0, 5.0, 5.0, 5.0], "all runs have the same score"),
         ({}, [1.0, 2.0, 3.0, 4.0], "no parameter differs"),
         ({"lr": [1, 1, 1, 1, 2]}, [1.0, 2.0, 3.0, 4.0, None], "no parameter differs"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -126,7 +127,9 @@ def _config(folder: RunFolder) -> dict[str, Any]:
 def _status(folder: RunFolder) -> dict[str, Any]:
     path = folder.path / "status.json"
     try:
-        return folder.status()
+        with suppress(KeyError):
+            return folder.status()
+        return {"status": json.loads(path.read_text(encoding="utf-8"))["status"]}  # of older code: whether it lives?
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RegardError(f"{path}: cannot be read ({_line(error)}); not the status of a run") from error
 

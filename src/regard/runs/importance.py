@@ -28,7 +28,7 @@ EXPLAINED = (
 
 
 class Importance(NamedTuple):
-    """A number from 0 to 1 for each parameter, how it was computed, and why parameters (or all) are left out."""
+    """A number from 0 to 1 for each parameter, how it was computed, and why others (or all) are left out."""
 
     shares: dict[str, float]
     method: str
@@ -103,7 +103,7 @@ def explained(columns: Mapping[str, Sequence[Any]], scores: Sequence[float | Non
             within = sum(float(((np.array(group) - np.mean(group)) ** 2).sum()) for group in groups.values())
             ratio = (within / (len(chosen) - len(groups))) / (total / (len(chosen) - 1))
             shares[key] = max(0.0, 1 - ratio)
-    why = f"left out, since each of its values occurs once: {', '.join(singular)}" if singular else ""
+    why = f"every value of {', '.join(singular)} occurs once" if singular else ""
     if not shares and not why:
         why = "no parameter differs between the runs that have a score"
     return Importance(dict(sorted(shares.items(), key=lambda item: -item[1])), EXPLAINED, why)

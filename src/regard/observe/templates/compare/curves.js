@@ -2,10 +2,10 @@
 
 const AXES = { step: "step", tokens: "target tokens", seconds: "training time, validations left out" };
 
-function between(points, step) {  // what had been spent at ``step``, linear between the rows that tell; null after the last
-  const { x, y } = points;
-  const after = x.findIndex((known) => known >= step);
-  if (after < 0) return null;
+// What had been spent at a step, linear from the start and between the rows that tell; after the last, as before it.
+function between({ x, y }, step) {
+  const later = x.findIndex((known) => known >= step);
+  const after = later < 0 ? x.length - 1 : later;
   const [from, low] = after === 0 ? [0, 0] : [x[after - 1], y[after - 1]];
   return low + (y[after] - low) * (step - from) / Math.max(1, x[after] - from);
 }

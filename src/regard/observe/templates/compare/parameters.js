@@ -48,18 +48,18 @@ function drawParallel() {
   const traces = data.runs.map((run, rank) => ({ run, rank })).reverse().map(({ run, rank }) => ({  // the best on top
     x: axes.map((_, at) => at), y: axes.map((axis) => axis.place(valueOf(run, axis))), mode: "lines+markers",
     line: {
-      shape: "spline", smoothing: 0.4, width: rank === 0 ? 3 : 1.4, dash: run.score === null ? "dot" : "solid",
+      width: rank === 0 ? 3 : 1.4, dash: run.score === null ? "dot" : "solid",
       color: run.score === null ? colour("soft") : mix(colour("mark"), darkTheme.matches ? "#3d4a58" : "#c3ccd6", rank / Math.max(1, scored.length - 1)),
     },
     marker: { size: 5 }, name: label(shorten(run.name, 40)), hoverinfo: "text+name",
     text: axes.map((axis) => label(`${axis.title} = ${shorten(axis.key === null ? format(run.score) : configText(valueOf(run, axis)), 60)}`)),
   }));
   const annotations = axes.flatMap(({ title, marks, log }, at) => [
-    { x: at, y: 1.04, yanchor: "bottom", text: label(shorten(title.split(".").slice(-2).join("."), 24)) + (log ? " (log)" : ""), showarrow: false, textangle: axes.length > 6 ? -18 : 0, font: { size: 12, color: colour("ink") } },
+    { x: at, y: 1.04, yanchor: "bottom", xanchor: at === 0 ? "left" : at === axes.length - 1 ? "right" : "center", xshift: at === 0 ? -16 : at === axes.length - 1 ? 16 : 0, text: label(shorten(title.split(".").slice(-2).join("."), 24)) + (log ? " (log)" : ""), showarrow: false, textangle: axes.length > 6 ? -18 : 0, font: { size: 12, color: colour("ink") } },
     ...marks.map(([y, text]) => ({ x: at, y, xanchor: "left", xshift: 5, text: label(shorten(text, 16)), showarrow: false, font: { size: 11, color: colour("soft") }, bgcolor: colour("card"), opacity: 0.85 })),
   ]);
   const lines = axes.map((_, at) => ({ type: "line", x0: at, x1: at, y0: 0, y1: 1, line: { color: colour("soft"), width: 1 }, layer: "below" }));
-  $("parallel").style.minWidth = `${axes.length * 105}px`;
+  $("parallel").style.minWidth = `${axes.length * 145}px`;
   plot("parallel", traces, {
     height: 380, showlegend: false, annotations, shapes: lines, dragmode: false, margin: { l: 20, r: 20, t: axes.length > 6 ? 64 : 30, b: 16 },
     xaxis: { visible: false, range: [-0.12, axes.length - 0.8], fixedrange: true }, yaxis: { visible: false, range: [-0.06, 1.06], fixedrange: true },
@@ -72,7 +72,7 @@ function drawImportance() {
   $("importance-title").hidden = data.runs.length < 2;
   $("about-importance").hidden = data.runs.length < 2;
   $("importance").hidden = $("importance-tools").hidden = entries.length === 0;
-  $("about-importance").textContent = entries.length ? `${method}${leftOut ? ` Of ${leftOut[0] === "l" ? "others" : "some"}: ${leftOut}.` : ""}` : `Not computed: ${leftOut}.`;
+  $("about-importance").textContent = entries.length ? `${method}${leftOut ? ` Others are left out, since ${leftOut}.` : ""}` : `Not computed, since ${leftOut}.`;
   if (!entries.length) return;
   plot("importance", [{
     type: "bar", orientation: "h", x: entries.map(([, share]) => share), y: entries.map((_, at) => at), marker: { color: colour("mark") },
