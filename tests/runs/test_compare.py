@@ -114,6 +114,17 @@ def test_only_keys_that_differ_are_columns_each_thing_once(tmp_path: Path, copy_
     assert set(comparison.differing) == {"optimizer.lr", "task.optimizer.lr", "paths.cache", "batches.cache"}
 
 
+def test_what_is_only_recorded_is_a_column_and_no_parameter(tmp_path: Path, copy_run: CopyRun) -> None:
+    recorded = {"callbacks.attention.sentences": 9, "trainer.log_every_n_steps": 3}
+    runs = [copy_run(tmp_path / "a"), copy_run(tmp_path / "b", {"model.dim": 99} | recorded)]
+    for run in runs:
+        (run.path / "overrides.yaml").write_text("[]")
+    comparison = compared(*runs)
+    assert comparison.columns[0] == "model.dim"
+    assert set(comparison.columns[1:]) == set(recorded)
+    assert comparison.parameters() == ["model.dim"]
+
+
 def test_a_key_that_older_code_does_not_know_differs(tmp_path: Path, copy_run: CopyRun) -> None:
     old, new = copy_run(tmp_path / "old"), copy_run(tmp_path / "new", {"model.novelty": None})
     comparison = compared(old, new)
@@ -207,6 +218,19 @@ def test_files_that_cannot_be_read_are_noted_and_the_rest_is_shown(tmp_path: Pat
     write_page(tmp_path / "page.html", compare([found]))
 
 
+def test_any_sentence_is_one_sample_and_the_latest_step_is_the_greatest(tmp_path: Path, copy_run: CopyRun) -> None:
+    run = copy_run(tmp_path / "a")
+    odd = "a\u2028b\x85c\x1cd"
+    samples = [{"step": step, "source": odd, "reference": "", "output": str(step)} for step in (4, 6)]
+    text = "".join(json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples)
+    (run.path / "samples.jsonl").write_text(text, "utf-8")
+    (run.attention / "step-0000006.npz").rename(run.attention / "step-10000000.npz")
+    found = read_run(run, "a")
+    assert [(sample["source"], sample["output"]) for sample in found.samples] == [(odd, "6")]
+    assert found.maps_step == 10_000_000
+    assert found.notes == []
+
+
 def test_a_run_folder_with_nothing_but_config_and_status_is_compared(tmp_path: Path) -> None:
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare/config.yaml").write_text("seed: 1\n")
@@ -294,6 +318,18 @@ def test_the_verb_prints_a_table_and_writes_page_and_csv(
     assert [float(row[f"best {LOSS}"]) for row in rows] == [1.0, 2.0, 4.0]
     assert [row["seed"] for row in rows] == ["1", "2", "3"]
     assert page_data(tmp_path / "compare.html")["csv"] == (tmp_path / "out/table.csv").read_text()
+
+
+def test_the_terminal_names_the_keys_that_it_has_no_room_for(
+    tmp_path: Path, copy_run: CopyRun, regard: Callable[..., Any]
+) -> None:
+    for number in range(2):
+        copy_run(tmp_path / f"{number}", {f"model.key_{key}": f"[b]{number}.{key}" for key in range(8)})
+    said = regard("compare", tmp_path, "--output", tmp_path / "page.html")
+    head, first, _, below, _ = said.out.splitlines()
+    assert [word for word in head.split() if word.startswith("model.")] == [f"model.key_{key}" for key in range(6)]
+    assert [word for word in first.split() if word.startswith("[b]")] == [f"[b]0.{key}" for key in range(6)]
+    assert below.strip() == "2 finished; also different: model.key_6, model.key_7"
 
 
 def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path: Path, copy_run: CopyRun, regard: Callable[..., Any]) -> None:

@@ -13,7 +13,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from regard.runs.folder import RunFolder
-from regard.runs.importance import explained, importance
+from regard.runs.importance import explained, importance, objective
 
 
 def test_the_share_of_variance_is_that_of_the_formula() -> None:
@@ -74,6 +74,8 @@ def test_a_search_is_judged_by_optuna(search: Path) -> None:
     runs = [RunFolder(search / str(number)) for number in range(4)]
     found = importance(runs, {"optimizer.lr": [1, 2, 3, 4]}, [1.0, 2.0, 3.0, 4.0])
     assert "PED-ANOVA" in found.method
+    assert "by validation/loss, which the search goes by" in found.method
+    assert objective(search) == ("validation/loss", "min")
     assert found.left_out == ""
     assert found.shares["optimizer.lr"] > 0.7
     assert sum(found.shares.values()) == pytest.approx(1)

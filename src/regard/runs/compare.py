@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, NamedTuple, cast
-
-import yaml
+from typing import NamedTuple, cast
 
 from regard.errors import UsageError
+from regard.runs.compare_keys import differing_keys, parameters_of, telling_keys, without_seed
 from regard.runs.compared import ComparedRun
-from regard.runs.importance import Importance, as_key, importance, search_of
-
-Mode = Literal["min", "max"]
+from regard.runs.importance import Importance, Mode, importance, objective, search_of
 
 DEFAULT_METRIC = "validation/loss"
 SMALLER_IS_BETTER = ("loss", "perplexity", "bits_per_byte", "error", "entropy", "seconds", "memory", "norm")
-WHERE = re.compile(r"(paths|launcher|logger)\..*|batches\.cache|name")
-"""Keys that say where a run lay and was shown: they make no other experiment of it."""
-COPIES_OF_SEED = ("batches.seed",)
-MISSING = object()
 
 
 class Spread(NamedTuple):
@@ -67,8 +58,8 @@ class Comparison:
         return None if best is None else best[0]
 
     def parameters(self) -> list[str]:
-        """The columns that were set, and not drawn by lot."""
-        return [key for key in self.columns if key != "seed"]
+        """The columns that may have mattered: not the seed, and not what is recorded."""
+        return parameters_of(self.columns)
 
 
 def compare(runs: Sequence[ComparedRun], metric: str | None = None, mode: Mode | None = None) -> Comparison:
@@ -93,7 +84,7 @@ def compare(runs: Sequence[ComparedRun], metric: str | None = None, mode: Mode |
     differing = differing_keys(ranked)
     columns = telling_keys(ranked, differing)
     scores = [None if (best := run.best(metric, mode)) is None else best[0] for run in ranked]
-    values = {key: [run.config.get(key) for run in ranked] for key in columns if key != "seed"}
+    values = {key: [run.config.get(key) for run in ranked] for key in parameters_of(columns)}
     return Comparison(
         runs=ranked,
         metric=metric,
@@ -118,8 +109,8 @@ def chosen_metric(runs: Sequence[ComparedRun], metric: str | None, mode: Mode | 
             said[monitor, cast(Mode, best_mode)] += 1
     wishes = [wish for wish, _ in said.most_common()]
     search = search_of([run.folder for run in runs])
-    if search is not None:
-        wishes = [*_wish_of_search(search), *wishes]
+    if search is not None and (own := objective(search)) is not None:
+        wishes = [own, *wishes]
     if metric is None:
         metric = wishes[0][0] if wishes else DEFAULT_METRIC
     by_name: Mode = "min" if any(word in metric.rpartition("/")[2] for word in SMALLER_IS_BETTER) else "max"
@@ -127,46 +118,11 @@ def chosen_metric(runs: Sequence[ComparedRun], metric: str | None, mode: Mode | 
     return metric, mode or by_wish
 
 
-def _wish_of_search(folder: Path) -> list[tuple[str, Mode]]:
-    try:
-        said = yaml.safe_load((folder / "search.yaml").read_text(encoding="utf-8"))["search"]
-        return [(str(said["metric"]), "min" if said["direction"] == "minimize" else "max")]
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        return []
-
-
-def differing_keys(runs: Sequence[ComparedRun]) -> list[str]:
-    """The keys that are not in all runs with the same value, in the order of the configuration."""
-    keys = dict.fromkeys(key for run in runs for key in run.config)
-    return [key for key in keys if len(set(_values(runs, key))) > 1]
-
-
-def telling_keys(runs: Sequence[ComparedRun], differing: Sequence[str]) -> list[str]:
-    """Of the ``differing`` keys those that tell the runs apart.
-
-    The configuration says some things twice (optimizer.lr, task.optimizer.lr): of keys with one last name and the same
-    value in every run, the one that the user set stays, or the shortest. What the user set comes first.
-    """
-    set_by_user = {key for run in runs for key in run.overrides}
-    kept: dict[tuple[str, ...], str] = {}
-    ordered = sorted(differing, key=lambda key: (key not in set_by_user, key.count(".")))
-    for key in ordered:
-        if not WHERE.fullmatch(key):
-            kept.setdefault((key.rpartition(".")[2], *_values(runs, key)), key)
-    return list(kept.values())
-
-
 def grouped(runs: Sequence[ComparedRun], metric: str, mode: Mode) -> list[Group]:
     """The groups of ``runs`` that differ in nothing but their seed; the best mean first, those without one last."""
     groups: dict[str, list[ComparedRun]] = {}
     for run in runs:
-        seed = run.config.get("seed", MISSING)
-        own = {
-            key: value
-            for key, value in run.config.items()
-            if key != "seed" and not WHERE.fullmatch(key) and not (key in COPIES_OF_SEED and value == seed)
-        }
-        groups.setdefault(as_key(own), []).append(run)
+        groups.setdefault(without_seed(run.config), []).append(run)
     found = []
     for members in groups.values():
         finished = [run for run in members if run.state == "finished"]
@@ -186,10 +142,6 @@ def spread_of(values: Sequence[float]) -> Spread | None:
     if not values or not all(map(math.isfinite, values)):
         return None
     return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
-
-
-def _values(runs: Sequence[ComparedRun], key: str) -> tuple[str, ...]:
-    return tuple("" if key not in run.config else as_key(run.config[key]) for run in runs)
 
 
 def _rank(name: str) -> tuple[int, str]:

@@ -12,7 +12,8 @@ from regard.observe.compare_page import as_steps, render_comparison, sentence_of
 from regard.observe.thin import thin
 from regard.runs.compare import Comparison, Group
 from regard.runs.compare_table import as_csv
-from regard.runs.compared import ComparedRun, Curve
+from regard.runs.compared import ComparedRun
+from regard.runs.lenient import Curve
 
 POINTS = 250_000
 """The most points that all curves of a page may have; some 3 MB."""
@@ -60,27 +61,18 @@ def most_points(lengths: Sequence[int], budget: int = POINTS) -> int:
 
 
 def maps_within(runs: Sequence[ComparedRun], budget: int) -> tuple[list[list[dict[str, Any]]], int]:
-    """For each run its sentences with one map each, that of the last layer; and for how many runs there was no room.
-
-    The map is that of cross-attention, or of self-attention where there is none.
-    """
+    """For each run its sentences with their maps, packed; and for how many runs there was no room."""
     found: list[list[dict[str, Any]]] = []
     left_out = 0
     for run in runs:
         mine: list[dict[str, Any]] = []
         for sentence in run.maps:
-            names = [name for name in sentence.maps if name.endswith(".cross")] or [
-                name for name in sentence.maps if name.startswith("decoder.")
-            ]
-            if not names:
-                continue
-            name = max(names, key=lambda each: int(each.split(".")[1]))
-            queries, keys = sentence.tokens(name)
-            weights = sentence.maps[name]
-            mine.append(
-                {"sentence": sentence_of(sentence), "name": name, "queries": queries, "keys": keys}
-                | {"heads": len(weights), "steps": as_steps(weights)}
-            )
+            for name, weights in sentence.maps.items():
+                queries, keys = sentence.tokens(name)
+                mine.append(
+                    {"sentence": sentence_of(sentence), "name": name, "queries": queries, "keys": keys}
+                    | {"heads": len(weights), "steps": as_steps(weights)}
+                )
         size = sum(each["heads"] * len(each["queries"]) * len(each["keys"]) for each in mine)
         if size > budget:
             left_out += 1

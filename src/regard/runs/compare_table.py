@@ -10,9 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from regard.runs.compare import MISSING, Comparison, Spread
+from regard.runs.compare import Comparison, Spread
+from regard.runs.compare_keys import MISSING
 from regard.runs.importance import as_key
 from regard.runs.jobs import COLOURS, count_states_of, duration
+
+KEYS_ON_TERMINAL = 6
+"""So many fit beside the rest; the page and the CSV have all."""
 
 
 def show(comparison: Comparison, console: Console) -> None:
@@ -30,8 +34,9 @@ def of_runs(comparison: Comparison) -> Table:
     shown.add_column("run", no_wrap=True)
     shown.add_column("state", no_wrap=True)
     for name in (f"{better} {comparison.metric}", "at step"):
-        shown.add_column(escape(name), justify="right")
-    for key in comparison.columns:
+        shown.add_column(escape(name), justify="right", no_wrap=True)
+    keys = comparison.columns[:KEYS_ON_TERMINAL]
+    for key in keys:
         shown.add_column(escape(key), overflow="fold")
     for name in ("step", "time", "tokens/s", "parameters"):
         shown.add_column(name, justify="right", no_wrap=True)
@@ -42,13 +47,16 @@ def of_runs(comparison: Comparison) -> Table:
             f"[{COLOURS.get(run.state, 'default')}]{escape(run.state)}[/]",
             "" if best is None else f"{best[0]:.5g}",
             "" if best is None else f"{best[1]:,}",
-            *(escape(as_text(run.config.get(key, MISSING))) for key in comparison.columns),
+            *(escape(_short(run.config.get(key, MISSING))) for key in keys),
             "" if run.step is None else f"{run.step:,}",
             duration(run.seconds),
             "" if run.tokens_per_second is None else f"{run.tokens_per_second:,.0f}",
             "" if run.parameters is None else f"{run.parameters:,}",
         )
-    shown.caption, shown.caption_justify = count_states_of([run.state for run in comparison.runs]), "left"
+    left_out = comparison.columns[KEYS_ON_TERMINAL:]
+    more = f"; also different: {', '.join(left_out)}" if left_out else ""
+    shown.caption = escape(count_states_of([run.state for run in comparison.runs]) + more)
+    shown.caption_justify = "left"
     return shown
 
 
@@ -56,7 +64,7 @@ def of_groups(comparison: Comparison) -> Table:
     """A line for all runs that differ in their seed alone."""
     tests = [name for name in comparison.metrics if name.startswith("test/")]
     finals = tests or [name for name in comparison.metrics if name.startswith("validation/")]
-    keys = [key for key in comparison.columns if key != "seed"]
+    keys = [key for key in comparison.columns if key != "seed"][:KEYS_ON_TERMINAL]
     shown = _table()
     shown.add_column("finished", justify="right", no_wrap=True)
     for key in keys:
@@ -67,7 +75,7 @@ def of_groups(comparison: Comparison) -> Table:
         finished = sum(run.state == "finished" for run in group.runs)
         shown.add_row(
             f"{finished} of {len(group.runs)}",
-            *(escape(as_text(group.runs[0].config.get(key, MISSING))) for key in keys),
+            *(escape(_short(group.runs[0].config.get(key, MISSING))) for key in keys),
             spelt(group.score),
             *(spelt(group.spreads.get(name)) for name in finals),
         )
@@ -115,6 +123,12 @@ def as_text(value: Any) -> str:
     if value is MISSING:
         return ""
     return value if isinstance(value, str) else as_key(value)
+
+
+def _short(value: Any) -> str:
+    """To look at: a number that a search drew is cut to four digits."""
+    text = as_text(value)
+    return f"{value:.4g}" if isinstance(value, float) and len(text) > 9 else text
 
 
 def _table() -> Table:

@@ -6,7 +6,7 @@ import json
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import yaml
@@ -14,12 +14,14 @@ import yaml
 from regard.runs.folder import RunFolder
 from regard.runs.sweep import is_search, sweep_of
 
+Mode = Literal["min", "max"]
+
 FEWEST_RUNS = 4
 """Fewer say nothing of several parameters."""
 
 PED_ANOVA = (
     "Optuna's PED-ANOVA over the finished trials (Watanabe et al. 2023): how much a parameter decides whether a trial "
-    "is among the better ones. Shares add up to 1."
+    "is among the better ones by {metric}, which the search goes by. Shares add up to 1."
 )
 EXPLAINED = (
     "Of the metric's variance over the runs, the share that goes with the parameter alone, corrected for the number of "
@@ -53,14 +55,25 @@ def search_of(runs: Sequence[RunFolder]) -> Path | None:
     return folder if folder is not None and is_search(folder) else None
 
 
+def objective(search: Path) -> tuple[str, Mode] | None:
+    """The metric that a search goes by, and whether small or large is good; None if search.yaml does not say."""
+    try:
+        said = yaml.safe_load((search / "search.yaml").read_text(encoding="utf-8"))["search"]
+        return str(said["metric"]), "min" if said["direction"] == "minimize" else "max"
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return None
+
+
 def of_search(folder: Path) -> Importance:
     """Optuna's PED-ANOVA, which needs no scikit-learn (its fANOVA does)."""
+    known = objective(folder)
+    method = PED_ANOVA.format(metric=known[0] if known else "the metric")
     try:
         import optuna
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
     except ImportError:
-        return Importance({}, PED_ANOVA, "Optuna is not installed: pip install 'regard[search]'")
+        return Importance({}, method, "Optuna is not installed: pip install 'regard[search]'")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         with warnings.catch_warnings():
@@ -70,12 +83,12 @@ def of_search(folder: Path) -> Importance:
             )
             finished = [t for t in study.get_trials(deepcopy=False) if t.state == optuna.trial.TrialState.COMPLETE]
             if len(finished) < FEWEST_RUNS:
-                return Importance({}, PED_ANOVA, f"{len(finished)} finished trials are too few: it takes {FEWEST_RUNS}")
+                return Importance({}, method, f"{len(finished)} finished trials are too few: it takes {FEWEST_RUNS}")
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
             shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
     except (OSError, RuntimeError, ValueError, KeyError, yaml.YAMLError) as error:
-        return Importance({}, PED_ANOVA, f"Optuna cannot tell: {' '.join(str(error).split())[:200]}")
-    return Importance({key: float(share) for key, share in shares.items()}, PED_ANOVA, "")
+        return Importance({}, method, f"Optuna cannot tell: {' '.join(str(error).split())[:200]}")
+    return Importance({key: float(share) for key, share in shares.items()}, method, "")
 
 
 def explained(columns: Mapping[str, Sequence[Any]], scores: Sequence[float | None]) -> Importance:

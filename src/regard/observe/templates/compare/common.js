@@ -29,6 +29,7 @@ const swatch = (index) => {
 
 const numeric = (value) => typeof value === "number";
 const shorten = (text, most) => [...text].length > most ? [...text].slice(0, most - 1).join("") + "\u2026" : text;
+const nameOf = ({ name }) => [...name].length > 30 ? "\u2026" + [...name].slice(-29).join("") : name;  // ends differ, beginnings do not
 const visible = (token) => token.replace(/\u2581/g, "\u2423").replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, "\ufffd");
 
 function format(value) {  // five digits of a measurement; whole numbers as they are

@@ -46,7 +46,7 @@ function drawCurves() {
       traces.push({ x, y: raw, mode: "lines", line: { ...line, width: 1 }, opacity: 0.25, hoverinfo: "skip", showlegend: false });
     }
     traces.push({
-      x, y: values, name: label(shorten(run.name, 40)), mode: values.length < 30 ? "lines+markers" : "lines", line,
+      x, y: values, name: label(nameOf(run)), mode: values.length < 30 ? "lines+markers" : "lines", line,
       marker: { size: 5, color: line.color }, hoverinfo: "x+y+name",
     });
   }
@@ -55,7 +55,7 @@ function drawCurves() {
   const best = drawn.map(({ run }) => run).filter(({ score }) => score !== null)[0];
   const named = axis === "seconds" ? `${AXES[axis]}, in ${unit}` : AXES[axis];
   plot("curves", traces, {
-    height: 430, showlegend: drawn.length <= DRAWN_AT_FIRST, legend: { orientation: "h", y: -0.18, font: { size: 12 } },
+    height: 430, showlegend: drawn.length <= DRAWN_AT_FIRST, legend: { orientation: "h", y: -0.2, font: { size: 12 } },
     xaxis: { title: { text: named } }, yaxis: { title: { text: label(metric) }, type: $("logarithmic").checked ? "log" : "linear" },
   }, `Learning curves of ${metric} by ${named}: ${traces.length} lines of ${drawn.length} runs`
     + (best && metric === data.metric ? `; the best is ${best.name} with ${format(best.score)}.` : "."));

@@ -7,7 +7,7 @@ function axisOf(title, values) {  // values of all runs; place() is from 0 to 1,
   const there = values.filter((value) => value !== undefined && value !== null && value !== "NaN");
   if (there.length && there.every(numeric)) {
     const [low, high] = [Math.min(...there), Math.max(...there)];
-    const log = low > 0 && high / low >= 50;
+    const log = low > 0 && high / low >= (there.every(Number.isInteger) ? 50 : 8);
     const scale = log ? Math.log : (value) => value;
     const width = scale(high) - scale(low) || 1;
     const place = (value) => numeric(value) ? (scale(value) - scale(low)) / width : null;
@@ -51,7 +51,7 @@ function drawParallel() {
       width: rank === 0 ? 3 : 1.4, dash: run.score === null ? "dot" : "solid",
       color: run.score === null ? colour("soft") : mix(colour("mark"), darkTheme.matches ? "#3d4a58" : "#c3ccd6", rank / Math.max(1, scored.length - 1)),
     },
-    marker: { size: 5 }, name: label(shorten(run.name, 40)), hoverinfo: "text+name",
+    marker: { size: 5 }, name: label(nameOf(run)), hoverinfo: "text+name",
     text: axes.map((axis) => label(`${axis.title} = ${shorten(axis.key === null ? format(run.score) : configText(valueOf(run, axis)), 60)}`)),
   }));
   const annotations = axes.flatMap(({ title, marks, log }, at) => [

@@ -64,7 +64,7 @@ function drawSamples() {
     ...references.flatMap((text) => [make("dt", { textContent: "reference" }), make("dd", { textContent: text, dir: "auto" })]))]));
   $("samples").replaceChildren(...drawn.map(({ run, index }) => {
     const [sample, map] = [sampleOf(run, sentence), mapOf(run, sentence)];
-    const card = make("article", { className: "sample" }, make("h3", { title: run.name }, swatch(index), make("bdi", { textContent: run.name })));
+    const card = make("article", { className: "sample" }, make("h3", { title: run.name }, swatch(index), make("bdi", { textContent: nameOf(run) })));
     if (sample) {
       const same = sample.output === sample.reference;
       card.append(make("p", { textContent: sample.output || "(nothing)", dir: "auto", className: sample.output ? "" : "soft" }),

@@ -58,8 +58,13 @@ const usual = (name) => name.startsWith(tested ? "test/" : "validation/") && nam
 
 const sortableConfig = (value) => value === undefined || value === null ? "" : numeric(value) ? value : configText(value);
 
+function configCell(value) {  // a number that a search drew is cut to four digits; pointing at it shows all
+  const text = configText(value);
+  return numeric(value) && text.length > 9 ? make("span", { textContent: Number(value.toPrecision(4)), title: text }) : text;
+}
+
 const configColumn = (key, place) => ({
-  title: key, value: ({ run }) => sortableConfig(run.config[key]), cell: ({ run }) => configText(run.config[key]),
+  title: key, value: ({ run }) => sortableConfig(run.config[key]), cell: ({ run }) => configCell(run.config[key]),
   ...(data.runs.every(({ config }) => config[key] === undefined || numeric(config[key])) ? { number: true } : { wide: true }),
   hidden: place >= 10,
 });
@@ -81,7 +86,7 @@ function runCell({ run, index }) {
   const box = make("input", { type: "checkbox", checked: shown.has(index), ariaLabel: `draw ${run.name}` });
   box.dataset.run = index;
   box.onchange = () => { if (box.checked) shown.add(index); else shown.delete(index); drawShown(); };
-  return [box, swatch(index), make("bdi", { textContent: run.name, title: run.path })];
+  return [box, swatch(index), make("bdi", { textContent: nameOf(run), title: run.path })];
 }
 
 function drawRuns() {
@@ -123,7 +128,7 @@ function drawGroups() {
   const columns = [
     { title: "runs finished", value: ({ finished }) => finished, cell: ({ finished, runs }) => `${finished} of ${runs.length}` },
     { title: "seeds", value: ({ runs }) => runs.length, cell: ({ runs }) => runs.map((index) => configText(data.runs[index].config.seed)).sort(byName).join(", "), wide: true },
-    ...keys.map((key) => ({ title: key, value: (group) => sortableConfig(first(group).config[key]), cell: (group) => configText(first(group).config[key]), wide: true })),
+    ...keys.map((key) => ({ title: key, value: (group) => sortableConfig(first(group).config[key]), cell: (group) => configCell(first(group).config[key]), wide: true })),
     { title: scoreTitle, value: ({ score }) => score?.[0], cell: ({ score }) => spreadText(score), number: true },
     ...finalNames.filter(usual).map((name) => ({
       title: `final ${name}`, value: ({ spreads }) => spreads[name]?.[0], cell: ({ spreads }) => spreadText(spreads[name]), number: true,
