@@ -2,6 +2,7 @@
 // Lines of SVG, not Plotly's own parcoords: that needs WebGL, and code made from text, which this page forbids.
 
 const MOST_AXES = 12;
+const MOST_LINES = 300;
 
 function axisOf(title, values) {  // values of all runs; place() is from 0 to 1, null where there is nothing to place
   const there = values.filter((value) => value !== undefined && value !== null && value !== "NaN");
@@ -33,11 +34,12 @@ function drawParallel() {
   const shares = data.importance.shares;
   const byImportance = [...data.parameters].sort((a, b) => (shares[b] ?? 0) - (shares[a] ?? 0));
   const chosen = data.parameters.length > MOST_AXES ? byImportance.slice(0, MOST_AXES) : data.parameters;
-  const scored = data.runs.filter(({ score }) => score !== null);
+  const drawn = data.runs.slice(0, MOST_LINES);
+  const scored = drawn.filter(({ score }) => score !== null);
   const reason = data.runs.length < 2 ? "It takes two runs to compare." : data.parameters.length === 0
     ? "The configurations differ in no parameter." : "";
   $("parallel").hidden = $("parameters-tools").hidden = reason !== "";
-  $("about-parallel").textContent = reason || `A line for each run, through its value of each parameter${data.parameters.length > MOST_AXES ? ` (the ${MOST_AXES} that mattered most of ${data.parameters.length})` : ""}. `
+  $("about-parallel").textContent = reason || `A line for each run${drawn.length < data.runs.length ? ` (the best ${MOST_LINES} of ${data.runs.length})` : ""}, through its value of each parameter${data.parameters.length > MOST_AXES ? ` (the ${MOST_AXES} that mattered most of ${data.parameters.length})` : ""}. `
     + `Orange is the best by ${scoreTitle}, grey the worst; dotted runs have none.`;
   if (reason) return;
   const axes = [
@@ -45,7 +47,7 @@ function drawParallel() {
     { key: null, ...axisOf(scoreTitle, data.runs.map(({ score }) => score)) },
   ];
   const valueOf = (run, { key }) => key === null ? run.score : run.config[key];
-  const traces = data.runs.map((run, rank) => ({ run, rank })).reverse().map(({ run, rank }) => ({  // the best on top
+  const traces = drawn.map((run, rank) => ({ run, rank })).reverse().map(({ run, rank }) => ({  // the best on top
     x: axes.map((_, at) => at), y: axes.map((axis) => axis.place(valueOf(run, axis))), mode: "lines+markers",
     line: {
       width: rank === 0 ? 3 : 1.4, dash: run.score === null ? "dot" : "solid",
@@ -63,7 +65,7 @@ function drawParallel() {
   plot("parallel", traces, {
     height: 380, showlegend: false, annotations, shapes: lines, dragmode: false, margin: { l: 20, r: 20, t: axes.length > 6 ? 64 : 30, b: 16 },
     xaxis: { visible: false, range: [-0.12, axes.length - 0.8], fixedrange: true }, yaxis: { visible: false, range: [-0.06, 1.06], fixedrange: true },
-  }, `Parallel coordinates of ${data.runs.length} runs through ${chosen.join(", ")} and ${scoreTitle}. The table of runs has the numbers.`);
+  }, `Parallel coordinates of ${drawn.length} runs through ${chosen.join(", ")} and ${scoreTitle}. The table of runs has the numbers.`);
 }
 
 function drawImportance() {

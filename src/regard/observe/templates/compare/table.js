@@ -58,9 +58,10 @@ const usual = (name) => name.startsWith(tested ? "test/" : "validation/") && nam
 
 const sortableConfig = (value) => value === undefined || value === null ? "" : numeric(value) ? value : configText(value);
 
-function configCell(value) {  // a number that a search drew is cut to four digits; pointing at it shows all
+function configCell(value) {  // a number that a search drew is cut to four digits, a long text too; pointing at it shows all
   const text = configText(value);
-  return numeric(value) && text.length > 9 ? make("span", { textContent: Number(value.toPrecision(4)), title: text }) : text;
+  const short = numeric(value) && text.length > 9 ? String(Number(value.toPrecision(4))) : shorten(text, 120);
+  return short === text ? text : make("span", { textContent: short, title: text });
 }
 
 const configColumn = (key, place) => ({
