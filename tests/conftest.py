@@ -190,6 +190,12 @@ def regard(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     return run
 
 
+def _hear_signals() -> None:
+    """Tests that run in the background of a shell, or under nohup, ignore some; what they start shall not."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start() -> Callable[..., subprocess.Popen[str]]:
     """Starts ``python -m MODULE ARGUMENTS`` as users do, apart from this process."""
@@ -202,8 +208,7 @@ def start() -> Callable[..., subprocess.Popen[str]]:
             stdin=subprocess.PIPE,
             text=True,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
-            # Tests that run in the background of a shell ignore Ctrl-C; what they start shall not.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=_hear_signals,
         )
 
     return start

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from PIL import Image
 
 from regard.observe.image import draw_layer, draw_overview, label, png
@@ -25,36 +25,49 @@ def cross(
     return SentenceMaps(source, ["<s>", *target[:-1]], target, maps)
 
 
-def panels(figure: Figure) -> list[Axes]:
-    return [axes for axes in figure.axes if axes.images and axes.images[0].get_array().shape != (256, 1)]
+def maps_in(figure: Figure) -> list[AxesImage]:
+    [axes] = figure.axes
+    return [image for image in axes.images if image.get_array().shape != (256, 1)]
 
 
-def texts(axes: Axes) -> list[str]:
-    return [text.get_text() for text in axes.texts]
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].texts]
 
 
 def test_a_layer_shows_every_head_with_its_data_entropy_and_tokens() -> None:
     sentence = cross(["▁two", "▁men", "</s>"], ["▁zwei", "▁Männer", "!", "</s>"], heads=5)
     figure = draw_layer(sentence, "decoder.0.cross")
     weights = sentence.maps["decoder.0.cross"]
-    assert len(panels(figure)) == 5
-    for head, axes in enumerate(panels(figure)):
-        [image] = axes.images
+    assert len(maps_in(figure)) == 5
+    places = set()
+    for head, image in enumerate(maps_in(figure)):
         np.testing.assert_array_equal(image.get_array(), weights[head])
         assert image.get_clim() == (0, 1)
-        assert f"head {head}   {entropy(weights)[head]:.2f} nats" in texts(axes)
-        assert {"␣two", "␣men", "</s>", "␣zwei", "␣Männer", "!"} <= set(texts(axes))
-    assert any("decoder.0.cross" in text.get_text() for text in figure.texts)
+        assert f"head {head}   {entropy(weights)[head]:.2f} nats" in texts(figure)
+        places.add(tuple(image.get_extent()))
+    assert len(places) == 5
+    assert {"␣two", "␣men", "</s>", "␣zwei", "␣Männer", "!"} <= set(texts(figure))
+    assert any("decoder.0.cross" in text for text in texts(figure))
+
+
+def test_tokens_stand_beside_their_rows_and_above_their_columns() -> None:
+    figure = draw_layer(cross(["▁a", "▁b", "</s>"], ["▁x", "▁y", "</s>"], heads=2), "decoder.0.cross")
+    left, right, bottom, top = maps_in(figure)[1].get_extent()
+    where = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
+    for row, token in enumerate(["␣x", "␣y"]):
+        assert where[token][1] == pytest.approx(top + (row + 0.5) * (bottom - top) / 3)
+    for column, token in enumerate(["␣a", "␣b"]):  # the latest of a name is that of the last column of maps
+        assert where[token][0] == pytest.approx(left + (column + 0.5) * (right - left) / 3)
 
 
 def test_the_overview_is_the_mean_over_heads_of_the_last_cross_attention() -> None:
     names = ("decoder.0.cross", "decoder.2.self", "decoder.10.cross", "decoder.9.cross")
     sentence = cross(["a", "b", "</s>"], ["x", "</s>"], names=names)
-    [axes] = panels(draw_overview(sentence))
-    np.testing.assert_allclose(axes.images[0].get_array(), sentence.maps["decoder.10.cross"].mean(axis=0))
+    [image] = maps_in(draw_overview(sentence))
+    np.testing.assert_allclose(image.get_array(), sentence.maps["decoder.10.cross"].mean(axis=0))
     language = cross([], ["x", "y", "</s>"], names=("decoder.0.self", "decoder.1.self"))
-    [axes] = panels(draw_overview(language))
-    np.testing.assert_allclose(axes.images[0].get_array(), language.maps["decoder.1.self"].mean(axis=0))
+    [image] = maps_in(draw_overview(language))
+    np.testing.assert_allclose(image.get_array(), language.maps["decoder.1.self"].mean(axis=0))
     with pytest.raises(ValueError, match="no attention maps"):
         draw_overview(SentenceMaps([], ["<s>"], ["</s>"], {}))
 
@@ -63,8 +76,7 @@ def test_labels_of_a_long_sentence_do_not_overlap() -> None:
     tokens = [f"▁token{number}" for number in range(150)] + ["</s>"]
     figure = draw_layer(cross(tokens, tokens, heads=1), "decoder.0.cross")
     png(figure)
-    [axes] = panels(figure)
-    shown = [text for text in axes.texts if text.get_text().startswith("␣")]
+    shown = [text for text in figure.axes[0].texts if text.get_text().startswith("␣")]
     rows = [text.get_window_extent() for text in shown if text.get_rotation() == 0]
     columns = [text.get_window_extent() for text in shown if text.get_rotation() == 90]
     assert len(rows) > 20

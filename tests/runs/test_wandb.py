@@ -41,6 +41,10 @@ def test_config_metrics_samples_and_images_are_in_one_offline_run(make_run: Call
     assert all(len(tag) <= 64 for tag in begun.tags)
     told = {key_of(item): item.value_json for r in found if r.HasField("summary") for item in r.summary.update}
     assert told["attempt"] == "1"
+    summary = json.loads((run.path / "summary.json").read_text())
+    assert json.loads(told["test_bleu"]) == summary["metrics"]["test/bleu"]
+    assert json.loads(told["best_validation_loss"]) == summary["best"]["value"]
+    assert json.loads(told["parameters"]) == summary["parameters"]
 
     stored = [item for r in found if r.HasField("run") for item in r.run.config.update]
     stored += [item for r in found if r.HasField("config") for item in r.config.update]
@@ -58,6 +62,25 @@ def test_config_metrics_samples_and_images_are_in_one_offline_run(make_run: Call
     ]
     assert len(images) == 2, "one grid a validation"
     assert (folder / "files" / images[-1][0]).read_bytes().startswith(b"\x89PNG")
+    page = [row["attention/page/path"] for row in rows if "attention/page/path" in row][-1]
+    assert "<!doctype html>" in (folder / "files" / page).read_text()
+    path = [row["attention/sentences/path"] for row in rows if "attention/sentences/path" in row][-1]
+    looked = json.loads((folder / "files" / path).read_text())
+    assert looked["columns"] == ["why", "source", "reference", "hypothesis", "sentence_bleu", "map"]
+    first, worst, best = looked["data"]
+    assert [first[0], worst[0][:6], best[0][:5]] == ["first", "worst,", "best,"]
+    assert worst[4] <= best[4]
+    staged = [path.read_bytes() for path in (run.path / "wandb/artifacts/staging").iterdir()]
+    assert any(b'"sentence_bleu"' in content and b'"image-file"' in content for content in staged)
+    assert sum(content.startswith(b"\x89PNG") for content in staged) == 6, "a map of each of three sentences, twice"
+    whole = subprocess.run(
+        [Path(sys.executable).with_name("wandb"), "leet", "inspect", "--summary", file],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "best_validation_loss" in whole.stdout
+    assert "/entropy/" not in whole.stdout, "the heads' histories would fill the table of runs"
     tables = [row["samples/path"] for row in rows if "samples/path" in row]
     table = json.loads((folder / "files" / tables[-1]).read_text())
     assert table["columns"] == ["source", "reference", "output"]

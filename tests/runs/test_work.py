@@ -79,7 +79,8 @@ def test_frozen_paths_are_absolute_and_the_folder_is_not_in_them(finished: RunFo
 
 
 def test_attention_of_the_probe_is_kept_for_every_layer_and_head(finished: RunFolder) -> None:
-    (sentence,) = load_maps(finished.attention / "step-0000006.npz")
+    sentence, *extremes = load_maps(finished.attention / "step-0000006.npz")
+    assert len(extremes) == 2, "the worst and the best"
     assert set(sentence.maps) == {"encoder.0.self", "decoder.0.self", "decoder.0.cross"}
     assert sentence.maps["decoder.0.cross"].shape == (2, len(sentence.target), len(sentence.source))
     assert sentence.maps["decoder.0.cross"].sum(-1) == pytest.approx(1.0, abs=0.01)

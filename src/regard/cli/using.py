@@ -34,7 +34,7 @@ def translate(
     """Translate stdin to stdout, line by line; an empty line stays empty."""
     from regard.runs.stream import CHUNK_LINES, decoded_lines, translate_lines
 
-    translator = _translator(run, device, trust)
+    translator = load_translator(run, device, trust)
     chunk = 1 if sys.stdin.isatty() else CHUNK_LINES
     lines = decoded_lines(sys.stdin.buffer, "stdin")
     with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as file:
@@ -107,7 +107,7 @@ def attend(
     from regard.observe.attend import write_attention
     from regard.observe.recording import record_attention, record_reading
 
-    model = _load(run, device, trust)
+    model = load(run, device, trust)
     if isinstance(model, Translator):
         if source is None or not source.strip():
             raise UsageError("--source: give a sentence to look at")
@@ -158,7 +158,7 @@ def generate(
         raise UsageError(f"--top-p {top_p}: give a share above 0, up to 1")
     if not math.isfinite(temperature):
         raise UsageError(f"--temperature {temperature}: give a number, 0 or more")
-    model = _load(run, device, trust)
+    model = load(run, device, trust)
     if not isinstance(model, LanguageModel):
         raise UsageError(f"{run}: a translation model, this verb needs a language model; use regard translate")
     seed = secrets.randbelow(2**32) if seed is None else seed
@@ -199,7 +199,7 @@ def score(
     from regard.runs.score import score_lines
     from regard.runs.stream import decoded_lines
 
-    model = _load(run, device, trust)
+    model = load(run, device, trust)
     total = count = 0.0
     print("log_probability\ttokens\tperplexity")
     for line in score_lines(model, decoded_lines(sys.stdin.buffer, "stdin")):
@@ -212,7 +212,7 @@ def score(
         warn(f"in all {total:.4f}, {count:.0f} tokens, perplexity {math.exp(-total / count):.4f}")
 
 
-def _load(run: Path, device: str, trust: bool) -> Translator | LanguageModel:
+def load(run: Path, device: str, trust: bool) -> Translator | LanguageModel:
     """The model of RUN, with what it can do."""
     from regard.model.language import LanguageModel
     from regard.model.translator import Translator
@@ -225,12 +225,12 @@ def _load(run: Path, device: str, trust: bool) -> Translator | LanguageModel:
     return Translator(loaded.model, loaded.source_tokenizer, loaded.target_tokenizer)
 
 
-def _translator(run: Path, device: str, trust: bool) -> Translator:
+def load_translator(run: Path, device: str, trust: bool) -> Translator:
     """The model of RUN, which must be a translator's."""
     from regard.errors import UsageError
     from regard.model.translator import Translator
 
-    model = _load(run, device, trust)
+    model = load(run, device, trust)
     if not isinstance(model, Translator):
         raise UsageError(f"{run}: a language model, this verb needs a translation model; use regard generate")
     return model

@@ -6,7 +6,7 @@ source can tell apart, so that a source text has one translation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
@@ -195,3 +195,13 @@ def say_quantity(count: Number, unit: str, length: str, locale: Locale) -> str:
 def say_list(items: list[str], style: ListStyle, locale: Locale) -> str:
     """A list: "A, B, and C" ("standard") or "A, B, or C" ("or")."""
     return format_list(items, style, locale=locale)
+
+
+def say_all(items: Sequence[Meaning], style: ListStyle, locale: Locale) -> str:
+    """All of the meanings, as in `say_list`."""
+    return say_list([item(locale) for item in items], style, locale)
+
+
+def say_fact(pattern: str, head: Meaning, body: Meaning, locale: Locale) -> str:
+    """One thing about another, in a pattern such as "{}: {}"."""
+    return pattern.format(head(locale), body(locale))

@@ -1,8 +1,12 @@
-"""What a phrase of the embedded corpus can mean: each kind is a function that draws one meaning."""
+"""What a phrase of the embedded corpus can mean: each kind is a function that draws one meaning.
+
+A meaning is one of the functions of `regard.data.cldr` that say something, with all of its arguments but the locale;
+`regard.data.phrase_links` looks at them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
 from functools import partial
@@ -101,9 +105,9 @@ def a_language(random: Random, lexicon: Lexicon) -> Meaning:
     return partial(cldr.say_name, "languages", code)
 
 
-def joined(random: Random, lexicon: Lexicon, items: list[Meaning]) -> Meaning:
+def joined(random: Random, lexicon: Lexicon, items: Sequence[Meaning]) -> Meaning:
     style = random.choice(lexicon.lists)
-    return lambda locale: cldr.say_list([item(locale) for item in items], style, locale)
+    return partial(cldr.say_all, items, style)
 
 
 def some_countries(random: Random, lexicon: Lexicon) -> Meaning:
@@ -122,15 +126,11 @@ def several(random: Random, lexicon: Lexicon) -> Meaning:
     return joined(random, lexicon, [kind(random, lexicon) for _ in range(random.choice((2, 2, 2, 3)))])
 
 
-def labelled(pattern: str, head: Meaning, body: Meaning) -> Meaning:
-    return lambda locale: pattern.format(head(locale), body(locale))
-
-
 def a_fact(random: Random, lexicon: Lexicon) -> Meaning:
     """One thing about another: "Germany: 3 kilometers" or "Polish (12 hours ago)"."""
     # The CLDR has no pattern for these; the signs are read alike everywhere.
     pattern = random.choice(("{}: {}", "{} ({})"))
-    return labelled(pattern, draw(random, lexicon, HEADS), draw(random, lexicon, BODIES))
+    return partial(cldr.say_fact, pattern, draw(random, lexicon, HEADS), draw(random, lexicon, BODIES))
 
 
 def some_facts(random: Random, lexicon: Lexicon) -> Meaning:
@@ -138,7 +138,7 @@ def some_facts(random: Random, lexicon: Lexicon) -> Meaning:
     kind = random.choice((a_date, a_distance, a_sum, a_share, a_quantity, a_language))
     codes = random.sample(lexicon.territories, random.choice((2, 2, 2, 3)))
     countries = [partial(cldr.say_name, "territories", code) for code in codes]
-    facts = [labelled("{}: {}", country, kind(random, lexicon)) for country in countries]
+    facts = [partial(cldr.say_fact, "{}: {}", country, kind(random, lexicon)) for country in countries]
     return joined(random, lexicon, facts)
 
 

@@ -11,9 +11,11 @@ from babel import Locale, UnknownLocaleError
 from babel.core import get_cldr_version
 from babel.localedata import locale_identifiers
 
-from regard.data.cldr import Lexicon
+from regard.data.cldr import Lexicon, Meaning
 from regard.data.corpus import PAIR, Split
+from regard.data.links import Links
 from regard.data.meanings import WEIGHTS, draw
+from regard.data.phrase_links import link
 from regard.errors import UsageError
 
 # Part of the fingerprint: raise it whenever the same arguments give other phrases.
@@ -93,21 +95,32 @@ class Phrases:
         Raises:
             UsageError: as `check` does; or the locales have too few phrases for what is to be held out.
         """
+        for _, source, target in self._phrases(split):
+            yield source, target
+
+    def links(self, split: Split) -> Iterator[Links]:
+        """Which words of each record translate which, in the order of `records`, by the rules of `phrase_links`."""
+        locales = self._locales()
+        for meaning, _, _ in self._phrases(split):
+            yield link(meaning, *locales)
+
+    def _phrases(self, split: Split) -> Iterator[tuple[Meaning, str, str]]:
+        """What each record of one part means, and both of its texts."""
         self.check()
         # The test part first, so that it stays the same whatever the size of the validation part.
         sources: set[str] = set()
         targets: set[str] = set()
         for part, size in (("test", self.test_size), ("validation", self.validation_size)):
-            for source, target in self._draw(part, size, sources, targets):
+            for meaning, source, target in self._draw(part, size, sources, targets):
                 sources.add(source)
                 targets.add(target)
                 if part == split:
-                    yield source, target
+                    yield meaning, source, target
             if part == split:
                 return
         yield from self._draw("train", self.size, sources, targets)
 
-    def _draw(self, part: str, size: int, sources: set[str], targets: set[str]) -> Iterator[tuple[str, str]]:
+    def _draw(self, part: str, size: int, sources: set[str], targets: set[str]) -> Iterator[tuple[Meaning, str, str]]:
         """``size`` phrases, none with a source in ``sources`` or a target in ``targets`` (which may grow)."""
         locales, lexicon = self._meet()
         random = Random(f"regard phrases {self.seed} {part}")  # a text seeds alike in every process
@@ -122,7 +135,7 @@ class Phrases:
                     raise UsageError(f"data.{key}={size}: only {given} distinct phrases were found; lower it")
                 continue
             given, refused = given + 1, 0
-            yield source, target
+            yield meaning, source, target
 
     def _locales(self) -> tuple[Locale, Locale]:
         source, target = parse_locale("data.source", self.source), parse_locale("data.target", self.target)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from regard.model.record import Record
+from regard.model.record import Record, Vectors
 
 Queries = Float[Tensor, "batch heads query head_dim"]
 Keys = Float[Tensor, "batch groups key head_dim"]
@@ -61,7 +61,7 @@ def attend(
     if record is None:
         return scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, enable_gqa=grouped)
     weights = attention_weights(query, key, mask)
-    record.add(weights)
+    record.attention(weights, Vectors(query, key, value))
     return (torch.dropout(weights, dropout, dropout > 0) @ _for_each(query, value).float()).to(value.dtype)
 
 

@@ -70,8 +70,10 @@ class Decoder(nn.Module):
         x, source, source_mask = self.embedding(prefix, 0, positions), None, None
         if encoded is not None:
             source, source_mask = encoded.states, encoded.mask[:, None, None, :]
+        _show(record, "embedding", x)
         for number, layer in enumerate(self.layers):
             x = layer(x, mask, source, source_mask, record and record.under(str(number)))
+            _show(record, str(number), x)
         return self.embedding.logits(self.norm(x))
 
     def start(self, encoded: Encoded | None, rows: int) -> DecoderState:
@@ -112,6 +114,11 @@ class Decoder(nn.Module):
             x, past = layer.extend(x, past, memory, state.memory_mask)
             layers.append(past)
         return self.norm(x), state._replace(layers=tuple(layers), length=state.length + tokens.shape[1])
+
+
+def _show(record: Record | None, name: str, x: Tensor) -> None:
+    if record is not None:
+        record.under(name).state(x)
 
 
 def document_positions(documents: Int[Tensor, "batch length"]) -> Int[Tensor, "batch length"]:

@@ -105,14 +105,14 @@ def make_wandb_logger(
         return False
 
 
-def finish(loggers: list[Logger], failed: bool) -> None:
-    """End the W&B runs among ``loggers``."""
+def finish(loggers: list[Logger], summary: dict[str, Any] | None) -> None:
+    """End the W&B runs among ``loggers``; ``summary`` is that of summary.json, None if the run has not come so far."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             from regard.observe.wandb_logger import Dashboard
 
             if isinstance(logger, Dashboard):
-                logger.finish(failed)
+                logger.finish(summary)
 
 
 def _run_id(path: Path) -> str:

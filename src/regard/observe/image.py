@@ -52,7 +52,7 @@ LETTER = 0.115  # of the title; letters differ, this is enough for all of them t
 
 
 @cache
-def _fonts() -> list[str]:
+def fonts() -> list[str]:
     """The fonts of FONTS that this machine has; naming one that it lacks would fill the log."""
     return [name for name in FONTS if name in set(font_manager.get_font_names())]
 
@@ -71,21 +71,13 @@ def _label_inches(tokens: list[str], size: float) -> float:
     return max(wide, default=0.0) * size / 72 + 0.08
 
 
-def _draw_scale(axes: Axes) -> None:
-    """The colours from 0 to 1, upright."""
-    colours = np.linspace(1, 0, 256)[:, None]
-    axes.imshow(colours, cmap=COLOURS, vmin=0, vmax=1, aspect="auto", extent=(0, 1, 0, 1))
-    axes.set_xticks([])
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
-    axes.yaxis.tick_right()
-    axes.tick_params(length=0, labelsize=8, labelcolor=FAINT)
-    axes.spines[:].set_visible(False)
-    axes.set_title("weight", fontsize=8, color=FAINT, loc="left")
-
-
 @dataclass(frozen=True)
 class _Sheet:
-    """Sizes in inches of a grid of equal panels, each with its labels, under a header and beside a legend."""
+    """Sizes in inches of a grid of equal maps under a header, beside a legend.
+
+    Tokens are named left of each row of maps and above each column. Everything lies in one axes, whose unit is an inch
+    from the top left corner: an axes for each map costs more than to draw it.
+    """
 
     rows: int
     columns: int
@@ -94,53 +86,69 @@ class _Sheet:
     cell: float
     size: float  # of labels, in points
 
-    def panels(self, title: str, words: str) -> tuple[Figure, list[Axes]]:
-        """A figure with a header, the colour scale and an axes for each panel, row by row."""
-        left, top = _label_inches(self.queries, self.size), _label_inches(self.keys, self.size) + TITLE
-        wide, high = len(self.keys) * self.cell, len(self.queries) * self.cell
-        step = left + wide + EDGE
-        width = max(EDGE + self.columns * step + LEGEND, 2 * EDGE + LETTER * len(title))
-        height = max(HEADER + self.rows * (top + high + EDGE), 3.2)
+    @property
+    def _map(self) -> tuple[float, float]:
+        """Width and height of a map."""
+        return len(self.keys) * self.cell, len(self.queries) * self.cell
+
+    def corner(self, number: int) -> tuple[float, float]:
+        """The top left of a map; they are numbered row by row."""
+        row, column = divmod(number, self.columns)
+        wide, high = self._map
+        x = EDGE + _label_inches(self.queries, self.size) + column * (wide + EDGE)
+        y = HEADER + TITLE + _label_inches(self.keys, self.size) + row * (high + EDGE + TITLE)
+        return x, y
+
+    def begin(self, title: str, words: str) -> tuple[Figure, Axes]:
+        """A figure with a header and the colour scale, and the axes in it."""
+        right, bottom = (a + b for a, b in zip(self.corner(self.rows * self.columns - 1), self._map, strict=True))
+        width = max(right + EDGE + LEGEND, 2 * EDGE + LETTER * len(title))
+        height = max(bottom + EDGE, 3.2)
         figure = Figure(figsize=(width, height), dpi=100, facecolor="white")
         FigureCanvasAgg(figure)
-
-        def place(x: float, y: float, wide: float, high: float) -> Axes:
-            """An axes at (x, y) inches from the top left corner."""
-            return figure.add_axes((x / width, 1 - (y + high) / height, wide / width, high / height))
-
-        x, y = EDGE / width, 1 - EDGE / height
-        figure.text(x, y, title, fontsize=13, weight="bold", color=INK, va="top")
-        figure.text(x, y - 0.27 / height, words, fontsize=9, color=FAINT, va="top")
-        _draw_scale(place(EDGE + self.columns * step + 0.1, HEADER + TITLE, 0.13, 2.0))
-        return figure, [
-            place(EDGE + column * step + left, HEADER + row * (top + high + EDGE) + top, wide, high)
-            for row in range(self.rows)
-            for column in range(self.columns)
-        ]
-
-    def draw(self, axes: Axes, weights: Float[np.ndarray, "query key"], title: str = "") -> None:
-        """Draw one map; where cells are smaller than letters, labels are left out evenly."""
-        axes.imshow(weights, cmap=COLOURS, vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+        axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0), autoscale_on=False)
         axes.set_axis_off()
-        every = math.ceil(self.size * 1.25 / 72 / self.cell)
-        edge = -0.5 - 0.05 / self.cell
-        # Plain texts, since ticks cost three times as much; parse_math: a token such as "$" is no TeX.
-        style: dict[str, Any] = {
-            "fontsize": self.size,
-            "fontfamily": _fonts(),
-            "color": INK,
-            "parse_math": False,
-        }
-        for row in range(0, len(self.queries), every):
-            axes.text(edge, row, label(self.queries[row]), ha="right", va="center", **style)
-        for column in range(0, len(self.keys), every):
-            axes.text(column, edge, label(self.keys[column]), ha="center", va="bottom", rotation=90, **style)
-        above = edge - _label_inches(self.keys, self.size) / self.cell
-        axes.text(-0.5, above, title, fontsize=9, color=INK, va="bottom")
-        if self.cell > 0.1:  # white seams between cells, where there is room for them
+        axes.text(EDGE, EDGE, title, fontsize=13, weight="bold", color=INK, va="top", parse_math=False)
+        axes.text(EDGE, EDGE + 0.27, words, fontsize=9, color=FAINT, va="top")
+        self._draw_scale(axes, right + EDGE + 0.1, HEADER + TITLE)
+        return figure, axes
+
+    def _draw_scale(self, axes: Axes, x: float, y: float) -> None:
+        """The colours from 0 to 1, upright."""
+        _draw_image(axes, np.linspace(1, 0, 256)[:, None], x, y, 0.13, 2.0)
+        style: dict[str, Any] = {"fontsize": 8, "color": FAINT}
+        axes.text(x, y - 0.06, "weight", va="bottom", **style)
+        for weight in (0, 0.25, 0.5, 0.75, 1):
+            axes.text(x + 0.18, y + 2.0 * (1 - weight), f"{weight:.2f}", va="center", **style)
+
+    def draw(self, axes: Axes, number: int, weights: Float[np.ndarray, "query key"], title: str = "") -> None:
+        """Draw one map; where cells are smaller than letters, labels are left out evenly."""
+        (x, y), (wide, high), cell = self.corner(number), self._map, self.cell
+        _draw_image(axes, weights, x, y, wide, high)
+        every = math.ceil(self.size * 1.25 / 72 / cell)
+        # parse_math: a token such as "$" is no TeX.
+        style: dict[str, Any] = {"fontsize": self.size, "fontfamily": fonts(), "color": INK, "parse_math": False}
+        first_row, first_column = number < self.columns, number % self.columns == 0
+        for row in range(0, len(self.queries), every) if first_column else ():
+            middle = y + (row + 0.5) * cell
+            axes.text(x - 0.05, middle, label(self.queries[row]), ha="right", va="center", **style)
+        for column in range(0, len(self.keys), every) if first_row else ():
+            middle = x + (column + 0.5) * cell
+            axes.text(middle, y - 0.05, label(self.keys[column]), ha="center", va="bottom", rotation=90, **style)
+        above = _label_inches(self.keys, self.size) if first_row else 0.05
+        axes.text(x, y - above, title, fontsize=9, color=INK, va="bottom")
+        if cell > 0.1:  # white seams between cells, where there is room for them
             seams: dict[str, Any] = {"color": "white", "linewidth": 0.7}
-            axes.hlines(np.arange(1, len(self.queries)) - 0.5, -0.5, len(self.keys) - 0.5, **seams)
-            axes.vlines(np.arange(1, len(self.keys)) - 0.5, -0.5, len(self.queries) - 0.5, **seams)
+            axes.hlines(y + np.arange(1, len(self.queries)) * cell, x, x + wide, **seams)
+            axes.vlines(x + np.arange(1, len(self.keys)) * cell, y, y + high, **seams)
+
+
+def _draw_image(
+    axes: Axes, weights: Float[np.ndarray, "query key"], x: float, y: float, wide: float, high: float
+) -> None:
+    """One pixel a cell, its top left at (x, y)."""
+    extent = (x, x + wide, y + high, y)
+    axes.imshow(weights, cmap=COLOURS, vmin=0, vmax=1, interpolation="nearest", aspect="auto", extent=extent)
 
 
 def draw_layer(sentence: SentenceMaps, name: str) -> Figure:
@@ -156,11 +164,9 @@ def draw_layer(sentence: SentenceMaps, name: str) -> Figure:
     sheet = _Sheet(rows, columns, queries, keys, cell, size=8.0 if cell > 0.16 else 7.0)
     block = BLOCKS[split_name(name)[0]]
     words = f"rows: {block.query} (query)\ncolumns: {block.key} (key)"
-    figure, panels = sheet.panels(f"{block.title}: {name}", words)
-    for panel in panels[len(weights) :]:
-        panel.remove()
+    figure, axes = sheet.begin(f"{block.title}: {name}", words)
     for head, nats in enumerate(entropy(weights)):
-        sheet.draw(panels[head], weights[head], f"head {head}   {nats:.2f} nats")
+        sheet.draw(axes, head, weights[head], f"head {head}   {nats:.2f} nats")
     return figure
 
 
@@ -177,11 +183,15 @@ def overview_name(sentence: SentenceMaps) -> str:
 
 
 def draw_overview(sentence: SentenceMaps) -> Figure:
-    """The mean over heads of the map that ``overview_name`` chooses, large.
+    """The map that ``overview_name`` chooses, as `draw_map` draws it.
 
     Raises ValueError if the sentence has no maps.
     """
-    name = overview_name(sentence)
+    return draw_map(sentence, overview_name(sentence))
+
+
+def draw_map(sentence: SentenceMaps, name: str) -> Figure:
+    """The mean over heads of the map ``name``, large. Raises KeyError if the sentence has no such map."""
     weights = sentence.maps[name]
     queries, keys = sentence.tokens(name)
     cell = min(0.4, 9.0 / max(len(queries), len(keys)))
@@ -189,8 +199,8 @@ def draw_overview(sentence: SentenceMaps) -> Figure:
     block = BLOCKS[split_name(name)[0]]
     heads = "1 head" if len(weights) == 1 else f"mean of {len(weights)} heads"
     words = f"rows: {block.query} (query)\ncolumns: {block.key} (key)"
-    figure, [axes] = sheet.panels(f"{block.title}: {name}, {heads}", words)
-    sheet.draw(axes, weights.mean(axis=0))
+    figure, axes = sheet.begin(f"{block.title}: {name}, {heads}", words)
+    sheet.draw(axes, 0, weights.mean(axis=0))
     return figure
 
 

@@ -2,67 +2,90 @@
 
 from __future__ import annotations
 
-import io
 import warnings
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 
+from regard.data.links import Links
+from regard.errors import UsageError
 from regard.model.language import LanguageModel
 from regard.model.translator import Translator
-from regard.observe.image import draw_layer, png
-from regard.observe.maps import entropy, save_maps
+from regard.observe.alignment import rank
+from regard.observe.heads import MEASURES, means, rows_of
+from regard.observe.image import overview_name
+from regard.observe.maps import save_maps, split_name
+from regard.observe.occlusion import occlusion_links
 from regard.observe.page import render_page
 from regard.observe.recording import Regarded, record_attention, record_reading
+from regard.observe.sentences import Choice, Looked
 from regard.training.journal import Journal
 from regard.training.task import Task
 
 
 class AttentionProbe(pl.Callback):
-    """After each validation, records what the model attends to in a few sentences that stay the same.
+    """After each validation, records what the model attends to in a few sentences.
 
-    They are the first of the validation part that have at most ``longest`` tokens; of a language model, the begins
-    of its documents. In the run's folder
-    ``attention/`` each validation leaves its maps (step-STEP.npz, at most ``megabytes``), and the page
-    index.html shows the latest. The entropy of each head, a mean over the sentences, is a metric. To
-    Weights & Biases goes one image a layer of the first ``images`` sentences.
+    texts: sentences of your own to look at; of a language model, beginnings of documents
+    sentences: how many of the validation part follow, the first with at most ``longest`` tokens
+    extremes: how many of the worst and of the best of the validation follow those (`Choice`)
+    measures: what is logged of each head, names of `regard.observe.heads.MEASURES`; a mean over the sentences that
+        stay the same, as ``attention/<map>/<measure>/<head>``
+    megabytes: the most that the maps of one validation may take on disk
+    images: of how many sentences W&B gets a grid of all heads for each map
+    dashboard_megabytes: the most that W&B gets of one validation
+
+    In the run's folder ``attention/`` each validation leaves its maps (step-STEP.npz), and the page index.html shows
+    the latest.
     """
 
-    def __init__(self, folder: Path, sentences: int, megabytes: int, images: int = 1, longest: int = 30) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sentences: int,
+        megabytes: int,
+        texts: Sequence[str] = (),
+        extremes: int = 1,
+        measures: Sequence[str] = ("entropy",),
+        images: int = 1,
+        longest: int = 30,
+        dashboard_megabytes: float = 8.0,
+    ) -> None:
+        if unknown := [name for name in measures if name not in MEASURES]:
+            raise UsageError(f"callbacks.attention.measures: no {unknown[0]}; choose among {', '.join(MEASURES)}")
         self.folder = folder / "attention"
-        self.sentences, self.megabytes, self.images, self.longest = sentences, megabytes, images, longest
-        self._chosen: list[str] | None = None
+        self.choice = Choice(texts, sentences, extremes, longest)
+        self.measures, self.megabytes = list(measures), megabytes
+        self.images, self.dashboard_megabytes = images, dashboard_megabytes
+        self._fixed: list[Looked] | None = None
+        self._panels: Any = None
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Record, draw and log, on rank 0."""
         if trainer.state.fn != "fit" or not trainer.is_global_zero or not isinstance(pl_module, Task):
             return
-        if self._chosen is None:
-            self._chosen = self._choose(pl_module)
-        if pl_module.model.encoder is None:
-            language_model = LanguageModel(pl_module.model, pl_module.target_tokenizer)
-            regarded = [record_reading(language_model, text) for text in self._chosen]
-        else:
-            translator = Translator(pl_module.model, pl_module.source_tokenizer, pl_module.target_tokenizer)
-            regarded = [record_attention(translator, source) for source in self._chosen]
-        if regarded:
-            self._keep(trainer, regarded)
-            self._log(trainer, regarded)
+        if self._fixed is None:
+            self._fixed = self.choice.fixed(pl_module)
+            _warn_of_cut(pl_module, self._fixed)
+        looked = [*self._fixed, *self.choice.extreme(pl_module, self._fixed)]
+        if not looked:
+            return
+        model = _model(pl_module)
+        regarded = [_record(model, each.source) for each in looked]
+        self._log_measures(trainer, regarded[: len(self._fixed)])
+        page = self._keep(trainer, regarded)
+        if loggers := [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]:
+            from regard.observe.panels import Panels
 
-    def _choose(self, task: Task) -> list[str]:
-        tokenizer = task.source_tokenizer
-        texts = (record[0] for record in task.data.records("validation") if record[0].strip())
-        if task.model.encoder is None:
-            # A document may be a whole corpus: its beginning is enough, a token has some 20 bytes at most.
-            begins = (tokenizer.decode(tokenizer.encode(text[: 20 * self.longest])[: self.longest]) for text in texts)
-            return [*islice(begins, self.sentences)]
-        return [*islice((text for text in texts if len(tokenizer.encode(text)) < self.longest), self.sentences)]
+            self._panels = self._panels or Panels(self.images, self.dashboard_megabytes)
+            shown = _best_aligned(model, regarded)
+            self._panels.log(loggers, trainer.global_step, pl_module.scorer, looked, regarded, shown, page)
 
-    def _keep(self, trainer: pl.Trainer, regarded: list[Regarded]) -> None:
+    def _keep(self, trainer: pl.Trainer, regarded: list[Regarded]) -> Path:
+        """Write the maps, and the page, whose path it is."""
         self.folder.mkdir(exist_ok=True)
         maps = [one.maps for one in regarded]
         path = self.folder / f"step-{trainer.global_step:07d}.npz"
@@ -74,26 +97,47 @@ class AttentionProbe(pl.Callback):
                 stacklevel=2,
             )
         facts = {"step": f"{trainer.global_step:,}"}
-        render_page(self.folder / "index.html", maps, "What the model attends to", self.folder.parent.name, facts)
+        page = self.folder / "index.html"
+        render_page(page, maps, "What the model attends to", self.folder.parent.name, facts)
+        return page
 
-    def _log(self, trainer: pl.Trainer, regarded: list[Regarded]) -> None:
-        names = list(regarded[0].maps.maps)
-        entropies: dict[str, float] = {}
-        for name in names:
-            heads = np.mean([entropy(one.maps.maps[name]) for one in regarded], axis=0)
-            entropies.update({f"attention/{name}/entropy/{head}": float(h) for head, h in enumerate(heads)})
+    def _log_measures(self, trainer: pl.Trainer, regarded: Sequence[Regarded]) -> None:
+        values: dict[str, float] = {}
+        for name in regarded[0].maps.maps if regarded else ():
+            block, _ = split_name(name)
+            found = means(rows_of(one.maps.maps[name], block, one.maps.tokens(name)[1]) for one in regarded)
+            for measure in self.measures:
+                for head, value in enumerate(found.get(measure, ())):
+                    values[f"attention/{name}/{measure}/{head}"] = float(value)
         for callback in cast(Any, trainer).callbacks:  # which Lightning sets and does not declare
             if isinstance(callback, Journal):
-                callback.write(trainer, entropies)
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                for name in names:
-                    pictures = [_picture(one, name) for one in regarded[: self.images]]
-                    captions = [" → ".join(filter(None, (one.source, one.target))) for one in regarded[: self.images]]
-                    logger.log_image(f"attention/{name}", pictures, trainer.global_step, caption=captions)
+                callback.write(trainer, values)
 
 
-def _picture(regarded: Regarded, name: str) -> Any:
-    from PIL import Image
+def _model(task: Task) -> Translator | LanguageModel:
+    if task.model.encoder is None:
+        return LanguageModel(task.model, task.target_tokenizer)
+    return Translator(task.model, task.source_tokenizer, task.target_tokenizer)
 
-    return Image.open(io.BytesIO(png(draw_layer(regarded.maps, name))))
+
+def _record(model: Translator | LanguageModel, source: str) -> Regarded:
+    return record_attention(model, source) if isinstance(model, Translator) else record_reading(model, source)
+
+
+def _best_aligned(model: Translator | LanguageModel, regarded: Sequence[Regarded]) -> str:
+    """The cross-attention that agrees best with what occlusion says; of a language model the last layer."""
+    if not isinstance(model, Translator):
+        return overview_name(regarded[0].maps)
+    links = [occlusion_links(model, one.source, one.target) for one in regarded]
+    ranked = rank([one.maps for one in regarded], [Links(found, found) for found in links])
+    return f"decoder.{next(aligner.layer for aligner in ranked if aligner.head is None)}.cross"
+
+
+def _warn_of_cut(task: Task, fixed: Sequence[Looked]) -> None:
+    most = task.model.max_length - 1
+    for number, each in enumerate(fixed):
+        if (tokens := len(task.source_tokenizer.encode(each.source))) > most:
+            warnings.warn(
+                f"callbacks.attention.texts: text {number} has {tokens} tokens and is cut to the model's {most}",
+                stacklevel=2,
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -15,6 +16,8 @@ from wandb import Run
 from regard.observe.wandb_file import history
 
 STEP = "trainer/global_step"
+SCORES = ("validation/", "test/")
+HEAD = re.compile(r"attention/[^/]+/\w+/\d+")
 
 
 class Dashboard(WandbLogger):
@@ -30,27 +33,46 @@ class Dashboard(WandbLogger):
         super().__init__(experiment=connect(options, attempt))
         self._options, self._attempt, self._rows = options, attempt, rows
         self._broken = False
+        self._defined: set[str] = set()
         self._catch_up()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log what W&B has not seen at this step; images and tables come this way too."""
         new = {name: value for name, value in metrics.items() if self._is_new(name, step)}
+        self._try(lambda: self._keep_out_of_the_summary([name for name in new if HEAD.fullmatch(name)]))
         if new:
             self._try(lambda: super(Dashboard, self).log_metrics(new, step))
+        if scores := {name: value for name, value in new.items() if name.startswith(SCORES)}:
+            self._try(lambda: self.experiment.summary.update(sortable(scores)))
 
-    def finish(self, failed: bool) -> None:
-        """End the W&B run: what is pending is written, or uploaded within a minute. A failed one may go on later."""
-        if self._broken and not failed:
+    def finish(self, summary: dict[str, Any] | None) -> None:
+        """End the W&B run: what is pending is written, or uploaded within a minute.
+
+        ``summary`` is that of summary.json; without one the run has failed, and may go on later.
+        """
+        if self._broken and summary is not None:
             with suppress(Exception):
                 wandb.teardown()
             self._broken = False
             self._try(self._connect_again)
-        self._try(lambda: self.experiment.finish(exit_code=int(failed)))
+        if summary is not None:
+            self._try(lambda: self.experiment.summary.update(facts_of(summary)))
+        self._try(lambda: self.experiment.finish(exit_code=int(summary is None)))
         if self._broken:
             with suppress(Exception):
                 wandb.teardown()
 
+    def _keep_out_of_the_summary(self, names: Iterable[str]) -> None:
+        """W&B's table of runs shows 500 columns, which the heads would fill.
+
+        Each by its name, since of two patterns that fit either may win; a dot would mean a nested value.
+        """
+        for name in set(names) - self._defined:
+            self._defined.add(name)
+            self.experiment.define_metric(name.replace(".", r"\."), STEP, step_sync=True, summary="none")
+
     def _connect_again(self) -> None:
+        self._defined = set()
         self._experiment = connect(self._options, self._attempt)
         self._catch_up()
 
@@ -98,6 +120,25 @@ def connect(options: dict[str, Any], attempt: int) -> Run:
     run.define_metric(STEP)
     run.define_metric("*", step_metric=STEP, step_sync=True)
     return run
+
+
+def sortable(values: Mapping[str, float]) -> dict[str, float]:
+    """Values under names that W&B's tables can sort and filter by: letters, digits and underscores.
+
+    https://docs.wandb.ai/support/models/articles/why-cant-i-sort-or-filter-metrics-with-c
+    """
+    return {re.sub(r"\W", "_", name, flags=re.ASCII): value for name, value in values.items()}
+
+
+def facts_of(summary: Mapping[str, Any]) -> dict[str, float]:
+    """What a table of runs is sorted by, of the content of summary.json."""
+    facts = {
+        name: summary[name] for name in ("parameters", "tokens_per_second", "seconds") if summary[name] is not None
+    }
+    facts |= {name: value for name, value in summary["metrics"].items() if name.startswith(SCORES)}
+    if best := summary["best"]:
+        facts[f"best_{best['monitor']}"] = best["value"]
+    return sortable(facts)
 
 
 def seen_by(run: Run) -> tuple[int, dict[int, set[str]]]:

@@ -59,14 +59,13 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
     if config["init_from"] and checkpoint is None:
         source = find_checkpoint(Path(config["init_from"]))
         load_weights(task.model, read_checkpoint(source), source)
-    failed = True
+    summary: dict[str, Any] | None = None
     try:
         trainer.fit(task, datamodule=batches, ckpt_path=checkpoint, weights_only=True)
         test(trainer, task, batches, run)
-        failed = False
+        summary = summarise(run, trainer, task, time.monotonic() - started)
     finally:
-        finish(trainer.loggers, failed)
-    summary = summarise(run, trainer, task, time.monotonic() - started)
+        finish(trainer.loggers, summary)
     return summary, first_words(next(batches.records("validation"))[0])
 
 

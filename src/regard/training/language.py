@@ -54,6 +54,10 @@ class LanguageScorer:
         tokens, size = task.data.size(split)
         return {"bits_per_byte": loss / math.log(2) * tokens / size}
 
+    def one(self, sample: Sample) -> float | None:
+        """None: a text may go on in many ways."""
+        return None
+
     def signatures(self) -> dict[str, str]:
         """None."""
         return {}

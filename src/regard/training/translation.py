@@ -29,6 +29,7 @@ class TranslationScorer:
         self.beam_size, self.validation_beam_size = beam_size, validation_beam_size
         self.length_penalty = length_penalty
         self.bleu, self.chrf = BLEU(tokenize=bleu_tokenizer), CHRF()
+        self.sentence_bleu = BLEU(tokenize=bleu_tokenizer, effective_order=True)
 
     def outputs(self, task: Task, batch: Batch, split: Split) -> dict[int, str]:
         """The detokenised translation of each sentence of the batch."""
@@ -56,6 +57,11 @@ class TranslationScorer:
             bleu = self.bleu.corpus_score(outputs, [references]).score
             chrf = self.chrf.corpus_score(outputs, [references]).score
         return {"bleu": bleu, "chrf": chrf, "exact": exact}
+
+    def one(self, sample: Sample) -> float:
+        """Sentence BLEU, of the orders that it is long enough for; zeros are smoothed (Chen and Cherry 2014)."""
+        score: float = self.sentence_bleu.sentence_score(sample.output, [sample.reference]).score
+        return score
 
     def signatures(self) -> dict[str, str]:
         """sacreBLEU's signatures (Post 2018), which make the scores comparable; after ``scores``."""

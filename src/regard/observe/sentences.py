@@ -1,0 +1,83 @@
+"""Which sentences are looked at while a model learns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from regard.model.language import LanguageModel
+from regard.training.task import Task
+
+CONSIDERED = 64
+"""Documents whose beginnings a language model's extremes are chosen from."""
+
+
+class Looked(NamedTuple):
+    """A sentence to look at, and why; of a language model the source is the text, and there is no reference."""
+
+    why: str
+    source: str
+    reference: str | None = None
+
+
+class Choice:
+    """Chooses sentences of at most ``longest`` tokens: some that stay the same, and the extremes of each validation.
+
+    Of a language model sentences are the beginnings of documents.
+
+    given: texts that are always there, whatever their length
+    first: how many of the validation part follow
+    extremes: how many of the worst and how many of the best; by sentence BLEU, or of a language model by the mean
+        log-probability of the tokens
+    """
+
+    def __init__(self, given: Sequence[str], first: int, extremes: int, longest: int) -> None:
+        self.given, self.first, self.extremes, self.longest = list(given), first, extremes, longest
+
+    def fixed(self, task: Task) -> list[Looked]:
+        """Those that stay the same."""
+        given = [Looked("given", text) for text in self.given]
+        if task.model.encoder is None:
+            return [*given, *(Looked("first", text) for text in islice(self._beginnings(task), self.first))]
+        records = (record for record in task.data.records("validation") if self._fits(task, record[0]))
+        return [*given, *(Looked("first", source, target) for source, target in islice(records, self.first))]
+
+    def extreme(self, task: Task, fixed: Sequence[Looked]) -> list[Looked]:
+        """The worst and the best of the validation that has just been made, without the ``fixed`` ones."""
+        if not self.extremes:
+            return []
+        known = {each.source for each in fixed}
+        found = self._read(task) if task.model.encoder is None else self._translated(task)
+        scored = sorted((each for each in found if each[1].source not in known), key=lambda each: each[0])
+        worst = scored[: self.extremes]
+        best = scored[len(worst) :][::-1][: self.extremes]
+        return [
+            *(each._replace(why=f"worst, {each.why}") for _, each in worst),
+            *(each._replace(why=f"best, {each.why}") for _, each in best),
+        ]
+
+    def _translated(self, task: Task) -> Iterator[tuple[tuple[float, int], Looked]]:
+        """Worst first: by BLEU, and of equal ones the longer is the better or the worse, since it shows more."""
+        for sample in task.samples:
+            if self._fits(task, sample.source):
+                score, length = task.scorer.one(sample) or 0.0, len(sample.source)
+                order = (score, length if score >= 50 else -length)
+                yield order, Looked(f"BLEU {score:.1f}", sample.source, sample.reference)
+
+    def _read(self, task: Task) -> Iterator[tuple[tuple[float, int], Looked]]:
+        model = LanguageModel(task.model, task.target_tokenizer)
+        texts = list(dict.fromkeys(islice(self._beginnings(task), CONSIDERED)))
+        for text, tokens in zip(texts, model.log_probabilities(texts), strict=True):
+            mean = sum(value for _, value in tokens) / len(tokens)
+            yield (mean, 0), Looked(f"{-mean:.2f} nats a token", text)
+
+    def _fits(self, task: Task, source: str) -> bool:
+        return bool(source.strip()) and len(task.source_tokenizer.encode(source)) < self.longest
+
+    def _beginnings(self, task: Task) -> Iterator[str]:
+        """A document may be a whole corpus: its beginning is enough, a token has some 20 bytes at most."""
+        tokenizer = task.source_tokenizer
+        for (text,) in task.data.records("validation"):
+            if text.strip():
+                yield tokenizer.decode(tokenizer.encode(text[: 20 * self.longest])[: self.longest])

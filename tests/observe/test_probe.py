@@ -1,0 +1,96 @@
+"""What is looked at while a model learns, and what of it is kept, logged and shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from regard.observe.maps import load_maps
+from regard.runs.folder import RunFolder
+from regard.runs.work import work
+from regard.training.metrics_file import read_rows
+
+MakeRun = Callable[..., RunFolder]
+LAST = "step-0000006.npz"
+
+
+def spelled(pieces: list[str]) -> str:
+    return "".join(pieces).replace("</s>", "").replace("▁", " ").strip()
+
+
+@pytest.fixture(scope="module")
+def looked_at(make_run: MakeRun) -> RunFolder:
+    """A run with a sentence of the user's own, two of the validation part, and two extremes of each kind."""
+    options = ["texts=['the red <script>']", "sentences=2", "extremes=2", "measures=[maximum,first]"]
+    run = make_run("logger=none", *(f"callbacks.attention.{option}" for option in options), "name=looked_at")
+    assert work(run.path) == 0
+    return run
+
+
+def test_given_then_first_then_worst_then_best(looked_at: RunFolder, corpus: Path) -> None:
+    sources = [spelled(sentence.source) for sentence in load_maps(looked_at.attention / LAST)]
+    assert len(sources) == len(set(sources)) == 1 + 2 + 2 + 2
+    validation = [line.split("\t")[0] for line in (corpus / "validation.tsv").read_text().splitlines()]
+    assert sources[1:3] == validation[:2]
+    assert set(sources[3:]) <= set(validation[2:])
+
+
+def test_the_extremes_are_those_of_this_validation(looked_at: RunFolder) -> None:
+    from regard.training.task import Sample
+    from regard.training.translation import TranslationScorer
+
+    scorer = TranslationScorer(1, 1, 1.0)
+    rows = [json.loads(line) for line in (looked_at.path / "samples.jsonl").read_text().splitlines()]
+    rows = [row for row in rows if row.pop("step") == 6]
+    scores = {row["source"]: scorer.one(Sample(**row)) for row in rows}
+    sources = [spelled(sentence.source) for sentence in load_maps(looked_at.attention / LAST)]
+    left = [score for source, score in scores.items() if source not in sources[:3]]
+    found = [scores[source] for source in sources[3:]]
+    assert sorted(found[:2]) == sorted(left)[:2]
+    assert sorted(found[2:]) == sorted(left)[-2:]
+
+
+def test_every_measure_of_every_head_is_a_metric(looked_at: RunFolder) -> None:
+    names = {name for name in read_rows(looked_at.metrics)[-1] if name.startswith("attention/")}
+    maps = ("encoder.0.self", "decoder.0.self", "decoder.0.cross")
+    assert names == {f"attention/{each}/{m}/{head}" for each in maps for m in ("maximum", "first") for head in (0, 1)}
+
+
+def test_an_unknown_measure_is_named_before_anything_is_trained(make_run: MakeRun) -> None:
+    run = make_run("callbacks.attention.measures=[entrpy]", "name=entrpy")
+    assert work(run.path) != 0
+    assert "measures: no entrpy; choose among entropy" in run.status()["why"]
+    assert not run.metrics.exists()
+
+
+@pytest.mark.filterwarnings("default:callbacks.attention")
+def test_a_text_over_the_limit_is_cut_and_that_is_said(make_run: MakeRun) -> None:
+    long = "the red boat " * 40
+    run = make_run("logger=none", "model.max_length=64", f"callbacks.attention.texts=['{long}']", "name=cut")
+    assert work(run.path) == 0
+    assert "text 0 has" in (run.path / "log.txt").read_text()
+    assert len(load_maps(run.attention / LAST)[0].source) == 64
+
+
+def test_of_a_language_model_the_extremes_are_beginnings(make_language_run: MakeRun) -> None:
+    run = make_language_run("callbacks.attention.sentences=1", "callbacks.attention.extremes=1", "name=extremes")
+    assert work(run.path) == 0
+    maps = load_maps(sorted(run.attention.glob("*.npz"))[-1])
+    assert 1 < len(maps) <= 3
+    assert len({spelled(each.target) for each in maps}) == len(maps)
+
+
+@pytest.mark.filterwarnings("default:W&B is not shown")
+def test_what_is_over_the_budget_is_left_out_of_the_dashboard_and_said_once(make_run: MakeRun) -> None:
+    options = ["logger=wandb", "logger.mode=offline", "callbacks.attention.dashboard_megabytes=0.3"]
+    run = make_run(*options, "name=small_dashboard")
+    assert work(run.path) == 0
+    said = (run.path / "log.txt").read_text()
+    assert said.count("W&B is not shown") == 1
+    assert "dashboard_megabytes" in said
+    media = [path for path in (run.path / "wandb").rglob("files/media/**/*") if path.is_file()]
+    assert not [path for path in media if path.suffix == ".html"]
+    assert 0 < sum(path.stat().st_size for path in media if path.suffix == ".png") < 2 * 0.3 * 2**20
