@@ -284,3 +284,48 @@ def start() -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+@pytest.fixture(scope="session")
+def copy_run(finished: RunFolder) -> Callable[..., RunFolder]:
+    """Copies what a real small run left, but for its checkpoints, with another configuration and other rows."""
+    import copy
+    import csv
+    import shutil
+
+    import yaml
+
+    from regard.runs.folder import RunFolder
+
+    original = finished.config()
+
+    def make(
+        folder: Path, config: dict[str, Any] | None = None, rows: list[dict[str, Any]] | None = None, **status: Any
+    ) -> RunFolder:
+        """A run at ``folder``: ``config`` by dotted keys, ``rows`` of metrics.csv, ``status`` what differs in it."""
+        shutil.copytree(
+            finished.path, folder, ignore=shutil.ignore_patterns("checkpoints", "wandb", ".*", "index.html")
+        )
+        changed = copy.deepcopy(original)
+        for key, value in (config or {}).items():
+            *parents, last = key.split(".")
+            section = changed
+            for parent in parents:
+                section = section.setdefault(parent, {})
+            section[last] = value
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+        (folder / "config.yaml").write_text(yaml.dump(changed, Dumper=dumper, sort_keys=False), encoding="utf-8")
+        overrides = [f"{key}={value}" for key, value in (config or {}).items()]
+        (folder / "overrides.yaml").write_text(yaml.safe_dump(overrides), encoding="utf-8")
+        if rows is not None:
+            columns = list(dict.fromkeys(["step", *(name for row in rows for name in row)]))
+            with (folder / "metrics.csv").open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, columns, lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+        run = RunFolder(folder)
+        if status:
+            run.set_status(status.pop("status", "finished"), **status)
+        return run
+
+    return make

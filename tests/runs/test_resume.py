@@ -28,7 +28,14 @@ Start = Callable[..., subprocess.Popen[str]]
 
 LONG = ["trainer.max_steps=40", "trainer.val_check_interval=7", "callbacks.last.every_n_steps=5", "model.dropout=0.2"]
 LONG += ["batches.evaluation_tokens_per_batch=64"]  # several batches
-MEASURED = ("train/loss", "train/gradient_norm", "train/learning_rate", "validation/loss", "validation/bleu")
+MEASURED = (
+    "train/loss",
+    "train/tokens",
+    "train/gradient_norm",
+    "train/learning_rate",
+    "validation/loss",
+    "validation/bleu",
+)
 
 
 def measured(run: RunFolder, names: tuple[str, ...] = MEASURED) -> list[tuple[str, ...]]:

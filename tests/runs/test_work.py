@@ -8,7 +8,9 @@ import json
 import math
 import os
 import signal
+import statistics
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,22 @@ def test_a_run_folder_is_the_whole_record(finished: RunFolder) -> None:
     assert 0 <= summary["metrics"]["test/exact"] <= 1
     assert "nrefs:1" in summary["signatures"]["bleu"]
     assert "finished" not in (finished.path / "config.yaml").read_text().replace("name: finished", "")
+
+
+def test_tokens_and_seconds_add_up_to_the_speed(finished: RunFolder) -> None:
+    """Between two rows without a validation, the tokens are the speed times the seconds."""
+    table = [
+        {name: float(row[f"train/{name}"]) for name in ("tokens", "seconds", "tokens_per_second")}
+        for row in rows(finished)
+    ]
+    tokens = [row["tokens"] for row in table]
+    assert all(0 < later - sooner <= 128 for sooner, later in pairwise([0, *tokens])), "no more than fits a batch"
+    assert [row["seconds"] for row in table] == sorted(row["seconds"] for row in table)
+    shares = [
+        (later["tokens"] - sooner["tokens"]) / (later["seconds"] - sooner["seconds"]) / later["tokens_per_second"]
+        for sooner, later in pairwise(table[:4])
+    ]
+    assert statistics.median(shares) == pytest.approx(1, rel=0.1)
 
 
 def test_frozen_paths_are_absolute_and_the_folder_is_not_in_them(finished: RunFolder) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import sys
 
-from regard.cli import looking, running, using
+from regard.cli import comparing, looking, running, using
 from regard.cli.app import app
 from regard.errors import RegardError
 
-__all__ = ["app", "looking", "main", "running", "using"]  # these three have added their verbs to the first
+__all__ = ["app", "comparing", "looking", "main", "running", "using"]  # the modules have added their verbs to the first
 
 
 def main() -> None:

@@ -21,6 +21,9 @@ from regard.files import replacing
 STALE_SECONDS = 120
 """A run that says it is running, but has not said so for so long, is lost."""
 
+SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Of the two that give the same, the one in C, where there is one: it takes a tenth of the time."""
+
 
 class RunFolder:
     """``runs/<name>/<date-time>-<id>/`` with config.yaml, status.json, metrics.csv, checkpoints/ and more."""
@@ -79,7 +82,7 @@ class RunFolder:
 
     def config(self) -> dict[str, Any]:
         """The frozen configuration."""
-        config: dict[str, Any] = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
+        config: dict[str, Any] = yaml.load((self.path / "config.yaml").read_text(encoding="utf-8"), SAFE_LOADER)
         return config
 
     def overrides(self) -> list[str]:

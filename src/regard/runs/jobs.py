@@ -131,7 +131,11 @@ def table(seen: Sequence[Look]) -> Table:
 
 def count_states(seen: Sequence[Look]) -> str:
     """How many are finished, failed, ..."""
-    states = [each.state for each in seen]
+    return count_states_of([each.state for each in seen])
+
+
+def count_states_of(states: Sequence[str]) -> str:
+    """3 finished, 1 failed"""
     return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
 
 

@@ -21,7 +21,8 @@ class Journal(pl.Callback):
 
     Training metrics come every ``every_n_steps`` optimizer steps, split metrics after
     the split. It acts before any checkpoint is written, so that a checkpoint of a step never exists
-    without the row of that step.
+    without the row of that step. ``train/tokens`` are the target tokens of all steps so far, ``train/seconds`` the
+    time they took, validations left out; both go on over the attempts of a run.
     """
 
     def __init__(self, file: MetricsFile, every_n_steps: int) -> None:
@@ -31,10 +32,23 @@ class Journal(pl.Callback):
         self._loss: Tensor | None = None
         self._finite: Tensor | None = None
         self._gradient_norm: Tensor | None = None
+        self._spent: dict[str, float] | None = None  # tokens and seconds since step 0; None where nobody counted them
+        self._clock = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What has been spent up to the checkpoint's step."""
+        return dict(self._spent or {})
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting; a checkpoint of older code does not know."""
+        self._spent = dict(state_dict) or None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin at the step of the checkpoint: later rows will be measured again."""
         self._step, self._since = trainer.global_step, time.monotonic()
+        self._clock = self._since
+        if trainer.global_step == 0:
+            self._spent = {"tokens": 0, "seconds": 0.0}
         self._finite = torch.ones((), dtype=torch.bool, device=pl_module.device)
         if trainer.is_global_zero:
             self.file.drop_after(trainer.global_step)
@@ -57,6 +71,11 @@ class Journal(pl.Callback):
             return  # still accumulating
         self._step = trainer.global_step
         self._tokens += batch.step_tokens
+        now = time.monotonic()
+        if self._spent is not None:
+            self._spent["tokens"] += batch.step_tokens
+            self._spent["seconds"] += now - self._clock
+        self._clock = now
         self._finite = self._loss.isfinite() if self._finite is None else self._finite & self._loss.isfinite()
         if self._step % self.every_n_steps == 0:
             self._log_training(trainer)
@@ -71,6 +90,7 @@ class Journal(pl.Callback):
         if trainer.state.fn == "fit":
             self.write(trainer, _metrics_of(trainer, "validation"))
             self._tokens, self._since = 0, time.monotonic()
+            self._clock = self._since
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the split."""
@@ -102,6 +122,7 @@ class Journal(pl.Callback):
             "train/tokens_per_second": self._tokens / max(now - self._since, 1e-9),
             "train/memory_gib": memory_gib(trainer.strategy.root_device),
         }
+        values |= {f"train/{name}": value for name, value in (self._spent or {}).items()}
         if self._gradient_norm is not None:
             values["train/gradient_norm"] = self._gradient_norm.item()
         self._tokens, self._since = 0, now

@@ -1,0 +1,93 @@
+"""The verb that compares runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from regard.cli.app import app, warn
+
+if TYPE_CHECKING:
+    from regard.runs.compared import ComparedRun
+    from regard.runs.folder import RunFolder
+
+
+class Mode(StrEnum):
+    """Which values of the metric are good."""
+
+    MIN = "min"
+    MAX = "max"
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN|SWEEP|GLOB ...", help="Run folders, or folders of them.")],
+    metric: Annotated[
+        str | None, typer.Option(help="Sort by it; what the best checkpoint is kept by, if not given.")
+    ] = None,
+    mode: Annotated[Mode | None, typer.Option(help="min or max is good; as the runs say, if not given.")] = None,
+    output: Annotated[Path, typer.Option(help="The page.")] = Path("compare.html"),
+    csv: Annotated[Path | None, typer.Option("--csv", help="The table with all there is, too.")] = None,
+) -> None:
+    """Compare runs: a table, and one self-contained page of curves, parameters, samples and differences."""
+    from rich.console import Console
+
+    from regard.errors import UsageError
+    from regard.files import replacing
+    from regard.runs.compare import compare as compare_runs
+    from regard.runs.compare_page import write_page
+    from regard.runs.compare_table import as_csv, show
+
+    for path in filter(None, (output, csv)):
+        if path.is_dir():
+            raise UsageError(f"{path}: a folder; give the name of a file to write")
+    found = list(_read(list(_spread(runs))))
+    if not found:
+        raise UsageError("no run to compare; give run folders, sweeps, or runs/ for all")
+    for run in found:
+        for note in run.notes:
+            warn(f"{run.folder.path}: {note}")
+    comparison = compare_runs(found, metric, None if mode is None else mode.value)
+    wide = Console()
+    show(comparison, wide if wide.is_terminal else Console(width=240))
+    try:
+        write_page(output, comparison)
+        if csv is not None:
+            csv.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(csv) as beside:
+                beside.write_text(as_csv(comparison), encoding="utf-8", errors="replace", newline="")
+    except OSError as error:
+        raise UsageError(f"{error.filename or output}: cannot be written ({error.strerror})") from error
+    wide.print(f"page  {output}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _spread(paths: list[Path]) -> Iterator[Path]:
+    """Paths with * and ? for what they stand for, where the shell has not done so."""
+    for path in paths:
+        matching = [] if path.exists() else sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+        yield from matching or [path]
+
+
+def _read(paths: list[Path]) -> Iterator[ComparedRun]:
+    """The runs at ``paths``, each once; what is none is said in one line, and the others go on."""
+    from regard.errors import RegardError
+    from regard.runs.compared import read_run
+    from regard.runs.find import find_runs
+    from regard.runs.jobs import short_names
+
+    folders: dict[Path, RunFolder] = {}
+    for path in paths:
+        try:
+            folders |= {run.path.resolve(): run for run in find_runs([path])}
+        except (RegardError, OSError) as error:
+            warn(f"{error}; left out")
+    runs = list(folders.values())
+    for folder, name in zip(runs, short_names(runs), strict=True):
+        try:
+            yield read_run(folder, name)
+        except RegardError as error:
+            warn(f"{error}; left out")

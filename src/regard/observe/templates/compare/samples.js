@@ -1,0 +1,93 @@
+// What the runs made of the same sentence, and what they attended to.
+
+const sampleOf = (run, sentence) => run.samples.find(({ source }) => source.trim() === sentence);
+const mapOf = (run, sentence) => run.maps.find((map) => map.sentence === sentence);
+
+function sentences() {  // those with maps first; then in the order of the runs
+  const withMaps = data.runs.flatMap(({ maps }) => maps.map(({ sentence }) => sentence));
+  return [...new Set([...withMaps, ...data.runs.flatMap(({ samples }) => samples.map(({ source }) => source.trim()))])];
+}
+
+function colours() {  // the palette as 256 RGB triples
+  const stops = data.palette[darkTheme.matches ? "dark" : "light"];
+  const channels = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+  return Array.from({ length: 256 }, (_, step) => {
+    const after = Math.max(1, stops.findIndex(([at]) => at >= step / 255));
+    const [[from, low], [to, high]] = [stops[after - 1], stops[after]];
+    return channels(low).map((value, i) => Math.round(value + (step / 255 - from) / (to - from) * (channels(high)[i] - value)));
+  });
+}
+
+function weightsOf(map, head) {  // one head, or their mean; row by row, from 0 to 1
+  map.bytes ??= Uint8Array.from(atob(map.steps), (c) => c.charCodeAt(0));
+  const size = map.queries.length * map.keys.length;
+  const heads = head === "mean" ? [...Array(map.heads).keys()] : [Math.min(Number(head), map.heads - 1)];
+  return Float32Array.from({ length: size }, (_, at) => heads.reduce((sum, each) => sum + map.bytes[each * size + at], 0) / 255 / heads.length);
+}
+
+function attentionMap(map, head, table) {
+  const [rows, columns, weights] = [map.queries.length, map.keys.length, weightsOf(map, head)];
+  const canvas = make("canvas", { width: columns, height: rows, tabIndex: 0 });
+  const cell = Math.max(3, Math.min(18, Math.floor(230 / Math.max(rows, columns))));
+  canvas.style.width = `${columns * cell}px`;
+  canvas.style.aspectRatio = `${columns} / ${rows}`;
+  canvas.setAttribute("role", "img");
+  canvas.ariaLabel = `${map.name}, ${rows} queries (rows) by ${columns} keys (columns); arrow keys read it cell by cell`;
+  const image = new ImageData(columns, rows);
+  weights.forEach((weight, at) => image.data.set([...table[Math.round(weight * 255)], 255], 4 * at));
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  const readout = make("output", { className: "soft" });
+  let at = null;
+  const read = (row, column) => {
+    at = [Math.max(0, Math.min(rows - 1, row)), Math.max(0, Math.min(columns - 1, column))];
+    const [query, key] = [map.queries[at[0]], map.keys[at[1]]];
+    readout.replaceChildren(make("bdi", { textContent: visible(query) }), " reads ", make("bdi", { textContent: visible(key) }), `: ${weights[at[0] * columns + at[1]].toFixed(2)}`);
+  };
+  canvas.onpointermove = ({ offsetX, offsetY }) => read(Math.floor(offsetY / canvas.clientHeight * rows), Math.floor(offsetX / canvas.clientWidth * columns));
+  canvas.onpointerleave = () => readout.replaceChildren();
+  canvas.onkeydown = (event) => {
+    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    if (at) read(at[0] + step[0], at[1] + step[1]); else read(0, 0);
+  };
+  return [canvas, readout];
+}
+
+function drawSamples() {
+  const sentence = sentences()[Number($("sentence").value)];
+  const drawn = shownRuns().filter(({ run }) => sentence !== undefined && (sampleOf(run, sentence) || mapOf(run, sentence)));
+  const references = [...new Set(drawn.map(({ run }) => sampleOf(run, sentence)?.reference).filter(Boolean))];
+  const table = colours();
+  $("given").replaceChildren(...(sentence === undefined ? [] : [make("dl", {},
+    make("dt", { textContent: "given" }), make("dd", { textContent: sentence, dir: "auto" }),
+    ...references.flatMap((text) => [make("dt", { textContent: "reference" }), make("dd", { textContent: text, dir: "auto" })]))]));
+  $("samples").replaceChildren(...drawn.map(({ run, index }) => {
+    const [sample, map] = [sampleOf(run, sentence), mapOf(run, sentence)];
+    const card = make("article", { className: "sample" }, make("h3", { title: run.name }, swatch(index), make("bdi", { textContent: nameOf(run) })));
+    if (sample) {
+      const same = sample.output === sample.reference;
+      card.append(make("p", { textContent: sample.output || "(nothing)", dir: "auto", className: sample.output ? "" : "soft" }),
+        make("span", { className: "soft small", textContent: `step ${format(sample.step)}${same ? ", as the reference" : ""}` }));
+    }
+    if (map) card.append(...attentionMap(map, $("head").value, table), make("span", { className: "soft small", textContent: `${map.name}, step ${format(run.mapsStep)}` }));
+    return card;
+  }));
+  const notes = [];
+  if (sentence === undefined) notes.push("No run has samples or attention maps yet.");
+  else if (drawn.length < shown.size) notes.push(`${shown.size - drawn.length} of the ticked runs do not have this sentence.`);
+  if (drawn.some(({ run }) => mapOf(run, sentence))) notes.push("Maps: rows are what is written or read now (queries), columns what it attends to (keys); point at a cell, or use the arrow keys.");
+  if (data.mapsLeftOut) notes.push(`The maps of ${data.mapsLeftOut} runs are left out, for size; each run's attention/index.html has all.`);
+  $("about-samples").textContent = notes.join(" ");
+}
+
+function fillSamples() {
+  const all = sentences();
+  const mapped = (sentence) => data.runs.some((run) => mapOf(run, sentence));
+  $("sentence").replaceChildren(...all.map((sentence, at) => make("option", { value: at, textContent: `${shorten(visible(sentence), 70)}${mapped(sentence) ? " (with attention)" : ""}` })));
+  const heads = Math.max(0, ...data.runs.flatMap(({ maps }) => maps.map((map) => map.heads)));
+  $("head-label").hidden = heads === 0;
+  $("sentence").parentNode.hidden = all.length === 0;
+  $("head").replaceChildren(make("option", { value: "mean", textContent: "mean of the heads" }),
+    ...Array.from({ length: heads }, (_, head) => make("option", { value: head, textContent: `head ${head}` })));
+}
