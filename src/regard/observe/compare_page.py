@@ -14,8 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from regard.files import replacing
+from regard.observe.heads import SPACE, SPECIALS
 from regard.observe.maps import SentenceMaps
-from regard.observe.page import SPACE, SPECIALS
 from regard.observe.palette import DARK, LIGHT
 
 
