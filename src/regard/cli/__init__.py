@@ -9,9 +9,17 @@ from __future__ import annotations
 import os
 import sys
 
-from regard.cli import comparing, looking, running, using
 from regard.cli.app import app
 from regard.errors import RegardError
+
+# In the order in which --help lists their verbs.
+# isort: off
+from regard.cli import running
+from regard.cli import using
+from regard.cli import looking
+from regard.cli import comparing
+
+# isort: on
 
 __all__ = ["app", "comparing", "looking", "main", "running", "using"]  # the modules have added their verbs to the first
 
