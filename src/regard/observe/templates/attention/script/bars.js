@@ -1,4 +1,4 @@
-// Rows of bars, a bar for each channel of a head, up for positive and down for negative; pointing says a channel's numbers.
+// Rows of bars, one for each channel of a head, up for positive and down for negative; pointing says the numbers.
 
 const BARS_HIGH = 46;
 
@@ -9,15 +9,30 @@ function bars(rows, say) {
   const box = make("div", { className: "bars", tabIndex: 0 });
   box.setAttribute("role", "group");
   box.setAttribute("aria-label", `${dim} channels; arrow keys move`);
-  const largest = (scale) => Math.max(...rows.filter((row) => row.scale === scale).flatMap(({ numbers }) => numbers.map(Math.abs)), 1e-9);
+  const largest = (scale) =>
+    Math.max(...rows.filter((row) => row.scale === scale).flatMap(({ numbers }) => numbers.map(Math.abs)), 1e-9);
   for (const { name, label, numbers, scale } of rows) {
-    const svg = draw(box, "svg", { class: "strip", "data-name": name, viewBox: `0 0 ${dim} 2`, preserveAspectRatio: "none", height: BARS_HIGH, "aria-hidden": true });
+    const svg = draw(box, "svg", {
+      class: "strip",
+      "data-name": name,
+      viewBox: `0 0 ${dim} 2`,
+      preserveAspectRatio: "none",
+      height: BARS_HIGH,
+      "aria-hidden": true,
+    });
     const most = largest(scale);
     draw(svg, "rect", { class: "cursor", x: 0, y: 0, width: 1, height: 2, visibility: "hidden" });
     draw(svg, "path", { class: "zero", d: `M0 1H${dim}` });
     numbers.forEach((number, channel) => {
       const high = Math.abs(number) / most;
-      draw(svg, "rect", { class: number < 0 ? "bar minus" : "bar", x: channel + 0.1, y: number < 0 ? 1 : 1 - high, width: 0.8, height: high, "data-value": number });
+      draw(svg, "rect", {
+        class: number < 0 ? "bar minus" : "bar",
+        x: channel + 0.1,
+        y: number < 0 ? 1 : 1 - high,
+        width: 0.8,
+        height: high,
+        "data-value": number,
+      });
     });
     svg.before(make("span", { className: "bar-label" }, ...label));
     svg.after(make("span", { className: "bar-most soft small", textContent: `\u00b1${most.toPrecision(2)}` }));
@@ -25,7 +40,8 @@ function bars(rows, say) {
   let at = null;
   const show = (channel) => {
     at = channel;
-    said.textContent = channel === null ? "Point at a channel to read its numbers." : `channel ${channel}: ${say(channel)}`;
+    said.textContent =
+      channel === null ? "Point at a channel to read its numbers." : `channel ${channel}: ${say(channel)}`;
     for (const cursor of box.querySelectorAll(".cursor")) {
       cursor.setAttribute("x", channel ?? 0);
       cursor.setAttribute("visibility", channel === null ? "hidden" : "visible");
@@ -33,11 +49,13 @@ function bars(rows, say) {
   };
   box.onpointermove = (event) => {
     const strip = box.querySelector("svg").getBoundingClientRect();
-    const channel = Math.floor(dim * (event.clientX - strip.left) / strip.width);
+    const channel = Math.floor((dim * (event.clientX - strip.left)) / strip.width);
     show(within(channel, dim) ? channel : null);
   };
   box.onpointerleave = () => show(null);
-  box.onfocus = () => { if (box.matches(":focus-visible")) show(0); };
+  box.onfocus = () => {
+    if (box.matches(":focus-visible")) show(0);
+  };
   box.onblur = () => show(null);
   box.onkeydown = (event) => {
     if (!ARROWS[event.key]) return;

@@ -3,25 +3,30 @@
 const darkTheme = matchMedia("(prefers-color-scheme: dark)");
 const scales = {};
 
-function scale() {  // 256 colours, as RGB triples and as the pixels of a canvas
+function scale() {
+  // 256 colours, as RGB triples and as the pixels of a canvas
   const theme = darkTheme.matches ? "dark" : "light";
   if (scales[theme]) return scales[theme];
   const stops = data.palette[theme];
   const channels = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
   const triples = Array.from({ length: 256 }, (_, step) => {
-    const after = Math.max(1, stops.findIndex(([at]) => at >= step / 255));
+    const after = Math.max(
+      1,
+      stops.findIndex(([at]) => at >= step / 255),
+    );
     const [[from, low], [to, high]] = [stops[after - 1], stops[after]];
     const share = (step / 255 - from) / (to - from);
     const ends = channels(high);
     return channels(low).map((value, i) => Math.round(value + share * (ends[i] - value)));
   });
   const bytes = Uint8ClampedArray.from(triples.flatMap((triple) => [...triple, 255]));
-  return scales[theme] = { triples, pixels: new Uint32Array(bytes.buffer) };
+  return (scales[theme] = { triples, pixels: new Uint32Array(bytes.buffer) });
 }
 
 const stepOf = (weight) => Math.round(255 * Math.min(1, Math.max(0, weight)));
 
-function shade(node, weight) {  // no weight: no shade
+function shade(node, weight) {
+  // no weight: no shade
   if (weight === null) {
     node.style.background = node.style.color = "";
     return;
@@ -31,17 +36,21 @@ function shade(node, weight) {  // no weight: no shade
   node.style.color = 0.299 * red + 0.587 * green + 0.114 * blue > 130 ? "#10161d" : "#f4f8fc";
 }
 
-function paint(canvas, name, head) {  // one pixel a cell
+function paint(canvas, name, head) {
+  // one pixel a cell
   const { queries, keys } = tokensOf(name);
   [canvas.width, canvas.height] = [keys.length, queries.length];
   const image = new ImageData(keys.length, queries.length);
   const [target, { pixels }] = [new Uint32Array(image.data.buffer), scale()];
-  weightsOf(name, head).forEach((weight, i) => { target[i] = pixels[stepOf(weight)]; });
+  weightsOf(name, head).forEach((weight, i) => {
+    target[i] = pixels[stepOf(weight)];
+  });
   canvas.getContext("2d").putImageData(image, 0, 0);
   return canvas;
 }
 
 function showScale() {
   const stops = data.palette[darkTheme.matches ? "dark" : "light"];
-  $("scale").children[1].style.background = `linear-gradient(to right, ${stops.map(([at, colour]) => `${colour} ${100 * at}%`)})`;
+  $("scale").children[1].style.background =
+    `linear-gradient(to right, ${stops.map(([at, colour]) => `${colour} ${100 * at}%`)})`;
 }

@@ -4,15 +4,25 @@ const data = JSON.parse($("data").textContent);
 
 // The view, which the address remembers. query and key: the tokens that were picked. token: of the target, for guesses.
 const state = {
-  view: "attention", sentence: 0, map: "", head: 0, shape: "lines", units: "pieces", query: null, key: null,
-  token: null, temperature: 1,
+  view: "attention",
+  sentence: 0,
+  map: "",
+  head: 0,
+  shape: "lines",
+  units: "pieces",
+  query: null,
+  key: null,
+  token: null,
+  temperature: 1,
 };
 
 const sentence = () => data.sentences[state.sentence];
 const blockOf = (name) => name.replace(/\.\d+\./, ".");
 const layerOf = (name) => Number(name.split(".")[1]);
-const mapsOf = (block) => Object.keys(sentence().maps).filter((name) => blockOf(name) === block)
-  .sort((a, b) => layerOf(a) - layerOf(b));
+const mapsOf = (block) =>
+  Object.keys(sentence().maps)
+    .filter((name) => blockOf(name) === block)
+    .sort((a, b) => layerOf(a) - layerOf(b));
 const headsOf = (name) => sentence().maps[name].entropy.length;
 const entropyOf = (name, head) => sentence().maps[name][state.units === "words" ? "wordEntropy" : "entropy"][head];
 
@@ -22,25 +32,29 @@ function sidesOf(name) {
 }
 
 // The ranges of pieces that stand as one token: a word, or a piece alone.
-const rangesOf = (side) => state.units === "words" ? sentence().words[side]
-  : sentence()[side].map((_, place) => [place, place + 1]);
+const rangesOf = (side) =>
+  state.units === "words" ? sentence().words[side] : sentence()[side].map((_, place) => [place, place + 1]);
 
 // A word from its pieces: without the white space before it, and bytes as the characters that they are.
 function inOne(text) {
-  const bytes = (run) => new TextDecoder().decode(Uint8Array.from(run.match(/[0-9A-F]{2}/g), (hex) => parseInt(hex, 16)));
+  const bytes = (run) =>
+    new TextDecoder().decode(Uint8Array.from(run.match(/[0-9A-F]{2}/g), (hex) => parseInt(hex, 16)));
   return text.replace(/(<0x[0-9A-F]{2}>)+/g, bytes).replace(/^[\u2581\u21b5]+(?=.)/s, "");
 }
 
 function tokensOf(name) {
   const { queries, keys } = sidesOf(name);
-  const label = (side) => ([from, to]) => {
-    const text = sentence()[side].slice(from, to).join("");
-    return state.units === "words" ? inOne(text) : text;
-  };
+  const label =
+    (side) =>
+    ([from, to]) => {
+      const text = sentence()[side].slice(from, to).join("");
+      return state.units === "words" ? inOne(text) : text;
+    };
   return { queries: rangesOf(queries).map(label(queries)), keys: rangesOf(keys).map(label(keys)) };
 }
 
-function stepsOf(name, head) {  // one head in sub-words as bytes, row by row: weight times 255
+function stepsOf(name, head) {
+  // one head in sub-words as bytes, row by row: weight times 255
   const map = sentence().maps[name];
   map.bytes ??= Uint8Array.from(atob(map.steps), (char) => char.charCodeAt(0));
   const size = map.bytes.length / headsOf(name);
@@ -59,11 +73,13 @@ function weightsOf(name, head) {
   const steps = stepsOf(name, head);
   const width = sentence()[sides.keys].length;
   const weights = new Float32Array(rows.length * columns.length);
-  rows.forEach(([top, bottom], row) => columns.forEach(([left, right], column) => {
-    let sum = 0;
-    for (let q = top; q < bottom; q++) for (let k = left; k < right; k++) sum += steps[q * width + k];
-    weights[row * columns.length + column] = Math.min(1, sum / 255 / (bottom - top));
-  }));
+  rows.forEach(([top, bottom], row) =>
+    columns.forEach(([left, right], column) => {
+      let sum = 0;
+      for (let q = top; q < bottom; q++) for (let k = left; k < right; k++) sum += steps[q * width + k];
+      weights[row * columns.length + column] = Math.min(1, sum / 255 / (bottom - top));
+    }),
+  );
   known.set(called, weights);
   return weights;
 }
@@ -73,7 +89,8 @@ function shownWeights() {
   const { queries, keys } = tokensOf(state.map);
   const weights = weightsOf(state.map, state.head);
   return {
-    queries, keys,
+    queries,
+    keys,
     row: (query) => Array.from(weights.subarray(query * keys.length, (query + 1) * keys.length)),
     column: (key) => queries.map((_, query) => weights[query * keys.length + key]),
     at: (query, key) => weights[query * keys.length + key],

@@ -17,9 +17,10 @@ function draw(parent, tag, attributes, text = "") {
 }
 
 const visible = (token) => token.replace(/\u2581/g, "\u2423").replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, "\ufffd");
-const shorten = (text, most) => [...text].length > most ? [...text].slice(0, most - 1).join("") + "\u2026" : text;
+const shorten = (text, most) => ([...text].length > most ? [...text].slice(0, most - 1).join("") + "\u2026" : text);
 const rightToLeft = (text) => /^\P{L}*[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/u.test(text);
-const direction = (tokens) => rightToLeft(tokens.filter((token) => !/^<.*>$/.test(token)).join("")) ? "rtl" : "ltr";
+const direction = (tokens) => (rightToLeft(tokens.filter((token) => !/^<.*>$/.test(token)).join("")) ? "rtl" : "ltr");
+const note = (text) => make("p", { className: "soft", textContent: text });
 const named = (token) => make("bdi", { className: "named", textContent: visible(token) });
 
 // A token as it stands in lists: the mark of the space before it is faint.

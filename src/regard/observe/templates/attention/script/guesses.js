@@ -16,7 +16,9 @@ function tokenButtons(buttons, show) {
     button.onclick = () => go({ token: index });
     button.onpointerenter = () => look(index);
     button.onpointerleave = () => look(null);
-    button.onfocus = () => { if (button.matches(":focus-visible")) look(index); };
+    button.onfocus = () => {
+      if (button.matches(":focus-visible")) look(index);
+    };
     button.onblur = () => look(null);
   });
 }
@@ -29,8 +31,9 @@ function markToken(buttons) {
   });
 }
 
-function ordinal(rank) {  // 0 is the likeliest
+function ordinal(rank) {
+  // 0 is the likeliest
   const number = rank + 1;
-  const ending = number % 100 > 10 && number % 100 < 14 ? "th" : ["th", "st", "nd", "rd"][number % 10] ?? "th";
+  const ending = number % 100 > 10 && number % 100 < 14 ? "th" : (["th", "st", "nd", "rd"][number % 10] ?? "th");
   return `${number}${ending}`;
 }

@@ -3,36 +3,47 @@
 function showSentences() {
   const columns = data.sentences.some(({ sourceText }) => sourceText !== "");
   $("columns").hidden = !columns;
-  refill($("sentences"), data.sentences.map(({ sourceText, targetText }, index) => {
-    const texts = (columns ? [sourceText, targetText] : [targetText]).map((text) => make("span", { textContent: text, dir: "auto" }));
-    if (data.sentences.length === 1) return make("li", {}, make("div", {}, ...texts));
-    const button = make("button", { type: "button", ariaPressed: index === state.sentence }, ...texts);
-    button.onclick = () => go({ sentence: index, query: null, key: null, token: null });
-    return make("li", {}, button);
-  }));
+  refill(
+    $("sentences"),
+    data.sentences.map(({ sourceText, targetText }, index) => {
+      const texts = (columns ? [sourceText, targetText] : [targetText]).map((text) =>
+        make("span", { textContent: text, dir: "auto" }),
+      );
+      if (data.sentences.length === 1) return make("li", {}, make("div", {}, ...texts));
+      const button = make("button", { type: "button", ariaPressed: index === state.sentence }, ...texts);
+      button.onclick = () => go({ sentence: index, query: null, key: null, token: null });
+      return make("li", {}, button);
+    }),
+  );
 }
 
 function showBlocks() {
   const blocks = Object.keys(data.blocks).filter((block) => mapsOf(block).length > 0);
   const here = blockOf(state.map);
-  refill($("blocks"), blocks.map((block) => {
-    const button = make("button", { type: "button", textContent: data.blocks[block].title });
-    button.onclick = () => { if (block !== blockOf(state.map)) go({ map: mapsOf(block).at(-1), query: null, key: null }); };
-    return button;
-  }));
+  refill(
+    $("blocks"),
+    blocks.map((block) => {
+      const button = make("button", { type: "button", textContent: data.blocks[block].title });
+      button.onclick = () => {
+        if (block !== blockOf(state.map)) go({ map: mapsOf(block).at(-1), query: null, key: null });
+      };
+      return button;
+    }),
+  );
   choose($("blocks"), $("blocks").children[blocks.indexOf(here)]);
   const { query, key } = data.blocks[here];
-  $("lead").textContent = `From ${query} to ${key}: a weight says how much the one takes from the other. `
-    + "All weights of a token that asks sum to 1.";
+  $("lead").textContent =
+    `From ${query} to ${key}: a weight says how much the one takes from the other. ` +
+    "All weights of a token that asks sum to 1.";
   const { source, prefix, target } = sentence().words;
   const { length } = [...sentence().source, ...sentence().prefix, ...sentence().target];
-  $("units").hidden = source.length + prefix.length + target.length === length;  // every word is one piece
+  $("units").hidden = source.length + prefix.length + target.length === length; // every word is one piece
 }
 
 function showHeads() {
   const names = mapsOf(blockOf(state.map));
   const most = Math.max(...names.map(headsOf));
-  $("view").classList.toggle("many", most > 8);  // more heads than fit beside the map stand above it
+  $("view").classList.toggle("many", most > 8); // more heads than fit beside the map stand above it
   const width = Math.min(104, Math.max(36, Math.floor(($("heads").parentNode.clientWidth - 64) / most) - 5));
   $("heads").style.gridTemplateColumns = `auto repeat(${most}, ${width}px)`;
   $("heads").replaceChildren(make("span", { className: "corner soft small", textContent: "head" }));
@@ -42,28 +53,42 @@ function showHeads() {
   for (const name of names) {
     $("heads").append(make("span", { className: "layer soft small", textContent: `layer ${layerOf(name)}` }));
     for (let head = 0; head < most; head++) {
-      if (head >= headsOf(name)) { $("heads").append(make("span")); continue; }
+      if (head >= headsOf(name)) {
+        $("heads").append(make("span"));
+        continue;
+      }
       const nats = entropyOf(name, head);
       const canvas = paint(make("canvas"), name, head);
       if (canvas.width <= width) canvas.className = "pixels";
       const entropy = nats === null ? "\u2013" : nats.toFixed(2);
-      const button = make("button", { type: "button", ariaLabel: `layer ${layerOf(name)}, head ${head}, entropy ${entropy} nats` }, canvas, entropy);
+      const button = make(
+        "button",
+        { type: "button", ariaLabel: `layer ${layerOf(name)}, head ${head}, entropy ${entropy} nats` },
+        canvas,
+        entropy,
+      );
       Object.assign(button.dataset, { map: name, head });
       button.onclick = () => go({ map: name, head });
       $("heads").append(button);
     }
   }
   const { keys } = tokensOf(state.map);
-  $("about").textContent = "A row for each layer, a column for each head. The number is the head\u2019s mean entropy in nats: "
-    + `0 reads a single token, ${Math.log(keys.length).toFixed(2)} reads all ${keys.length} alike.`;
+  $("about").textContent =
+    "A row for each layer, a column for each head. The number is the head\u2019s mean entropy in nats: " +
+    `0 reads a single token, ${Math.log(keys.length).toFixed(2)} reads all ${keys.length} alike.`;
 }
 
 function showChosenHead() {
-  choose($("heads"), [...$("heads").querySelectorAll("button")]
-    .find(({ dataset }) => dataset.map === state.map && Number(dataset.head) === state.head));
+  choose(
+    $("heads"),
+    [...$("heads").querySelectorAll("button")].find(
+      ({ dataset }) => dataset.map === state.map && Number(dataset.head) === state.head,
+    ),
+  );
   const nats = entropyOf(state.map, state.head);
-  $("name").textContent = `${data.blocks[blockOf(state.map)].title}, layer ${layerOf(state.map)}, head ${state.head}`
-    + (nats === null ? "" : `, entropy ${nats.toFixed(2)} nats`);
+  $("name").textContent =
+    `${data.blocks[blockOf(state.map)].title}, layer ${layerOf(state.map)}, head ${state.head}` +
+    (nats === null ? "" : `, entropy ${nats.toFixed(2)} nats`);
 }
 
 $("heads").onkeydown = (event) => {

@@ -3,22 +3,34 @@
 function showOverview() {
   const { target, lens } = sentence();
   const buttons = target.map((token) => make("button", { type: "button", className: "token" }, spelt(token)));
-  const rows = buttons.map((button, token) => make("tr", {}, make("th", { scope: "row" }, button), ...lens.layers.map((_, layer) => {
-    const share = lens.probabilities[layer][token];
-    const cell = make("td", { textContent: share === null ? "\u2013" : Math.round(100 * share) });
-    shade(cell, share);
-    cell.dataset.probability = share;
-    return cell;
-  })));
-  rows.forEach((row, token) => { row.onclick = () => go({ token }); });
-  $("overview").replaceChildren(make("caption", { className: "soft small", textContent: "Probability of the token that was written, in percent" }),
-    tableHead("token", ...lens.layers.map(shortLayer)), make("tbody", {}, ...rows));
+  const rows = buttons.map((button, token) =>
+    make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, button),
+      ...lens.layers.map((_, layer) => {
+        const share = lens.probabilities[layer][token];
+        const cell = make("td", { textContent: share === null ? "\u2013" : Math.round(100 * share) });
+        shade(cell, share);
+        cell.dataset.probability = share;
+        return cell;
+      }),
+    ),
+  );
+  rows.forEach((row, token) => {
+    row.onclick = () => go({ token });
+  });
+  $("overview").replaceChildren(
+    make("caption", { className: "soft small", textContent: "Probability of the token that was written, in percent" }),
+    tableHead("token", ...lens.layers.map(shortLayer)),
+    make("tbody", {}, ...rows),
+  );
   tokenButtons(buttons, showLadder);
   rows.forEach((row, token) => {
     row.onpointerenter = buttons[token].onpointerenter;
     row.onpointerleave = buttons[token].onpointerleave;
   });
-  for (const button of buttons) button.onpointerenter = button.onpointerleave = button.onclick = null;  // their row does it
+  for (const button of buttons) button.onpointerenter = button.onpointerleave = button.onclick = null; // the row does
 }
 
 const shortLayer = (layer) => layer.replace(/^layer /, "");
@@ -37,12 +49,33 @@ function showLadder() {
     return cell;
   };
   const rows = lens.layers.map((layer, number) => {
-    const rank = make("td", { className: "rank" }, make("b", { textContent: ordinal(lens.ranks[number][token]) }),
-      make("span", { className: "percent", textContent: percent(lens.probabilities[number][token] ?? 0) }));
-    return make("tr", {}, make("th", { scope: "row", textContent: layer }), ...lens.candidates[number][token].map(candidate(number)), rank);
+    const rank = make(
+      "td",
+      { className: "rank" },
+      make("b", { textContent: ordinal(lens.ranks[number][token]) }),
+      make("span", { className: "percent", textContent: percent(lens.probabilities[number][token] ?? 0) }),
+    );
+    return make(
+      "tr",
+      {},
+      make("th", { scope: "row", textContent: layer }),
+      ...lens.candidates[number][token].map(candidate(number)),
+      rank,
+    );
   });
   const { length } = lens.candidates[0][token];
-  $("ladder").replaceChildren(make("thead", {}, make("tr", {}, make("th", { scope: "col", textContent: "stopped at" }),
-    make("th", { scope: "colgroup", colSpan: length, textContent: "likeliest, from left to right" }),
-    make("th", { scope: "col", textContent: "the written one" }))), make("tbody", {}, ...rows));
+  $("ladder").replaceChildren(
+    make(
+      "thead",
+      {},
+      make(
+        "tr",
+        {},
+        make("th", { scope: "col", textContent: "stopped at" }),
+        make("th", { scope: "colgroup", colSpan: length, textContent: "likeliest, from left to right" }),
+        make("th", { scope: "col", textContent: "the written one" }),
+      ),
+    ),
+    make("tbody", {}, ...rows),
+  );
 }

@@ -3,7 +3,9 @@
 // softmax at a temperature: exp(z / T - log sum exp(z / T)); the page has the last part for each stop of the slider.
 function chance(logit, token) {
   if (logit === null) return 0;
-  return Math.exp(logit / state.temperature - sentence().likelihood.logSums[token][data.temperatures.indexOf(state.temperature)]);
+  return Math.exp(
+    logit / state.temperature - sentence().likelihood.logSums[token][data.temperatures.indexOf(state.temperature)],
+  );
 }
 
 const ownChance = (token) => chance(sentence().likelihood.logits[token], token);
@@ -12,7 +14,11 @@ function showText() {
   const { target } = sentence();
   $("text").dir = direction(target);
   const buttons = target.map((token) => make("button", { type: "button", className: "token" }, spelt(token)));
-  $("text").replaceChildren(...buttons.flatMap((button, index) => /\u21b5|<0x0A>/.test(target[index]) ? [button, make("span", { className: "break" })] : [button]));
+  $("text").replaceChildren(
+    ...buttons.flatMap((button, index) =>
+      /\u21b5|<0x0A>/.test(target[index]) ? [button, make("span", { className: "break" })] : [button],
+    ),
+  );
   tokenButtons(buttons, showCandidates);
 }
 
@@ -29,7 +35,9 @@ function showChances() {
     button.ariaLabel = `${visible(target[token])}, ${percent(share)}`;
   });
   const nats = target.reduce((sum, _, token) => sum - Math.log(ownChance(token)), 0) / target.length;
-  $("perplexity").textContent = Number.isFinite(nats) ? `Perplexity of the text ${Math.exp(nats) < 1e4 ? Math.exp(nats).toFixed(2) : Math.exp(nats).toExponential(1)}` : "";
+  $("perplexity").textContent = Number.isFinite(nats)
+    ? `Perplexity of the text ${Math.exp(nats) < 1e4 ? Math.exp(nats).toFixed(2) : Math.exp(nats).toExponential(1)}`
+    : "";
   showCandidates();
 }
 
@@ -42,8 +50,14 @@ function showCandidates() {
   const row = (piece, share, rank) => {
     const bar = make("span", { className: "share" });
     bar.style.width = `${100 * share}%`;
-    const item = make("li", {}, make("span", { className: "rank soft", textContent: rank }), spelt(piece),
-      make("span", { className: "shares" }, bar), make("span", { className: "percent", textContent: percent(share) }));
+    const item = make(
+      "li",
+      {},
+      make("span", { className: "rank soft", textContent: rank }),
+      spelt(piece),
+      make("span", { className: "shares" }, bar),
+      make("span", { className: "percent", textContent: percent(share) }),
+    );
     item.dataset.probability = share;
     item.classList.toggle("written", piece === written);
     return item;

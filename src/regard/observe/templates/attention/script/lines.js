@@ -1,7 +1,7 @@
 // One head as lines: left the tokens that ask, right the tokens that are read, between them a line for each weight.
 
-const LEAST_AT_REST = 0.1;   // drawn while no token is pointed at: such weights, and each token's greatest
-const LEAST = 0.005;         // drawn at all
+const LEAST_AT_REST = 0.1; // drawn while no token is pointed at: such weights, and each token's greatest
+const LEAST = 0.005; // drawn at all
 
 let rowHeight = 26;
 
@@ -31,18 +31,22 @@ function showLines() {
 
 function fillTokens(list, tokens, side) {
   list.dir = direction(tokens);
-  list.replaceChildren(...tokens.map((token, index) => {
-    const button = make("button", { type: "button", className: "token" }, spelt(token));
-    const line = make("li", {}, button, make("span", { className: "weight" }));
-    const here = side === "query" ? { query: index, key: null } : { query: null, key: index };
-    button.dataset.index = index;
-    button.onclick = () => pick(here);
-    button.onpointerenter = () => point(here);
-    button.onpointerleave = () => point(null);
-    button.onfocus = () => { if (button.matches(":focus-visible")) point(here); };
-    button.onblur = () => point(null);
-    return line;
-  }));
+  list.replaceChildren(
+    ...tokens.map((token, index) => {
+      const button = make("button", { type: "button", className: "token" }, spelt(token));
+      const line = make("li", {}, button, make("span", { className: "weight" }));
+      const here = side === "query" ? { query: index, key: null } : { query: null, key: index };
+      button.dataset.index = index;
+      button.onclick = () => pick(here);
+      button.onpointerenter = () => point(here);
+      button.onpointerleave = () => point(null);
+      button.onfocus = () => {
+        if (button.matches(":focus-visible")) point(here);
+      };
+      button.onblur = () => point(null);
+      return line;
+    }),
+  );
 }
 
 // Each line, and over it a wide one that is not seen but easy to hit; the strongest on top.
@@ -51,18 +55,24 @@ function drawLinks(group, links) {
   for (const { query, key, weight } of links.sort((a, b) => a.weight - b.weight)) {
     const d = `M0 ${middle(query)}C50 ${middle(query)} 50 ${middle(key)} 100 ${middle(key)}`;
     const numbers = { d, "data-query": query, "data-key": key };
-    draw(group, "path", { ...numbers, class: "link", "data-weight": weight.toFixed(4),
-      "stroke-width": (0.8 + 3.6 * weight).toFixed(2), "stroke-opacity": (0.12 + 0.88 * weight).toFixed(3) });
+    draw(group, "path", {
+      ...numbers,
+      class: "link",
+      "data-weight": weight.toFixed(4),
+      "stroke-width": (0.8 + 3.6 * weight).toFixed(2),
+      "stroke-opacity": (0.12 + 0.88 * weight).toFixed(3),
+    });
     draw(group, "path", { ...numbers, class: "hit" });
   }
 }
 
-// The lines of the query or, without one, of the key that is looked at; its weights stand beside the other side's tokens.
+// The lines of the query or, without one, of the key that is looked at; the weights stand beside the other side.
 function lightLines({ query, key }) {
   const { row, column } = shownWeights();
   const fromQuery = query !== null;
   const weights = fromQuery ? row(query) : key !== null ? column(key) : null;
-  const lit = (weights ?? []).map((weight, other) => ({ query: fromQuery ? query : other, key: fromQuery ? other : key, weight }))
+  const lit = (weights ?? [])
+    .map((weight, other) => ({ query: fromQuery ? query : other, key: fromQuery ? other : key, weight }))
     .filter(({ weight }) => weight >= LEAST);
   $("at-rest").setAttribute("visibility", weights ? "hidden" : "visible");
   $("lit").replaceChildren();
@@ -78,7 +88,8 @@ function showBeside(list, weights, marked, picked) {
   [...list.children].forEach((line, index) => {
     const [button, number] = line.children;
     shade(button, weights ? weights[index] : null);
-    if (weights) line.dataset.weight = weights[index].toFixed(4); else delete line.dataset.weight;
+    if (weights) line.dataset.weight = weights[index].toFixed(4);
+    else delete line.dataset.weight;
     number.textContent = weights && weights[index] >= LEAST ? weights[index].toFixed(2) : "";
     button.classList.toggle("on", index === marked);
     button.ariaPressed = index === picked;
@@ -88,11 +99,17 @@ function showBeside(list, weights, marked, picked) {
 
 $("links").onpointermove = ({ target }) => point(linkAt(target));
 $("links").onpointerleave = () => point(null);
-$("links").onclick = ({ target }) => { if (linkAt(target)) pick(linkAt(target)); };
-const linkAt = ({ dataset }) => "query" in dataset ? { query: Number(dataset.query), key: Number(dataset.key) } : null;
+$("links").onclick = ({ target }) => {
+  if (linkAt(target)) pick(linkAt(target));
+};
+const linkAt = ({ dataset }) =>
+  "query" in dataset ? { query: Number(dataset.query), key: Number(dataset.key) } : null;
 
 // Up and down within a side; across, to the token that the weight of this one is greatest with.
-for (const [here, there, side] of [["queries", "keys", "row"], ["keys", "queries", "column"]]) {
+for (const [here, there, side] of [
+  ["queries", "keys", "row"],
+  ["keys", "queries", "column"],
+]) {
   $(here).onkeydown = (event) => {
     const step = ARROWS[event.key];
     const index = Number(event.target.dataset?.index ?? NaN);

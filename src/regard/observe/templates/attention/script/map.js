@@ -1,6 +1,6 @@
 // One head as a map: a row for each token that asks, a column for each that is read.
 
-const place = {};  // where the map lies inside its SVG, in pixels: left, top, cell
+const place = {}; // where the map lies inside its SVG, in pixels: left, top, cell
 
 function showMap() {
   const { queries, keys } = shownWeights();
@@ -25,7 +25,10 @@ function showMap() {
   svg.replaceChildren();
   svg.setAttribute("width", left + width + right);
   svg.setAttribute("height", top + height + 2);
-  svg.setAttribute("aria-label", `${queries.length} tokens that ask by ${keys.length} that are read; arrow keys move, Enter picks`);
+  svg.setAttribute(
+    "aria-label",
+    `${queries.length} tokens that ask by ${keys.length} that are read; arrow keys move, Enter picks`,
+  );
   const href = paint(make("canvas"), state.map, state.head).toDataURL();
   draw(svg, "image", { href, x: left, y: top, width, height, preserveAspectRatio: "none", class: "pixels" });
   let seams = "";
@@ -33,13 +36,35 @@ function showMap() {
   for (let k = 1; k < keys.length; k++) seams += `M${left + k * cell} ${top}v${height}`;
   draw(svg, "path", { d: seams, class: "seams", "stroke-width": cell > 20 ? 1.5 : 0.75 });
   rows.forEach((text, q) => {
-    draw(svg, "text", { class: "query", x: left - 6, y: top + (q + 0.5) * cell, "font-size": size, "text-anchor": "end", "dominant-baseline": "central" }, text)
-      .onclick = () => pick({ query: q, key: null });
+    draw(
+      svg,
+      "text",
+      {
+        class: "query",
+        x: left - 6,
+        y: top + (q + 0.5) * cell,
+        "font-size": size,
+        "text-anchor": "end",
+        "dominant-baseline": "central",
+      },
+      text,
+    ).onclick = () => pick({ query: q, key: null });
   });
   columns.forEach((text, k) => {
     const [x, y] = [left + (k + 0.5) * cell, top - 6];
-    draw(svg, "text", { class: "key", x, y, "font-size": size, "dominant-baseline": "central", transform: `rotate(${slanted ? -45 : -90} ${x} ${y})` }, text)
-      .onclick = () => pick({ query: null, key: k });
+    draw(
+      svg,
+      "text",
+      {
+        class: "key",
+        x,
+        y,
+        "font-size": size,
+        "dominant-baseline": "central",
+        transform: `rotate(${slanted ? -45 : -90} ${x} ${y})`,
+      },
+      text,
+    ).onclick = () => pick({ query: null, key: k });
   });
   for (const id of ["before", "after"]) draw(svg, "rect", { id, class: "veil", visibility: "hidden" });
   draw(svg, "rect", { id: "frame", class: "frame", rx: 2, visibility: "hidden" });
@@ -49,7 +74,8 @@ function showMap() {
 function lightMap({ query, key }) {
   const { queries, keys, row } = shownWeights();
   const { left, top, cell } = place;
-  const set = (id, attributes) => Object.entries(attributes).forEach(([name, value]) => $(id).setAttribute(name, value));
+  const set = (id, attributes) =>
+    Object.entries(attributes).forEach(([name, value]) => $(id).setAttribute(name, value));
   const [width, height] = [cell * keys.length, cell * queries.length];
   const [x, wide] = key === null ? [left, width] : [left + key * cell, cell];
   const [y, high] = query === null ? [top, height] : [top + query * cell, cell];
@@ -66,8 +92,12 @@ function lightMap({ query, key }) {
   }
   const weights = query !== null && key === null ? row(query) : [];
   const most = Math.max(...weights, 0);
-  $("map").querySelectorAll(".query").forEach((node, q) => node.classList.toggle("on", q === query));
-  $("map").querySelectorAll(".key").forEach((node, k) => node.classList.toggle("on", k === key || (weights[k] >= 0.1 && weights[k] >= most / 4)));
+  $("map")
+    .querySelectorAll(".query")
+    .forEach((node, q) => node.classList.toggle("on", q === query));
+  $("map")
+    .querySelectorAll(".key")
+    .forEach((node, k) => node.classList.toggle("on", k === key || (weights[k] >= 0.1 && weights[k] >= most / 4)));
 }
 
 function cellAt({ clientX, clientY }) {
@@ -85,14 +115,17 @@ $("map").onpointermove = (event) => {
   point(cellAt(event));
   const tip = $("tip").getBoundingClientRect();
   $("tip").style.left = `${Math.max(4, Math.min(event.clientX + 14, innerWidth - tip.width - 8))}px`;
-  $("tip").style.top = `${event.clientY + 18 + tip.height > innerHeight ? event.clientY - tip.height - 10 : event.clientY + 18}px`;
+  $("tip").style.top =
+    `${event.clientY + 18 + tip.height > innerHeight ? event.clientY - tip.height - 10 : event.clientY + 18}px`;
 };
 $("map").onpointerleave = () => point(null);
 $("map").onclick = (event) => {
   const cell = cellAt(event);
   if (cell && cell.query !== null && cell.key !== null) pick(cell);
 };
-$("map").onfocus = () => { if ($("map").matches(":focus-visible")) point({ query: state.query ?? 0, key: state.key ?? 0 }); };
+$("map").onfocus = () => {
+  if ($("map").matches(":focus-visible")) point({ query: state.query ?? 0, key: state.key ?? 0 });
+};
 $("map").onblur = () => point(null);
 $("map").onkeydown = (event) => {
   const { queries, keys } = tokensOf(state.map);

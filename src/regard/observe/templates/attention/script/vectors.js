@@ -30,11 +30,12 @@ async function unpack(number) {
   return { bytes, starts };
 }
 
-function half(bytes, index) {  // IEEE 754 binary16
+function half(bytes, index) {
+  // IEEE 754 binary16
   const [low, high] = [bytes[index], bytes[bytes.length / 2 + index]];
   const exponent = (high >> 2) & 31;
   const fraction = (high & 3) * 256 + low;
-  const size = exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * fraction / 1024;
+  const size = exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : (2 ** -14 * fraction) / 1024;
   return high & 128 ? -size : size;
 }
 
@@ -46,7 +47,9 @@ function headVectors({ bytes, starts }, name, head) {
   const group = Math.floor(head / (heads / groups));
   const read = (start) => Array.from({ length: dim }, (_, channel) => half(bytes, start + channel));
   return {
-    dim, group, shared: groups < heads,
+    dim,
+    group,
+    shared: groups < heads,
     query: (place) => read(starts[name].query + (head * rows + place) * dim),
     key: (place) => read(starts[name].key + (group * columns + place) * dim),
     value: (place) => read(starts[name].value + (group * columns + place) * dim),
@@ -62,13 +65,18 @@ function derive(vectors, query, key) {
   const dot = (offered) => asked.reduce((sum, number, channel) => sum + number * offered[channel], 0);
   const scores = Array.from({ length: seen }, (_, place) => dot(vectors.key(place)) / root);
   const most = Math.max(...scores);
-  const powers = scores.map((score) => Math.exp(score - most));  // most: no power is too large
+  const powers = scores.map((score) => Math.exp(score - most)); // most: no power is too large
   const sum = powers.reduce((a, b) => a + b, 0);
   const [offered, value] = [vectors.key(key), vectors.value(key)];
   const weight = powers[key] / sum;
   return {
-    asked, offered, scores, weights: powers.map((power) => power / sum), value, sum: sum * Math.exp(most),
-    products: asked.map((number, channel) => number * offered[channel] / root),
+    asked,
+    offered,
+    scores,
+    weights: powers.map((power) => power / sum),
+    value,
+    sum: sum * Math.exp(most),
+    products: asked.map((number, channel) => (number * offered[channel]) / root),
     passed: value.map((number) => weight * number),
   };
 }

@@ -8,12 +8,15 @@ function go(wish, all = false) {
   for (const [name, choices] of Object.entries(CHOICES)) if (!choices.includes(state[name])) state[name] = choices[0];
   if (!within(state.sentence, data.sentences.length)) state.sentence = 0;
   if (!Object.hasOwn(sentence().maps, state.map)) {
-    state.map = Object.keys(data.blocks).reverse().flatMap((block) => mapsOf(block).slice(-1))[0];
+    state.map = Object.keys(data.blocks)
+      .reverse()
+      .flatMap((block) => mapsOf(block).slice(-1))[0];
   }
   if (!within(state.head, headsOf(state.map))) state.head = 0;
   if (!data.temperatures.includes(state.temperature)) state.temperature = 1;
   if (!within(state.token, sentence().target.length)) state.token = null;
-  if (wish.units && wish.units !== before.units && wish.query === undefined) [state.query, state.key] = translated(before.units);
+  if (wish.units && wish.units !== before.units && wish.query === undefined)
+    [state.query, state.key] = translated(before.units);
   const { queries, keys } = tokensOf(state.map);
   if (!within(state.query, queries.length)) state.query = null;
   if (!within(state.key, keys.length)) state.key = null;
@@ -31,12 +34,16 @@ const SHOW = {
   attention(changed, otherBlock) {
     choose($("shapes"), document.querySelector(`[data-shape=${state.shape}]`));
     choose($("units"), document.querySelector(`[data-units=${state.units}]`));
-    if (changed("units") || otherBlock) { showBlocks(); showHeads(); }
+    if (changed("units") || otherBlock) {
+      showBlocks();
+      showHeads();
+    }
     $("lines").hidden = state.shape !== "lines";
     $("grid").hidden = state.shape !== "map";
     if (changed("map", "head", "units", "shape")) {
       showChosenHead();
-      if (state.shape === "lines") showLines(); else showMap();
+      if (state.shape === "lines") showLines();
+      else showMap();
     }
     showLooked();
     if (changed("map", "head", "units", "query", "key")) showOrigin();
@@ -59,19 +66,32 @@ function showView() {
 // The picked token in the other units: the word of a piece, the first piece of a word.
 function translated(units) {
   const sides = sidesOf(state.map);
-  return [[sides.queries, state.query], [sides.keys, state.key]].map(([side, index]) => {
+  return [
+    [sides.queries, state.query],
+    [sides.keys, state.key],
+  ].map(([side, index]) => {
     if (index === null) return null;
     const words = sentence().words[side];
     return units === "words" ? words[index][0] : words.findIndex(([from, to]) => index >= from && index < to);
   });
 }
 
-const AT_FIRST = { view: "attention", shape: "lines", units: "pieces", temperature: 1, query: null, key: null, token: null };
+const AT_FIRST = {
+  view: "attention",
+  shape: "lines",
+  units: "pieces",
+  temperature: 1,
+  query: null,
+  key: null,
+  token: null,
+};
 const NUMBERS = ["sentence", "head", "query", "key", "token", "temperature"];
 
 function remember() {
   const told = ["view", "sentence", "map", "head", "shape", "units", "query", "key", "token", "temperature"];
-  const parts = told.filter((name) => !(name in AT_FIRST) || state[name] !== AT_FIRST[name]).map((name) => `${name}=${state[name]}`);
+  const parts = told
+    .filter((name) => !(name in AT_FIRST) || state[name] !== AT_FIRST[name])
+    .map((name) => `${name}=${state[name]}`);
   history.replaceState(null, "", `#${parts.join("&")}`);
 }
 
@@ -94,9 +114,13 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") go({ query: null, key: null, token: null });
 });
 addEventListener("hashchange", () => goToAddress());
-darkTheme.addEventListener("change", () => { showScale(); go({}, true); });
+darkTheme.addEventListener("change", () => {
+  showScale();
+  go({}, true);
+});
 let drawnWidth = innerWidth;
-addEventListener("resize", () => {  // a phone also reports a new height whenever its address bar hides
+addEventListener("resize", () => {
+  // a phone also reports a new height whenever its address bar hides
   if (innerWidth !== drawnWidth) go({}, true);
   drawnWidth = innerWidth;
 });

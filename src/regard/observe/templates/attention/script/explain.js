@@ -1,0 +1,108 @@
+// How a weight comes about, in three steps: query times key, the score among its rivals, the value it lets through.
+
+function explain(vectors, query, key) {
+  const { queries, keys, row, at } = shownWeights();
+  if (row(query).every((weight) => weight === 0)) {
+    return [note("Every token is hidden from this one: it reads nothing.")];
+  }
+  if (data.blocks[blockOf(state.map)].causal && key > query) {
+    return [note("This token stands after the one that asks and is hidden from it: its weight is 0, without a score.")];
+  }
+  const found = derive(vectors, query, key);
+  const steps = make(
+    "div",
+    { className: "steps" },
+    matching(found, vectors, queries[query], keys[key]),
+    competing(found, query, key, at(query, key)),
+    passing(found, key, keys[key]),
+  );
+  return [steps, allNumbers(found)];
+}
+
+function explained(title, words, ...parts) {
+  const [heading, text] = [make("h3", { textContent: title }), make("p", { className: "soft small" }, ...words)];
+  return make("section", { className: "step" }, heading, text, ...parts);
+}
+
+function matching({ asked, offered, products }, { dim, shared, group }, asking, read) {
+  const sharing = shared ? `, which heads of group ${group} share` : "";
+  const words =
+    `Each token that asks has a query, each that is read a key${sharing}: ${dim} numbers each. Where both have the ` +
+    `same sign, the score grows. Multiplied, divided by √${dim} and added up they give `;
+  const score = products.reduce((sum, product) => sum + product, 0);
+  const rows = [
+    { name: "query", label: ["query of ", named(asking)], numbers: asked, scale: "query" },
+    { name: "key", label: ["key of ", named(read)], numbers: offered, scale: "key" },
+    { name: "product", label: [`query × key ÷ √${dim}`], numbers: products, scale: "product" },
+  ];
+  const say = (i) => `${signed(asked[i])} × ${signed(offered[i])} ÷ √${dim} = ${signed(products[i])}`;
+  const sum = make("b", { id: "score", textContent: signed(score) });
+  return explained("1. The query meets the key", [words, sum, "."], ...bars(rows, say));
+}
+
+function competing({ scores, weights, sum }, query, key, kept) {
+  const { keys } = tokensOf(state.map);
+  const hidden = keys.length - scores.length;
+  const division = Number.isFinite(sum) ? `e^${signed(scores[key])} ÷ ${sum.toPrecision(4)} = ` : "";
+  const words =
+    "Every token that is read has such a score. e to the power of the score, divided by the sum of all these powers, " +
+    `is the weight (softmax): ${division}`;
+  const after = `Hidden, with no score: what comes after the token that asks (${hidden}).`;
+  const rounding = `. The map keeps ${kept.toFixed(4)}, rounded to 1/255. ${hidden ? after : ""}`;
+  const weight = make("b", { id: "weight", textContent: weights[key].toFixed(4) });
+  const table = rivalTable({ scores, weights }, query, key);
+  const box = make("div", { className: "scroll rivals", tabIndex: 0, role: "region", ariaLabel: "All scores" }, table);
+  return explained("2. The score among its rivals", [words, weight, rounding], box);
+}
+
+function passing({ value, passed, weights }, key, read) {
+  const weight = weights[key].toFixed(4);
+  const words =
+    "Each token that is read also has a value. This weight lets that share of it through to the token that asks; " +
+    "what comes from all tokens is added up.";
+  const rows = [
+    { name: "value", label: ["value of ", named(read)], numbers: value, scale: "value" },
+    { name: "passed", label: [`${weight} × value`], numbers: passed, scale: "value" },
+  ];
+  const say = (i) => `${weight} × ${signed(value[i])} = ${signed(passed[i], 4)}`;
+  return explained("3. What it lets through", [words], ...bars(rows, say));
+}
+
+function tableHead(...names) {
+  return make("thead", {}, make("tr", {}, ...names.map((name) => make("th", { scope: "col", textContent: name }))));
+}
+
+function rivalTable({ scores, weights }, query, key) {
+  const { keys } = tokensOf(state.map);
+  const order = scores.map((_, place) => place).sort((a, b) => scores[b] - scores[a]);
+  const rows = order.map((place) => {
+    const button = make("button", { type: "button", className: "token" }, spelt(keys[place]));
+    button.onclick = () => go({ query, key: place });
+    const bar = make("span", { className: "share" });
+    bar.style.width = `${100 * weights[place]}%`;
+    const row = make(
+      "tr",
+      {},
+      make("td", {}, button),
+      make("td", { textContent: signed(scores[place]) }),
+      make("td", { textContent: weights[place].toFixed(4) }),
+      make("td", { className: "shares" }, bar),
+    );
+    if (place === key) row.ariaCurrent = "true";
+    row.dataset.key = place;
+    return row;
+  });
+  return make("table", { id: "rivals" }, tableHead("token", "score", "weight", ""), make("tbody", {}, ...rows));
+}
+
+function allNumbers({ asked, offered, products, value, passed }) {
+  const columns = [asked, offered, products, value, passed];
+  const rows = asked.map((_, channel) => {
+    const cells = columns.map((numbers) => make("td", { textContent: signed(numbers[channel], 4) }));
+    return make("tr", {}, make("th", { scope: "row", textContent: channel }), ...cells);
+  });
+  const head = tableHead("channel", "query", "key", "product ÷ √d", "value", "weight × value");
+  const table = make("table", { id: "numbers" }, head, make("tbody", {}, ...rows));
+  const summary = make("summary", { textContent: `All ${asked.length} channels in numbers` });
+  return make("details", {}, summary, make("div", { className: "scroll" }, table));
+}
