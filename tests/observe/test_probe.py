@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,12 @@ def test_given_then_first_then_worst_then_best(looked_at: RunFolder, corpus: Pat
     validation = [line.split("\t")[0] for line in (corpus / "validation.tsv").read_text().splitlines()]
     assert sources[1:3] == validation[:2]
     assert set(sources[3:]) <= set(validation[2:])
+
+
+def test_the_page_says_why_each_is_there(looked_at: RunFolder) -> None:
+    page = (looked_at.attention / "index.html").read_text()
+    notes = json.loads(re.search(r'"notes":(\[.*?\])', page)[1])
+    assert [note.split(",")[0] for note in notes] == ["given", "first", "first", "worst", "worst", "best", "best"]
 
 
 def test_the_extremes_are_those_of_this_validation(looked_at: RunFolder) -> None:

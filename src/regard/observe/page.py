@@ -44,8 +44,11 @@ def render_page(
     subtitle: str = "",
     facts: Mapping[str, str] | None = None,
     max_bytes: int = MAX_BYTES,
+    notes: Sequence[str] = (),
 ) -> LeftOut:
     """Write the attention page of ``sentences`` to ``path``; title, subtitle and facts are plain text.
+
+    ``notes``, if given, says a few words of each sentence.
 
     Of a page over ``max_bytes`` are left out vectors, of the last sentences first, then the last sentences; the first
     sentence stays. What was left out is returned, and the page says so. The rounding of the numbers is that of
@@ -72,7 +75,7 @@ def render_page(
             title=title,
             subtitle=subtitle,
             facts=dict(facts or {}),
-            data=pack_common() | {"sentences": packed[:count]},
+            data=pack_common() | {"sentences": packed[:count], "notes": list(notes)},
             vectors=vectors[:with_vectors],
             left_out=left_out,
         )

@@ -48,7 +48,7 @@ class AttentionProbe(pl.Callback):
         folder: Path,
         sentences: int,
         megabytes: int,
-        page_megabytes: int = 16,
+        page_megabytes: int = 4,
         texts: Sequence[str] = (),
         extremes: int = 1,
         measures: Sequence[str] = ("entropy",),
@@ -79,7 +79,7 @@ class AttentionProbe(pl.Callback):
         model = _model(pl_module)
         regarded = [_record(model, each.source) for each in looked]
         self._log_measures(trainer, regarded[: len(self._fixed)])
-        page = self._keep(trainer, regarded)
+        page = self._keep(trainer, regarded, [each.why for each in looked])
         if loggers := [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]:
             from regard.observe.panels import Panels
 
@@ -87,7 +87,7 @@ class AttentionProbe(pl.Callback):
             shown = _best_aligned(model, regarded)
             self._panels.log(loggers, trainer.global_step, pl_module.scorer, looked, regarded, shown, page)
 
-    def _keep(self, trainer: pl.Trainer, regarded: list[Regarded]) -> Path:
+    def _keep(self, trainer: pl.Trainer, regarded: list[Regarded], notes: list[str]) -> Path:
         """Write the maps, and the page, whose path it is."""
         self.folder.mkdir(exist_ok=True)
         maps = [one.maps for one in regarded]
@@ -102,7 +102,7 @@ class AttentionProbe(pl.Callback):
         facts = {"step": f"{trainer.global_step:,}"}
         page = self.folder / "index.html"
         title, size = "What the model attends to", self.page_megabytes << 20
-        omitted = render_page(page, regarded, title, self.folder.parent.name, facts, max_bytes=size)
+        omitted = render_page(page, regarded, title, self.folder.parent.name, facts, size, notes)
         if str(omitted) and not self._warned:
             self._warned = True
             warnings.warn(

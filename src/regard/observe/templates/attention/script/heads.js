@@ -9,6 +9,8 @@ function showSentences() {
       const texts = (columns ? [sourceText, targetText] : [targetText]).map((text) =>
         make("span", { textContent: text, dir: "auto" }),
       );
+      const note = data.notes[index];
+      if (note) texts.at(-1).append(" ", make("small", { className: "soft", textContent: note }));
       if (data.sentences.length === 1) return make("li", {}, make("div", {}, ...texts));
       const button = make("button", { type: "button", ariaPressed: index === state.sentence }, ...texts);
       button.onclick = () => go({ sentence: index, query: null, key: null, token: null });
