@@ -31,7 +31,7 @@ def maps_in(figure: Figure) -> list[AxesImage]:
 
 
 def texts(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.axes[0].texts]
+    return [text.get_text() for text in figure.texts]
 
 
 def test_a_layer_shows_every_head_with_its_data_entropy_and_tokens() -> None:
@@ -53,7 +53,7 @@ def test_a_layer_shows_every_head_with_its_data_entropy_and_tokens() -> None:
 def test_tokens_stand_beside_their_rows_and_above_their_columns() -> None:
     figure = draw_layer(cross(["▁a", "▁b", "</s>"], ["▁x", "▁y", "</s>"], heads=2), "decoder.0.cross")
     left, right, bottom, top = maps_in(figure)[1].get_extent()
-    where = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
+    where = {text.get_text(): text.get_position() for text in figure.texts}
     for row, token in enumerate(["␣x", "␣y"]):
         assert where[token][1] == pytest.approx(top + (row + 0.5) * (bottom - top) / 3)
     for column, token in enumerate(["␣a", "␣b"]):  # the latest of a name is that of the last column of maps
@@ -76,7 +76,7 @@ def test_labels_of_a_long_sentence_do_not_overlap() -> None:
     tokens = [f"▁token{number}" for number in range(150)] + ["</s>"]
     figure = draw_layer(cross(tokens, tokens, heads=1), "decoder.0.cross")
     png(figure)
-    shown = [text for text in figure.axes[0].texts if text.get_text().startswith("␣")]
+    shown = [text for text in figure.texts if text.get_text().startswith("␣")]
     rows = [text.get_window_extent() for text in shown if text.get_rotation() == 0]
     columns = [text.get_window_extent() for text in shown if text.get_rotation() == 90]
     assert len(rows) > 20

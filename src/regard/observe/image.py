@@ -10,7 +10,7 @@ import warnings
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 from unicodedata import category, east_asian_width
 
 import numpy as np
@@ -108,8 +108,8 @@ class _Sheet:
         FigureCanvasAgg(figure)
         axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0), autoscale_on=False)
         axes.set_axis_off()
-        axes.text(EDGE, EDGE, title, fontsize=13, weight="bold", color=INK, va="top", parse_math=False)
-        axes.text(EDGE, EDGE + 0.27, words, fontsize=9, color=FAINT, va="top")
+        _write(axes, EDGE, EDGE, title, fontsize=13, weight="bold", color=INK, va="top", parse_math=False)
+        _write(axes, EDGE, EDGE + 0.27, words, fontsize=9, color=FAINT, va="top")
         self._draw_scale(axes, right + EDGE + 0.1, HEADER + TITLE)
         return figure, axes
 
@@ -117,9 +117,9 @@ class _Sheet:
         """The colours from 0 to 1, upright."""
         _draw_image(axes, np.linspace(1, 0, 256)[:, None], x, y, 0.13, 2.0)
         style: dict[str, Any] = {"fontsize": 8, "color": FAINT}
-        axes.text(x, y - 0.06, "weight", va="bottom", **style)
+        _write(axes, x, y - 0.06, "weight", va="bottom", **style)
         for weight in (0, 0.25, 0.5, 0.75, 1):
-            axes.text(x + 0.18, y + 2.0 * (1 - weight), f"{weight:.2f}", va="center", **style)
+            _write(axes, x + 0.18, y + 2.0 * (1 - weight), f"{weight:.2f}", va="center", **style)
 
     def draw(self, axes: Axes, number: int, weights: Float[np.ndarray, "query key"], title: str = "") -> None:
         """Draw one map; where cells are smaller than letters, labels are left out evenly."""
@@ -127,20 +127,26 @@ class _Sheet:
         _draw_image(axes, weights, x, y, wide, high)
         every = math.ceil(self.size * 1.25 / 72 / cell)
         # parse_math: a token such as "$" is no TeX.
-        style: dict[str, Any] = {"fontsize": self.size, "fontfamily": fonts(), "color": INK, "parse_math": False}
+        font = font_manager.FontProperties(family=fonts(), size=self.size)
+        style: dict[str, Any] = {"fontproperties": font, "color": INK, "parse_math": False}
         first_row, first_column = number < self.columns, number % self.columns == 0
         for row in range(0, len(self.queries), every) if first_column else ():
             middle = y + (row + 0.5) * cell
-            axes.text(x - 0.05, middle, label(self.queries[row]), ha="right", va="center", **style)
+            _write(axes, x - 0.05, middle, label(self.queries[row]), ha="right", va="center", **style)
         for column in range(0, len(self.keys), every) if first_row else ():
             middle = x + (column + 0.5) * cell
-            axes.text(middle, y - 0.05, label(self.keys[column]), ha="center", va="bottom", rotation=90, **style)
+            _write(axes, middle, y - 0.05, label(self.keys[column]), ha="center", va="bottom", rotation=90, **style)
         above = _label_inches(self.keys, self.size) if first_row else 0.05
-        axes.text(x, y - above, title, fontsize=9, color=INK, va="bottom")
+        _write(axes, x, y - above, title, fontsize=9, color=INK, va="bottom")
         if cell > 0.1:  # white seams between cells, where there is room for them
             seams: dict[str, Any] = {"color": "white", "linewidth": 0.7}
             axes.hlines(y + np.arange(1, len(self.queries)) * cell, x, x + wide, **seams)
             axes.vlines(x + np.arange(1, len(self.keys)) * cell, y, y + high, **seams)
+
+
+def _write(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:
+    """A text of the figure: each of an axes has a path to be clipped by, which costs more than the text."""
+    cast(Figure, axes.figure).text(x, y, text, transform=axes.transData, **style)
 
 
 def _draw_image(
