@@ -262,6 +262,8 @@ def test_attend_shows_what_is_read(regard: Regard, finished_language: RunFolder,
         "regard: left out of the page, over --megabytes 0.01: the numbers that the weights of 1 sentence come from\n"
     )
     assert "Left out to keep this page small" in page.read_text()
+    long = regard("attend", finished_language.path, "--target", "das " * 20, "--output", page)
+    assert (long.code, long.err) == (0, "regard: --target: 80 tokens, cut to the model's 31\n")
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])

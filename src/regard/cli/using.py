@@ -112,13 +112,18 @@ def attend(
     if isinstance(model, Translator):
         if source is None or not source.strip():
             raise UsageError("--source: give a sentence to look at")
+        given = [("--source", source, model.source_tokenizer), ("--target", target or "", model.target_tokenizer)]
         regarded = record_attention(model, source, target, beam_size)
     else:
         if source is not None:
             raise UsageError("--source: a language model has none; give --target alone")
         if target is None or not target.strip():
             raise UsageError("--target: give a text to look at")
+        given = [("--target", target, model.tokenizer)]
         regarded = record_reading(model, target)
+    for option, text, tokenizer in given:
+        if (tokens := len(tokenizer.encode(text))) > (most := model.model.max_length - 1):
+            warn(f"{option}: {tokens} tokens, cut to the model's {most}")
     page = output or (run / "attention" / "attend.html" if run.is_dir() else Path("attend.html"))
     picture, left_out = write_attention(regarded, page, round(megabytes * 2**20))
     if str(left_out):
