@@ -99,7 +99,7 @@ def test_preempted_told_of_its_time_limit_and_by_hand_it_goes_on_exactly(
     assert cancel([run]) == [run]
     wait_until(lambda: status(run) == "cancelled", 40)
     wait_until(lambda: job not in slurm.queue(), 60)
-    prepare_resume(run, [])
+    prepare_resume([run], [])
     assert start([run]) == 0
     wait_until(lambda: status(run) == "finished")
 
