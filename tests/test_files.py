@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from regard.files import replacing
+from regard.runs.folder import write_whole
 
 
 @pytest.mark.parametrize("before", [None, b"old"])
@@ -33,4 +35,15 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         write()
     assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_several_may_write_the_same_file_at_a_time(tmp_path: Path) -> None:
+    """As whoever cancels a run and the run itself do."""
+    path = tmp_path / "status.json"
+    contents = [f"{number}" * 5000 for number in range(4)]
+    with ThreadPoolExecutor(4) as writers:
+        for done in [writers.submit(write_whole, path, content) for content in contents * 25]:
+            done.result()
+    assert path.read_text() in contents
     assert list(tmp_path.iterdir()) == [path]

@@ -20,8 +20,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
 PATIENCE_SECONDS = 2.0
 STUCK_SECONDS = 10.0
-STUCK_WHEN_HELD_SECONDS = 120.0
-"""A step of training may take its time."""
+STUCK_WHEN_HELD_SECONDS = 60.0
+"""A step of training may take its time, but a cluster's patience ends: hydra.launcher.leave_seconds, 120 s."""
 
 
 class Interrupted(BaseException):
@@ -88,14 +88,18 @@ class Stop:
         """From here on the first signal ends what is going on."""
         self._held = False
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
+    def note(self, number: int) -> None:
+        """Take ``number`` for heard: by this process, or by another one that it works with. The first one counts."""
         if not self.signal:
-            self.signal, self._heard_at = number, now
+            self.signal, self._heard_at = number, time.monotonic()
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if not self.signal:
+            self.note(number)
             if not self._held:
                 raise Interrupted(number)
         # One Ctrl-C may arrive twice, from the terminal and from torchrun.
-        elif number == signal.SIGINT and now - self._heard_at > PATIENCE_SECONDS:
+        elif number == signal.SIGINT and time.monotonic() - self._heard_at > PATIENCE_SECONDS:
             raise KeyboardInterrupt
 
     def _watch(self, reader: int) -> None:

@@ -39,6 +39,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
+def installed() -> None:
+    """SLURM's programs are there; the test need not have them running."""
+    if reason := missing():
+        pytest.skip(reason)
+
+
+@pytest.fixture
 def wait_until() -> Callable[..., None]:
     """Waits until something is true."""
 

@@ -44,6 +44,28 @@ def test_down_stops_its_own_and_nothing_else(cluster: Path, tmp_path: Path, monk
     assert call("srun", "-N2", "-n2", "printenv", "SLURMD_NODENAME"), "the first one still works"
 
 
+@pytest.mark.parametrize("what", ["files", "slurm.conf", "link"])
+def test_a_folder_of_somebody_elses_is_neither_used_nor_removed(
+    installed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    if what != "link":
+        (theirs / {"files": "thesis.tex"}.get(what, what)).write_text("years of work")
+    folder = theirs
+    if what == "link":
+        folder = tmp_path / "link"
+        folder.symlink_to(theirs)
+    monkeypatch.setenv("REGARD_SLURM_DIR", str(folder))
+    before = sorted(tmp_path.rglob("*"))
+    for script in ("up", "down"):
+        done = subprocess.run([LOCAL / script], capture_output=True, text=True)
+        assert done.returncode == 1
+        assert str(folder) in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("bash", "dirname", "readlink", "id"):
         (tmp_path / name).symlink_to(f"/usr/bin/{name}")

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,17 +18,17 @@ from regard.errors import RegardError, UsageError
 from regard.runs import slurm
 from regard.runs.cancel import cancel
 from regard.runs.compose import compose_points, freeze
+from regard.runs.folder import RunFolder
 from regard.runs.jobs import look
 from regard.runs.resume import go_on, prepare_resume, retry
 from regard.runs.start import start
 
-if TYPE_CHECKING:
-    from regard.runs.folder import RunFolder
-
 pytestmark = pytest.mark.xdist_group("cluster")
 
-MakeRun = Callable[..., "RunFolder"]
+MakeRun = Callable[..., RunFolder]
 Wait = Callable[..., None]
+Start = Callable[..., subprocess.Popen[str]]
+Captured = pytest.CaptureFixture[str]
 
 ON_SLURM = ["hydra/launcher=slurm", "trainer.val_check_interval=10", "callbacks.last.every_n_steps=1000"]
 TWO_NODES = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=1", "trainer.num_nodes=2"]
@@ -99,7 +98,7 @@ def test_preempted_told_of_its_time_limit_and_by_hand_it_goes_on_exactly(
     assert cancel([run]) == [run]
     wait_until(lambda: status(run) == "cancelled", 40)
     wait_until(lambda: job not in slurm.queue(), 60)
-    prepare_resume(run, [])
+    prepare_resume([run], [])
     assert start([run]) == 0
     wait_until(lambda: status(run) == "finished")
 
@@ -184,16 +183,41 @@ def test_what_a_job_asks_for_follows_from_the_run_and_the_launcher(cluster: Path
     cancel([run])
 
 
+def test_a_setup_that_fails_is_told_where_the_run_is(
+    cluster: Path, arguments: list[str], tmp_path: Path, wait_until: Wait
+) -> None:
+    setup = "hydra.launcher.setup=['echo no such module >&2','false']"
+    runs = freeze(compose_points([*arguments, "-m", *ON_SLURM, setup, f"paths.runs={tmp_path}", "seed=1,2"]))
+    assert start(runs) == 0
+    wait_until(lambda: not slurm.queue(), 60)
+    for run in runs:
+        assert "no such module" in run.console.read_text(), "what `regard logs` shows"
+        seen = look(run, slurm.queue())
+        assert (seen.state, "has ended without beginning" in seen.note) == ("lost", True)
+
+
 def test_workers_of_a_search_are_jobs(
-    cluster: Path, arguments: list[str], tmp_path: Path, wait_until: Wait, capsys: pytest.CaptureFixture[str]
+    cluster: Path, arguments: list[str], tmp_path: Path, wait_until: Wait, start: Start, capsys: Captured
 ) -> None:
     from regard.runs.search_start import begin, result
+    from regard.runs.search_start import go_on as search_on
 
     space = ["search=tpe", "search.trials=3", "search.workers=2", "+search.space.optimizer.lr={low: 0.001, high: 0.1}"]
-    assert begin([*arguments, f"paths.runs={tmp_path}", *space, "hydra/launcher=slurm"]) == 0
+    held = ["hydra/launcher=slurm", "hydra.launcher.options=['--hold']"]
+    assert begin([*arguments, f"paths.runs={tmp_path}", *space, *held]) == 0
     (folder,) = (tmp_path / "default").iterdir()
     assert f"regard jobs {folder} --watch" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="is in the queue"):
+        search_on(folder, [])
+    watching = start("regard.cli", "jobs", str(folder), "--watch")
+    with pytest.raises(subprocess.TimeoutExpired):
+        watching.wait(timeout=8)
+    subprocess.run(["scontrol", "release", str(RunFolder(folder).job())], check=True)
     wait_until(lambda: not slurm.queue(), 120)
+    out, errors = watching.communicate(timeout=30)
+    assert (watching.returncode, errors) == (0, "")
+    assert "3 finished" in out, "runs that came later are seen too"
+    assert "best is trial" in out
     assert sorted(path.name for path in folder.iterdir() if path.name.isdecimal()) == ["0", "1", "2"]
     found = result(folder)
     assert found is not None
@@ -219,8 +243,19 @@ def test_by_hand_with_the_wrong_tasks_it_says_which_are_right(
     submit("--nodes=1", "--output=/dev/null", str(script), "--setup", str(setup), str(run.path))
     wait_until(lambda: status(run) == "failed")
     assert "--nodes=2 --ntasks-per-node=1" in run.status()["why"]
-    submit("-N2", "--ntasks-per-node=1", "--output=/dev/null", str(script), "--setup", str(setup), str(run.path))
+    # From where the run is, by its name alone; and after it the job takes some more time.
+    by_name = f"cd {run.path.parent}; bash {script} --setup {setup} {run.path.name}; sleep 60"
+    job = submit("-N2", "--ntasks-per-node=1", "--output=/dev/null", f"--wrap={by_name}")
+    wait_until(lambda: status(run) == "running")
+    assert run.job() == job, "it is known when it begins"
+    with pytest.raises(UsageError, match="is in the queue"):
+        go_on([run], [])
     wait_until(lambda: status(run) == "finished")
+    assert job in slurm.queue()
+    assert cancel([run]) == []
+    assert status(run) == "finished"
+    subprocess.run(["scancel", job], check=True)
+    wait_until(lambda: not slurm.queue(), 60)
 
 
 def test_a_lost_node_costs_what_came_after_the_last_checkpoint(

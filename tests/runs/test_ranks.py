@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,27 @@ def test_ranks_stop_together(make_run: MakeRun, start: Callable[..., subprocess.
     assert process.returncode == 75, errors
     assert run.status()["status"] == "preempted"
     assert (run.checkpoints / "last.ckpt").exists()
+
+
+def test_a_time_limit_that_one_rank_hears_of_is_told_to_the_job(
+    make_run: MakeRun, start: Callable[..., subprocess.Popen[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rank 0 leaves the note that has the job queued again, whichever rank was told."""
+    monkeypatch.setenv("REGARD_REQUEUE", str(tmp_path / "requeue"))
+    run = make_run(*TWO, "trainer.max_steps=5000", "trainer.val_check_interval=5000", "name=one_is_told")
+    process = start("regard.cli", "resume", str(run.path))
+    deadline = time.monotonic() + 120
+    while not (run.metrics.exists() and run.metrics.read_text().count("\n") > 5):
+        assert time.monotonic() < deadline, "training did not begin"
+        time.sleep(0.05)
+    torchrun = Path(f"/proc/{run.status()['pid']}/stat").read_text().rpartition(") ")[2].split()[1]
+    ranks = Path(f"/proc/{torchrun}/task/{torchrun}/children").read_text().split()
+    (other,) = [pid for pid in ranks if b"\0RANK=1\0" in Path(f"/proc/{pid}/environ").read_bytes()]
+    os.kill(int(other), signal.SIGUSR1)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 75, errors
+    assert "stopped by SIGUSR1" in run.status()["why"]
+    assert (tmp_path / "requeue").exists()
 
 
 def test_a_rank_that_waits_for_one_that_has_left_leaves_too(make_run: MakeRun) -> None:

@@ -124,7 +124,7 @@ def best_state(run: RunFolder) -> dict[str, Any]:
 def test_more_steps_go_on_from_the_last(uninterrupted: RunFolder, tmp_path: Path) -> None:
     shutil.copytree(uninterrupted.path, tmp_path / "run")
     run = RunFolder(tmp_path / "run")
-    prepare_resume(run, ["trainer.max_steps=44"])
+    prepare_resume([run], ["trainer.max_steps=44"])
     assert run.config()["schedule"]["total_steps"] == 44
     assert work(run.path) == 0
     assert [step for step, *_ in measured(run)] == [str(step) for step in range(1, 45)]
@@ -161,7 +161,7 @@ def test_a_language_model_goes_on_as_if_never_stopped(make_language_run: MakeRun
 def test_nothing_else_may_change(finished: RunFolder, override: str, words: str) -> None:
     before = (finished.path / "config.yaml").read_text()
     with pytest.raises(UsageError, match=words):
-        prepare_resume(finished, [override])
+        prepare_resume([finished], [override])
     assert (finished.path / "config.yaml").read_text() == before
 
 

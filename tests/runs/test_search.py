@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import yaml
 from optuna.trial import TrialState
 
 from regard.errors import UsageError
+from regard.runs import search_start, search_worker
+from regard.runs.cancel import cancel_search
 from regard.runs.folder import RunFolder
 from regard.runs.search import Search, distribution
 from regard.runs.search_start import begin, result
@@ -133,6 +136,78 @@ def test_a_search_that_was_killed_goes_on_with_the_trial_that_it_was_at(
     assert RunFolder(folder / "0").status()["attempt"] == 2
     assert "best is trial" in said.out
     assert "best is trial" in regard("jobs", folder).out
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Those whose last argument names ``folder``."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if path.read_bytes().rstrip(b"\0").endswith(b"\0" + bytes(folder)):
+                found.append(int(path.parent.name))
+    return found
+
+
+def test_a_trial_that_outlives_its_worker_is_waited_for(
+    arguments: list[str], tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    long = ["trainer.max_steps=400", "trainer.val_check_interval=200", "search.trials=1"]
+    space = "+search.space.optimizer.lr={low: 0.001, high: 0.1}"
+    process = start("regard.cli", "search", *arguments, f"paths.runs={tmp_path}", *OPTIONS[:1], *long, space)
+    deadline = time.monotonic() + 120
+    while not [*tmp_path.glob("*/*/0/metrics.csv")]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    (folder,) = (tmp_path / "default").iterdir()
+    (worker,) = processes_of(folder)
+    os.kill(worker, signal.SIGKILL)
+    process.communicate()
+    run = RunFolder(folder / "0")
+    os.kill(run.status()["pid"], signal.SIGSTOP)  # it takes its time
+    again = start("regard.cli", "resume", str(folder))
+    while "another process is working on this run" not in run.console.read_text():
+        assert time.monotonic() < deadline + 60
+        time.sleep(0.05)
+    time.sleep(2)
+    os.kill(run.status()["pid"], signal.SIGCONT)
+    _, errors = again.communicate(timeout=60)
+    assert again.returncode == 0, errors
+    (trial,) = study(folder).get_trials()
+    assert trial.state == TrialState.COMPLETE
+    assert set(trial.intermediate_values) == {200, 400}
+    assert run.status()["attempt"] == 1, "nobody else has worked on it"
+
+
+def test_a_trial_that_is_being_composed_when_its_search_is_cancelled_does_not_run_to_its_end(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_start, "_start", lambda folder, content: 0)
+    long = ["trainer.max_steps=100000", "trainer.val_check_interval=100000"]
+    space = "+search.space.optimizer.lr={low: 0.001, high: 0.1}"
+    assert begin([*arguments, f"paths.runs={tmp_path}", *OPTIONS, *long, space]) == 0
+    (folder,) = (tmp_path / "default").iterdir()
+    compose = search_worker.compose_points
+
+    def cancelled_meanwhile(arguments: list[str]) -> Any:
+        cancel_search(folder)
+        return compose(arguments)
+
+    monkeypatch.setattr(search_worker, "compose_points", cancelled_meanwhile)
+    assert search_worker.work_on(folder) == 75
+    assert RunFolder(folder / "0").status()["status"] == "cancelled"
+    assert [trial.state for trial in study(folder).get_trials()] == [TrialState.RUNNING], "to be gone on with"
+
+
+def test_a_search_goes_on_wherever_it_is_called_from(
+    begin_in: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, regard: Callable[..., Any]
+) -> None:
+    """A worker changes to where the search was begun, since its command line may name files from there."""
+    folder = begin_in("search=tpe", "search.trials=1", "+search.space.optimizer.lr={low: 0.001, high: 0.1}")
+    monkeypatch.chdir(folder.parent)
+    said = regard("resume", folder.name, "search.trials=2")
+    assert said.code == 0, said.err
+    assert [trial.state for trial in study(folder).get_trials()] == [TrialState.COMPLETE] * 2
 
 
 def test_a_search_that_is_cancelled_begins_no_more_trials_until_it_is_resumed(

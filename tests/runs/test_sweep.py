@@ -8,16 +8,19 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from regard.errors import UsageError
+from regard.runs import processes
 from regard.runs.compose import compose_points, freeze
 from regard.runs.find import find_runs
 from regard.runs.folder import RunFolder
 from regard.runs.jobs import duration, short_names
+from regard.runs.resume import prepare_resume
 from regard.runs.sweep import group_and_tags, own_overrides
 
 Regard = Callable[..., Any]
@@ -176,6 +179,63 @@ def test_cancelled_is_cancelled_whether_it_works_or_waits(
     assert (first.checkpoints / "last.ckpt").exists()
     assert not second.metrics.exists(), "it has not begun"
     assert regard("cancel", sweep).out == "0 of 2 runs cancelled\n"
+
+
+def test_a_run_that_is_to_be_tried_again_waits_and_can_be_cancelled(at: list[str], regard: Regard) -> None:
+    runs = freeze(compose_points([*at, "-m", "seed=1,2"]))
+    for run in runs:
+        run.set_status("failed", why="for a reason")
+        run.set_job("17")
+        (run.path / ".failed").write_text("for a reason")
+    prepare_resume(runs, [])
+    assert states(runs[0].path.parent) == ["submitted", "submitted"]
+    assert [run.job() for run in runs] == [None, None], "the old one has nothing to do with it"
+    assert not (runs[0].path / ".failed").exists()
+    assert regard("cancel", runs[0].path.parent).out == "2 of 2 runs cancelled\n"
+    assert states(runs[0].path.parent) == ["cancelled", "cancelled"]
+
+
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+def test_a_run_that_works_is_not_changed_nor_are_others_with_it(at: list[str], where: str) -> None:
+    runs = freeze(compose_points([*at, "-m", "seed=1,2"]))
+    before = [(run.path / "config.yaml").read_text() for run in runs]
+    runs[0].set_status("failed", why="for a reason")
+    if where == "elsewhere":  # where there may be no lock to be seen
+        runs[1].set_status("running", host="elsewhere")
+    with runs[1].working() if where == "here" else nullcontext(), pytest.raises(UsageError, match="another process"):
+        prepare_resume(runs, ["trainer.max_steps=9"])
+    assert [(run.path / "config.yaml").read_text() for run in runs] == before
+    assert states(runs[0].path.parent)[0] == "failed", "retry will find it again"
+
+
+def test_runs_that_a_sweep_is_still_to_start_are_left_to_it(
+    at: list[str], tmp_path: Path, start: Start, regard: Regard
+) -> None:
+    process = start("regard.cli", "train", *at, *LONG, "-m", "seed=1,2")
+    wait_until(lambda: [*tmp_path.glob("runs/*/*/0/metrics.csv")])
+    (sweep,) = (tmp_path / "runs/default").iterdir()
+    said = regard("resume", sweep)
+    assert (said.code, said.out) == (0, f"{sweep / '1'}: left to process {process.pid}, which is to start it\n")
+    assert RunFolder(sweep / "1").status()["attempt"] == 0
+    process.kill()
+    process.communicate()
+    os.kill(RunFolder(sweep / "0").status()["pid"], signal.SIGKILL)
+    assert RunFolder(sweep / "1").waits_for() is None, "nobody will start it any more"
+
+
+def test_a_signal_while_a_process_is_being_started_reaches_it(at: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    (run,) = freeze(compose_points([*at, *LONG]))
+    begin = processes._start
+
+    def told_meanwhile(*arguments: Any) -> subprocess.Popen[bytes]:
+        process = begin(*arguments)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return process
+
+    monkeypatch.setattr(processes, "_start", told_meanwhile)
+    assert processes.do([run], at_a_time=1) == 75
+    assert run.status()["status"] == "preempted"
+    assert "before it had begun" in run.status()["why"]
 
 
 def test_somebody_elsewhere_can_cancel_a_run(at: list[str], start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 import torch
+import wandb
 
+from regard.observe import wandb_logger
 from regard.observe.wandb_file import history, records
 from regard.runs.folder import RunFolder
+from regard.runs.resume import prepare_resume
 from regard.runs.work import work
 from regard.training.metrics_file import read_rows
 from regard.training.task import Task
@@ -144,6 +147,56 @@ def test_a_run_that_was_stopped_is_one_run_there_and_logs_nothing_twice(
     rows = read_rows(run.metrics)
     expected = [(int(row["step"]), name) for row in rows for name in row if name.split("/")[0] in SPLITS]
     assert sorted(logged) == sorted(expected)
+
+
+def test_what_is_still_to_come_at_the_last_step_that_wandb_has_is_new_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Online it tells the last step alone; a validation that was cut short there is made up for by the next attempt."""
+    monkeypatch.setattr(wandb_logger, "seen_by", lambda run: (8, {}))
+    options = {"dir": str(tmp_path), "id": "abc", "mode": "offline", "settings": wandb.Settings(silent=True)}
+    rows = [{"step": str(step), "train/loss": "1.5"} for step in range(1, 9)]
+    dashboard = wandb_logger.Dashboard(options, attempt=2, rows=lambda: rows)
+    dashboard.log_metrics({"validation/loss": 2.5}, 8)
+    dashboard.log_metrics({"train/loss": 1.25}, 9)
+    dashboard.finish(None)
+    (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    logged = [(row["trainer/global_step"], name) for row in history(file) for name in row if "/loss" in name]
+    assert logged == [(8, "validation/loss"), (9, "train/loss")]
+
+
+def test_a_damaged_file_of_wandbs_is_read_as_far_as_it_is_whole_and_fails_no_run(
+    make_run: Callable[..., RunFolder],
+) -> None:
+    run = make_run("logger=wandb", "logger.mode=offline", "name=damaged")
+    assert work(run.path) == 0
+    (file,) = (run.path / "wandb").glob("offline-run-*/*.wandb")
+    whole = file.read_bytes()
+    before = len(list(records(file)))
+    # A record whose bytes never reached the disk, though its header did.
+    half = len(whole) // 2
+    file.write_bytes(whole[:half] + b"\xff" * (len(whole) - half))
+    assert 0 < len(list(records(file))) < before
+    prepare_resume([run], ["trainer.max_steps=8"])
+    assert work(run.path) == 0
+    assert run.status()["status"] == "finished"
+    assert len([*(run.path / "wandb").glob("offline-run-*")]) == 2
+
+
+@pytest.mark.filterwarnings("default:without W&B:UserWarning")
+def test_a_run_does_not_fail_because_what_wandb_has_cannot_be_told(
+    make_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: Path) -> Any:
+        raise ZeroDivisionError("whatever it is")
+
+    run = make_run("logger=wandb", "logger.mode=offline", "name=unreadable")
+    assert work(run.path) == 0
+    monkeypatch.setattr(wandb_logger, "history", broken)
+    prepare_resume([run], ["trainer.max_steps=8"])
+    assert work(run.path) == 0
+    assert run.status()["status"] == "finished"
+    assert "without W&B" in (run.path / "log.txt").read_text(encoding="utf-8")
 
 
 # What a child does: after the fifth step W&B's process is sent a signal, as a cluster does, and later the child itself.

@@ -70,19 +70,18 @@ def jobs(
 
     from rich.console import Console
 
-    from regard.runs.find import find_runs
-    from regard.runs.jobs import as_plain, look, show
-    from regard.runs.slurm import queue
+    from regard.runs.jobs import as_plain, say_problem, see, show
     from regard.runs.sweep import is_search
 
-    found = find_runs(runs or [Path("runs")])
+    paths = runs or [Path("runs")]
     if as_json:
-        waiting = queue()
-        for run in found:
-            print(json.dumps(as_plain(look(run, waiting)), ensure_ascii=False))
+        sight = see(paths)
+        say_problem(sight)
+        for seen in sight.seen:
+            print(json.dumps(as_plain(seen), ensure_ascii=False))
     else:
         wide = Console()
-        show(found, not runs, watch, wide if wide.is_terminal else Console(width=240))
+        show(paths, not runs, watch, wide if wide.is_terminal else Console(width=240))
         for folder in filter(is_search, runs or []):
             from regard.runs.search_start import result
 

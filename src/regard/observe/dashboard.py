@@ -7,6 +7,7 @@ import os
 import secrets
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -99,9 +100,11 @@ def make_wandb_logger(
     metrics = folder / "metrics.csv"
     try:
         return Dashboard(options, attempt, lambda: read_rows(metrics) if metrics.exists() else [])
-    except wandb.errors.Error as error:
+    except Exception as error:  # whatever it is, of W&B or of what it left here: it is no reason not to train
         reason = next(iter(str(error).splitlines()), type(error).__name__)[:120]
         warnings.warn(f"without W&B, which cannot begin ({reason}); metrics.csv has it all", stacklevel=2)
+        with suppress(Exception):
+            wandb.teardown()
         return False
 
 

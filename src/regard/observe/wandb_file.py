@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from wandb.proto.wandb_internal_pb2 import Record
 
 BLOCK = 32 * 1024
@@ -20,7 +21,7 @@ WHOLE, LAST = 1, 4
 
 
 def records(path: Path) -> Iterator[Record]:
-    """The records of a .wandb file, as far as it was written."""
+    """The records of a .wandb file, up to the first that is not whole: its writer may have been killed."""
     content, position, parts = path.read_bytes(), HEADER.size, b""
     while position + HEADER.size <= len(content):
         left = BLOCK - position % BLOCK
@@ -35,7 +36,10 @@ def records(path: Path) -> Iterator[Record]:
         position = begin + length
         if kind in (WHOLE, LAST):
             record = Record()
-            record.ParseFromString(parts)
+            try:
+                record.ParseFromString(parts)
+            except DecodeError:
+                return
             parts = b""
             yield record
 

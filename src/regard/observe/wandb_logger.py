@@ -78,7 +78,12 @@ class Dashboard(WandbLogger):
 
     def _catch_up(self) -> None:
         self._seen_until, self._seen = seen_by(self.experiment)
-        for row in self._rows():
+        rows = list(self._rows())
+        # Of that step itself there may be more to come: a validation that was cut short.
+        self._seen.setdefault(self._seen_until, set()).update(
+            name for row in rows if int(row["step"]) == self._seen_until for name in row
+        )
+        for row in rows:
             values = {name: float(value) for name, value in row.items() if name != "step"}
             self.log_metrics(values, int(row["step"]))
 
@@ -87,7 +92,7 @@ class Dashboard(WandbLogger):
         if step is None:
             return True
         seen = self._seen.setdefault(step, set())
-        known = step <= self._seen_until or name in seen
+        known = step < self._seen_until or name in seen
         seen.add(name)
         return not known
 
@@ -142,7 +147,7 @@ def facts_of(summary: Mapping[str, Any]) -> dict[str, float]:
 
 
 def seen_by(run: Run) -> tuple[int, dict[int, set[str]]]:
-    """What W&B has of ``run``: all up to a step, and the names logged at others.
+    """What W&B has of ``run``: all before a step, and the names logged at others.
 
     Online its server knows the last step; offline the files of earlier attempts are read, those that were online too.
     """

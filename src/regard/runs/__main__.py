@@ -5,9 +5,11 @@ start: it reads the run folder and nothing else; no rank ever sees the command l
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from regard.errors import PREEMPTED, RegardError
+from regard.runs.ending import of_being_told, or_of_another, write_down
 from regard.runs.folder import RunFolder
 from regard.runs.sweep import is_search
 from regard.stop import STOP, Interrupted
@@ -16,34 +18,41 @@ from regard.training.ranks import is_first_process, note_whether_to_requeue
 
 def main() -> int:
     """The exit code of the work; 75 too if a signal comes before it has begun."""
-    code = _work(Path(sys.argv[1]))
-    if code == PREEMPTED:
-        note_whether_to_requeue(STOP.signal)
-    return code
-
-
-def _work(folder: Path) -> int:
+    folder = Path(sys.argv[1])
     try:
-        with STOP.listening():
-            if is_search(folder):
-                from regard.runs.search_worker import work_on
-
-                return work_on(folder)
-            from regard.runs.work import work  # takes seconds
-
-            return work(folder)
-    except Interrupted as stop:
-        if is_search(folder):
-            return PREEMPTED
-        run = RunFolder.open(folder)
-        reason = run.cancelled()
-        if is_first_process():
-            status = "cancelled" if reason else "preempted"
-            run.set_status(status, why=f"{reason or stop} before it had begun; go on with: regard resume {folder}")
-        return 1 if reason else PREEMPTED
+        return _search(folder) if is_search(folder) else _work(RunFolder.open(folder))
     except RegardError as error:
         print(f"regard: {error}", file=sys.stderr)
         return error.exit_code
+
+
+def _work(run: RunFolder) -> int:
+    STOP.when_stuck = partial(_end_before_it_began, run)
+    try:
+        with STOP.listening():
+            from regard.runs.work import work  # takes seconds
+
+            return work(run.path)
+    except Interrupted as stop:
+        return _end_before_it_began(run, stop)
+
+
+def _end_before_it_began(run: RunFolder, stop: Interrupted) -> int:
+    ending = of_being_told(run, stop, " before it had begun")
+    return write_down(run, or_of_another(run, ending), stop.signal) if is_first_process() else ending.exit_code
+
+
+def _search(folder: Path) -> int:
+    try:
+        with STOP.listening():
+            from regard.runs.search_worker import work_on
+
+            code = work_on(folder)
+    except Interrupted:
+        code = PREEMPTED
+    if code == PREEMPTED:
+        note_whether_to_requeue(STOP.signal)
+    return code
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def cancel_search(folder: Path) -> None:
     """Let the workers of the search in ``folder`` begin no more trials; those that are SLURM jobs are ended."""
     search = RunFolder(folder)
     search.cancel(BY_HAND)
-    if (job := search.job()) and any(name.partition("_")[0] == job for name in slurm.queue()):
+    if (job := search.job()) and slurm.tasks(job, slurm.queue()):
         slurm.cancel([job])
 
 
@@ -28,13 +28,15 @@ def cancel(runs: Sequence[RunFolder]) -> list[RunFolder]:
 
     Each is left word first, so that whatever hears of its end knows that it shall not go on. One that works saves its
     state. One that works on another machine, outside of SLURM, finds the word by itself, within seconds.
+
+    Raises RegardError, before any is ended, if they are jobs and SLURM does not answer.
     """
-    jobs = slurm.queue()
+    jobs = slurm.queue_of(runs)
     ended, waiting = [], []
     for run in runs:
         status = run.status()
-        if status["status"] in ("finished", "failed", "cancelled") and run.job() not in jobs:
-            continue
+        if status["status"] in ("finished", "failed") or (status["status"] == "cancelled" and run.job() not in jobs):
+            continue  # even if its job still is in the queue, as COMPLETING: who goes on with a run makes it submitted
         run.cancel(BY_HAND)
         ended.append(run)
         if (job := run.job()) in jobs and job is not None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
@@ -46,7 +47,7 @@ class RunFolder:
         write_whole(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         write_whole(self.path / "overrides.yaml", yaml.safe_dump(list(overrides), allow_unicode=True))
         self.checkpoints.mkdir()
-        self.set_status("submitted", attempt=0)
+        self.set_status("submitted", attempt=0, pid=os.getpid())
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -111,6 +112,40 @@ class RunFolder:
         }
         write_whole(path, json.dumps(old | new | facts, indent=2, ensure_ascii=False) + "\n")
 
+    def waits_for(self) -> int | None:
+        """The other process of this machine that is still to start it, as far as this one can see; else None."""
+        status = self.status()
+        if (status["status"], status["host"], self.job()) != ("submitted", socket.gethostname(), None):
+            return None
+        pid: int | None = status.get("pid")
+        return pid if pid is not None and pid != os.getpid() and _is_alive(pid) else None
+
+    @contextmanager
+    def working(self, patience_seconds: float = 0) -> Iterator[None]:
+        """Within this, no other process works on this run.
+
+        Raises UsageError if one does, and goes on to for ``patience_seconds``.
+        """
+        lock = FileLock(self.path / ".working")
+        try:
+            lock.acquire(timeout=patience_seconds)
+        except Timeout:
+            raise self._is_worked_on() from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def check_at_rest(self) -> None:
+        """Raises UsageError if a process works on this run, on this machine or another."""
+        if self.status()["status"] == "running":
+            raise self._is_worked_on()
+        with self.working():
+            pass
+
+    def _is_worked_on(self) -> UsageError:
+        return UsageError(f"{self.path}: another process is working on this run; stop that one first")
+
     def set_job(self, job: str) -> None:
         """Note the SLURM job that is to work on this run; not in status.json, which the job may be writing already."""
         write_whole(self.path / ".job", job)
@@ -130,6 +165,13 @@ class RunFolder:
     def allow(self) -> None:
         """It may go on after all."""
         (self.path / ".cancelled").unlink(missing_ok=True)
+
+    def let_go_on(self) -> None:
+        """It is to be worked on again: this process will start it, or has that done."""
+        self.allow()
+        for name in (".failed", ".job"):
+            (self.path / name).unlink(missing_ok=True)
+        self.set_status("submitted", pid=os.getpid(), idle=0)
 
     def _word(self, name: str) -> str | None:
         """What was noted in the file ``name``; None if nothing was."""
@@ -176,8 +218,8 @@ def appearing(final: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file: readers see the old one or the new one."""
-    with replacing(path) as beside:
+    """Write a text file, which others may be writing too: readers see the old one or the new one."""
+    with replacing(path, f".{secrets.token_hex(4)}") as beside:
         beside.write_text(text, encoding="utf-8")
 
 

@@ -31,9 +31,13 @@ class Heartbeat:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.end()
+
+    def end(self) -> None:
         """The last beat is over when this returns: nothing is written over what comes after it."""
         self._ended.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def facts(self) -> dict[str, int]:
         """The step, once there is one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,9 +14,11 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from regard.errors import RegardError
+from regard.runs.find import find_runs
 from regard.runs.folder import RunFolder
-from regard.runs.slurm import Job, is_here, queue
-from regard.runs.sweep import own_overrides, sweep_of
+from regard.runs.slurm import Job, is_here, queue_of, tasks
+from regard.runs.sweep import is_search, own_overrides, sweep_of
 from regard.training.metrics_file import latest_values
 
 WATCH_SECONDS = 2
@@ -37,13 +40,13 @@ class Look(NamedTuple):
     note: str
 
 
-def look(run: RunFolder, jobs: Mapping[str, Job]) -> Look:
-    """What ``run`` is doing, by its folder and the ``jobs`` in the queue."""
+def look(run: RunFolder, jobs: Mapping[str, Job] | None) -> Look:
+    """What ``run`` is doing, by its folder and the ``jobs`` in the queue, None where they are not known."""
     status, values = run.status(), latest_values(run.metrics)
     name = run.job()
-    job = jobs.get(name) if name else None
+    job = jobs.get(name) if jobs and name else None
     state, note = status["status"], str(status.get("why", ""))
-    if state == "submitted" and name and job is None and is_here():
+    if state == "submitted" and name and job is None and jobs is not None and is_here():
         state, note = "lost", f"job {name} has ended without beginning; look at: regard logs {run.path}"
     if job is not None and job.state == "PENDING":
         note = f"job {name} waits ({job.reason})"
@@ -65,25 +68,58 @@ def look(run: RunFolder, jobs: Mapping[str, Job]) -> Look:
     )
 
 
-def is_over(seen: Look, jobs: Mapping[str, Job]) -> bool:
-    """Whether nothing will happen to it by itself."""
-    return seen.state not in ("running", "submitted") and seen.run.job() not in jobs
+def is_over(seen: Look, jobs: Mapping[str, Job] | None) -> bool:
+    """Whether nothing will happen to it by itself, as far as is known."""
+    job = seen.run.job()
+    waits = job is not None and (jobs is None or job in jobs)
+    return seen.state not in ("running", "submitted") and not waits
 
 
-def show(runs: Sequence[RunFolder], sweeps_as_one: bool, watch: bool, console: Console) -> None:
-    """Print the table; to ``watch``, again and again until all are over."""
-    draw = overview if sweeps_as_one else table
-    jobs = queue()
+class Sight(NamedTuple):
+    """Runs at a moment; whether all is over; and what SLURM says if it does not tell which jobs it has."""
+
+    seen: list[Look]
+    over: bool
+    problem: str | None
+
+
+def see(paths: Sequence[Path]) -> Sight:
+    """The runs at or below ``paths``; a search is over when none of its jobs is left.
+
+    If SLURM does not answer, the folders tell what they can.
+    """
+    runs, searches = find_runs(paths), [RunFolder(path) for path in paths if is_search(path)]
+    jobs, problem = None, None
+    try:
+        jobs = queue_of([*runs, *searches])
+    except RegardError as error:
+        problem = str(error)
     seen = [look(run, jobs) for run in runs]
+    at_work = any(job and (jobs is None or tasks(job, jobs)) for job in (search.job() for search in searches))
+    return Sight(seen, not at_work and all(is_over(each, jobs) for each in seen), problem)
+
+
+def show(paths: Sequence[Path], sweeps_as_one: bool, watch: bool, console: Console) -> None:
+    """Print the table of the runs at or below ``paths``; to ``watch``, again and again until all is over."""
+    draw = overview if sweeps_as_one else table
+    sight = see(paths)
+    say_problem(sight)
     if not watch:
-        console.print(draw(seen))
+        console.print(draw(sight.seen))
         return
-    with Live(draw(seen), console=console, auto_refresh=False, vertical_overflow="visible") as live:
-        while not all(is_over(each, jobs) for each in seen):
+    with Live(draw(sight.seen), console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        while not sight.over:
             time.sleep(WATCH_SECONDS)
-            jobs = queue()
-            seen = [look(run, jobs) for run in runs]
-            live.update(draw(seen), refresh=True)
+            before, sight = sight, see(paths)
+            if sight.problem != before.problem:
+                say_problem(sight)
+            live.update(draw(sight.seen), refresh=True)
+
+
+def say_problem(sight: Sight) -> None:
+    """On stderr, if there is one."""
+    if sight.problem:
+        print(f"regard: {sight.problem}", file=sys.stderr)
 
 
 def overview(seen: Sequence[Look]) -> Group:

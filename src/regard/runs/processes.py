@@ -13,8 +13,10 @@ from pathlib import Path
 from types import FrameType
 
 from regard.errors import PREEMPTED, UsageError
+from regard.runs.ending import of_being_told
 from regard.runs.folder import RunFolder
 from regard.runs.geometry import Geometry, one_machine
+from regard.stop import Interrupted
 
 SHUTDOWN_SECONDS = 600
 """What torchrun leaves its ranks to finish a step and to save, once it was told to stop."""
@@ -60,11 +62,13 @@ def do(runs: Sequence[RunFolder], at_a_time: int) -> int:
                 shares |= {"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {}
                 _say(f"begins    {run.path}")
                 working[run] = (_start(run, geometry, shares, quiet), mine)
+                if told:  # while it was being started
+                    working[run][0].send_signal(signal.SIGTERM)
             for run, (process, used) in list(working.items()):
                 if process.poll() is not None:
                     del working[run]
                     gpus += used
-                    _close(run, process.returncode)
+                    close(run, process.returncode, told[0] if told else 0)
                     status = run.status()
                     _say(f"{status['status']:9} {run.path}" + (f"  {status['why']}" if "why" in status else ""))
             if told and waiting:
@@ -90,8 +94,10 @@ def search(folder: Path, workers: int, wanted: Geometry) -> int:
     if wanted.gpus * workers > len(gpus):
         raise UsageError(f"search.workers={workers}: they want {wanted.gpus} GPUs each, this machine has {len(gpus)}")
     started: list[subprocess.Popen[bytes]] = []
-    with _passed_on(lambda: started):
+    with _passed_on(lambda: started) as told:
         for number in range(workers):
+            if told:
+                break
             mine = gpus[number * wanted.gpus : (number + 1) * wanted.gpus]
             shares = _share(workers * wanted.devices) | ({"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {})
             started.append(
@@ -99,7 +105,11 @@ def search(folder: Path, workers: int, wanted: Geometry) -> int:
                     [sys.executable, "-m", "regard.runs", str(folder)], env=environment_of_its_own() | shares
                 )
             )
+            if told:  # while it was being started
+                started[-1].send_signal(signal.SIGTERM)
         codes = [worker.wait() for worker in started]
+    if len(codes) < workers:
+        return PREEMPTED
     return next((code if code > 0 else 1 for code in codes if code), 0)
 
 
@@ -147,9 +157,13 @@ def _start(run: RunFolder, wanted: Geometry, environment: dict[str, str], quiet:
         )
 
 
-def _close(run: RunFolder, code: int) -> None:
-    """Say how a run ended that could not say so itself."""
-    if run.status()["status"] in ("submitted", "lost"):
+def close(run: RunFolder, code: int, told: int) -> None:
+    """Say how a run ended that could not say so itself; ``told`` is the signal that its process was sent, or 0."""
+    status = run.status()["status"]
+    if told and status == "submitted":
+        ending = of_being_told(run, Interrupted(told), " before it had begun")
+        run.set_status(ending.status, why=ending.why)
+    elif status in ("submitted", "lost"):
         killed = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         hint = ", perhaps for lack of memory" if code in (-9, 1) else ""
         run.set_status("lost", why=f"its process {killed}{hint}; go on with: regard resume {run.path}")

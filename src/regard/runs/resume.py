@@ -19,20 +19,24 @@ LAUNCHER = ("hydra/launcher", "hydra.launcher.")
 def go_on(runs: Sequence[RunFolder], overrides: list[str]) -> int:
     """Go on with a run, or with those of several that are over and not finished; the exit code.
 
-    Raises UsageError if a job in the queue will go on with the only one.
+    Says which are left to the process that is still to start them. Raises UsageError if a job in the queue will go on
+    with the only one.
     """
-    from regard.runs.slurm import queue
+    from regard.runs.slurm import queue_of
     from regard.runs.start import start
 
-    jobs = queue()
+    jobs = queue_of(runs)
     if len(runs) > 1:
         runs = [run for run in runs if run.status()["status"] not in ("finished", "running") and run.job() not in jobs]
+        waiting = {run.path: process for run in runs if (process := run.waits_for())}
+        for path, process in waiting.items():
+            print(f"{path}: left to process {process}, which is to start it", flush=True)
+        runs = [run for run in runs if run.path not in waiting]
     elif (job := runs[0].job()) in jobs:
         raise UsageError(
             f"{runs[0].path}: job {job} is in the queue and works on it, or will; first: regard cancel {runs[0].path}"
         )
-    for run in runs:
-        prepare_resume(run, overrides)
+    prepare_resume(runs, overrides)
     return start(runs) if runs else 0
 
 
@@ -42,29 +46,38 @@ def retry(runs: Sequence[RunFolder], states: Sequence[str], overrides: list[str]
     Says which. The exit code. Raises UsageError for a state that is none.
     """
     from regard.runs.jobs import is_over, look
-    from regard.runs.slurm import queue
+    from regard.runs.slurm import queue_of
     from regard.runs.start import start
 
     if unknown := set(states) - set(ENDED):
         raise UsageError(f"--status {unknown.pop()}: choose among {', '.join(ENDED)}")
-    jobs = queue()
+    jobs = queue_of(runs)
     seen = [look(run, jobs) for run in runs]
     chosen = [each.run for each in seen if each.state in states and is_over(each, jobs)]
     print(f"{len(chosen)} of {len(runs)} runs to try again ({', '.join(states)})", flush=True)
-    for run in chosen:
-        prepare_resume(run, overrides)
+    prepare_resume(chosen, overrides)
     return start(chosen) if chosen else 0
 
 
-def prepare_resume(run: RunFolder, overrides: list[str]) -> None:
-    """Let ``run`` go on, with the changes put into its configuration and noted in overrides.yaml.
+def prepare_resume(runs: Sequence[RunFolder], overrides: list[str]) -> None:
+    """Let ``runs`` go on, with the changes put into their configurations and noted in overrides.yaml.
 
-    Raises UsageError for a key that may not change, or a value that is no whole number above 0, or if the launcher
-    cannot start it so.
+    Raises UsageError, before any is changed, for a key that may not change, or a value that is no whole number above 0,
+    or if the launcher cannot start one so, or a process works on one.
     """
+    for run, config in [(run, _changed(run, overrides)) for run in runs]:
+        if overrides:
+            write_whole(run.path / "overrides.yaml", yaml.safe_dump([*run.overrides(), *overrides], allow_unicode=True))
+            write_whole(run.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        run.let_go_on()
+
+
+def _changed(run: RunFolder, overrides: list[str]) -> dict[str, Any]:
+    """The configuration of ``run`` with ``overrides``; raises what `prepare_resume` does."""
     from regard.runs.compose import change_launcher
     from regard.runs.start import launcher_of, make_launcher
 
+    run.check_at_rest()
     config = run.config()
     config["launcher"] = launcher_of(config)
     if chosen := [override for override in overrides if override.startswith(LAUNCHER)]:
@@ -73,10 +86,7 @@ def prepare_resume(run: RunFolder, overrides: list[str]) -> None:
         if override not in chosen:
             _change_number(config, override)
     make_launcher(config["launcher"]).check(config)
-    if overrides:
-        write_whole(run.path / "overrides.yaml", yaml.safe_dump([*run.overrides(), *overrides], allow_unicode=True))
-        write_whole(run.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    run.allow()
+    return config
 
 
 def _change_number(config: dict[str, Any], override: str) -> None:

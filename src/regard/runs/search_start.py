@@ -9,9 +9,10 @@ import yaml
 
 from regard.errors import UsageError
 from regard.runs.compose import change_launcher, compose_points
-from regard.runs.folder import appearing, new_name, write_whole
+from regard.runs.folder import RunFolder, appearing, new_name, write_whole
 from regard.runs.geometry import Geometry, one_machine
 from regard.runs.search import Search, as_overrides, best, extremes, read
+from regard.runs.slurm import queue, tasks
 from regard.runs.start import make_launcher
 from regard.training.build import build
 
@@ -49,8 +50,12 @@ def begin(arguments: list[str]) -> int:
 def go_on(folder: Path, overrides: list[str]) -> int:
     """Go on with a search, perhaps with more trials or workers or elsewhere; the exit code.
 
-    Raises UsageError for anything else.
+    Raises UsageError for anything else, and if a job in the queue goes on with it.
     """
+    folder = folder.absolute()  # a worker changes to where the search was begun
+    search = RunFolder(folder)
+    if (job := search.job()) and tasks(job, queue()):
+        raise UsageError(f"{folder}: job {job} is in the queue and works on it, or will; first: regard cancel {folder}")
     content = read(folder)
     if chosen := [override for override in overrides if override.startswith(LAUNCHER)]:
         content["launcher"] = change_launcher(content["launcher"], chosen)
@@ -64,7 +69,7 @@ def go_on(folder: Path, overrides: list[str]) -> int:
             raise UsageError(f"{override}: give a whole number, 1 or more")
         content["search"][key.removeprefix("search.")] = int(value)
     _write(folder, content)
-    (folder / ".cancelled").unlink(missing_ok=True)
+    search.allow()
     return _start(folder, content)
 
 

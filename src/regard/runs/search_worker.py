@@ -16,7 +16,7 @@ from regard.errors import PREEMPTED, RegardError
 from regard.runs.compose import compose_points, without_search
 from regard.runs.folder import RunFolder
 from regard.runs.geometry import one_machine
-from regard.runs.processes import command, environment_of_its_own
+from regard.runs.processes import close, command, environment_of_its_own
 from regard.runs.search import Search, as_overrides, read
 from regard.stop import STOP
 from regard.training.build import build
@@ -30,6 +30,7 @@ def work_on(folder: Path) -> int:
 
     Several workers share a search. A trial that nobody works on any more is gone on with first.
     """
+    folder = folder.absolute()
     content = read(folder)
     os.chdir(content["cwd"])  # the command line may name files from there
     search: Search = build(content["search"])
@@ -76,6 +77,7 @@ class Work:
 
     def __init__(self, study: optuna.Study, search: Search, trial: Trial, folder: Path, arguments: list[str]) -> None:
         self.study, self.search, self.trial = study, search, trial
+        self.whole = RunFolder(folder)
         self.run = RunFolder(folder / str(trial.number))
         self.overrides = as_overrides(trial.params)
         self.arguments = arguments
@@ -104,7 +106,10 @@ class Work:
             self._tell(TrialState.FAIL, status.get("why", "its process was killed"))
 
     def _work(self) -> str | None:
-        """Have the run worked on; why it was pruned, if so."""
+        """Have the run worked on; why it was pruned, if so.
+
+        A process of a worker that was killed may still be at work on it: then it is waited for.
+        """
         with self.run.console.open("ab") as console:
             process = subprocess.Popen(
                 command(self.run, one_machine(self.run.config())),
@@ -113,23 +118,26 @@ class Work:
                 stdout=console,
                 stderr=subprocess.STDOUT,
             )
-        pruned, told = None, False
-        while process.poll() is None:
+        pruned: str | None = None
+        told = 0
+        while process.poll() is None or (self.run.status()["status"] == "running" and not STOP.signal):
             self._report()
-            if pruned is None and not STOP.signal and self.values and self.trial.should_prune():
-                pruned = f"pruned at step {max(self.values)}"
-                self.run.cancel(pruned)
-            if not told and (pruned is not None or STOP.signal):
-                told = True
-                process.send_signal(signal.SIGTERM)
+            if not told:
+                if not STOP.signal and self.values and self.trial.should_prune():
+                    pruned = f"pruned at step {max(self.values)}"
+                if reason := pruned or self.whole.cancelled():
+                    self.run.cancel(reason)
+                if reason or STOP.signal:
+                    told = signal.SIGTERM
+                    process.send_signal(told)
             time.sleep(POLL_SECONDS)
+        close(self.run, process.returncode, told)
         self._report()
         return pruned
 
     def _is_to_go_on(self) -> bool:
         """Whether it was ended with its worker or with its search, and not for a reason of its own."""
-        search = RunFolder(self.run.path.parent)
-        return bool(STOP.signal or search.cancelled() or self.run.status()["status"] == "preempted")
+        return bool(STOP.signal or self.whole.cancelled() or self.run.status()["status"] == "preempted")
 
     def _report(self) -> None:
         """Tell Optuna of validations that it does not know yet."""

@@ -6,10 +6,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from regard.errors import RegardError, UsageError
+from regard.runs.folder import RunFolder
 from regard.runs.geometry import Geometry
 
 JOBS_A_CALL = 500
@@ -37,15 +38,28 @@ def submit(arguments: Sequence[str]) -> str:
 
 
 def queue() -> dict[str, Job]:
-    """The user's jobs, tasks of arrays one by one (ARRAY_TASK); none if there is no SLURM, or it does not answer."""
+    """The user's jobs, tasks of arrays one by one (ARRAY_TASK); none if there is no SLURM.
+
+    Raises RegardError with what squeue says if SLURM does not answer: which jobs there are is then not known.
+    """
     if not is_here():
         return {}
     try:
         lines = _call("squeue", "--me", "--array", "--noheader", "--format=%i|%T|%r|%N").splitlines()
-    except RegardError:
-        return {}
+    except RegardError as error:
+        raise RegardError(f"SLURM does not say which jobs it has; try again when it does ({error})") from error
     jobs = (line.split("|", 3) for line in lines)
     return {name: Job(state, reason, nodes) for name, state, reason, nodes in jobs}
+
+
+def queue_of(runs: Iterable[RunFolder]) -> dict[str, Job]:
+    """`queue`, not asked for if none of ``runs`` is a job's: SLURM's commands may be where no cluster is."""
+    return queue() if any(run.job() for run in runs) else {}
+
+
+def tasks(job: str, jobs: Iterable[str]) -> list[str]:
+    """Those of ``jobs`` that are ``job`` or, if it is an array, its tasks."""
+    return [name for name in jobs if name.partition("_")[0] == job]
 
 
 def cancel(jobs: Sequence[str]) -> None:

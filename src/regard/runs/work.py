@@ -17,7 +17,7 @@ from regard.observe.dashboard import finish
 from regard.runs.folder import RunFolder, find_checkpoint
 from regard.runs.geometry import geometry
 from regard.runs.heartbeat import Heartbeat
-from regard.runs.outcome import recorded
+from regard.runs.outcome import record
 from regard.runs.progress import ProgressReport, preparing, say
 from regard.runs.slurm import check_tasks
 from regard.runs.summary import show_summary, summarise
@@ -37,11 +37,11 @@ def work(folder: Path) -> int:
     happened stands in status.json and, with its traceback, in log.txt.
     """
     run, console = RunFolder.open(folder), Console(stderr=True, quiet=not is_first_process())
-    with recorded(run) as outcome:
-        summary, example = train(run, console, outcome.heartbeat)
-    if outcome.exit_code == 0:
+    code, trained = record(run, functools.partial(train, run, console))
+    if trained is not None:
+        summary, example = trained
         show_summary(run, summary, run.config()["task"]["name"], example, console)
-    return outcome.exit_code
+    return code
 
 
 def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[str, Any], str]:

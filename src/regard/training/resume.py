@@ -119,6 +119,8 @@ class LastCheckpoint(Checkpoint):
         if self._group is not None:
             dist.all_reduce(votes, dist.ReduceOp.MAX, group=self._group)
         stop, save = votes.tolist()
+        if stop:
+            STOP.note(stop)  # rank 0 says why all of them leave, and whether the job is to be queued again
         return stop, bool(save)
 
 

@@ -1,0 +1,144 @@
+"""How work ends when a signal, or another process, comes at an awkward moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from regard.runs.__main__ import _end_before_it_began
+from regard.runs.folder import RunFolder
+from regard.runs.heartbeat import Heartbeat
+from regard.runs.outcome import _end_stuck
+from regard.runs.resume import prepare_resume
+from regard.runs.work import work
+from regard.stop import STOP, STUCK_SECONDS, STUCK_WHEN_HELD_SECONDS, Interrupted
+
+MakeRun = Callable[..., RunFolder]
+
+# What a child does: it is sent SIGNAL just before, or just after, status.json says STATUS for the first time.
+AT_A_STATUS = """
+import os, sys
+from regard.runs.folder import RunFolder
+
+folder, status, when, number = sys.argv[1:]
+set_status, sent = RunFolder.set_status, []
+
+def spy(self, name, **facts):
+    send = name == status and not sent
+    sent.extend([name] * send)
+    if send and when == "before":
+        os.kill(os.getpid(), int(number))
+    set_status(self, name, **facts)
+    if send and when == "after":
+        os.kill(os.getpid(), int(number))
+
+RunFolder.set_status = spy
+sys.argv = [sys.argv[0], folder]
+from regard.runs.__main__ import main
+sys.exit(main())
+"""
+
+
+def told_at(run: RunFolder, status: str, when: str, number: int, note: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", AT_A_STATUS, str(run.path), status, when, str(int(number))],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "REGARD_REQUEUE": str(note)},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def short(make_run: MakeRun) -> RunFolder:
+    return make_run("trainer.max_steps=2", "trainer.val_check_interval=2", "name=told")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_time_limit_that_is_near_as_work_begins_has_it_queued_again(
+    short: RunFolder, tmp_path: Path, when: str
+) -> None:
+    done = told_at(short, "running", when, signal.SIGUSR1, tmp_path / "requeue")
+    assert done.returncode == 75, done.stderr
+    assert "Traceback" not in done.stderr
+    assert f"regard: stopped by SIGUSR1; go on with: regard resume {short.path}" in done.stderr
+    assert short.status()["status"] == "preempted"
+    assert (tmp_path / "requeue").exists()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_is_finished_stays_finished(short: RunFolder, tmp_path: Path, when: str) -> None:
+    done = told_at(short, "finished", when, signal.SIGUSR1, tmp_path / "requeue")
+    assert done.returncode == 0, done.stderr
+    assert short.status()["status"] == "finished"
+    assert not (tmp_path / "requeue").exists()
+
+
+def test_a_run_that_is_cancelled_before_it_begins_says_so(short: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    short.cancel("cancelled from elsewhere")
+    assert work(short.path) == 1
+    assert capsys.readouterr().err == (f"regard: cancelled from elsewhere; go on with: regard resume {short.path}\n")
+    assert short.status()["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("way", ["before it had begun", "stuck"])
+def test_a_job_that_makes_no_step_is_not_queued_again_for_ever(
+    short: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Whichever way the work ends; told to go on by hand, it is patient again."""
+    note = tmp_path / "requeue"
+    monkeypatch.setenv("REGARD_REQUEUE", str(note))
+
+    def end() -> int:
+        note.unlink(missing_ok=True)
+        stop = Interrupted(signal.SIGUSR1)
+        return _end_stuck(short, Heartbeat(short), stop) if way == "stuck" else _end_before_it_began(short, stop)
+
+    for _ in range(2):
+        assert [end() for _ in range(2)] == [75, 75]
+        assert note.exists()
+        assert end() == 1
+        assert not note.exists()
+        assert short.status()["status"] == "failed"
+        assert "without a step" in short.status()["why"]
+        prepare_resume([short], [])
+
+
+@pytest.mark.parametrize("way", ["before it had begun", "stuck"])
+def test_the_failure_of_another_rank_is_the_reason(short: RunFolder, way: str) -> None:
+    (short.path / ".failed").write_text("out of memory: buy some (rank 1)")
+    stop = Interrupted(signal.SIGTERM)
+    code = _end_stuck(short, Heartbeat(short), stop) if way == "stuck" else _end_before_it_began(short, stop)
+    assert code == 1
+    assert short.status()["status"] == "failed"
+    assert short.status()["why"] == "out of memory: buy some (rank 1)"
+
+
+def test_a_stuck_process_ends_before_a_cluster_kills_it() -> None:
+    """hydra.launcher.leave_seconds is 120, and whoever is stuck has to be noticed and written down within them."""
+    assert STUCK_SECONDS < STUCK_WHEN_HELD_SECONDS <= 60
+
+
+def test_what_other_ranks_have_heard_counts_as_heard() -> None:
+    with STOP.listening():
+        STOP.hold()
+        STOP.note(signal.SIGUSR1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert STOP.signal == signal.SIGUSR1, "the first one"
+        os.kill(os.getpid(), signal.SIGINT)  # no second Ctrl-C: the one that another has told of before
+        assert STOP.signal == signal.SIGUSR1
+
+
+def test_what_a_killed_writer_has_left_is_cleared_away(short: RunFolder) -> None:
+    old, new = (short.path / f".status.json.{name}.part" for name in ("old", "new"))
+    for path in (old, new):
+        path.write_text("{")
+    os.utime(old, (0, 0))
+    assert work(short.path) == 0
+    assert not old.exists()
+    assert new.exists(), "its writer may be at it"
