@@ -130,7 +130,8 @@ def test_table_and_pictures_reach_the_runs_own_wandb_run(make_run: Callable[...,
         if record.HasField("history")
     ]
     names = {name for row in logged for name in row}
-    assert {"heads/heads/filenames", "heads/curves/filenames", "heads/artifact_path"} <= names
+    assert {"heads/heads/path", "heads/curves/path", "heads/artifact_path"} <= names
+    assert {row["trainer/global_step"] for row in logged} == {6}, "an online run would begin anew from any other step"
     (table,) = new.glob("files/media/table/heads_*.table.json")
     content = json.loads(table.read_text(encoding="utf-8"))
     assert content["columns"][:3] == ["map", "head", "entropy"]

@@ -45,6 +45,10 @@ class Dashboard(WandbLogger):
         if scores := {name: value for name, value in new.items() if name.startswith(SCORES)}:
             self._try(lambda: self.experiment.summary.update(sortable(scores)))
 
+    def add(self, media: Mapping[str, Any], step: int) -> None:
+        """Log ``media`` at ``step``, whatever W&B has there."""
+        self._try(lambda: self.experiment.log({**media, STEP: step}))
+
     def finish(self, summary: dict[str, Any] | None) -> None:
         """End the W&B run: what is pending is written, or uploaded within a minute.
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from PIL import Image
-from pytorch_lightning.loggers import WandbLogger
 from rich.table import Table
 from rich.text import Text
 
@@ -25,7 +22,7 @@ from regard.runs.folder import RunFolder
 from regard.runs.sample import Sample
 from regard.runs.sweep import group_and_tags
 from regard.training.build import build
-from regard.training.metrics_file import read_rows
+from regard.training.metrics_file import latest_values, read_rows
 
 COLUMNS = ("map", "head", *SHOWN)
 SHORT = {"maximum": "max", "distance": "dist", "previous": "prev", "punctuation": "punct", "induction": "induct"}
@@ -108,18 +105,21 @@ def log_to_wandb(run: RunFolder, found: Survey, pictures: list[Path]) -> None:
 
     Raises UsageError for a run that has no dashboard.
     """
+    import wandb
+
+    from regard.observe.wandb_logger import Dashboard
+
     config = run.config()
     group, tags = group_and_tags(run)
     attempt: int = run.status()["attempt"]
     logger: Any = build(config["logger"])(folder=run.path, config=config, group=group, tags=tags, attempt=attempt)
-    if not isinstance(logger, WandbLogger):
+    if not isinstance(logger, Dashboard):
         raise UsageError(f"{run.path}: its logger is not Weights & Biases, or is switched off; leave --wandb out")
     rows = [
         [row.get(column) for column in COLUMNS] for row in ({**row, "head": str(row["head"])} for row in found.rows())
     ]
-    logger.log_table("heads", list(COLUMNS), rows)
-    for path in pictures:
-        image = Image.open(io.BytesIO(path.read_bytes()))
-        logger.log_image(f"heads/{path.stem}", [image])
+    media: dict[str, Any] = {"heads": wandb.Table(list(COLUMNS), rows)}
+    media |= {f"heads/{path.stem}": wandb.Image(str(path)) for path in pictures}
+    logger.add(media, int(latest_values(run.metrics).get("step", 0)))
     summary = run.path / "summary.json"
     finish([logger], json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else None)
