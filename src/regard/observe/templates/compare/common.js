@@ -1,6 +1,5 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
-const darkTheme = matchMedia("(prefers-color-scheme: dark)");
 const DRAWN_AT_FIRST = 12;
 const shown = new Set([...data.runs.keys()].slice(0, DRAWN_AT_FIRST));  // the runs that are drawn, by their number
 const shownRuns = () => data.runs.map((run, index) => ({ run, index })).filter(({ index }) => shown.has(index));

@@ -8,16 +8,6 @@ function sentences() {  // those with maps first; then in the order of the runs
   return [...new Set([...withMaps, ...data.runs.flatMap(({ samples }) => samples.map(({ source }) => source.trim()))])];
 }
 
-function colours() {  // the palette as 256 RGB triples
-  const stops = data.palette[darkTheme.matches ? "dark" : "light"];
-  const channels = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-  return Array.from({ length: 256 }, (_, step) => {
-    const after = Math.max(1, stops.findIndex(([at]) => at >= step / 255));
-    const [[from, low], [to, high]] = [stops[after - 1], stops[after]];
-    return channels(low).map((value, i) => Math.round(value + (step / 255 - from) / (to - from) * (channels(high)[i] - value)));
-  });
-}
-
 function weightsOf(map, head) {  // one head, or their mean; row by row, from 0 to 1
   map.bytes ??= Uint8Array.from(atob(map.steps), (c) => c.charCodeAt(0));
   const size = map.queries.length * map.keys.length;
@@ -25,7 +15,7 @@ function weightsOf(map, head) {  // one head, or their mean; row by row, from 0 
   return Float32Array.from({ length: size }, (_, at) => heads.reduce((sum, each) => sum + map.bytes[each * size + at], 0) / 255 / heads.length);
 }
 
-function attentionMap(map, head, table) {
+function attentionMap(map, head) {
   const [rows, columns, weights] = [map.queries.length, map.keys.length, weightsOf(map, head)];
   const canvas = make("canvas", { width: columns, height: rows, tabIndex: 0 });
   const cell = Math.max(3, Math.min(18, Math.floor(230 / Math.max(rows, columns))));
@@ -34,7 +24,8 @@ function attentionMap(map, head, table) {
   canvas.setAttribute("role", "img");
   canvas.ariaLabel = `${map.name}, ${rows} queries (rows) by ${columns} keys (columns); arrow keys read it cell by cell`;
   const image = new ImageData(columns, rows);
-  weights.forEach((weight, at) => image.data.set([...table[Math.round(weight * 255)], 255], 4 * at));
+  const [pixels, target] = [scale().pixels, new Uint32Array(image.data.buffer)];
+  weights.forEach((weight, at) => { target[at] = pixels[stepOf(weight)]; });
   canvas.getContext("2d").putImageData(image, 0, 0);
   const readout = make("output", { className: "soft" });
   let at = null;
@@ -58,7 +49,6 @@ function drawSamples() {
   const sentence = sentences()[Number($("sentence").value)];
   const drawn = shownRuns().filter(({ run }) => sentence !== undefined && (sampleOf(run, sentence) || mapOf(run, sentence)));
   const references = [...new Set(drawn.map(({ run }) => sampleOf(run, sentence)?.reference).filter(Boolean))];
-  const table = colours();
   $("given").replaceChildren(...(sentence === undefined ? [] : [make("dl", {},
     make("dt", { textContent: "given" }), make("dd", { textContent: sentence, dir: "auto" }),
     ...references.flatMap((text) => [make("dt", { textContent: "reference" }), make("dd", { textContent: text, dir: "auto" })]))]));
@@ -70,7 +60,7 @@ function drawSamples() {
       card.append(make("p", { textContent: sample.output || "(nothing)", dir: "auto", className: sample.output ? "" : "soft" }),
         make("span", { className: "soft small", textContent: `step ${format(sample.step)}${same ? ", as the reference" : ""}` }));
     }
-    if (map) card.append(...attentionMap(map, $("head").value, table), make("span", { className: "soft small", textContent: `${map.name}, step ${format(run.mapsStep)}` }));
+    if (map) card.append(...attentionMap(map, $("head").value), make("span", { className: "soft small", textContent: `${map.name}, step ${format(run.mapsStep)}` }));
     return card;
   }));
   const notes = [];
