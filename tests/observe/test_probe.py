@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_a_text_over_the_limit_is_cut_and_that_is_said(make_run: MakeRun) -> Non
     long = "the red boat " * 40
     run = make_run("logger=none", "model.max_length=64", f"callbacks.attention.texts=['{long}']", "name=cut")
     assert work(run.path) == 0
-    assert "text 0 has" in (run.path / "log.txt").read_text()
+    assert "text 1 has" in (run.path / "log.txt").read_text()
     assert len(load_maps(run.attention / LAST)[0].source) == 64
 
 
@@ -116,3 +117,52 @@ def test_what_a_page_has_no_room_for_is_said_once(make_run: MakeRun) -> None:
     assert len(said) == 1
     assert "index.html: the numbers that the weights of 1 sentence come from, and 1 sentence left out" in said[0]
     assert "Left out to keep this page small" in (run.attention / "index.html").read_text()
+
+
+def test_extremes_of_a_single_document_are_passages_of_it(make_language_run: MakeRun, tmp_path: Path) -> None:
+    passages = ["aaaa aaaa aaaa", "the boat is very red", "zq xj qz jx kw", "the book is very white"]
+    text = tmp_path / "validation.txt"
+    text.write_text("the house is very blue\n\n" + "\n\n".join(passages) + "\n")
+    run = make_language_run(f"data.validation={text}", "data.document=file", "name=passages")
+    assert work(run.path) == 0
+    notes = json.loads(re.search(r'"notes":(\[.*?\])', (run.attention / "index.html").read_text())[1])
+    assert [note.split(",")[0] for note in notes] == ["first", "worst", "best"]
+
+
+# A mixer that attends to nothing: the mean of what was before.
+MEAN = """
+import torch
+from torch import nn
+
+class Mean(nn.Module):
+    def __init__(self, dim, num_heads, causal, num_kv_heads=None, bias=True, rotation=None):
+        super().__init__()
+        self.value = nn.Linear(dim, dim)
+
+    def forward(self, x, mask, record=None):
+        count = torch.arange(1, x.shape[1] + 1, device=x.device)[None, :, None]
+        return self.value(x).cumsum(1) / count
+
+    def initial_state(self, batch, like):
+        return like.new_zeros(batch, like.shape[-1]), like.new_zeros(batch)
+
+    def extend(self, x, state):
+        total, count = state
+        sums = total[:, None] + self.value(x).cumsum(1)
+        counts = count[:, None] + torch.arange(1, x.shape[1] + 1)
+        return sums / counts[..., None], (sums[:, -1], counts[:, -1])
+"""
+
+
+@pytest.mark.filterwarnings("default:callbacks.attention")
+def test_a_model_without_attention_trains_and_says_that_there_is_nothing_to_look_at(
+    make_language_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, regard: Callable[..., Any]
+) -> None:
+    (tmp_path / "mean_mixer.py").write_text(MEAN)
+    monkeypatch.syspath_prepend(tmp_path)
+    run = make_language_run("model.mixer._target_=mean_mixer.Mean", "name=mean")
+    assert work(run.path) == 0, run.status()
+    assert (run.path / "log.txt").read_text().count("has no attention to look at") == 1
+    said = regard("attend", run.path, "--target", "the boat", "--trust")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "no attention to look at" in said.err

@@ -11,11 +11,14 @@ import pytest
 import torch
 
 from regard.errors import RegardError, UsageError
+from regard.model.translator import Translator
+from regard.observe.maps import load_maps
+from regard.observe.recording import record_attention
 from regard.runs.evaluate import evaluate_pairs, evaluate_split, run_config
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 from regard.training.build import build
-from regard.training.checkpoint import average_snapshots, load_weights, read_checkpoint
+from regard.training.checkpoint import average_snapshots, load_model, load_weights, read_checkpoint
 
 MakeRun = Callable[..., RunFolder]
 
@@ -91,6 +94,17 @@ def test_the_moving_average_is_what_is_validated_and_kept(averaged: RunFolder) -
     trained = task.model.eval()(prefix, source)
     load_weights(task.model, best, averaged.path)
     assert not torch.allclose(task.model.eval()(prefix, source), trained)
+
+
+def test_attention_is_that_of_the_average_too(averaged: RunFolder) -> None:
+    loaded = load_model(averaged.checkpoints / "last.ckpt")
+    translator = Translator(loaded.model, loaded.source_tokenizer, loaded.target_tokenizer)
+    kept = load_maps(averaged.attention / "step-0000012.npz")[0]
+    source = "".join(kept.source).replace("</s>", "").replace("▁", " ").strip()
+    now = record_attention(translator, source).maps
+    assert now.target == kept.target
+    for name, weights in now.maps.items():
+        assert kept.maps[name] == pytest.approx(weights, abs=1e-3)
 
 
 def test_a_run_with_a_moving_average_resumes_exactly(averaged: RunFolder, tmp_path: Path) -> None:

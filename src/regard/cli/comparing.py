@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,7 +69,9 @@ def compare(
 def _spread(paths: list[Path]) -> Iterator[Path]:
     """Paths with * and ? for what they stand for, where the shell has not done so."""
     for path in paths:
-        matching = [] if path.exists() else sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+        matching: list[Path] = []
+        with suppress(ValueError):  # not a pattern: then it is the name of nothing, which is said
+            matching = [] if path.exists() else sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
         yield from matching or [path]
 
 

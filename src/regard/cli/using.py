@@ -124,6 +124,8 @@ def attend(
     for option, text, tokenizer in given:
         if (tokens := len(tokenizer.encode(text))) > (most := model.model.max_length - 1):
             warn(f"{option}: {tokens} tokens, cut to the model's {most}")
+    if not regarded.maps.maps:
+        raise UsageError(f"{run}: the model has no attention to look at; its mixer is another")
     page = output or (run / "attention" / "attend.html" if run.is_dir() else Path("attend.html"))
     picture, left_out = write_attention(regarded, page, round(megabytes * 2**20))
     if str(left_out):

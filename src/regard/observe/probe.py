@@ -64,7 +64,7 @@ class AttentionProbe(pl.Callback):
         self.images, self.dashboard_megabytes = images, dashboard_megabytes
         self._fixed: list[Looked] | None = None
         self._panels: Any = None
-        self._warned = False  # of the page, which is much the same after each validation
+        self._warned = False
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Record, draw and log, on rank 0."""
@@ -78,6 +78,9 @@ class AttentionProbe(pl.Callback):
             return
         model = _model(pl_module)
         regarded = [_record(model, each.source) for each in looked]
+        if not regarded[0].maps.maps:  # another mixer, and no source to attend to
+            self._warn_once("callbacks.attention: the model has no attention to look at")
+            return
         self._log_measures(trainer, regarded[: len(self._fixed)])
         page = self._keep(trainer, regarded, [each.why for each in looked])
         if loggers := [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]:
@@ -103,13 +106,16 @@ class AttentionProbe(pl.Callback):
         page = self.folder / "index.html"
         title, size = "What the model attends to", self.page_megabytes << 20
         omitted = render_page(page, regarded, title, self.folder.parent.name, facts, size, notes)
-        if str(omitted) and not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"{page}: {omitted} left out, over callbacks.attention.page_megabytes={self.page_megabytes}",
-                stacklevel=2,
+        if str(omitted):  # much the same after each validation
+            self._warn_once(
+                f"{page}: {omitted} left out, over callbacks.attention.page_megabytes={self.page_megabytes}"
             )
         return page
+
+    def _warn_once(self, text: str) -> None:
+        if not self._warned:
+            self._warned = True
+            warnings.warn(text, stacklevel=2)
 
     def _log_measures(self, trainer: pl.Trainer, regarded: Sequence[Regarded]) -> None:
         values: dict[str, float] = {}
@@ -145,7 +151,7 @@ def _best_aligned(model: Translator | LanguageModel, regarded: Sequence[Regarded
 
 def _warn_of_cut(task: Task, fixed: Sequence[Looked]) -> None:
     most = task.model.max_length - 1
-    for number, each in enumerate(fixed):
+    for number, each in enumerate((each for each in fixed if each.why == "given"), start=1):
         if (tokens := len(task.source_tokenizer.encode(each.source))) > most:
             warnings.warn(
                 f"callbacks.attention.texts: text {number} has {tokens} tokens and is cut to the model's {most}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
@@ -10,7 +11,13 @@ from regard.model.language import LanguageModel
 from regard.training.task import Task
 
 CONSIDERED = 64
-"""Documents whose beginnings a language model's extremes are chosen from."""
+"""Passages that a language model's extremes are chosen from."""
+
+LOOKED_THROUGH = 1 << 20
+"""Characters of the validation part that these passages come from."""
+
+
+BLANK_LINES = re.compile(r"\n\s*\n")
 
 
 class Looked(NamedTuple):
@@ -24,12 +31,12 @@ class Looked(NamedTuple):
 class Choice:
     """Chooses sentences of at most ``longest`` tokens: some that stay the same, and the extremes of each validation.
 
-    Of a language model sentences are the beginnings of documents.
+    Of a language model they are the beginnings of documents, and its extremes those of passages between blank lines.
 
     given: texts that are always there, whatever their length
     first: how many of the validation part follow
     extremes: how many of the worst and how many of the best; by sentence BLEU, or of a language model by the mean
-        log-probability of the tokens
+        log-probability of the tokens, as if each began a document
     """
 
     def __init__(self, given: Sequence[str], first: int, extremes: int, longest: int) -> None:
@@ -67,17 +74,30 @@ class Choice:
 
     def _read(self, task: Task) -> Iterator[tuple[tuple[float, int], Looked]]:
         model = LanguageModel(task.model, task.target_tokenizer)
-        texts = list(dict.fromkeys(islice(self._beginnings(task), CONSIDERED)))
-        for text, tokens in zip(texts, model.log_probabilities(texts), strict=True):
-            mean = sum(value for _, value in tokens) / len(tokens)
+        texts = list(dict.fromkeys(self._passages(task)))
+        for text, (*tokens, _) in zip(texts, model.log_probabilities(texts), strict=True):  # it need not end there
+            mean = sum(value for _, value in tokens) / max(1, len(tokens))
             yield (mean, 0), Looked(f"{-mean:.2f} nats a token", text)
 
     def _fits(self, task: Task, source: str) -> bool:
         return bool(source.strip()) and len(task.source_tokenizer.encode(source)) < self.longest
 
     def _beginnings(self, task: Task) -> Iterator[str]:
-        """A document may be a whole corpus: its beginning is enough, a token has some 20 bytes at most."""
-        tokenizer = task.source_tokenizer
+        return (self._begin(task, text) for (text,) in task.data.records("validation") if text.strip())
+
+    def _passages(self, task: Task) -> list[str]:
+        """Beginnings of passages, evenly spread over the part that is looked through."""
+        found: list[str] = []
+        room = LOOKED_THROUGH
         for (text,) in task.data.records("validation"):
-            if text.strip():
-                yield tokenizer.decode(tokenizer.encode(text[: 20 * self.longest])[: self.longest])
+            found += [passage for passage in BLANK_LINES.split(text[:room]) if passage.strip()]
+            room -= len(text)
+            if room <= 0:
+                break
+        every = max(1, len(found) // CONSIDERED)
+        return [self._begin(task, passage) for passage in found[::every][:CONSIDERED]]
+
+    def _begin(self, task: Task, text: str) -> str:
+        """The first ``longest`` tokens; each has some 20 bytes at most, and a document may be a whole corpus."""
+        tokenizer = task.source_tokenizer
+        return tokenizer.decode(tokenizer.encode(text[: 20 * self.longest])[: self.longest])

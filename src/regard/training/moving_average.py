@@ -16,3 +16,10 @@ class MovingAverage(EMAWeightAveraging):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*WeightAveraging doesn't support sharding model layers")
             super().setup(trainer, pl_module, stage)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The average stays until all have looked at it: who reads samples and attention does so after this."""
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """And leaves before checkpoints are written, which Lightning's order of callbacks sees to."""
+        super().on_validation_epoch_end(trainer, pl_module)
