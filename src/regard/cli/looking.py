@@ -36,13 +36,12 @@ def align(
     from regard.data.text import read_pairs
     from regard.errors import UsageError
     from regard.runs.align import (
+        choose,
         gold_of,
         judge_by_links,
-        judge_by_occlusion,
         links_of,
         pairs_of,
         report,
-        validation_ranking,
     )
     from regard.runs.folder import RunFolder
 
@@ -62,17 +61,15 @@ def align(
     if gold is not None:
         links = gold_of(gold, pairs)
     if split == "validation" and gold is not None and links is not None:
-        ranking = judge_by_links(translator, pairs, links, str(gold), warn)
-    elif run.is_dir():
-        ranking = validation_ranking(RunFolder.open(run), translator, warn)
-    else:  # a checkpoint has no validation part
-        ranking = judge_by_occlusion(translator, pairs, "of the given", warn)
-    aligner = ranking.best(layer, head)
+        aligner, why = judge_by_links(translator, pairs, links, str(gold), warn).best(layer, head)
+    else:
+        folder = RunFolder.open(run) if run.is_dir() else None
+        aligner, why = choose(folder, translator, pairs, layer, head, warn)
     found = []
     for one in links_of(translator, aligner, pairs, warn):
         found.append(one)
         print(" ".join(f"{a}-{b}" for a, b in sorted(one)))
-    warn(f"read from {aligner}; judged by {ranking.judge}: {ranking.error_rates[aligner]:.2%}")
+    warn(f"read from {aligner}; {why}")
     for line in report(found, links, pairs) if links is not None else ():
         warn(line)
 
