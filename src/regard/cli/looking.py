@@ -78,7 +78,10 @@ def align(
 def heads(
     run: Run,
     sentences: Annotated[
-        int | None, typer.Option(min=1, help="Validation pairs (200 if not given), or blocks of text (32).")
+        int | None,
+        typer.Option(
+            min=1, help="Validation pairs, or blocks of text; if not given 200 or 32, of 8,192 target tokens at most."
+        ),
     ] = None,
     source_file: Annotated[Path | None, typer.Option(help="Sentences of your own, one a line.")] = None,
     target_file: Annotated[
@@ -98,7 +101,7 @@ def heads(
 
     from regard.errors import UsageError
     from regard.runs.folder import RunFolder
-    from regard.runs.heads import draw, log_to_wandb, look, remarks, require_still, table_of
+    from regard.runs.heads import beginning, draw, log_to_wandb, look, remarks, require_still, table_of
     from regard.runs.sample import sample_of_files, sample_of_run
 
     folder = RunFolder.open(run) if run.is_dir() else None
@@ -111,6 +114,7 @@ def heads(
         sample = sample_of_files(model, source_file, target_file, sentences, gold, warn)
     else:
         sample = sample_of_run(folder, model, sentences, gold, warn)
+    warn(beginning(model, sample))
     found = look(model, sample)
     pictures = draw(found, sample, folder, output or (run / "heads" if run.is_dir() else Path("heads")))
     if as_json:

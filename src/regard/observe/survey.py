@@ -68,10 +68,10 @@ def survey(
             packed = None if batch.documents is None else batch.documents[place, : len(maps.prefix)].numpy()
             for name, weights in maps.maps.items():
                 block, _ = split_name(name)
-                keys, rare = maps.tokens(name)[1], rare_targets if block == "decoder.self" else rare_sources
-                documents = packed if block == "decoder.self" else None
+                queries, keys = maps.tokens(name)
+                rare, documents = (rare_targets, packed) if block == "decoder.self" else (rare_sources, None)
                 tallies.setdefault(name, Tally()).add(rows_of(weights, block, keys, rare, documents))
-                even = uniform(block, *weights.shape[1:], documents=documents)
+                even = uniform(block, len(queries), len(keys), documents)
                 flat.setdefault(name, Tally()).add(rows_of(even, block, keys, rare, documents))
             for aligner, counts in _agreements(maps, reference.get(row)):
                 right.setdefault(aligner, []).append(counts)
