@@ -18,7 +18,8 @@ from regard.model.transformer import Transformer
 from regard.model.translator import Translator
 from regard.observe.alignment import Aligner
 from regard.runs import align
-from regard.runs.align import gold_of, judge_by_links, links_of, pairs_of, spread
+from regard.runs.align import gold_of, links_of, pairs_of, spread
+from regard.runs.aligner import judge_by_links
 from regard.runs.compose import compose_points, freeze
 from regard.runs.folder import RunFolder
 from regard.runs.work import work

@@ -35,14 +35,8 @@ def align(
     """Which word translates which, from cross-attention: SOURCE-TARGET, counted from 0, a line a pair."""
     from regard.data.text import read_pairs
     from regard.errors import UsageError
-    from regard.runs.align import (
-        choose,
-        gold_of,
-        judge_by_links,
-        links_of,
-        pairs_of,
-        report,
-    )
+    from regard.runs.align import gold_of, links_of, pairs_of, report
+    from regard.runs.aligner import choose, judge_by_links
     from regard.runs.folder import RunFolder
 
     given = [source is not None or target is not None, bool(source_file or target_file), split is not None]
