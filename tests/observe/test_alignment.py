@@ -45,7 +45,7 @@ def test_a_head_is_read_as_words_are_written_or_read() -> None:
 
 
 def test_the_best_is_found_and_all_are_tried() -> None:
-    ranked = rank([sentence(), sentence()], [parse_links("1-0 0-1")] * 2)
+    ranked = rank([(sentence(), parse_links("1-0 0-1"))] * 2)
     assert len(ranked) == 8 == len(list(aligners(sentence())))
     best = [aligner for aligner, comparison in ranked.items() if comparison.error_rate == 0]
     assert best[0] == next(iter(ranked))
@@ -53,6 +53,7 @@ def test_the_best_is_found_and_all_are_tried() -> None:
     assert Aligner(0, 2, "written") not in best
     rates = [comparison.error_rate for comparison in ranked.values()]
     assert rates == sorted(rates)
+    assert rank([]) == {}
 
 
 def test_the_error_rate_is_that_of_och_and_ney() -> None:

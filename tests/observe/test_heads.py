@@ -102,6 +102,18 @@ def test_a_sample_is_the_mean_over_its_rows_not_over_its_sentences() -> None:
     assert found["induction"].item() == 1, "the rows that have one"
 
 
+def test_what_lies_in_another_document_is_not_asked_for() -> None:
+    documents = np.array([0, 0, 0, 0, 1, 1, 1])
+    even = uniform("decoder.self", 7, 7, documents)
+    np.testing.assert_allclose(even[0, 4:, :4], 0)
+    np.testing.assert_allclose(even[0, 6, 4:], 1 / 3, rtol=1e-6)
+    rows = rows_of(even, "decoder.self", KEYS, documents=documents)
+    assert np.isfinite(rows["first"][0]).tolist() == [True] * 4 + [False] * 3
+    assert np.isfinite(rows["previous"][0]).tolist() == [False, True, True, True, False, True, True]
+    assert not np.isfinite(rows["induction"]).any(), "each token occurs once in its document"
+    assert np.isfinite(rows_of(even, "decoder.self", KEYS)["induction"]).any()
+
+
 @pytest.mark.parametrize(
     ("piece", "expected"),
     [("▁.", True), (",", True), ("–", True), ("▁(", True), ("a.", False), ("▁", False), ("</s>", False), ("€", False)],

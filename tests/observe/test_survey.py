@@ -67,3 +67,20 @@ def test_blocks_of_text_are_measured_without_their_padding(
         for measure in ("same", "first"):
             np.testing.assert_allclose(own[measure], (first.heads[name][measure] * 8 + 1) / 9, atol=1e-6)
     assert "agreement" not in found.heads["decoder.0.self"]
+
+
+def test_isolated_documents_are_measured_apart(make_model: Callable[..., Transformer], tokenizer: Tokenizer) -> None:
+    model = make_model(encoder=False, vocab_size=70, max_length=16)
+    words = [1, *tokenizer.encode("the house is red, the roof")][:8]
+    documents = np.repeat([0, 1], 8)
+    both = (np.array(words * 2), np.array([*words[1:], 2] * 2), documents)
+    alone = (both[0][:8], both[1][:8], documents[:8])
+    packed = survey(model, tokenizer, tokenizer, block_batches([both], isolate_documents=True), {})
+    single = survey(model, tokenizer, tokenizer, block_batches([alone]), {})
+    assert packed.loss == pytest.approx(single.loss, rel=1e-5)
+    for name, expected in single.heads.items():
+        assert packed.heads[name].keys() == expected.keys()
+        for found, wanted in ((packed.heads[name], expected), (packed.uniform[name], single.uniform[name])):
+            for measure, values in wanted.items():
+                if measure != "rare":  # which is counted in the whole sample
+                    np.testing.assert_allclose(found[measure], values, atol=1e-5, err_msg=measure)

@@ -10,7 +10,7 @@ import pytest
 from regard.data.model_proto import byte_model
 from regard.data.tokenizer import EOS, Tokenizer, TokenizerSettings
 from regard.data.vocabulary import train_tokenizer
-from regard.observe.words import group_words, merge_words
+from regard.observe.words import group_words, merge_words, spaced
 
 
 def spelt(pieces: Sequence[str]) -> list[list[str]]:
@@ -45,6 +45,14 @@ def test_there_are_as_many_words_as_white_space_makes(kind: str, text: str) -> N
     assert len(words) == len(text.split())
     assert [tokenizer.decode(ids[word.start : word.stop]).split() for word in words] == [[w] for w in text.split()]
     assert EOS not in ids
+
+
+def test_a_space_that_the_vocabulary_has_not_parts_words_none_the_less() -> None:
+    settings = TokenizerSettings("char", vocab_size=None, byte_fallback=False, normalization="identity")
+    tokenizer = train_tokenizer(["no break"] * 3, settings)
+    text = "no\u202fbreak\u00a0 ok"
+    assert len(group_words(tokenizer.pieces(tokenizer.encode(text)))) < 3 == len(text.split())
+    assert len(group_words(tokenizer.pieces(tokenizer.encode(spaced(text))))) == 3
 
 
 def test_weights_are_summed_over_a_keys_pieces_and_averaged_over_a_querys() -> None:

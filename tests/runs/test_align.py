@@ -12,9 +12,14 @@ from typing import Any
 import pytest
 
 from regard.data import meanings, phrases
-from regard.data.links import read_links
+from regard.data.links import Links, read_links
+from regard.data.tokenizer import Tokenizer
+from regard.model.transformer import Transformer
+from regard.model.translator import Translator
+from regard.observe.alignment import Aligner
 from regard.runs import align
-from regard.runs.align import gold_of, pairs_of, spread
+from regard.runs.align import gold_of, links_of, pairs_of, spread
+from regard.runs.aligner import judge_by_links
 from regard.runs.compose import compose_points, freeze
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
@@ -125,7 +130,7 @@ def test_files_and_a_checkpoint_alone(finished: RunFolder, regard: Regard, tmp_p
     said = regard("align", checkpoint, "--source-file", source, "--target-file", target, "--gold", gold)
     lines = said.out.split("\n")
     assert [len(line.split()) for line in lines] == [4, 0, 2, 0]
-    assert "3 of the given pairs" in said.err
+    assert "2 of the given pairs" in said.err, "the empty one says nothing of a head"
     assert "3 pairs: alignment error rate" in said.err
     assert read_links(gold)[2].possible == {(0, 0), (1, 1)}
 
@@ -195,6 +200,61 @@ def test_what_the_model_does_not_see_has_no_links(finished: RunFolder, regard: R
     # The vocabulary of this run (nmt_nfkc) reads a zero-width space as a space, and makes two words of one.
     said = regard("align", run, "--source", "the\u200bhouse", "--target", "das Haus")
     assert "pair 1: the vocabulary makes 2 words of 1; its links are theirs" in said.err
+    # And a control character as nothing at all.
+    said = regard("align", run, "--source", "the \u0001 house", "--target", "das Haus")
+    assert "pair 1: the vocabulary makes 2 words of 3; its links are theirs" in said.err
+
+
+def test_words_are_those_of_white_space_whatever_the_vocabulary_sees(
+    make_model: Callable[..., Transformer], tokenizer: Tokenizer
+) -> None:
+    translator = Translator(make_model(vocab_size=70, max_length=64), tokenizer, tokenizer)
+    said: list[str] = []
+    spaces = [" ", "\u00a0", "\u202f"]  # the latter two are <unk> to this vocabulary
+    pairs = [(f"the{space}house is red", f"das Haus{space}ist rot") for space in spaces]
+    found = list(links_of(translator, Aligner(0, 0, "written"), pairs, said.append))
+    assert sorted(target for _, target in found[0]) == [0, 1, 2, 3]
+    assert found == [found[0]] * 3
+    judged = [judge_by_links(translator, [pair], [Links(found[0], found[0])], "it", said.append) for pair in pairs]
+    assert [one.error_rates[Aligner(0, 0, "written")] for one in judged] == [0.0] * 3
+    assert said == []
+
+
+def test_layer_and_head_that_are_given_need_no_judge(finished: RunFolder, regard: Regard, tmp_path: Path) -> None:
+    run = shutil.copytree(finished.path, tmp_path / "run")
+    pair = ["--source", "the house", "--target", "das Haus"]
+    chosen = ["--layer", "0", "--head", "mean"]
+    for where in (run, run / "checkpoints/best.ckpt"):
+        said = regard("align", where, *pair, *chosen)
+        assert "read from decoder.0.cross, the mean of its heads, as a word is written; as you chose" in said.err
+        assert len(said.out.split()) == 2
+    assert not (run / "alignment.json").exists()
+    wrong = regard("align", run, *pair, "--layer", "0", "--head", "7")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "--head 7: there are 0, 1, and mean" in wrong.err
+    regard("align", run, *pair)
+    assert "judged by how often it differs" in regard("align", run, *pair, *chosen).err, "now it is known"
+
+
+@pytest.mark.parametrize("target", ["", "\n", "\u200b\n"])
+def test_pairs_without_words_judge_no_head(finished: RunFolder, regard: Regard, tmp_path: Path, target: str) -> None:
+    source, other = tmp_path / "a.en", tmp_path / "a.de"
+    source.write_text("the house\n" if target else "")
+    other.write_text(target)
+    files = ["--source-file", source, "--target-file", other]
+    said = regard("align", finished.checkpoints / "best.ckpt", *files)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.count("\n") == 1
+    assert "no pair has words on both sides" in said.err
+
+
+def test_pairs_cut_in_a_sample_are_counted(finished: RunFolder, regard: Regard, tmp_path: Path) -> None:
+    source, target = tmp_path / "a.en", tmp_path / "a.de"
+    source.write_text("\nthe house\n" + "the house " * 200 + "\n")
+    target.write_text("\ndas Haus\ndas Haus\n")
+    said = regard("align", finished.checkpoints / "best.ckpt", "--source-file", source, "--target-file", target)
+    assert "1 of the 2 pairs that heads are judged by: cut to the model's 256 tokens" in said.err
+    assert "pairs 3: cut to the model's 256 tokens" in said.err
 
 
 def test_many_pairs_are_aligned_some_at_a_time(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 
 from regard.observe.heads import MEASURES
 from regard.observe.wandb_file import records
+from regard.runs import sample
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 
@@ -73,6 +75,27 @@ def test_blocks_of_a_language_model_are_measured(language_run: Path, regard: Reg
     assert alone.code == 0
     assert f"over 3 blocks of {text}" in alone.err
     assert [path.name for path in (tmp_path / "x").iterdir()] == ["heads.png"], "a checkpoint has no curves"
+
+
+def test_a_default_sample_is_bounded_by_tokens_and_work_is_announced(
+    run: Path, language_run: Path, regard: Regard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = regard("heads", run, "--json")
+    assert "are taken" not in whole.err
+    announced = next(line for line in whole.err.splitlines() if "in turn" in line and "without each head" in line)
+    total = int(re.search(r"\((\d+) target tokens\) 7 times", announced)[1])
+    assert whole.err.index("leaving out each source word of 10") < whole.err.index(announced)
+    monkeypatch.setattr(sample, "TOKENS", total // 2)
+    said = regard("heads", run, "--json")
+    taken, tokens = map(int, re.search(r"reading (\d+) validation pairs \((\d+) target tokens", said.err).groups())
+    assert 1 < taken < 10
+    assert tokens <= total // 2
+    assert f"{taken} validation pairs are taken, not 10: {total // 2} target tokens at most" in said.err
+    assert f"reading 10 validation pairs ({total} " in regard("heads", run, "--sentences", 10).err, "as is asked for"
+    monkeypatch.setattr(sample, "TOKENS", 70)
+    assert "reading 2 blocks of the validation part (" in regard("heads", language_run).err
+    monkeypatch.setattr(sample, "TOKENS", 1)
+    assert "reading 1 validation pairs" in regard("heads", run).err
 
 
 def test_files_and_gold_links(run: Path, regard: Regard, tmp_path: Path) -> None:

@@ -35,15 +35,8 @@ def align(
     """Which word translates which, from cross-attention: SOURCE-TARGET, counted from 0, a line a pair."""
     from regard.data.text import read_pairs
     from regard.errors import UsageError
-    from regard.runs.align import (
-        gold_of,
-        judge_by_links,
-        judge_by_occlusion,
-        links_of,
-        pairs_of,
-        report,
-        validation_ranking,
-    )
+    from regard.runs.align import gold_of, links_of, pairs_of, report
+    from regard.runs.aligner import choose, judge_by_links
     from regard.runs.folder import RunFolder
 
     given = [source is not None or target is not None, bool(source_file or target_file), split is not None]
@@ -62,17 +55,15 @@ def align(
     if gold is not None:
         links = gold_of(gold, pairs)
     if split == "validation" and gold is not None and links is not None:
-        ranking = judge_by_links(translator, pairs, links, str(gold), warn)
-    elif run.is_dir():
-        ranking = validation_ranking(RunFolder.open(run), translator, warn)
-    else:  # a checkpoint has no validation part
-        ranking = judge_by_occlusion(translator, pairs, "of the given", warn)
-    aligner = ranking.best(layer, head)
+        aligner, why = judge_by_links(translator, pairs, links, str(gold), warn).best(layer, head)
+    else:
+        folder = RunFolder.open(run) if run.is_dir() else None
+        aligner, why = choose(folder, translator, pairs, layer, head, warn)
     found = []
     for one in links_of(translator, aligner, pairs, warn):
         found.append(one)
         print(" ".join(f"{a}-{b}" for a, b in sorted(one)))
-    warn(f"read from {aligner}; judged by {ranking.judge}: {ranking.error_rates[aligner]:.2%}")
+    warn(f"read from {aligner}; {why}")
     for line in report(found, links, pairs) if links is not None else ():
         warn(line)
 
@@ -81,7 +72,10 @@ def align(
 def heads(
     run: Run,
     sentences: Annotated[
-        int | None, typer.Option(min=1, help="Validation pairs (200 if not given), or blocks of text (32).")
+        int | None,
+        typer.Option(
+            min=1, help="Validation pairs, or blocks of text; if not given 200 or 32, of 8,192 target tokens at most."
+        ),
     ] = None,
     source_file: Annotated[Path | None, typer.Option(help="Sentences of your own, one a line.")] = None,
     target_file: Annotated[
@@ -101,7 +95,7 @@ def heads(
 
     from regard.errors import UsageError
     from regard.runs.folder import RunFolder
-    from regard.runs.heads import draw, log_to_wandb, look, remarks, require_still, table_of
+    from regard.runs.heads import beginning, draw, log_to_wandb, look, remarks, require_still, table_of
     from regard.runs.sample import sample_of_files, sample_of_run
 
     folder = RunFolder.open(run) if run.is_dir() else None
@@ -114,6 +108,7 @@ def heads(
         sample = sample_of_files(model, source_file, target_file, sentences, gold, warn)
     else:
         sample = sample_of_run(folder, model, sentences, gold, warn)
+    warn(beginning(model, sample))
     found = look(model, sample)
     pictures = draw(found, sample, folder, output or (run / "heads" if run.is_dir() else Path("heads")))
     if as_json:

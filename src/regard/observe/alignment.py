@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -95,10 +95,14 @@ def aligners(maps: SentenceMaps) -> Iterator[Aligner]:
                 yield from (Aligner(layer, head, moment) for head in (None, *range(len(weights))))
 
 
-def rank(maps: Sequence[SentenceMaps], reference: Sequence[Links]) -> dict[Aligner, Comparison]:
-    """Every aligner against the reference, the one with the lowest error rate first."""
-    found = {
-        aligner: compare((aligner.links(one), links) for one, links in zip(maps, reference, strict=True))
-        for aligner in aligners(maps[0])
-    }
+def rank(sentences: Iterable[tuple[SentenceMaps, Links]]) -> dict[Aligner, Comparison]:
+    """Every aligner against the links of each sentence, the one with the lowest error rate first.
+
+    Sentences may come one by one: no maps are held. Of none there are no aligners.
+    """
+    found: dict[Aligner, Comparison] = {}
+    for maps, links in sentences:
+        for aligner in aligners(maps):
+            one = compare([(aligner.links(maps), links)])
+            found[aligner] = Comparison(*map(sum, zip(found.get(aligner, Comparison()), one, strict=True)))
     return dict(sorted(found.items(), key=lambda item: item[1].error_rate))

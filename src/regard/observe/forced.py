@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from regard.data.tokenizer import BOS, PAD, Tokenizer
 from regard.model.record import Record
 from regard.model.transformer import Transformer
 from regard.model.translator import Translator
-from regard.observe.maps import SentenceMaps, split_name
+from regard.observe.maps import BLOCKS, SentenceMaps, split_name
 
 TOKENS_PER_BATCH = 4096
 LARGEST_MAP = 1 << 18
@@ -59,13 +59,22 @@ def block_batches(blocks: Sequence[Sequence[Indices]], isolate_documents: bool =
 
 @torch.inference_mode()
 def batch_maps(
-    model: Transformer, source_tokenizer: Tokenizer, target_tokenizer: Tokenizer, batch: Batch
+    model: Transformer,
+    source_tokenizer: Tokenizer,
+    target_tokenizer: Tokenizer,
+    batch: Batch,
+    blocks: Collection[str] = tuple(BLOCKS),
 ) -> Iterator[tuple[int, SentenceMaps]]:
-    """The number of each row of the batch, and its maps without the padding."""
+    """The number of each row of the batch, in their order, and its maps of ``blocks`` without the padding.
+
+    The maps are views of those of the whole batch: look at a row's, then let go of it.
+    """
     device, record = next(model.parameters()).device, Record()
     source, documents = (None if x is None else x.to(device) for x in (batch.source, batch.documents))
     model(batch.prefix.to(device), source, record, documents)
-    maps = {name: weights.float().cpu().numpy() for name, weights in record.maps.items()}
+    maps = {
+        name: weights.float().cpu().numpy() for name, weights in record.maps.items() if split_name(name)[0] in blocks
+    }
     for place, row in enumerate(batch.rows):
         prefix, target = _real(batch.prefix[place]), _real(batch.target[place])
         read = [] if batch.source is None else _real(batch.source[place])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from unicodedata import category
 
 import numpy as np
@@ -73,9 +73,16 @@ class Tally:
 
 
 def rows_of(
-    weights: Float[np.ndarray, "heads query key"], block: str, keys: Sequence[str], rare: Collection[str] = ()
+    weights: Float[np.ndarray, "heads query key"],
+    block: str,
+    keys: Sequence[str],
+    rare: Collection[str] = (),
+    documents: Int[np.ndarray, "key"] | None = None,
 ) -> Rows:
     """Each measure of each row (query), NaN where it is not defined; arguments as in `measures`.
+
+    documents: of self-attention that sees its own document alone, which one each token belongs to. "previous",
+        "first" and "induction" are not defined where the token that they ask about is in another.
 
     In self-attention the query at a position is the token there; in cross-attention positions of the two sides
     are compared, so "same" is the diagonal. Induction is that of Olsson et al. 2022: "a b ... a" reads b. Where
@@ -88,25 +95,34 @@ def rows_of(
         "maximum": p.max(axis=-1),
         "distance": np.sum(p * np.abs(query[:, None] - key), axis=-1),
         "same": _weight_on(p, query),
-        "previous": _weight_on(p, query - 1),
-        "first": p[..., 0],
+        "previous": _weight_on(p, query - 1, documents),
+        "first": _weight_on(p, np.zeros_like(query), documents),
         "punctuation": p[..., [is_punctuation(piece) for piece in keys]].sum(axis=-1),
     }
     if block != "decoder.self":
         rows |= {"next": _weight_on(p, query + 1), "last": p[..., -1]}
     if block != "decoder.cross":
-        rows["induction"] = _weight_on(p, after_last_occurrence(keys))
+        # The same token in another document is another.
+        tokens = keys if documents is None else list(zip(documents.tolist(), keys, strict=True))
+        rows["induction"] = _weight_on(p, after_last_occurrence(tokens))
     if rare:
         rows["rare"] = p[..., [piece in rare for piece in keys]].sum(axis=-1)
     masked = ~np.any(p > 0, axis=-1)
     return {name: np.where(masked, np.nan, values) for name, values in rows.items()}
 
 
-def uniform(block: str, queries: int, keys: int) -> Float[np.ndarray, "1 query key"]:
-    """A head that reads all it sees alike: what the measures of the others are to be compared with."""
+def uniform(
+    block: str, queries: int, keys: int, documents: Int[np.ndarray, "key"] | None = None
+) -> Float[np.ndarray, "1 query key"]:
+    """A head that reads all it sees alike: what the measures of the others are to be compared with.
+
+    documents: as in `rows_of`
+    """
     seen = np.ones((1, queries, keys), dtype=np.float32)
     if block == "decoder.self":
         seen = np.tril(seen)
+    if documents is not None:
+        seen *= documents[:, None] == documents
     return seen / seen.sum(axis=-1, keepdims=True)
 
 
@@ -131,9 +147,9 @@ def rare_pieces(sentences: Iterable[Sequence[str]]) -> frozenset[str]:
     return frozenset(piece for piece, count in counts.items() if count <= most)
 
 
-def after_last_occurrence(tokens: Sequence[str]) -> Int[np.ndarray, "query"]:
+def after_last_occurrence(tokens: Sequence[Hashable]) -> Int[np.ndarray, "query"]:
     """For each token the position after its last occurrence before it; -1 where there is none, or it is its own."""
-    last: dict[str, int] = {}
+    last: dict[Hashable, int] = {}
     found = np.full(len(tokens), -1)
     for position, token in enumerate(tokens):
         follower = last.get(token, -2) + 1
@@ -143,8 +159,15 @@ def after_last_occurrence(tokens: Sequence[str]) -> Int[np.ndarray, "query"]:
     return found
 
 
-def _weight_on(p: Float[np.ndarray, "heads query key"], keys: Int[np.ndarray, "query"]) -> np.ndarray:
-    """The weight of each row on its one key, NaN where that is none."""
+def _weight_on(
+    p: Float[np.ndarray, "heads query key"],
+    keys: Int[np.ndarray, "query"],
+    documents: Int[np.ndarray, "key"] | None = None,
+) -> np.ndarray:
+    """The weight of each row on its one key, NaN where that is none, or in another document."""
     exists = (keys >= 0) & (keys < p.shape[-1])
-    found = p[:, np.arange(len(keys)), np.where(exists, keys, 0)]
+    chosen = np.where(exists, keys, 0)
+    if documents is not None:
+        exists &= documents[chosen] == documents
+    found = p[:, np.arange(len(keys)), chosen]
     return np.where(exists, found, np.nan)

@@ -145,7 +145,7 @@ def _best_aligned(model: Translator | LanguageModel, regarded: Sequence[Regarded
     if not isinstance(model, Translator):
         return overview_name(regarded[0].maps)
     links = [occlusion_links(model, one.source, one.target) for one in regarded]
-    ranked = rank([one.maps for one in regarded], [Links(found, found) for found in links])
+    ranked = rank((one.maps, Links(found, found)) for one, found in zip(regarded, links, strict=True))
     return f"decoder.{next(aligner.layer for aligner in ranked if aligner.head is None)}.cross"
 
 

@@ -64,13 +64,15 @@ def survey(
     flat: dict[str, Tally] = {}
     right: dict[Aligner, list[tuple[int, int]]] = {}
     for batch in batches:
-        for row, maps in batch_maps(model, source_tokenizer, target_tokenizer, batch):
+        for place, (row, maps) in enumerate(batch_maps(model, source_tokenizer, target_tokenizer, batch)):
+            packed = None if batch.documents is None else batch.documents[place, : len(maps.prefix)].numpy()
             for name, weights in maps.maps.items():
                 block, _ = split_name(name)
-                keys, rare = maps.tokens(name)[1], rare_targets if block == "decoder.self" else rare_sources
-                tallies.setdefault(name, Tally()).add(rows_of(weights, block, keys, rare))
-                even = uniform(block, *weights.shape[1:])
-                flat.setdefault(name, Tally()).add(rows_of(even, block, keys, rare))
+                queries, keys = maps.tokens(name)
+                rare, documents = (rare_targets, packed) if block == "decoder.self" else (rare_sources, None)
+                tallies.setdefault(name, Tally()).add(rows_of(weights, block, keys, rare, documents))
+                even = uniform(block, len(queries), len(keys), documents)
+                flat.setdefault(name, Tally()).add(rows_of(even, block, keys, rare, documents))
             for aligner, counts in _agreements(maps, reference.get(row)):
                 right.setdefault(aligner, []).append(counts)
     heads = {name: tally.means() for name, tally in tallies.items()}

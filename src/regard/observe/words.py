@@ -36,6 +36,11 @@ def group_words(pieces: Sequence[str]) -> list[range]:
     return groups
 
 
+def spaced(text: str) -> str:
+    """``text`` with one plain space between words: no vocabulary is to see another white space as a part of a word."""
+    return " ".join(text.split())
+
+
 def merge_words(
     weights: Float[np.ndarray, "heads query key"], queries: Sequence[range], keys: Sequence[range]
 ) -> Float[np.ndarray, "heads query_words key_words"]:

@@ -15,6 +15,7 @@ from regard.files import replacing
 from regard.model.language import LanguageModel
 from regard.model.translator import Translator
 from regard.observe.dashboard import finish
+from regard.observe.gating import attention_modules
 from regard.observe.heads_image import draw_curves, draw_heads, read_curves
 from regard.observe.image import png
 from regard.observe.survey import SHOWN, Survey, survey
@@ -42,6 +43,13 @@ def look(model: Translator | LanguageModel, sample: Sample) -> Survey:
     if not found.heads:
         raise UsageError("the model has no attention heads to look at; its mixer is another")
     return found
+
+
+def beginning(model: Translator | LanguageModel, sample: Sample) -> str:
+    """What `look` is about to do, which may take long."""
+    heads = sum(attention.num_heads for attention in attention_modules(model.model).values())
+    tokens = sum(batch.step_tokens for batch in sample.batches)
+    return f"reading {sample.about} ({tokens:,} target tokens) {heads + 1} times: whole, and without each head in turn"
 
 
 def remarks(found: Survey, sample: Sample) -> list[str]:

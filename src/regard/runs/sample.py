@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,12 +19,14 @@ from regard.model.language import LanguageModel
 from regard.model.translator import Translator
 from regard.observe.forced import block_batches, pair_batches
 from regard.observe.occlusion import occlusion_links
-from regard.runs.align import Pairs, gold_of, pairs_of, spread
+from regard.runs.align import Pairs, gold_of, pairs_of, single_spaced, spread
 from regard.runs.folder import RunFolder
 from regard.training.build import build
 
 PAIRS, BLOCKS = 200, 32
-"""How much, if nothing else is said: pairs of a translator, blocks of a language model."""
+"""How much, if nothing else is said: pairs of a translator, blocks of a language model; and no more than TOKENS."""
+TOKENS = 8192
+"""Target tokens, since all of them are read once more for every head."""
 
 
 class Sample(NamedTuple):
@@ -48,12 +50,12 @@ def sample_of_run(
         links, whose = part.links, "the corpus's own links"
         if gold is not None:
             links, whose = gold_of(gold, part.pairs), str(gold)
-        return _sample_of_pairs(model, part.pairs, links, whose, count or PAIRS, "validation pairs", say)
+        return _sample_of_pairs(model, part.pairs, links, whose, count, "validation pairs", say)
     _refuse(gold)
     batches: TextData = build(run.config()["batches"])
     batches.say = say
     stream, length = PackedStream(batches.prepared.tokens("validation")[0]), model.model.max_length
-    rows = spread(-(-len(stream) // length), count or BLOCKS)
+    rows = _block_rows(len(stream), length, count, say)
     blocks = [stream.read(row * length, min((row + 1) * length, len(stream))) for row in rows]
     isolated = bool(run.config()["batches"].get("isolate_documents"))
     return Sample(block_batches(blocks, isolated), f"{len(blocks)} blocks of the validation part", {}, "")
@@ -80,14 +82,14 @@ def sample_of_files(
     if isinstance(model, Translator) and source is not None:
         pairs = list(read_pairs(source, target))
         links = None if gold is None else gold_of(gold, pairs)
-        return _sample_of_pairs(model, pairs, links, str(gold), count or PAIRS, f"pairs of {target}", say)
+        return _sample_of_pairs(model, pairs, links, str(gold), count, f"pairs of {target}", say)
     assert isinstance(model, LanguageModel)
     _refuse(gold)
     ids, length = model.tokenizer.encode("\n".join(read_lines(target))), model.model.max_length
     if not ids:
         raise RegardError(f"{target} is empty; give some text")
     tokens, targets = np.array([BOS, *ids]), np.array([*ids, EOS])
-    parts = [slice(row * length, (row + 1) * length) for row in spread(-(-len(tokens) // length), count or BLOCKS)]
+    parts = [slice(row * length, (row + 1) * length) for row in _block_rows(len(tokens), length, count, say)]
     blocks = [(tokens[part], targets[part], np.zeros_like(tokens[part])) for part in parts]
     return Sample(block_batches(blocks), f"{len(blocks)} blocks of {target}", {}, "")
 
@@ -97,23 +99,53 @@ def _sample_of_pairs(
     pairs: Pairs,
     links: list[Links] | None,
     whose: str,
-    count: int,
+    count: int | None,
     name: str,
     say: Callable[[str], None],
 ) -> Sample:
     """``count`` of the pairs, evenly spread; where no links are known, occlusion gives them."""
-    rows = spread(len(pairs), count)
-    chosen = [pairs[row] for row in rows]
-    if not chosen:
+    rows = spread(len(pairs), count or PAIRS)
+    if not rows:
         raise RegardError(f"there are no {name}; give at least one")
+    pairs = single_spaced([pairs[row] for row in rows])
+    places = list(range(len(rows)))
+    if count is None:
+        targets, _ = translator.target_ids([target for _, target in pairs])
+        places = _within(TOKENS, [len(target) for target in targets])
+        _tell_fewer(len(places), len(rows), name, say)
+    rows, chosen = [rows[place] for place in places], [pairs[place] for place in places]
     batches, cut = pair_batches(translator, chosen)
     if cut:
         say(f"{len(cut)} of {len(chosen)} {name} are cut to the model's {translator.model.max_length} tokens")
     if links is not None:
         return Sample(batches, f"{len(chosen)} {name}", {place: links[row] for place, row in enumerate(rows)}, whose)
+    say(f"leaving out each source word of {len(chosen)} {name} in turn, to see which target words depend on it")
     found = (occlusion_links(translator, *pair) for pair in chosen)
     by_place = {place: Links(one, one) for place, one in enumerate(found)}
     return Sample(batches, f"{len(chosen)} {name}", by_place, "occlusion (the word whose absence hurts most)")
+
+
+def _block_rows(tokens: int, length: int, count: int | None, say: Callable[[str], None]) -> list[int]:
+    """The numbers of the blocks to take, evenly spread, of those that so many tokens make."""
+    there = -(-tokens // length)
+    if count is not None:
+        return spread(there, count)
+    most = min(there, BLOCKS, max(1, TOKENS // length))
+    _tell_fewer(most, min(there, BLOCKS), "blocks", say)
+    return spread(there, most)
+
+
+def _within(tokens: int, lengths: Sequence[int]) -> list[int]:
+    """As many places as keep within so many tokens together, evenly spread; one at least."""
+    places = list(range(len(lengths)))
+    while len(places) > 1 and (total := sum(lengths[place] for place in places)) > tokens:
+        places = spread(len(lengths), max(1, min(len(places) - 1, len(places) * tokens // total)))
+    return places
+
+
+def _tell_fewer(taken: int, usual: int, name: str, say: Callable[[str], None]) -> None:
+    if taken < usual:
+        say(f"{taken} {name} are taken, not {usual}: {TOKENS:,} target tokens at most; --sentences takes more")
 
 
 def _refuse(gold: Path | None) -> None:
