@@ -9,6 +9,8 @@ from unicodedata import category
 import numpy as np
 from jaxtyping import Float, Int
 
+from regard.observe.maps import row_entropy
+
 SPECIALS = frozenset({"<pad>", "<s>", "</s>", "<unk>"})
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 RARE_SHARE = 0.1
@@ -91,7 +93,7 @@ def rows_of(
     p = weights.astype(np.float64)
     query, key = np.arange(p.shape[1]), np.arange(p.shape[2])
     rows = {
-        "entropy": np.maximum(-np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1), 0.0),
+        "entropy": row_entropy(p),
         "maximum": p.max(axis=-1),
         "distance": np.sum(p * np.abs(query[:, None] - key), axis=-1),
         "same": _weight_on(p, query),

@@ -93,12 +93,15 @@ def entropy(weights: Float[np.ndarray, "heads query key"]) -> Float[np.ndarray, 
     -sum_k p_k ln p_k with 0 ln 0 = 0, averaged over query rows. Rows of zeros (fully masked) are left out; a
     head with no other rows has NaN.
     """
-    p = weights.astype(np.float64)
-    rows = -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1)
-    alive = np.any(p > 0, axis=-1)
-    count = alive.sum(axis=-1)
-    total = np.maximum(rows.sum(axis=-1), 0.0)  # a row of zeros adds nothing, a single 1 adds -0.0
+    count = np.any(weights > 0, axis=-1).sum(axis=-1)
+    total = row_entropy(weights).sum(axis=-1)  # a row of zeros adds nothing
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def row_entropy(weights: Float[np.ndarray, "heads query key"]) -> Float[np.ndarray, "heads query"]:
+    """The entropy of each row in nats; of a row of zeros 0."""
+    p = weights.astype(np.float64)
+    return np.maximum(-np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1), 0.0)  # a single 1 gives -0.0
 
 
 def save_maps(path: Path, sentences: Sequence[SentenceMaps], max_bytes: int = 64 * 2**20) -> int:
