@@ -6,6 +6,7 @@ import csv
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,7 +37,9 @@ def test_the_mean_of_snapshots_is_evaluated(finished: RunFolder) -> None:
     for name, weight in mean.items():
         torch.testing.assert_close(weight, (first[name] + last[name]) / 2)
     config = run_config(finished, None, None)
-    one, two = (evaluate_split(finished, config, "test", average, "cpu")[0]["test/loss"] for average in (1, 2))
+    one, two = (
+        evaluate_split(finished, config, "test", average, "cpu", no_warning)[0]["test/loss"] for average in (1, 2)
+    )
     assert one != two
     with pytest.raises(UsageError, match=r"--average 3: .*checkpoints has 2 snapshots"):
         average_snapshots(finished.checkpoints, 3)
@@ -48,7 +51,7 @@ def test_files_of_ones_own_score_as_a_split_does(finished: RunFolder, corpus: Pa
     for number, file in enumerate((source, target)):
         file.write_text("".join(f"{pair[number]}\n" for pair in pairs), encoding="utf-8")
     config = run_config(finished, 2, 0.5)
-    expected, task = evaluate_split(finished, config, "test", None, "cpu")
+    expected, task = evaluate_split(finished, config, "test", None, "cpu", no_warning)
     scorer = build(config["task"]["scorer"])
     found, outputs = evaluate_pairs(finished, scorer, source, target, None, "cpu", no_warning)
     assert outputs == [sample.output for sample in task.samples]
@@ -85,7 +88,7 @@ def test_the_moving_average_is_what_is_validated_and_kept(averaged: RunFolder) -
     difference = max((last["state_dict"][n] - w).abs().max() for n, w in last["current_model_state"].items())
     assert difference > 1e-4
     config = run_config(averaged, None, None)
-    found, task = evaluate_split(averaged, config, "validation", None, "cpu")
+    found, task = evaluate_split(averaged, config, "validation", None, "cpu", no_warning)
     with averaged.metrics.open(newline="") as file:
         losses = [float(row["validation/loss"]) for row in csv.DictReader(file) if row["validation/loss"]]
     assert found["validation/loss"] == pytest.approx(min(losses), rel=1e-5)
@@ -119,3 +122,14 @@ def test_a_run_with_a_moving_average_resumes_exactly(averaged: RunFolder, tmp_pa
             return [(row["step"], row["train/loss"], row["validation/loss"]) for row in csv.DictReader(file)]
 
     assert rows(run) == rows(averaged)
+
+
+def test_a_shell_in_a_slurm_allocation_evaluates_as_any_other(
+    finished: RunFolder, regard: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = regard("evaluate", finished.path)
+    for name, value in {"JOB_ID": 77, "NTASKS": 4, "JOB_NAME": "batch", "PROCID": 0, "LOCALID": 0, "NODEID": 0}.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    found = regard("evaluate", finished.path)
+    assert found.code == 0, found.err
+    assert found.out == alone.out

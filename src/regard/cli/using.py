@@ -70,7 +70,7 @@ def evaluate(
     outputs: list[str] = []
     signatures: dict[str, str] = {}
     if source_file is None and target_file is None:
-        metrics, task = evaluate_split(folder, config, split, average, device)
+        metrics, task = evaluate_split(folder, config, split, average, device, warn)
         outputs, signatures = [sample.output for sample in task.samples], task.scorer.signatures()
     elif target_file is None or (source_file is None) == translates:
         wanted = "--source-file and --target-file" if translates else "--target-file alone"

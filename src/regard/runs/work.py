@@ -23,11 +23,12 @@ from regard.runs.slurm import check_tasks
 from regard.runs.summary import show_summary, summarise
 from regard.runs.sweep import group_and_tags
 from regard.training.build import build
-from regard.training.checkpoint import SafeCheckpointIO, last_readable, load_weights, read_checkpoint
+from regard.training.checkpoint import last_readable, load_weights, read_checkpoint
 from regard.training.journal import FinalValidation, Journal
 from regard.training.metrics_file import MetricsFile
-from regard.training.ranks import cluster_environment, from_srun, is_first_process
+from regard.training.ranks import from_srun, is_first_process
 from regard.training.task import Task
+from regard.training.trainer import make_trainer
 
 
 def work(folder: Path) -> int:
@@ -55,7 +56,7 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
     batches.say = functools.partial(say, console)
     with preparing(console) as batches.progress:
         task = make_task(config, batches)
-    trainer = make_trainer(run, config, console, heartbeat)
+    trainer = training_trainer(run, config, console, heartbeat)
     if config["init_from"] and checkpoint is None:
         source = find_checkpoint(Path(config["init_from"]))
         load_weights(task.model, read_checkpoint(source), source)
@@ -105,28 +106,20 @@ def make_task(config: dict[str, Any], batches: TextData) -> Task:
     )
 
 
-def make_trainer(run: RunFolder, config: dict[str, Any], console: Console, heartbeat: Heartbeat) -> pl.Trainer:
-    """Lightning's Trainer with the callbacks of the configuration and those that every run has."""
+def training_trainer(run: RunFolder, config: dict[str, Any], console: Console, heartbeat: Heartbeat) -> pl.Trainer:
+    """The Trainer with the callbacks of the configuration and those that every run has."""
     journal = Journal(MetricsFile(run.metrics), config["trainer"]["log_every_n_steps"])
     callbacks = [FinalValidation(), journal, ProgressReport(console, journal, heartbeat)]
     for callback in build(config["callbacks"]).values():
         callbacks.append(callback(folder=run.path) if isinstance(callback, functools.partial) else callback)
     group, tags = group_and_tags(run)
-    trainer: pl.Trainer = build(
+    return make_trainer(
         config["trainer"],
         logger=build(config["logger"])(
             folder=run.path, config=config, group=group, tags=tags, attempt=run.status()["attempt"]
         ),
         callbacks=callbacks,
-        plugins=[SafeCheckpointIO(), cluster_environment()],
         default_root_dir=str(run.path),
         max_epochs=-1,
         check_val_every_n_epoch=None,  # validation by batches: the training stream has no epochs
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
     )
-    # Lightning's own handler of SIGTERM broadcasts, which hangs ranks that are not at the same point (its issue 20825).
-    vars(trainer._signal_connector)["register_signal_handlers"] = lambda: None
-    return trainer
