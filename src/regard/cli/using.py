@@ -204,10 +204,9 @@ def score(
     For a language model a line is a document, for a translation model it is source TAB target. The line's end counts
     as a token.
     """
-    import math
-
     from regard.runs.score import score_lines
     from regard.runs.stream import decoded_lines
+    from regard.training.perplexity import perplexity
 
     model = load(run, device, trust)
     total = count = 0.0
@@ -219,7 +218,7 @@ def score(
             for piece, value in line.tokens:
                 print(f"\t{value:.4f}\t{piece}")
     if count:
-        warn(f"in all {total:.4f}, {count:.0f} tokens, perplexity {math.exp(-total / count):.4f}")
+        warn(f"in all {total:.4f}, {count:.0f} tokens, perplexity {perplexity(-total / count):.4f}")
 
 
 def load(run: Path, device: str, trust: bool) -> Translator | LanguageModel:

@@ -21,6 +21,7 @@ from regard.runs.folder import RunFolder, find_checkpoint
 from regard.runs.work import make_task
 from regard.training.build import build
 from regard.training.checkpoint import average_snapshots, load_model, load_weights, read_checkpoint
+from regard.training.perplexity import perplexity
 from regard.training.task import Task
 from regard.training.trainer import make_trainer, without_srun_hint
 from regard.training.translation import TranslationScorer
@@ -136,4 +137,4 @@ def evaluate_text(run: RunFolder, text: Path, average: int | None, device: str) 
 
 def per_token(loss: float, tokens: int) -> dict[str, float]:
     """Loss and perplexity from a sum of nats over ``tokens``."""
-    return {"loss": loss / tokens, "perplexity": math.exp(loss / tokens)}
+    return {"loss": loss / tokens, "perplexity": perplexity(loss / tokens)}
