@@ -62,10 +62,6 @@ class TextData(pl.LightningDataModule, ABC):
         self._stream: StepBatches | None = None
         self._resume_from: StreamState | None = None
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> TextData:
-        """Itself: a copy of a task, such as Lightning makes to average weights, reads the same data."""
-        return self
-
     def use_vocabulary_of(self, tokenizers: Tokenizers) -> None:
         """Cut the text with the vocabularies of an existing model, and learn none."""
         self._given, self._prepared = tokenizers, None
