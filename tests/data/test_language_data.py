@@ -244,12 +244,11 @@ def trainer(**options: Any) -> pl.Trainer:
 
 
 def task(model: Transformer, data: LanguageData) -> Task:
-    tokenizer = data.prepared.target_tokenizer
     return Task(
         model=model,
         model_config={},
-        source_tokenizer=tokenizer,
-        target_tokenizer=tokenizer,
+        tokenizers=data.prepared.tokenizers,
+        tokenizer_config={},
         optimizer=lambda groups: torch.optim.SGD(groups, lr=0.0),
         schedule=constant(0),
         name="language",

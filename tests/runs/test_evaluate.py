@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,14 +10,10 @@ import pytest
 import torch
 
 from regard.errors import RegardError, UsageError
-from regard.model.translator import Translator
-from regard.observe.maps import load_maps
-from regard.observe.recording import record_attention
 from regard.runs.evaluate import evaluate_pairs, evaluate_split, run_config
 from regard.runs.folder import RunFolder
-from regard.runs.work import work
 from regard.training.build import build
-from regard.training.checkpoint import average_snapshots, load_model, load_weights, read_checkpoint
+from regard.training.checkpoint import average_snapshots, read_checkpoint
 
 MakeRun = Callable[..., RunFolder]
 
@@ -71,57 +65,6 @@ def test_lines_over_the_limit_are_cut_and_said(finished: RunFolder, tmp_path: Pa
         file.write_text("")
     with pytest.raises(RegardError, match="are empty; give at least one pair"):
         evaluate_pairs(finished, scorer, source, target, None, "cpu", no_warning)
-
-
-AVERAGED = ["callbacks=moving_average", "callbacks.moving_average.decay=0.7", "trainer.max_steps=12"]
-
-
-@pytest.fixture(scope="module")
-def averaged(make_run: MakeRun) -> RunFolder:
-    run = make_run(*AVERAGED, "callbacks.attention.sentences=1", "name=averaged")
-    assert work(run.path) == 0
-    return run
-
-
-def test_the_moving_average_is_what_is_validated_and_kept(averaged: RunFolder) -> None:
-    last, best = (read_checkpoint(averaged.checkpoints / f"{name}.ckpt") for name in ("last.previous", "best"))
-    difference = max((last["state_dict"][n] - w).abs().max() for n, w in last["current_model_state"].items())
-    assert difference > 1e-4
-    config = run_config(averaged, None, None)
-    found, task = evaluate_split(averaged, config, "validation", None, "cpu", no_warning)
-    with averaged.metrics.open(newline="") as file:
-        losses = [float(row["validation/loss"]) for row in csv.DictReader(file) if row["validation/loss"]]
-    assert found["validation/loss"] == pytest.approx(min(losses), rel=1e-5)
-    load_weights(task.model, best | {"state_dict": best["current_model_state"]}, averaged.path)
-    prefix, source = torch.tensor([[1, 5, 6]]), torch.tensor([[4, 5, 2]])
-    trained = task.model.eval()(prefix, source)
-    load_weights(task.model, best, averaged.path)
-    assert not torch.allclose(task.model.eval()(prefix, source), trained)
-
-
-def test_attention_is_that_of_the_average_too(averaged: RunFolder) -> None:
-    loaded = load_model(averaged.checkpoints / "last.ckpt")
-    translator = Translator(loaded.model, loaded.source_tokenizer, loaded.target_tokenizer)
-    kept = load_maps(averaged.attention / "step-0000012.npz")[0]
-    source = "".join(kept.source).replace("</s>", "").replace("▁", " ").strip()
-    now = record_attention(translator, source).maps
-    assert now.target == kept.target
-    for name, weights in now.maps.items():
-        assert kept.maps[name] == pytest.approx(weights, abs=1e-3)
-
-
-def test_a_run_with_a_moving_average_resumes_exactly(averaged: RunFolder, tmp_path: Path) -> None:
-    shutil.copytree(averaged.path, tmp_path / "run")
-    run = RunFolder(tmp_path / "run")
-    shutil.copy(run.checkpoints / "last.previous.ckpt", run.checkpoints / "last.ckpt")
-    assert read_checkpoint(run.checkpoints / "last.ckpt")["global_step"] < 12
-    assert work(run.path) == 0
-
-    def rows(folder: RunFolder) -> list[tuple[str, str, str]]:
-        with folder.metrics.open(newline="") as file:
-            return [(row["step"], row["train/loss"], row["validation/loss"]) for row in csv.DictReader(file)]
-
-    assert rows(run) == rows(averaged)
 
 
 def test_a_shell_in_a_slurm_allocation_evaluates_as_any_other(

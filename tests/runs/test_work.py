@@ -123,20 +123,6 @@ def test_without_a_test_part_a_run_ends_after_training(make_run: MakeRun) -> Non
     assert "test/loss" not in json.loads((run.path / "summary.json").read_text())["metrics"]
 
 
-def test_fine_tuning_begins_with_the_weights_of_another_run(make_run: MakeRun, finished: RunFolder) -> None:
-    still = ["optimizer.lr=0.0", "trainer.max_steps=1", "callbacks.last.every_n_steps=1"]
-    run = make_run(f"init_from={finished.path}", *still, "name=tuned")
-    assert work(run.path) == 0
-    before, after = (read_checkpoint(r.checkpoints / "best.ckpt")["state_dict"] for r in (finished, run))
-    assert all(torch.equal(before[name], after[name]) for name in before)
-
-
-def test_fine_tuning_a_model_of_another_shape_says_which_weights(make_run: MakeRun, finished: RunFolder) -> None:
-    run = make_run(f"init_from={finished.path}", "model.ffn_dim=48", "name=misfit")
-    assert work(run.path) == 1
-    assert "feed_forward" in run.status()["why"]
-
-
 def test_nan_stops_the_run_and_keeps_the_good_checkpoint(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

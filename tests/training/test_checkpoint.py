@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from regard.data.tokenizer import Tokenizer, TokenizerSettings
+from regard.data.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
 from regard.data.vocabulary import train_tokenizer
 from regard.errors import RegardError
 from regard.model.transformer import Transformer
@@ -54,7 +54,7 @@ def content(
     """What training saves of a small random model, with other things that stand beside it."""
     config = config or model_config()
     state = {f"model.{name}": weight for name, weight in build(config).state_dict().items()}
-    description = describe_model("translation", config, source_tokenizer or tokenizer, tokenizer)
+    description = describe_model("translation", config, {}, Tokenizers(source_tokenizer or tokenizer, tokenizer))
     return {"state_dict": state | {"other.part": torch.zeros(2)}, "global_step": 12} | description
 
 

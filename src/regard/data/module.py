@@ -16,7 +16,7 @@ from regard.data.corpus import Corpus, Record, Split
 from regard.data.filters import Filter
 from regard.data.prepare import Prepared, prepare
 from regard.data.progress import Progress
-from regard.data.tokenizer import TokenizerSettings
+from regard.data.tokenizer import Tokenizers, TokenizerSettings
 from regard.errors import RegardError, UsageError
 from regard.stop import leave_signals_to_the_parent
 
@@ -57,13 +57,14 @@ class TextData(pl.LightningDataModule, ABC):
         self.filters, self.preparation_workers = filters, preparation_workers
         self.say: Callable[[str], None] = print
         self.progress: Progress | None = None  # None to say it now and then
+        self._given: Tokenizers | None = None
         self._prepared: Prepared | None = None
         self._stream: StepBatches | None = None
         self._resume_from: StreamState | None = None
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> TextData:
-        """Itself: a copy of a task, such as Lightning makes to average weights, reads the same data."""
-        return self
+    def use_vocabulary_of(self, tokenizers: Tokenizers) -> None:
+        """Cut the text with the vocabularies of an existing model, and learn none."""
+        self._given, self._prepared = tokenizers, None
 
     @property
     def prepared(self) -> Prepared:
@@ -77,6 +78,7 @@ class TextData(pl.LightningDataModule, ABC):
                 self.filters,
                 self.preparation_workers,
                 self.progress,
+                self._given,
             )
         return self._prepared
 
@@ -122,15 +124,25 @@ class TextData(pl.LightningDataModule, ABC):
         return self._evaluation("test")
 
     def state_dict(self) -> dict[str, Any]:
-        """Where training stands in the stream of batches; part of a checkpoint."""
+        """Where training stands in the stream of batches, and which text it is of; part of a checkpoint."""
         if self.trainer is None or self._stream is None:
             return {}
         progress = self.trainer.fit_loop.epoch_loop.batch_progress.current.state_dict()
-        return self._stream.state_at(progress["processed"])._asdict()
+        return self._stream.state_at(progress["processed"])._asdict() | {"text": self.prepared.digest}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from ``state_dict``."""
-        self._resume_from = StreamState(**state_dict)
+        """Continue from ``state_dict``.
+
+        Raises RegardError if it is of another text: its position would mean other batches.
+        """
+        position = dict(state_dict)
+        text = position.pop("text", None)  # None: written before it was noted
+        if text is not None and text != self.prepared.digest:
+            raise RegardError(
+                "the training or validation text has changed since this run's checkpoint was saved; restore it, or "
+                "start a new run on the new text with init_from=RUN, which keeps the weights and the vocabulary"
+            )
+        self._resume_from = StreamState(**position)
 
     def _evaluation(self, split: Split) -> DataLoader[Batch]:
         dataset, items = self.evaluation(split)

@@ -24,18 +24,23 @@ from regard.data.progress import Lines, Progress
 from regard.data.shards import read_shard
 from regard.data.stages import make
 from regard.data.store import TokenFile, disk_errors
-from regard.data.tokenizer import Tokenizer, TokenizerSettings, processors
+from regard.data.tokenizer import Tokenizer, Tokenizers, TokenizerSettings, processors
 from regard.errors import RegardError, UsageError
 
 # Part of the folder's name: raise it when the files change in form or meaning.
-FORMAT = 3
+FORMAT = 4
 
 
 class Part(TypedDict):
-    """What became of one part of a corpus; ``dropped`` counts by the name of the filter."""
+    """What became of one part of a corpus.
+
+    dropped: records that a filter left out, by its name
+    sha256: of the token ids of all columns
+    """
 
     records: int
     dropped: dict[str, int]
+    sha256: str
     columns: dict[str, Column]
 
 
@@ -61,7 +66,14 @@ class Prepared:
                 f"the prepared data in {folder} is damaged ({error}); remove that folder, and it will be made again"
             ) from error
         tokenizers = [Tokenizer(model) for model in models]
-        self.source_tokenizer, self.target_tokenizer = tokenizers[0], tokenizers[-1]
+        self.tokenizers = Tokenizers(tokenizers[0], tokenizers[-1])
+        self.source_tokenizer, self.target_tokenizer = self.tokenizers
+
+    @property
+    def digest(self) -> str:
+        """Identifies the tokens of the training and validation parts, wherever and whenever they were prepared."""
+        parts = [self.report[split]["sha256"] for split in ("train", "validation")]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
 
     def tokens(self, split: Split) -> tuple[TokenFile, ...]:
         """The ids of each column, row by row, without specials.
@@ -105,14 +117,18 @@ def prepare(
     filters: Mapping[str, Filter] | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    given: Tokenizers | None = None,
 ) -> Prepared:
     """Make the corpus's folder in ``cache`` if it is not there, and open it.
 
     Args:
+        settings: how the vocabularies are learned.
         say: is given short lines on what goes on.
         filters: what training records have to pass, by name, in this order.
         workers: processes that encode a large corpus; None for as many as there are processors.
         progress: is told how far it has come; None to ``say`` it now and then.
+        given: the vocabularies of a model that the tokens are for; the prepared corpus has no others. None to learn
+            them from the training part.
 
     Raises:
         UsageError: ``workers`` is below 1, or a filter does not fit the corpus.
@@ -123,15 +139,23 @@ def prepare(
         raise UsageError(f"batches.preparation_workers={workers}: give a number of processes, 1 or more, or null")
     corpus.check()
     filters = filters or {}
-    basis = {
+    basis: dict[str, object] = {
         "format": FORMAT,
         "corpus": corpus.fingerprint(),
         "columns": list(corpus.columns),
         "filters": describe(filters),
-        "tokenizer": settings.fingerprint(),
         "sentencepiece": sentencepiece.__version__,
     }
-    name = hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:16]
+    if given is None:
+        basis["tokenizer"] = settings.fingerprint()
+    else:
+        # Usually the vocabularies were learned from this very text, which then lies prepared.
+        if settings.kind != "existing":  # whose file may be gone
+            learned = cache / _name(basis | {"tokenizer": settings.fingerprint()})
+            if learned.is_dir() and (prepared := Prepared(learned)).tokenizers == given:
+                return prepared
+        basis["tokenizer"] = given.fingerprint()
+    name = _name(basis)
     folder, partial = cache / name, cache / f".{name}-partial"
     if folder.is_dir():
         return Prepared(folder)
@@ -141,7 +165,8 @@ def prepare(
             if folder.is_dir():
                 return Prepared(folder)
             try:
-                whole = make(partial, corpus, settings, filters, workers or processors(), say, progress or Lines(say))
+                workers = workers or processors()
+                whole = make(partial, corpus, settings, given, filters, workers, say, progress or Lines(say))
                 if corpus.fingerprint() != basis["corpus"]:
                     raise RegardError("the text was changed while it was being prepared; start again")
             except WorkerFailed:
@@ -153,6 +178,11 @@ def prepare(
             whole.replace(folder)
             shutil.rmtree(partial, ignore_errors=True)
     return Prepared(folder)
+
+
+def _name(basis: dict[str, object]) -> str:
+    """The name of the folder that depends on ``basis`` alone."""
+    return hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @contextmanager

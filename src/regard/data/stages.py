@@ -15,8 +15,8 @@ from regard.data.encode import Column, encode_shards, encoded, read_report
 from regard.data.filters import Filter
 from regard.data.progress import Progress
 from regard.data.shards import Copied, copy_part, in_words, read_shard, shard_path
-from regard.data.store import join_tokens
-from regard.data.tokenizer import LEARNED, TokenizerSettings
+from regard.data.store import digest, join_tokens
+from regard.data.tokenizer import LEARNED, Tokenizers, TokenizerSettings
 from regard.data.vocabulary import train_tokenizer
 from regard.files import replacing
 
@@ -25,12 +25,16 @@ def make(
     folder: Path,
     corpus: Corpus,
     settings: TokenizerSettings,
+    given: Tokenizers | None,
     filters: Mapping[str, Filter],
     workers: int,
     say: Callable[[str], None],
     progress: Progress,
 ) -> Path:
-    """Make the prepared corpus in a folder within ``folder``, from what is there already."""
+    """Make the prepared corpus in a folder within ``folder``, from what is there already.
+
+    ``given`` are the vocabularies to use; if None, ``settings`` say how to learn them.
+    """
     if folder.is_dir():
         texts = list(folder.glob("*.*.jsonl"))
         done = sum(encoded(text).is_dir() for text in texts)
@@ -41,8 +45,11 @@ def make(
         say(f"left out of the training {noun(corpus.columns)}: {lost}")
     texts = [shard_path(folder, split, n) for split, part in copied.items() for n in range(part["shards"])]
     training = [text for text in texts if text.name.startswith("train.")]
-    about = f"{copied['train']['records']:,} {noun(corpus.columns)}"
-    models = _learn(folder, training, corpus.columns, settings, about, say)
+    if given is None:
+        about = f"{copied['train']['records']:,} {noun(corpus.columns)}"
+        models = _learn(folder, training, corpus.columns, settings, about, say)
+    else:
+        models = _write(folder, corpus.columns, given)
 
     total = sum(part["records"] for part in copied.values())
     say(f"encoding {total:,} {noun(corpus.columns)}")
@@ -86,6 +93,15 @@ def _learn(
     return {column: paths["joint" if settings.joint else column] for column in columns}
 
 
+def _write(folder: Path, columns: tuple[str, ...], given: Tokenizers) -> dict[str, Path]:
+    """The files of the vocabularies of the columns: those that are given."""
+    models = {"joint": given.target} if given.joint else dict(zip(columns, given, strict=True))
+    for name, tokenizer in models.items():
+        with replacing(folder / f"{name}.model") as beside:
+            beside.write_bytes(tokenizer.model)
+    return {column: folder / f"{'joint' if given.joint else column}.model" for column in columns}
+
+
 def _lines(texts: Iterable[Path], columns: slice) -> Iterator[str]:
     """The lines of the text; of several columns in turn, so that a sample sees all languages alike."""
     for path in texts:
@@ -108,7 +124,12 @@ def _join(folder: Path, copied: Mapping[Split, Copied], models: Mapping[str, Pat
             with (whole / f"{split}.jsonl").open("wb") as file:
                 for text in texts:
                     file.write(text.read_bytes())
-        report[split] = {"records": part["records"], "dropped": part["dropped"], "columns": _total(texts)}
+        report[split] = {
+            "records": part["records"],
+            "dropped": part["dropped"],
+            "sha256": digest([whole / f"{split}.{column}" for column in models]),
+            "columns": _total(texts),
+        }
     for path in set(models.values()):
         shutil.copy(path, whole)
     (whole / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")

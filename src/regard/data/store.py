@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import mmap
 import shutil
@@ -107,6 +108,16 @@ def join_tokens(parts: Sequence[Path], stem: Path) -> None:
             rows, tokens = rows + about["rows"], tokens + about["tokens"]
     text = json.dumps({"dtype": about["dtype"], "rows": rows, "tokens": tokens})
     _with_suffix(stem, "json").write_text(text, encoding="utf-8")
+
+
+def digest(stems: Sequence[Path]) -> str:
+    """SHA-256 of the rows of token files, as hexadecimal digits: equal for equal rows of ids."""
+    total = hashlib.sha256()
+    for stem in stems:
+        for suffix in ("ids", "offsets"):
+            with _with_suffix(stem, suffix).open("rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
 
 
 class TokenFile:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import sentencepiece
 
@@ -200,6 +201,23 @@ class Tokenizer:
     @cached_property
     def _sampler(self) -> Sampler:
         return Sampler(self.model)
+
+
+class Tokenizers(NamedTuple):
+    """The vocabularies of a model: the same object twice if source and target share one, or there is only a target."""
+
+    source: Tokenizer
+    target: Tokenizer
+
+    @property
+    def joint(self) -> bool:
+        """Whether both sides share one vocabulary."""
+        return self.source is self.target
+
+    def fingerprint(self) -> dict[str, object]:
+        """Plain values that identify the vocabularies."""
+        models = [self.target.model] if self.joint else [self.source.model, self.target.model]
+        return {"kind": "given", "sha256": [hashlib.sha256(model).hexdigest() for model in models]}
 
 
 def encodable(text: str) -> str:

@@ -10,14 +10,13 @@ import numpy as np
 
 from regard.data.corpus import PAIR, SPLITS, Split
 from regard.data.links import Link, LinkedCorpus, Links, read_links
-from regard.data.module import TextData
 from regard.errors import RegardError, UsageError
 from regard.model.translator import Translator
 from regard.observe.alignment import Aligner, compare, diagonal
 from regard.observe.forced import batch_maps, pair_batches
 from regard.observe.words import group_words, spaced
+from regard.runs.corpus_of import corpus_of
 from regard.runs.folder import RunFolder
-from regard.training.build import build
 
 TOGETHER = 512
 """Pairs that are sorted by length and read at a time."""
@@ -42,8 +41,7 @@ def pairs_of(run: RunFolder, split: str, say: Warn) -> SplitPairs:
     """
     if split not in SPLITS[1:]:
         raise UsageError(f"--split {split}: choose validation or test")
-    batches: TextData = build(run.config()["batches"])
-    batches.say = say  # stdout is for what is asked for
+    batches = corpus_of(run, say)
     if batches.columns != PAIR:
         raise UsageError(f"{run.path}: a language model, there is nothing to align; use a translation model")
     part: Split = "test" if split == "test" else "validation"

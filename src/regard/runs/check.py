@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 from hydra.utils import get_object
-from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.strategies import ModelParallelStrategy
 
 from regard.data.vocabulary import known_vocab_size
 from regard.errors import UsageError
 from regard.runs.geometry import geometry
 from regard.training.build import build
+from regard.training.moving_average import MovingAverage
 
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
 KEYS = {
@@ -79,7 +79,7 @@ def _check_sharding(config: dict[str, Any]) -> None:
     if precision not in SHARDED_PRECISIONS:
         raise UsageError(f"trainer.precision={precision}: with trainer=fsdp choose {', '.join(SHARDED_PRECISIONS)}")
     for path, node in objects(config["callbacks"], "callbacks"):
-        if _makes(node, WeightAveraging):
+        if _makes(node, MovingAverage):
             raise UsageError(
                 f"{path}: averages a copy of the whole model, which trainer=fsdp shares out; "
                 "choose trainer=ddp, or average snapshots afterwards: regard evaluate RUN --average N"

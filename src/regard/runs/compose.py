@@ -68,9 +68,13 @@ def compose_points(arguments: list[str]) -> list[Point]:
     points = [overrides for _, overrides in composed]
     if sweeps:
         raise UsageError(f"{sweeps[0]} is a sweep (it has hydra.sweeper.params): add -m")
-    for number, (config, _) in enumerate(composed):
+    for number, (config, overrides) in enumerate(composed):
         with at_point(number, points):
             check(config)
+            if config["init_from"]:
+                from regard.runs.fine_tune import take_vocabulary
+
+                config |= take_vocabulary(config, overrides)
             make_launcher(config["launcher"]).check(config)
     return composed
 

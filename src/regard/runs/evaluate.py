@@ -12,14 +12,13 @@ from typing import Any
 import torch
 
 from regard.data.corpus import SPLITS
-from regard.data.module import TextData
 from regard.data.text import read_lines, read_pairs
 from regard.errors import RegardError, UsageError
 from regard.model.language import LanguageModel
 from regard.model.translator import Translator
+from regard.runs.corpus_of import corpus_of
 from regard.runs.folder import RunFolder, find_checkpoint
 from regard.runs.work import make_task
-from regard.training.build import build
 from regard.training.checkpoint import average_snapshots, load_model, load_weights, read_checkpoint
 from regard.training.perplexity import perplexity
 from regard.training.task import Task
@@ -62,8 +61,7 @@ def evaluate_split(
     """
     if split not in SPLITS[1:]:
         raise UsageError(f"--split {split}: choose validation or test")
-    batches: TextData = build(config["batches"])
-    batches.say = say
+    batches = corpus_of(run, say)
     task = make_task(config, batches)
     load_weights(task.model, *weights_of(run, average))
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # not what this machine has, nor what to install

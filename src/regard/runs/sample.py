@@ -11,7 +11,6 @@ import numpy as np
 from regard.data.batching import Batch
 from regard.data.language import PackedStream
 from regard.data.links import Links
-from regard.data.module import TextData
 from regard.data.text import read_lines, read_pairs
 from regard.data.tokenizer import BOS, EOS
 from regard.errors import RegardError, UsageError
@@ -20,8 +19,8 @@ from regard.model.translator import Translator
 from regard.observe.forced import block_batches, pair_batches
 from regard.observe.occlusion import occlusion_links
 from regard.runs.align import Pairs, gold_of, pairs_of, single_spaced, spread
+from regard.runs.corpus_of import corpus_of
 from regard.runs.folder import RunFolder
-from regard.training.build import build
 
 PAIRS, BLOCKS = 200, 32
 """How much, if nothing else is said: pairs of a translator, blocks of a language model; and no more than TOKENS."""
@@ -52,8 +51,7 @@ def sample_of_run(
             links, whose = gold_of(gold, part.pairs), str(gold)
         return _sample_of_pairs(model, part.pairs, links, whose, count, "validation pairs", say)
     _refuse(gold)
-    batches: TextData = build(run.config()["batches"])
-    batches.say = say
+    batches = corpus_of(run, say)
     stream, length = PackedStream(batches.prepared.tokens("validation")[0]), model.model.max_length
     rows = _block_rows(len(stream), length, count, say)
     blocks = [stream.read(row * length, min((row + 1) * length, len(stream))) for row in rows]

@@ -14,7 +14,8 @@ from rich.console import Console
 from regard.data.module import TextData
 from regard.model.transformer import Transformer
 from regard.observe.dashboard import finish
-from regard.runs.folder import RunFolder, find_checkpoint
+from regard.runs.fine_tune import vocabulary_sizes
+from regard.runs.folder import RunFolder
 from regard.runs.geometry import geometry
 from regard.runs.heartbeat import Heartbeat
 from regard.runs.outcome import record
@@ -23,7 +24,7 @@ from regard.runs.slurm import check_tasks
 from regard.runs.summary import show_summary, summarise
 from regard.runs.sweep import group_and_tags
 from regard.training.build import build
-from regard.training.checkpoint import last_readable, load_weights, read_checkpoint
+from regard.training.checkpoint import last_readable, load_weights, read_checkpoint, tokenizers_of
 from regard.training.journal import FinalValidation, Journal
 from regard.training.metrics_file import MetricsFile
 from regard.training.ranks import from_srun, is_first_process
@@ -54,12 +55,15 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
     checkpoint = last_readable(run.checkpoints)
     batches: TextData = build(config["batches"])
     batches.say = functools.partial(say, console)
+    begin = checkpoint or (Path(config["init_from"]) if config["init_from"] else None)
+    if begin is not None:
+        batches.use_vocabulary_of(tokenizers_of(read_checkpoint(begin)))
     with preparing(console) as batches.progress:
         task = make_task(config, batches)
     trainer = training_trainer(run, config, console, heartbeat)
-    if config["init_from"] and checkpoint is None:
-        source = find_checkpoint(Path(config["init_from"]))
-        load_weights(task.model, read_checkpoint(source), source)
+    if begin is not None and checkpoint is None:
+        say(console, f"fine-tuning: the weights and the vocabulary are those of {begin}")
+        load_weights(task.model, read_checkpoint(begin), begin)
     summary: dict[str, Any] | None = None
     try:
         trainer.fit(task, datamodule=batches, ckpt_path=checkpoint, weights_only=True)
@@ -89,19 +93,15 @@ def test(trainer: pl.Trainer, task: Task, batches: TextData, run: RunFolder) -> 
 
 def make_task(config: dict[str, Any], batches: TextData) -> Task:
     """The LightningModule of a frozen configuration; the vocabulary sizes come from the tokenizers."""
-    source, target = batches.prepared.source_tokenizer, batches.prepared.target_tokenizer
-    sizes = {
-        "vocab_size": target.vocab_size,
-        "source_vocab_size": None if source is target else source.vocab_size,
-    }
-    model_config = config["model"] | sizes
+    tokenizers = batches.prepared.tokenizers
+    model_config = config["model"] | vocabulary_sizes(tokenizers)
     model: Transformer = build(model_config)
     make: Callable[..., Task] = build(config["task"])
     return make(
         model=model,
         model_config=model_config,
-        source_tokenizer=source,
-        target_tokenizer=target,
+        tokenizers=tokenizers,
+        tokenizer_config=config["tokenizer"],
         data=batches,
     )
 

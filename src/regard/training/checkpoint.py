@@ -17,7 +17,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from regard.data.tokenizer import Tokenizer
+from regard.data.tokenizer import Tokenizer, Tokenizers
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
 from regard.model.transformer import Transformer
@@ -40,19 +40,27 @@ class LoadedModel(NamedTuple):
 
 
 def describe_model(
-    task: str, config: dict[str, Any], source_tokenizer: Tokenizer, target_tokenizer: Tokenizer
+    task: str, config: dict[str, Any], tokenizer_config: dict[str, Any], tokenizers: Tokenizers
 ) -> dict[str, Any]:
-    """The key ``regard`` of a checkpoint."""
-    joint = source_tokenizer is target_tokenizer
+    """The key ``regard`` of a checkpoint: the configurations of the model and of its vocabularies as plain values."""
     return {
         "regard": {
             "format": FORMAT,
             "task": task,
             "model": config,
-            "source_tokenizer": None if joint else _as_tensor(source_tokenizer.model),
-            "target_tokenizer": _as_tensor(target_tokenizer.model),
+            "tokenizer": tokenizer_config,
+            "source_tokenizer": None if tokenizers.joint else _as_tensor(tokenizers.source.model),
+            "target_tokenizer": _as_tensor(tokenizers.target.model),
         }
     }
+
+
+def tokenizers_of(content: dict[str, Any]) -> Tokenizers:
+    """The vocabularies that the weights of a checkpoint were trained with."""
+    about = content["regard"]
+    target = Tokenizer(_as_bytes(about["target_tokenizer"]))
+    source = target if about["source_tokenizer"] is None else Tokenizer(_as_bytes(about["source_tokenizer"]))
+    return Tokenizers(source, target)
 
 
 def build_model(config: dict[str, Any], trust: bool = False) -> Transformer:
@@ -100,10 +108,9 @@ def load_model(path: Path, device: str | torch.device = "cpu", trust: bool = Fal
     about = content["regard"]
     model = build_model(about["model"], trust)
     load_weights(model, content, path)
-    target = Tokenizer(_as_bytes(about["target_tokenizer"]))
-    source = target if about["source_tokenizer"] is None else Tokenizer(_as_bytes(about["source_tokenizer"]))
     model = model.to(device).eval()
-    return LoadedModel(about["task"], model, about["model"], source, target, content.get("global_step", 0))
+    step = content.get("global_step", 0)
+    return LoadedModel(about["task"], model, about["model"], *tokenizers_of(content), step)
 
 
 def load_weights(model: Transformer, content: dict[str, Any], path: Path) -> None:
@@ -111,9 +118,17 @@ def load_weights(model: Transformer, content: dict[str, Any], path: Path) -> Non
 
     Raises RegardError naming the first weights that do not fit.
     """
-    state = content["state_dict"]
-    weights = {name.removeprefix(PREFIX): w for name, w in state.items() if name.startswith(PREFIX)}
+    require_fit(model, content, path)
     wanted = model.state_dict()
+    model.load_state_dict({name: _share(weight, wanted[name]) for name, weight in _weights(content).items()})
+
+
+def require_fit(model: Transformer, content: dict[str, Any], path: Path) -> None:
+    """Check that a checkpoint's weights have the names and shapes of those of ``model``, which may be on any device.
+
+    Raises RegardError naming the first weights that do not fit.
+    """
+    weights, wanted = _weights(content), model.state_dict()
     for name in sorted(wanted.keys() | weights.keys()):
         there, here = weights.get(name), wanted.get(name)
         if there is None or here is None or there.shape != here.shape:
@@ -122,7 +137,6 @@ def load_weights(model: Transformer, content: dict[str, Any], path: Path) -> Non
                 f"{path}: its weights do not fit this model: {name} is {shapes[0]} there and {shapes[1]} here; "
                 "use the same model= and tokenizer options as the run it comes from"
             )
-    model.load_state_dict({name: _share(weight, wanted[name]) for name, weight in weights.items()})
 
 
 def rename_optimizer_state(state: dict[str, Any], names: list[list[str]]) -> dict[str, Any]:
@@ -202,6 +216,12 @@ def last_readable(folder: Path) -> Path | None:
     if there:
         raise RegardError(f"{folder}: no checkpoint in it can be read; remove {there[0].name} to start this run over")
     return None
+
+
+def _weights(content: dict[str, Any]) -> dict[str, Tensor]:
+    """The model's weights in a checkpoint, by their names in the model."""
+    state = content["state_dict"]
+    return {name.removeprefix(PREFIX): weight for name, weight in state.items() if name.startswith(PREFIX)}
 
 
 def _share(weight: Tensor, like: Tensor) -> Tensor:

@@ -74,7 +74,7 @@ class LastCheckpoint(Checkpoint):
             raise Interrupted(STOP.signal)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the last step. Not when training has ended: then averaged weights have replaced the trained ones."""
+        """Save the last step, with its validation."""
         if trainer.state.fn == "fit" and trainer.global_step >= trainer.max_steps:
             self._save(trainer)
 

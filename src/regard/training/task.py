@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from regard.data.batching import Batch
 from regard.data.corpus import Record, Split
-from regard.data.tokenizer import PAD, Tokenizer
+from regard.data.tokenizer import PAD, Tokenizers
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import describe_model, rename_optimizer_state
 from regard.training.perplexity import perplexity
@@ -70,7 +70,7 @@ class Task(pl.LightningModule):
     """Trains and scores one model.
 
     model_config: the plain configuration that ``model`` was made from, kept in checkpoints
-    source_tokenizer, target_tokenizer: the same object when the vocabulary is joint
+    tokenizers: the vocabularies; tokenizer_config: the plain configuration that they were made from, likewise kept
     optimizer: makes the optimizer from parameter groups (a partial)
     schedule: the factor on the learning rate at each step
     label_smoothing: the share of probability spread over all tokens (Szegedy et al. 2016, section 7)
@@ -83,8 +83,8 @@ class Task(pl.LightningModule):
         self,
         model: Transformer,
         model_config: dict[str, Any],
-        source_tokenizer: Tokenizer,
-        target_tokenizer: Tokenizer,
+        tokenizers: Tokenizers,
+        tokenizer_config: dict[str, Any],
         optimizer: Callable[[Iterable[dict[str, Any]]], torch.optim.Optimizer],
         schedule: Schedule,
         name: str,
@@ -96,7 +96,8 @@ class Task(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.model, self.model_config = model, model_config
-        self.source_tokenizer, self.target_tokenizer = source_tokenizer, target_tokenizer
+        self.tokenizers, self.tokenizer_config = tokenizers, tokenizer_config
+        self.source_tokenizer, self.target_tokenizer = tokenizers
         self.optimizer, self.schedule = optimizer, schedule
         self.name, self.label_smoothing, self.scorer, self.data = name, label_smoothing, scorer, data
         self.samples: list[Sample] = []
@@ -197,7 +198,7 @@ class Task(pl.LightningModule):
                 rename_optimizer_state(state, [[names[p] for p in group["params"]] for group in optimizer.param_groups])
                 for state, optimizer in zip(states, self.trainer.optimizers, strict=True)
             ]
-        checkpoint.update(describe_model(self.name, self.model_config, self.source_tokenizer, self.target_tokenizer))
+        checkpoint.update(describe_model(self.name, self.model_config, self.tokenizer_config, self.tokenizers))
 
     def _loss(self, logits: Tensor, target: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """The cross-entropy of all real target tokens, summed, in nats and float32."""

@@ -1,0 +1,22 @@
+"""The corpus of an existing run, as its model reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from regard.data.module import TextData
+from regard.runs.folder import RunFolder, find_checkpoint
+from regard.training.build import build
+from regard.training.checkpoint import read_checkpoint, tokenizers_of
+
+
+def corpus_of(run: RunFolder, say: Callable[[str], None]) -> TextData:
+    """The batches of a run, with the vocabularies of its checkpoint.
+
+    The text may have changed since: vocabularies learned from it now could be others. ``say`` takes lines about
+    the preparation of the text. Raises UsageError if the run has no checkpoint yet.
+    """
+    batches: TextData = build(run.config()["batches"])
+    batches.say = say
+    batches.use_vocabulary_of(tokenizers_of(read_checkpoint(find_checkpoint(run.path))))
+    return batches
