@@ -39,6 +39,7 @@ def vocabulary(run: RunFolder, name: str = "best.ckpt") -> bytes:
     return tokenizers_of(read_checkpoint(run.checkpoints / name)).target.model
 
 
+@pytest.mark.filterwarnings("default:callbacks.attention.longest")  # pieces of other text
 def test_fine_tuning_starts_with_the_weights_and_the_vocabulary_of_the_checkpoint(
     make_run: MakeRun, finished: RunFolder, own_text: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
