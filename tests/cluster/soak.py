@@ -264,7 +264,7 @@ def many(count: int, folder: Path) -> bool:
     seconds = time.monotonic() - begin
     print(done.stdout + done.stderr, end="")
     waiting = len(queue())
-    runs = find_runs([folder / "runs"])
+    runs = find_runs([folder / "runs"], print)
     print(f"{len(runs)} points composed, checked, frozen and submitted in {seconds:.1f} s; {waiting} in the queue")
     ended = cancel(runs)
     wait_until(lambda: not queue(), 60)

@@ -19,7 +19,8 @@ from regard.runs import processes
 from regard.runs.compose import compose_points, freeze
 from regard.runs.find import find_runs
 from regard.runs.folder import RunFolder
-from regard.runs.jobs import duration, short_names
+from regard.runs.jobs import short_names
+from regard.runs.jobs_table import duration
 from regard.runs.resume import prepare_resume
 from regard.runs.sweep import group_and_tags, own_overrides
 
@@ -39,7 +40,7 @@ def at(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def states(folder: Path) -> list[str]:
-    return [run.status()["status"] for run in find_runs([folder])]
+    return [run.status()["status"] for run in find_runs([folder], print)]
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 120) -> None:
@@ -143,13 +144,13 @@ def test_a_sweep_that_is_told_to_stop_saves_and_goes_on(
     said = regard("resume", sweep, "trainer.max_steps=20", "hydra/launcher=here")
     assert said.code == 0, said.err
     assert states(sweep) == ["finished"] * 3
-    assert [run.status()["attempt"] for run in find_runs([sweep])] == [2, 2, 1]
+    assert [run.status()["attempt"] for run in find_runs([sweep], print)] == [2, 2, 1]
 
 
 def test_a_run_that_is_killed_is_lost_and_the_sweep_says_so(at: list[str], tmp_path: Path, start: Start) -> None:
     process = start("regard.cli", "train", *at, *LONG, *LOCAL, "-m", "seed=1,2")
     wait_until(lambda: len([*tmp_path.glob("runs/*/*/*/metrics.csv")]) == 2)
-    runs = find_runs([tmp_path / "runs"])
+    runs = find_runs([tmp_path / "runs"], print)
     os.kill(runs[0].status()["pid"], signal.SIGKILL)
     wait_until(lambda: "killed by SIGKILL" in str(runs[0].status().get("why")))
     assert runs[0].status()["status"] == "lost"
@@ -175,7 +176,7 @@ def test_cancelled_is_cancelled_whether_it_works_or_waits(
     process.communicate(timeout=60)
     assert process.returncode == 1
     assert states(sweep) == ["cancelled", "cancelled"]
-    first, second = find_runs([sweep])
+    first, second = find_runs([sweep], print)
     assert (first.checkpoints / "last.ckpt").exists()
     assert not second.metrics.exists(), "it has not begun"
     assert regard("cancel", sweep).out == "0 of 2 runs cancelled\n"
@@ -272,21 +273,9 @@ def test_the_table_tells_what_runs_do(at: list[str], finished: RunFolder, tmp_pa
     freeze(compose_points([*at, "-m", "seed=1,2", "model.depth=1,2"]))
     said = regard("jobs", tmp_path / "runs", finished.path)
     lines = said.out.splitlines()
-    assert lines[0].split() == [
-        "run",
-        "own",
-        "state",
-        "node",
-        "step",
-        "tokens/s",
-        "val",
-        "loss",
-        "elapsed",
-        "tries",
-        "note",
-    ]
-    assert sum(" submitted " in line for line in lines) == 4
-    (row,) = [line for line in lines if " finished " in line and "/" in line]
+    assert lines[0].split() == "state step run val loss overrides elapsed tokens/s node tries".split()
+    assert sum(line.startswith("submitted ") for line in lines) == 4
+    (row,) = [line for line in lines if line.startswith("finished ")]
     assert " 6/6 " in row
     assert lines[-1].strip() in ("4 submitted, 1 finished", "1 finished, 4 submitted")
     overview = regard("jobs", tmp_path / "runs")
@@ -304,7 +293,7 @@ def test_without_arguments_a_sweep_is_one_line(
     monkeypatch.chdir(tmp_path)
     lines = regard("jobs").out.splitlines()
     assert [line.split()[1:] for line in lines if "2 submitted" in line] == [["2", "2", "submitted"]]
-    assert sum(" submitted " in line for line in lines) == 2
+    assert sum("submitted" in line for line in lines) == 2
 
 
 def test_logs_shows_the_end_of_what_was_said(finished: RunFolder, start: Start) -> None:

@@ -63,7 +63,7 @@ def test_what_an_agent_starts_is_the_run_that_it_was_given(arguments: list[str],
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    (run,) = find_runs([tmp_path])
+    (run,) = find_runs([tmp_path], print)
     (file,) = (run.path / "wandb").glob("offline-run-*-given123/*.wandb")
     begun = next(record.run for record in records(file) if record.HasField("run"))
     assert begun.run_id == "given123"

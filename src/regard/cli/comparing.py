@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regard.cli.app import app, warn
-from regard.errors import UsageError
+from regard.errors import RegardError, UsageError
 
 if TYPE_CHECKING:
     from regard.runs.compared import ComparedRun
@@ -78,21 +78,17 @@ def _spread(paths: list[Path]) -> Iterator[Path]:
 
 
 def _read(paths: list[Path]) -> Iterator[ComparedRun]:
-    """The runs at ``paths``, each once; what is none is said in one line, and the others go on."""
-    from regard.errors import RegardError
+    """The runs at ``paths``, each once. What is not a run, or is damaged, is reported and left out."""
     from regard.runs.compared import read_run
-    from regard.runs.find import find_runs
+    from regard.runs.find import find_runs, readable
     from regard.runs.jobs import short_names
 
     folders: dict[Path, RunFolder] = {}
     for path in paths:
         try:
-            folders |= {run.path.resolve(): run for run in find_runs([path])}
-        except (RegardError, OSError) as error:
-            warn(f"{error}; left out")
-    runs = list(folders.values())
-    for folder, name in zip(runs, short_names(runs), strict=True):
-        try:
-            yield read_run(folder, name)
+            folders |= {run.path.resolve(): run for run in find_runs([path], warn)}
         except RegardError as error:
             warn(f"{error}; left out")
+    runs = list(folders.values())
+    names = dict(zip(runs, short_names(runs), strict=True))
+    return readable(runs, lambda run: read_run(run, names[run]), warn)

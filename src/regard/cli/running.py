@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regard.cli.app import app
+from regard.cli.app import app, warn
+
+if TYPE_CHECKING:
+    from regard.runs.folder import RunFolder
 
 
 @app.command(
@@ -46,7 +49,6 @@ def resume(
 
     Only trainer.max_steps, trainer.devices, trainer.num_nodes and the launcher (hydra/launcher=...) may change.
     """
-    from regard.runs.find import find_runs
     from regard.runs.resume import go_on
     from regard.runs.sweep import is_search
 
@@ -54,7 +56,8 @@ def resume(
         from regard.runs.search_start import go_on as search_on
 
         raise typer.Exit(search_on(run, overrides or []))
-    raise typer.Exit(go_on(find_runs([run]), overrides or []))
+    runs, damaged = _intact([run])
+    raise typer.Exit(max(damaged, go_on(runs, overrides or []) if runs else 0))
 
 
 @app.command()
@@ -63,25 +66,28 @@ def jobs(
         list[Path] | None, typer.Argument(metavar="[SWEEP|RUN ...]", help="All of runs/ if not given.")
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until all are over.")] = False,
+    wide: Annotated[bool, typer.Option("--wide", help="All columns whole, wider than the terminal.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each run.")] = False,
 ) -> None:
-    """What runs are doing: state, node, step, speed, validation loss; from their folders, and from squeue."""
+    """What runs are doing: state, step, validation loss, speed, node; from their folders, and from squeue."""
     import json
 
-    from rich.console import Console
-
-    from regard.runs.jobs import as_plain, say_problem, see, show
+    from regard.runs.jobs import as_plain, see
     from regard.runs.sweep import is_search
 
     paths = runs or [Path("runs")]
     if as_json:
         sight = see(paths)
-        say_problem(sight)
+        for problem in sight.problems:
+            warn(problem)
         for seen in sight.seen:
             print(json.dumps(as_plain(seen), ensure_ascii=False))
     else:
-        wide = Console()
-        show(paths, not runs, watch, wide if wide.is_terminal else Console(width=240))
+        from rich.console import Console
+
+        from regard.runs.jobs_table import show
+
+        show(paths, not runs, watch, wide, Console())
         for folder in filter(is_search, runs or []):
             from regard.runs.search_start import result
 
@@ -93,14 +99,14 @@ def cancel(runs: Annotated[list[Path], typer.Argument(metavar="SWEEP|SEARCH|RUN 
     """End runs that work or wait; those that work save their state. `regard resume` goes on with them after all."""
     from regard.runs.cancel import cancel as end
     from regard.runs.cancel import cancel_search
-    from regard.runs.find import find_runs
     from regard.runs.sweep import is_search
 
-    found = find_runs(runs)
+    found, damaged = _intact(runs)
     for folder in filter(is_search, runs):
         cancel_search(folder)
     ended = end(found)
     print(f"{len(ended)} of {len(found)} runs cancelled")
+    raise typer.Exit(damaged)
 
 
 @app.command()
@@ -112,10 +118,10 @@ def retry(
     ] = None,
 ) -> None:
     """Go on with the runs of a sweep that failed or were lost, and with no others."""
-    from regard.runs.find import find_runs
     from regard.runs.resume import retry as try_again
 
-    raise typer.Exit(try_again(find_runs(runs), status or ["failed", "lost"], overrides or []))
+    found, damaged = _intact(runs)
+    raise typer.Exit(max(damaged, try_again(found, status or ["failed", "lost"], overrides or [])))
 
 
 @app.command()
@@ -134,3 +140,20 @@ def logs(
         return
     sys.stdout.flush()
     os.execvp("tail", ["tail", f"--lines={lines}", *(["-F"] if follow else []), *map(str, files)])
+
+
+def _intact(paths: list[Path]) -> tuple[list[RunFolder], int]:
+    """The runs at or below ``paths`` that can be read, and the exit code: 1 if a damaged one was left out."""
+    from regard.runs.find import find_runs, readable
+
+    problems: list[str] = []
+
+    def read(run: RunFolder) -> RunFolder:
+        run.status()
+        run.config()
+        return run
+
+    runs = list(readable(find_runs(paths, problems.append), read, problems.append))
+    for problem in problems:
+        warn(problem)
+    return runs, int(bool(problems))

@@ -13,7 +13,7 @@ from rich.table import Table
 from regard.runs.compare import Comparison, Spread
 from regard.runs.compare_keys import MISSING
 from regard.runs.importance import as_key
-from regard.runs.jobs import COLOURS, count_states_of, duration
+from regard.runs.jobs_table import COLOURS, count_states_of, duration
 
 KEYS_ON_TERMINAL = 6
 """So many fit beside the rest; the page and the CSV have all."""

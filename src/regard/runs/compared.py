@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,13 @@ from regard.observe.maps import SentenceMaps
 from regard.runs.folder import RunFolder
 from regard.runs.lenient import (
     Curve,
-    read_config,
     read_curves,
     read_maps,
-    read_overrides,
     read_samples,
-    read_status,
     read_summary,
 )
+from regard.runs.status import seconds
+from regard.runs.sweep import known_overrides
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def read_run(folder: RunFolder, name: str) -> ComparedRun:
 
     Raises RegardError, naming the file, if one of these two cannot be read.
     """
-    config, status = read_config(folder), read_status(folder)
+    config, status = folder.config(), folder.status()
     notes: list[str] = []
     curves = read_curves(folder, notes)
     summary = read_summary(folder, notes)
@@ -87,10 +85,10 @@ def read_run(folder: RunFolder, name: str) -> ComparedRun:
         state=str(status["status"]),
         why=str(status.get("why", "")),
         config=flat(config),
-        overrides=[each.partition("=")[0].lstrip("+~") for each in read_overrides(folder)],
+        overrides=[each.partition("=")[0].lstrip("+~") for each in known_overrides(folder)],
         curves=curves,
         step=int(max(reached)) if reached else None,
-        seconds=_seconds(status),
+        seconds=seconds(status),
         tokens_per_second=speed,
         parameters=summary.get("parameters"),
         samples=read_samples(folder, notes),
@@ -109,11 +107,3 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[f"{prefix}{key}"] = value
     return found
-
-
-def _seconds(status: Mapping[str, Any]) -> float | None:
-    try:
-        end = datetime.now(UTC) if status["status"] == "running" else datetime.fromisoformat(status["time"])
-        return (end - datetime.fromisoformat(status["began"])).total_seconds()
-    except (KeyError, TypeError, ValueError):
-        return None

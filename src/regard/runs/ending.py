@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from regard.errors import PREEMPTED
+from regard.errors import PREEMPTED, RegardError
 from regard.runs.folder import RunFolder
 from regard.stop import Interrupted
 from regard.training.ranks import note_whether_to_requeue
@@ -54,7 +54,7 @@ def write_down(run: RunFolder, ending: Ending, told: int, **facts: Any) -> int:
         if facts["idle"] >= PATIENCE_ATTEMPTS:
             ending = Ending("failed", 1, _idle(run))
     print(f"regard: {ending.why}", file=sys.stderr, flush=True)
-    with suppress(OSError):  # on a full disk; the run then shows as lost
+    with suppress(OSError, RegardError):  # on a full disk, or of a damaged folder; the run then shows as lost
         run.set_status(ending.status, why=ending.why, **facts)
     if ending.status == "preempted":
         note_whether_to_requeue(told)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from regard.errors import UsageError
+from regard.errors import RegardError, UsageError
 from regard.runs.folder import RunFolder
 from regard.runs.sweep import is_search
 
 DEPTH = 3
 """runs/NAME/SWEEP/NUMBER"""
 
+Warn = Callable[[str], None]
+Result = TypeVar("Result")
 
-def find_runs(paths: Iterable[Path]) -> list[RunFolder]:
+
+def find_runs(paths: Iterable[Path], warn: Warn) -> list[RunFolder]:
     """The runs at or below ``paths``, those of a sweep in its order, each once.
 
-    Raises UsageError for a path without any, unless it is a search that has not begun.
+    ``warn`` is told of folders that cannot be read. Raises UsageError for a path without any run, unless it is a search
+    that has not begun.
     """
     found: dict[Path, RunFolder] = {}
     for path in paths:
-        runs = list(_below(path, DEPTH))
+        runs = list(_below(path, DEPTH, warn))
         if not runs and not is_search(path):
             raise UsageError(
                 f"{path}: {'no run in it' if path.is_dir() else 'no such folder'}; runs/ holds them by name"
@@ -29,13 +34,29 @@ def find_runs(paths: Iterable[Path]) -> list[RunFolder]:
     return list(found.values())
 
 
-def _below(path: Path, depth: int) -> Iterator[RunFolder]:
-    if (path / "status.json").is_file() and (path / "config.yaml").is_file():
+def readable(runs: Sequence[RunFolder], read: Callable[[RunFolder], Result], warn: Warn) -> Iterator[Result]:
+    """What ``read`` makes of each run; ``warn`` is told of those whose folder is damaged, which are left out."""
+    for run in runs:
+        try:
+            yield read(run)
+        except RegardError as error:
+            warn(f"{error}; left out")
+        except OSError as error:
+            warn(f"{run.path}: cannot be read ({error.strerror}); left out")
+
+
+def _below(path: Path, depth: int, warn: Warn) -> Iterator[RunFolder]:
+    try:
+        is_run = (path / "status.json").is_file() and (path / "config.yaml").is_file()
+        below = sorted(path.iterdir(), key=_in_order) if not is_run and depth and path.is_dir() else []
+    except OSError as error:
+        warn(f"{path}: cannot be read ({error.strerror}); left out")
+        return
+    if is_run:
         yield RunFolder(path)
-    elif path.is_dir() and depth:
-        for below in sorted(path.iterdir(), key=_in_order):
-            if not below.name.startswith("."):
-                yield from _below(below, depth - 1)
+    for each in below:
+        if not each.name.startswith("."):
+            yield from _below(each, depth - 1, warn)
 
 
 def _in_order(path: Path) -> tuple[int, str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,8 @@ from filelock import FileLock, Timeout
 
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
-
-STALE_SECONDS = 120
-"""A run that says it is running, but has not said so for so long, is lost."""
-
-SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Of the two that give the same, the one in C, where there is one: it takes a tenth of the time."""
+from regard.runs.recorded import damaged, load_yaml, read_recorded
+from regard.runs.status import is_alive, is_lost
 
 
 class RunFolder:
@@ -82,28 +79,42 @@ class RunFolder:
         return self.path / "console.txt"
 
     def config(self) -> dict[str, Any]:
-        """The frozen configuration."""
-        config: dict[str, Any] = yaml.load((self.path / "config.yaml").read_text(encoding="utf-8"), SAFE_LOADER)
-        return config
+        """The frozen configuration. Raises RegardError if its file is damaged."""
+        return read_recorded(self.path / "config.yaml", load_yaml, dict)
+
+    def section(self, name: str) -> dict[str, Any]:
+        """A section of the frozen configuration, without reading the others, which takes longer.
+
+        Raises RegardError if its file is damaged.
+        """
+
+        def parse(text: str) -> Any:
+            if found := re.search(rf"^{name}:.*\n(?:[ #].*\n)*", text, re.MULTILINE):
+                with suppress(yaml.YAMLError):  # one that refers to another section
+                    return load_yaml(found[0])[name] or {}
+            return load_yaml(text)[name] or {}
+
+        return read_recorded(self.path / "config.yaml", parse, dict)
 
     def overrides(self) -> list[str]:
-        """What the user asked for."""
-        return yaml.safe_load((self.path / "overrides.yaml").read_text(encoding="utf-8")) or []
+        """What the user asked for. Raises RegardError if its file is damaged."""
+        found = read_recorded(self.path / "overrides.yaml", lambda text: load_yaml(text) or [], list)
+        return [str(override) for override in found]
 
     def status(self) -> dict[str, Any]:
-        """The status; ``lost`` if the run stopped without being able to say so."""
-        status: dict[str, Any] = json.loads((self.path / "status.json").read_text(encoding="utf-8"))
-        if status["status"] == "running":
-            silent = datetime.now(UTC) - datetime.fromisoformat(status["time"])
-            gone = status["host"] == socket.gethostname() and "pid" in status and not _is_alive(status["pid"])
-            if gone or silent.total_seconds() > STALE_SECONDS:
-                status["status"] = "lost"
+        """The status; ``lost`` if the run stopped without being able to say so.
+
+        Raises RegardError if its file is damaged.
+        """
+        status = self._recorded_status()
+        if is_lost(status):
+            status["status"] = "lost"
         return status
 
     def set_status(self, status: str, **facts: Any) -> None:
         """Write the status down, with the facts that are new; older facts stay."""
         path = self.path / "status.json"
-        old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        old = self._recorded_status() if path.exists() else {}
         old.pop("why", None)
         new = {
             "status": status,
@@ -118,7 +129,7 @@ class RunFolder:
         if (status["status"], status["host"], self.job()) != ("submitted", socket.gethostname(), None):
             return None
         pid: int | None = status.get("pid")
-        return pid if pid is not None and pid != os.getpid() and _is_alive(pid) else None
+        return pid if pid is not None and pid != os.getpid() and is_alive(pid) else None
 
     @contextmanager
     def working(self, patience_seconds: float = 0) -> Iterator[None]:
@@ -173,6 +184,13 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)
         self.set_status("submitted", pid=os.getpid(), idle=0)
 
+    def _recorded_status(self) -> dict[str, Any]:
+        path = self.path / "status.json"
+        status = read_recorded(path, json.loads, dict)
+        if not isinstance(status.get("status"), str):
+            raise damaged(path, "it says no status")
+        return {"attempt": 0, "host": None} | status
+
     def _word(self, name: str) -> str | None:
         """What was noted in the file ``name``; None if nothing was."""
         try:
@@ -183,20 +201,6 @@ class RunFolder:
     def write_json(self, name: str, content: Any) -> None:
         """Write ``content`` to the file ``name``, whole or not at all."""
         write_whole(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-
-
-def _is_alive(pid: int) -> bool:
-    """Whether there is such a process on this machine, and not just its remains."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    try:  # where there is no /proc, a dead process that nobody has asked after yet passes for alive
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
-    except FileNotFoundError:
-        return not Path("/proc/self").exists()
 
 
 def new_name(parent: Path) -> Path:

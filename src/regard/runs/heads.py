@@ -130,6 +130,6 @@ def log_to_wandb(run: RunFolder, found: Survey, pictures: list[Path]) -> None:
     ]
     media: dict[str, Any] = {"heads": wandb.Table(list(COLUMNS), rows)}
     media |= {f"heads/{path.stem}": wandb.Image(str(path)) for path in pictures}
-    logger.add(media, int(latest_values(run.metrics).get("step", 0)))
+    logger.add(media, int(latest_values(run.metrics, ("step",)).get("step", 0)))
     summary = run.path / "summary.json"
     finish([logger], json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else None)

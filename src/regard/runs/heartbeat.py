@@ -8,6 +8,7 @@ import signal
 import threading
 from types import TracebackType
 
+from regard.errors import RegardError
 from regard.runs.folder import RunFolder
 
 HEARTBEAT_SECONDS = 10
@@ -49,5 +50,5 @@ class Heartbeat:
                 self.run.set_status("running", **self.facts())
                 if self.run.cancelled():  # perhaps by somebody on another machine
                     os.kill(os.getpid(), signal.SIGTERM)
-            except OSError as error:  # the work will meet a full disk by itself, where it matters
+            except (OSError, RegardError) as error:  # the work will meet a full disk by itself, where it matters
                 logging.getLogger("regard").info("no heartbeat: %s", error)

@@ -11,7 +11,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import yaml
 
+from regard.errors import RegardError
 from regard.runs.folder import RunFolder
+from regard.runs.recorded import load_yaml, read_recorded
 from regard.runs.sweep import is_search, sweep_of
 
 Mode = Literal["min", "max"]
@@ -58,9 +60,9 @@ def search_of(runs: Sequence[RunFolder]) -> Path | None:
 def objective(search: Path) -> tuple[str, Mode] | None:
     """The metric that a search goes by, and whether small or large is good; None if search.yaml does not say."""
     try:
-        said = yaml.safe_load((search / "search.yaml").read_text(encoding="utf-8"))["search"]
+        said = read_recorded(search / "search.yaml", load_yaml, dict)["search"]
         return str(said["metric"]), "min" if said["direction"] == "minimize" else "max"
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+    except (RegardError, KeyError, TypeError):
         return None
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
 from jaxtyping import Float
 
 from regard.errors import RegardError
@@ -22,36 +20,6 @@ class Curve(NamedTuple):
 
     steps: Float[np.ndarray, "points"]
     values: Float[np.ndarray, "points"]
-
-
-def read_config(folder: RunFolder) -> dict[str, Any]:
-    """config.yaml. Raises RegardError if it cannot be read."""
-    try:
-        config = folder.config()
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RegardError(f"{folder.path / 'config.yaml'}: cannot be read ({_line(error)})") from error
-    if not isinstance(config, dict):
-        raise RegardError(f"{folder.path / 'config.yaml'}: holds no keys and values; not a run's configuration")
-    return config
-
-
-def read_status(folder: RunFolder) -> dict[str, Any]:
-    """status.json; ``status`` alone if it does not tell whether the run lives. Raises RegardError without one."""
-    path = folder.path / "status.json"
-    try:
-        with suppress(KeyError):
-            return folder.status()
-        return {"status": json.loads(path.read_text(encoding="utf-8"))["status"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RegardError(f"{path}: cannot be read ({_line(error)}); not the status of a run") from error
-
-
-def read_overrides(folder: RunFolder) -> list[str]:
-    """overrides.yaml; none if there are none."""
-    try:
-        return [str(each) for each in folder.overrides()]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError):
-        return []  # they say which of two equal keys to name, and no more
 
 
 def read_curves(folder: RunFolder, notes: list[str]) -> dict[str, Curve]:

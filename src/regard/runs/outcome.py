@@ -21,8 +21,9 @@ import torch
 from regard.data.encode import WorkerFailed
 from regard.errors import RegardError
 from regard.runs.ending import Ending, of_being_told, or_of_another, write_down
-from regard.runs.folder import STALE_SECONDS, RunFolder
+from regard.runs.folder import RunFolder
 from regard.runs.heartbeat import Heartbeat
+from regard.runs.status import STALE_SECONDS
 from regard.stop import STOP, Interrupted
 from regard.training.checkpoint import read_checkpoint
 from regard.training.ranks import from_srun, is_first_process, job_id, rank, world_size

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import yaml
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -22,6 +21,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from regard.errors import UsageError
+from regard.runs.recorded import load_yaml, read_recorded
 
 DIRECTIONS = ("minimize", "maximize")
 
@@ -125,5 +125,4 @@ def best(study: optuna.Study) -> FrozenTrial | None:
 
 def read(folder: Path) -> dict[str, Any]:
     """search.yaml of a search's folder: ``arguments`` of the command line, ``cwd``, ``search``, ``launcher``, ...."""
-    content: dict[str, Any] = yaml.safe_load((folder / "search.yaml").read_text(encoding="utf-8"))
-    return content
+    return read_recorded(folder / "search.yaml", load_yaml, dict)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from regard.errors import RegardError
 from regard.runs.folder import RunFolder, appearing, new_name, write_whole
+from regard.runs.recorded import load_yaml, read_recorded
 
 
 def create_sweep(parent: Path, points: Sequence[tuple[dict[str, Any], list[str]]]) -> list[RunFolder]:
@@ -37,6 +37,14 @@ def is_search(path: Path) -> bool:
     return (path / "search.yaml").is_file()
 
 
+def known_overrides(run: RunFolder) -> list[str]:
+    """The overrides of ``run``; none if they cannot be read, since they only name what differs."""
+    try:
+        return run.overrides()
+    except RegardError:
+        return []
+
+
 def own_overrides(points: list[list[str]]) -> list[list[str]]:
     """Of each point of a sweep, the overrides that not all points share; of a single one, all."""
     if len(points) == 1:
@@ -52,7 +60,7 @@ def group_and_tags(run: RunFolder) -> tuple[str, list[str]]:
         return run.config()["name"], run.overrides()
     group, number = f"{sweep.parent.name}/{sweep.name}", int(run.path.name)
     if is_search(sweep):
-        given = yaml.safe_load((sweep / "search.yaml").read_text(encoding="utf-8"))["arguments"]
+        given = read_recorded(sweep / "search.yaml", load_yaml, dict)["arguments"]
         return group, [override for override in run.overrides() if override not in given]
-    points = json.loads((sweep / "sweep.json").read_text(encoding="utf-8"))["points"]
+    points = read_recorded(sweep / "sweep.json", json.loads, dict)["points"]
     return group, own_overrides(points)[number]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from regard.files import replacing
@@ -79,19 +81,27 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 TAIL_BYTES = 1 << 16
 
 
-def latest_values(path: Path) -> Row:
-    """The latest value of each column that was measured near the end of a metrics.csv; none if there is no file."""
+def latest_values(path: Path, names: Collection[str]) -> Row:
+    """The latest value of each of ``names`` that was measured near the end of a metrics.csv; none if there is no file.
+
+    Cells that are not numbers are passed over.
+    """
     try:
         with path.open("rb") as file:
-            header = file.readline().decode()
+            header = file.readline().decode(errors="replace")
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(len(header), size - TAIL_BYTES))
-            tail = file.read().decode(errors="ignore")
+            file.seek(max(len(header.encode()), size - TAIL_BYTES))
+            tail = file.read().decode(errors="replace")
     except FileNotFoundError:
         return {}
-    lines = tail[: tail.rfind("\n") + 1].splitlines()
-    whole = lines if size - TAIL_BYTES <= len(header) else lines[1:]  # the first may be a part
+    places = {name: place for place, name in enumerate(next(csv.reader([header]), [])) if name in names}
     values: Row = {}
-    for row in csv.DictReader([header, *whole]):
-        values.update({name: float(value) for name, value in row.items() if value})
+    for line in reversed(tail[: tail.rfind("\n") + 1].split("\n")):
+        row = line.rstrip("\r").split(",")
+        for name in places.keys() - values.keys():
+            if len(row) > places[name]:
+                with suppress(ValueError):
+                    values[name] = float(row[places[name]])
+        if len(values) == len(places):
+            break
     return values
