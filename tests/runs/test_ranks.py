@@ -17,6 +17,7 @@ import pytest
 from regard.runs.folder import RunFolder
 from regard.runs.start import start as launch
 from regard.runs.work import work
+from regard.training.checkpoint import read_checkpoint
 
 MakeRun = Callable[..., RunFolder]
 
@@ -54,7 +55,8 @@ def test_same_losses_as_one_process_with_the_same_global_batch(
 
 
 def test_ranks_stop_together(make_run: MakeRun, start: Callable[..., subprocess.Popen[str]]) -> None:
-    run = make_run(*TWO, "trainer.max_steps=5000", "trainer.val_check_interval=5000", "name=stopped")
+    long = ["trainer.max_steps=5000", "trainer.val_check_interval=5000", "model.dropout=0.1"]
+    run = make_run(*TWO, *long, "name=stopped")
     process = start("regard.cli", "resume", str(run.path))
     deadline = time.monotonic() + 120
     while not (run.metrics.exists() and run.metrics.read_text().count("\n") > 5):
@@ -65,7 +67,8 @@ def test_ranks_stop_together(make_run: MakeRun, start: Callable[..., subprocess.
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 75, errors
     assert run.status()["status"] == "preempted"
-    assert (run.checkpoints / "last.ckpt").exists()
+    one, two = read_checkpoint(run.checkpoints / "last.ckpt")["random_states"]
+    assert not one["torch"].equal(two["torch"]), "each rank draws dropout masks of its own"
 
 
 def test_a_time_limit_that_one_rank_hears_of_is_told_to_the_job(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,20 @@ def test_nothing_else_may_change(finished: RunFolder, override: str, words: str)
     with pytest.raises(UsageError, match=words):
         prepare_resume([finished], [override])
     assert (finished.path / "config.yaml").read_text() == before
+
+
+@pytest.mark.parametrize("moment", ["before it has said so", "when it has said so"])
+def test_of_two_that_resume_a_run_at_once_one_is_refused_before_it_changes_anything(
+    make_run: MakeRun, moment: str
+) -> None:
+    run = make_run("name=resumed_twice")
+    before = (run.path / "config.yaml").read_text()
+    run.set_status("preempted")
+    if moment == "when it has said so":
+        run.set_status("submitted", pid=os.getppid())
+    with run.at_rest() if moment == "before it has said so" else nullcontext(), pytest.raises(UsageError):
+        prepare_resume([run], ["trainer.max_steps=70"])
+    assert (run.path / "config.yaml").read_text() == before
 
 
 @pytest.mark.parametrize(

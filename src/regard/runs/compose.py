@@ -28,6 +28,7 @@ from regard.runs.compose_errors import in_one_line
 from regard.runs.folder import RunFolder, find_checkpoint, new_name
 from regard.runs.start import make_launcher
 from regard.runs.sweep import create_sweep, own_overrides
+from regard.training.precision import decide_precision
 
 WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd")
 INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
@@ -165,6 +166,7 @@ def _resolve(config: DictConfig) -> dict[str, Any]:
         config.tokenizer.model = str(Path(config.tokenizer.model).expanduser().absolute())
     for key in files_of(config.data):
         config.data[key] = absolute(config.data[key])
+    config.trainer.precision = decide_precision(config.trainer.precision, config.trainer.accelerator)
     if "mode" in config.logger:
         config.logger.mode = decide_mode(config.logger.mode)
     return _plain(config)

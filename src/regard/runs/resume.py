@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import yaml
@@ -60,16 +61,23 @@ def retry(runs: Sequence[RunFolder], states: Sequence[str], overrides: list[str]
 
 
 def prepare_resume(runs: Sequence[RunFolder], overrides: list[str]) -> None:
-    """Let ``runs`` go on, with the changes put into their configurations and noted in overrides.yaml.
+    """Mark ``runs`` as submitted by this process, with ``overrides`` in their config.yaml and overrides.yaml.
 
-    Raises UsageError, before any is changed, for a key that may not change, or a value that is no whole number above 0,
-    or if the launcher cannot start one so, or a process works on one.
+    All are locked until all are marked, so that of two processes that resume one run at once, one is refused before it
+    has changed anything. The mark excludes others from then on, until a worker holds the lock of its own.
+
+    Raises UsageError, before any run is changed, for a key that may not change, for a value that is not a whole number
+    above 0, if the launcher cannot start a run so, or if another process works on one.
     """
-    for run, config in [(run, _changed(run, overrides)) for run in runs]:
-        if overrides:
-            write_whole(run.path / "overrides.yaml", yaml.safe_dump([*run.overrides(), *overrides], allow_unicode=True))
-            write_whole(run.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        run.let_go_on()
+    with ExitStack() as locks:
+        for run in runs:
+            locks.enter_context(run.at_rest())
+        for run, config in [(run, _changed(run, overrides)) for run in runs]:
+            if overrides:
+                given = [*run.overrides(), *overrides]
+                write_whole(run.path / "overrides.yaml", yaml.safe_dump(given, allow_unicode=True))
+                write_whole(run.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+            run.let_go_on()
 
 
 def _changed(run: RunFolder, overrides: list[str]) -> dict[str, Any]:
@@ -77,7 +85,6 @@ def _changed(run: RunFolder, overrides: list[str]) -> dict[str, Any]:
     from regard.runs.compose import change_launcher
     from regard.runs.start import launcher_of, make_launcher
 
-    run.check_at_rest()
     config = run.config()
     config["launcher"] = launcher_of(config)
     if chosen := [override for override in overrides if override.startswith(LAUNCHER)]:

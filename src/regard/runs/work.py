@@ -27,6 +27,7 @@ from regard.training.build import build
 from regard.training.checkpoint import SafeCheckpointIO, last_readable, load_weights, read_checkpoint, tokenizers_of
 from regard.training.journal import FinalValidation, Journal
 from regard.training.metrics_file import MetricsFile
+from regard.training.precision import set_matmul_precision
 from regard.training.ranks import cluster_environment, from_srun, is_first_process
 from regard.training.task import Task
 
@@ -60,6 +61,7 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
     with preparing(console) as batches.progress:
         task = make_task(config, batches)
     trainer = make_trainer(run, config, console, heartbeat)
+    set_matmul_precision(config["trainer"]["precision"], config["trainer"]["accelerator"])
     if begin is not None and checkpoint is None:
         say(console, f"fine-tuning: the weights and the vocabulary are those of {begin}")
         load_weights(task.model, read_checkpoint(begin), begin)
