@@ -17,7 +17,7 @@ import torch
 
 from regard.data.batching import Batch
 from regard.data.corpus import Split
-from regard.data.language import Blocks, LanguageData, PackedStream, plan_blocks
+from regard.data.language import BlockPlan, Blocks, LanguageData, PackedStream
 from regard.data.store import TokenFile, TokenWriter
 from regard.data.text_files import TextFiles
 from regard.data.tokenizer import BOS, EOS, PAD, TokenizerSettings
@@ -68,7 +68,10 @@ def test_blocks_are_windows_and_those_of_training_have_no_padding(tokens: TokenF
 
 
 def plan(length: int, block_length: int = 10, rows: int = 4, seed: int = 1, epoch: int = 0) -> list[list[int]]:
-    return [batch.tolist() for batch in plan_blocks(length, block_length, rows, seed, epoch)]
+    plan = BlockPlan(length, block_length, rows, seed)
+    batches = [batch for pool in range(plan.pools(epoch)) for batch in plan.pool(epoch, pool)]
+    assert all(batch.tokens == len(batch.rows) * block_length for batch in batches)
+    return [batch.rows.tolist() for batch in batches]
 
 
 @pytest.mark.parametrize("length", [10, 11, 19, 20, 39, 40, 45, 1000, 1003])
@@ -146,8 +149,10 @@ def make(folder: Path, train: str = "train", **options: Any) -> LanguageData:
     return data
 
 
-def as_rank(data: LanguageData, rank: int, world_size: int, accumulate: int = 1) -> LanguageData:
-    data.trainer = SimpleNamespace(global_rank=rank, world_size=world_size, accumulate_grad_batches=accumulate)
+def as_rank(data: LanguageData, rank: int, world_size: int, accumulate: int = 1, device: str = "cpu") -> LanguageData:
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    numbers = {"global_rank": rank, "world_size": world_size, "accumulate_grad_batches": accumulate}
+    data.trainer = SimpleNamespace(strategy=strategy, **numbers)
     return data
 
 

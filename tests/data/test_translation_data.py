@@ -69,8 +69,12 @@ def make(folder: Path, **options: Any) -> TranslationData:
     return data
 
 
-def as_rank(data: TranslationData, rank: int, world_size: int, accumulate: int = 1) -> TranslationData:
-    data.trainer = SimpleNamespace(global_rank=rank, world_size=world_size, accumulate_grad_batches=accumulate)
+def as_rank(
+    data: TranslationData, rank: int, world_size: int, accumulate: int = 1, device: str = "cpu"
+) -> TranslationData:
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    numbers = {"global_rank": rank, "world_size": world_size, "accumulate_grad_batches": accumulate}
+    data.trainer = SimpleNamespace(strategy=strategy, **numbers)
     return data
 
 

@@ -153,6 +153,13 @@ class TokenFile:
         """The ids from ``begin`` up to ``end`` of all there are, whatever rows they are in; copied."""
         return self._ids.read(begin, end).astype(np.int64)
 
+    def lengths_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The number of ids of each of these rows, read from the memory map; Int64 "rows"."""
+        offsets = self._offsets.array
+        lengths: npt.NDArray[np.int64] = offsets[rows + 1] - offsets[rows]
+        self._offsets.release()
+        return lengths
+
     @property
     def lengths(self) -> npt.NDArray[np.int32]:
         """How many ids each row has; counted at each call, and not held here: 4 bytes a row."""
