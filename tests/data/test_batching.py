@@ -293,7 +293,7 @@ def test_a_state_before_one_that_was_asked_for_is_not_made_up() -> None:
     batches = stream()
     take(batches, 200)
     batches.state_at(150)
-    with pytest.raises(ValueError, match="after 10 batches .* no longer known"):
+    with pytest.raises(ValueError, match=r"after 10 batches .* no longer known"):
         batches.state_at(10)
 
 
