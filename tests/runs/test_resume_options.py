@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import pytorch_lightning as pl
+import yaml
 
 from regard.runs.folder import RunFolder
 from regard.runs.start import start as launch
@@ -143,7 +144,10 @@ def test_a_compiled_model_is_resumed_exactly(make_run: MakeRun) -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
-def test_two_processes_are_resumed_exactly(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.filterwarnings("default:the checkpoint was saved with:UserWarning")
+def test_two_processes_are_resumed_exactly(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """With pieces that are cut at random, whose number the processes have to add up."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.accumulate_grad_batches=2"]
@@ -153,5 +157,11 @@ def test_two_processes_are_resumed_exactly(make_run: MakeRun, monkeypatch: pytes
     parts = copy_of(whole)
     shutil.copy(parts.checkpoints / "last.previous.ckpt", parts.checkpoints / "last.ckpt")
     assert read_checkpoint(parts.checkpoints / "last.ckpt")["global_step"] == STOPPED
+    alone = copy_of(parts)
     assert launch([parts]) == 0
     assert_alike(parts, whole)
+    config = alone.config()
+    config["trainer"] |= {"devices": 1, "strategy": "auto", "max_steps": STOPPED + 1}
+    (alone.path / "config.yaml").write_text(yaml.safe_dump(config))
+    assert work(alone.path) == 0
+    assert "saved with 2 processes and is resumed with 1: no batch is lost, but" in capsys.readouterr().err

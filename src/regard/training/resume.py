@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,15 @@ class LastCheckpoint(Checkpoint):
         self._group = dist.new_group(backend="gloo") if trainer.world_size > 1 else None
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
         STOP.hold()
-        if self._random_states is not None and trainer.global_rank < len(self._random_states):
-            set_random_state(self._random_states[trainer.global_rank])
+        if self._random_states is not None:
+            if (saved := len(self._random_states)) != trainer.world_size:
+                warnings.warn(
+                    f"the checkpoint was saved with {saved} processes and is resumed with {trainer.world_size}: "
+                    "no batch is lost, but the losses are not those of a run that never stopped",
+                    stacklevel=1,
+                )
+            if trainer.global_rank < saved:
+                set_random_state(self._random_states[trainer.global_rank])
         if stop := self._agree(trainer)[0]:
             raise Interrupted(stop)
         if self._validation_due:
