@@ -115,7 +115,7 @@ def test_a_translator_is_resumed_exactly(make_run: MakeRun, case: str) -> None:
     whole = assert_resumes_exactly(make_run, *TRANSLATION[case])
     last = read_checkpoint(whole.checkpoints / "last.ckpt")
     assert last["global_step"] == len(rows(whole)) == (9 if case == "early stopping" else STEPS)
-    assert last["TranslationData"]["epoch"] == (0 if "batch" in case else 1), "beyond an epoch, or at its begin"
+    assert (last["TranslationData"]["epoch"] == 0) == ("batch" in case), "all but limited batches are several epochs"
 
 
 @pytest.mark.parametrize("case", LANGUAGE)
