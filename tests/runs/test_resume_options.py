@@ -39,7 +39,7 @@ TRANSLATION = {
     "early stopping": ["callbacks=early_stopping", *STOPS_EARLY, "trainer.val_check_interval=3"],
 }
 LANGUAGE = {
-    "isolated documents": ["batches.isolate_documents=true"],
+    "isolated documents": ["batches.isolate_documents=true", "batches.tokens_per_batch=512"],  # several epochs
     "stride": ["batches.stride=5"],
     "blocks": ["trainer.limit_train_batches=3", "trainer.limit_val_batches=1", "trainer.accumulate_grad_batches=2"],
 }
