@@ -153,6 +153,54 @@ def test_bad_input_is_one_line_that_names_the_key(argument: str, words: list[str
     assert all(word in message for word in words), message
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["trainer.accumulate_grad_batches=4", "trainer.val_check_interval=10"],
+            "trainer.val_check_interval=10: it counts batches, give a multiple of trainer.accumulate_grad_batches=4, "
+            "such as 8",
+        ),
+        (
+            ["trainer=debug", "trainer.accumulate_grad_batches=3"],
+            "trainer.val_check_interval=1: it counts batches, give a multiple of trainer.accumulate_grad_batches=3, "
+            "such as 3",
+        ),
+        (
+            ["trainer.limit_train_batches=0.5"],
+            "trainer.limit_train_batches=0.5: give a number of batches or null for all",
+        ),
+        (
+            ["trainer.limit_val_batches=1.5"],
+            "trainer.limit_val_batches=1.5: give a number of batches, a share from 0.0 to 1.0, or null for all",
+        ),
+        (
+            ["trainer.limit_test_batches=-1"],
+            "trainer.limit_test_batches=-1: give a number of batches, a share from 0.0 to 1.0, or null for all",
+        ),
+        (
+            ["+trainer.overfit_batches=1"],
+            "trainer.overfit_batches: choose trainer=overfit, or give trainer.limit_train_batches=",
+        ),
+    ],
+)
+def test_batches_that_do_not_make_steps_are_refused(arguments: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        compose_points(arguments)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["trainer.accumulate_grad_batches=4", "trainer.val_check_interval=12", "trainer.limit_val_batches=0.5"],
+        ["trainer=overfit", "trainer.accumulate_grad_batches=3"],  # which does not validate
+    ],
+)
+def test_batches_that_make_steps_are_accepted(arguments: list[str]) -> None:
+    assert compose_points(arguments)
+
+
 def test_missing_files_of_the_corpus_are_named_and_no_folder_is_made(tmp_path: Path) -> None:
     arguments = ["data=parallel", "data.source=en", "data.target=de", f"paths.runs={tmp_path / 'runs'}"]
     with pytest.raises(UsageError, match=r"train\.tsv"):

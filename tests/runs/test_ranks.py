@@ -31,21 +31,22 @@ def column(run: RunFolder, name: str) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("make", "scores"),
+    ("make", "options", "scores"),
     [
-        ("make_run", ["validation/bleu", "test/bleu", "test/exact"]),
-        ("make_language_run", ["validation/bits_per_byte", "test/bits_per_byte"]),
+        ("make_run", [], ["validation/bleu", "test/bleu", "test/exact"]),
+        ("make_run", ["batches.sampling_alpha=0.3", "trainer.limit_val_batches=2"], ["validation/bleu", "test/bleu"]),
+        ("make_language_run", [], ["validation/bits_per_byte", "test/bits_per_byte"]),
     ],
-    ids=["translation", "language"],
+    ids=["translation", "sampled pieces, and a sample", "language"],
 )
 def test_same_losses_as_one_process_with_the_same_global_batch(
-    make: str, scores: list[str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    make: str, options: list[str], scores: list[str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     make_run: MakeRun = request.getfixturevalue(make)
-    one = make_run(*EXACT, "trainer.accumulate_grad_batches=2", "trainer.val_check_interval=16", "name=one")
+    one = make_run(*EXACT, *options, "trainer.accumulate_grad_batches=2", "trainer.val_check_interval=16", "name=one")
     assert work(one.path) == 0
-    two = make_run(*TWO, "name=two")
+    two = make_run(*TWO, *options, "name=two")
     assert launch([two]) == 0
     assert len(column(two, "train/loss")) == 8, "rank 0 alone writes"
     for name in ("train/loss", "train/gradient_norm", "validation/loss", "test/loss"):

@@ -132,9 +132,8 @@ def test_more_steps_go_on_from_the_last(uninterrupted: RunFolder, tmp_path: Path
     assert measured(run)[:39] == measured(uninterrupted)[:39]
 
 
-@pytest.mark.parametrize("isolate", ["true", "false"])
-def test_a_language_model_goes_on_as_if_never_stopped(make_language_run: MakeRun, tmp_path: Path, isolate: str) -> None:
-    several_epochs = ["batches.tokens_per_batch=256", f"batches.isolate_documents={isolate}"]
+def test_a_language_model_goes_on_as_if_never_stopped(make_language_run: MakeRun, tmp_path: Path) -> None:
+    several_epochs = ["batches.tokens_per_batch=256"]
     stop = ["trainer.val_check_interval=30", "callbacks.last.every_n_steps=16"]
     whole = make_language_run(*LONG, *several_epochs, *stop, "name=whole")
     assert work(whole.path) == 0

@@ -57,6 +57,8 @@ def check(config: dict[str, Any]) -> None:
     geometry(config)
     _check_sharding(config)
     _check_clipping(config)
+    _check_limits(config)
+    _check_validation_interval(config)
     settings = build(config["tokenizer"])
     build(config["data"]).check()
     build(config["batches"])  # sees that its numbers, and the corpus, suit the task
@@ -92,6 +94,33 @@ def _check_clipping(config: dict[str, Any]) -> None:
         raise UsageError(
             "optimizer.fused=true: in 16-mixed its gradients cannot be clipped; give optimizer.fused=false, "
             "or trainer.precision=bf16-mixed"
+        )
+
+
+def _check_limits(config: dict[str, Any]) -> None:
+    """A limit is a number of batches; of an evaluation, whose batches are known, it may be a share."""
+    for name in ("limit_train_batches", "limit_val_batches", "limit_test_batches"):
+        limit = config["trainer"].get(name)
+        share = type(limit) is float and name != "limit_train_batches" and 0 <= limit <= 1
+        if limit is not None and not share and (type(limit) is not int or limit < 0):
+            wanted = "a number of batches" + (", a share from 0.0 to 1.0," if name != "limit_train_batches" else "")
+            raise UsageError(f"trainer.{name}={limit}: give {wanted} or null for all")
+    for name, choice in (("overfit_batches", "overfit"), ("fast_dev_run", "debug")):
+        if config["trainer"].get(name):  # with which Lightning would take the first batches, and start again
+            raise UsageError(f"trainer.{name}: choose trainer={choice}, or give trainer.limit_train_batches=")
+
+
+def _check_validation_interval(config: dict[str, Any]) -> None:
+    """A validation within an accumulated step would not be preceded by a checkpoint from which training can resume."""
+    trainer = config["trainer"]
+    every, accumulated = trainer["val_check_interval"], trainer["accumulate_grad_batches"]
+    if trainer.get("limit_val_batches") == 0 or not all(type(of) is int and of > 0 for of in (every, accumulated)):
+        return
+    if every % accumulated:
+        near = max(accumulated, round(every / accumulated) * accumulated)
+        raise UsageError(
+            f"trainer.val_check_interval={every}: it counts batches, give a multiple of "
+            f"trainer.accumulate_grad_batches={accumulated}, such as {near}"
         )
 
 

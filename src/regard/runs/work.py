@@ -11,7 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 from rich.console import Console
 
-from regard.data.module import TextData
+from regard.data.module import Limits, TextData
 from regard.model.transformer import Transformer
 from regard.observe.dashboard import finish
 from regard.runs.fine_tune import vocabulary_sizes
@@ -30,6 +30,9 @@ from regard.training.metrics_file import MetricsFile
 from regard.training.precision import set_matmul_precision
 from regard.training.ranks import cluster_environment, from_srun, is_first_process
 from regard.training.task import Task
+
+LIMITS = ("limit_train_batches", "limit_val_batches", "limit_test_batches")
+"""What Lightning would apply by taking the first batches of each part; `TextData` does it instead."""
 
 
 def work(folder: Path) -> int:
@@ -58,6 +61,7 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
     begin = checkpoint or (Path(config["init_from"]) if config["init_from"] else None)
     if begin is not None:
         batches.use_vocabulary_of(tokenizers_of(read_checkpoint(begin)))
+    batches.limits = Limits(*(config["trainer"].get(name) for name in LIMITS))
     with preparing(console) as batches.progress:
         task = make_task(config, batches)
     trainer = make_trainer(run, config, console, heartbeat)
@@ -128,6 +132,7 @@ def make_trainer(run: RunFolder, config: dict[str, Any], console: Console, heart
         use_distributed_sampler=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        **{name: 0 if config["trainer"].get(name) == 0 else None for name in LIMITS},
     )
     # Lightning's own handler of SIGTERM broadcasts, which hangs ranks that are not at the same point (its issue 20825).
     vars(trainer._signal_connector)["register_signal_handlers"] = lambda: None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,16 @@ class LastCheckpoint(Checkpoint):
         self._group = dist.new_group(backend="gloo") if trainer.world_size > 1 else None
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
         STOP.hold()
+        states = self._random_states
+        if states is not None and len(states) != trainer.world_size:
+            warnings.warn(
+                f"the checkpoint was saved with {len(states)} processes and is resumed with {trainer.world_size}: "
+                "no batch is lost, but the losses are not those of a run that never stopped",
+                stacklevel=1,
+            )
         # Here, since Lightning seeds all ranks alike when it sets up a strategy of several.
-        if self._random_states is not None and trainer.global_rank < len(self._random_states):
-            set_random_state(self._random_states[trainer.global_rank])
+        if states is not None and trainer.global_rank < len(states):
+            set_random_state(states[trainer.global_rank])
         else:
             seed_rank(trainer.global_rank)
         if stop := self._agree(trainer)[0]:
