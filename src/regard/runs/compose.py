@@ -21,11 +21,11 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from regard.errors import UsageError
-from regard.observe.dashboard import decide_mode
+from regard.observe.login import decide_mode
 from regard.places import conf_folder
-from regard.runs.check import check, unknown_key
 from regard.runs.compose_errors import in_one_line
 from regard.runs.folder import RunFolder, find_checkpoint, new_name
+from regard.runs.keys import check_arguments, check_values, unknown_key
 from regard.runs.start import make_launcher
 from regard.runs.sweep import create_sweep, own_overrides
 
@@ -43,7 +43,8 @@ def compose_points(arguments: list[str]) -> list[Point]:
     All are checked before any is returned. None at all if Hydra only showed something (``--cfg``,
     ``--info``, ``--help``). Raises UsageError.
     """
-    composed: list[Point] = []
+    composed: list[dict[str, Any] | Exception] = []
+    points: list[list[str]] = []
     sweeps: list[str] = []
 
     def take(config: DictConfig) -> None:
@@ -51,9 +52,13 @@ def compose_points(arguments: list[str]) -> list[Point]:
         if hydra_config.mode != RunMode.MULTIRUN and hydra_config.sweeper.params:
             sweeps.append(config.name)
             return
-        launcher = _plain(hydra_config.launcher)
-        overrides = [override for override in hydra_config.overrides.task if not override.startswith("hydra")]
-        composed.append((_resolve(config) | {"launcher": launcher}, overrides))
+        points.append([override for override in hydra_config.overrides.task if not override.startswith("hydra")])
+        try:
+            launcher = {"launcher": _plain(hydra_config.launcher)}
+            check_values(_plain(config) | launcher)
+            composed.append(_resolve(config) | launcher)
+        except Exception as error:  # raised below, where it is known which points there are; Hydra would print it
+            composed.append(error)
 
     arguments = options_first(arguments)
     with in_one_line(arguments), _full_errors(), TemporaryDirectory() as aside:
@@ -65,14 +70,21 @@ def compose_points(arguments: list[str]) -> list[Point]:
         except PointFailed as failed:
             with at_point(failed.number, failed.points):
                 raise failed.error from None
-    points = [overrides for _, overrides in composed]
     if sweeps:
         raise UsageError(f"{sweeps[0]} is a sweep (it has hydra.sweeper.params): add -m")
-    for number, (config, _) in enumerate(composed):
+    checked: list[Point] = []
+    for number, config in enumerate(composed):
+        with at_point(number, points):
+            if isinstance(config, Exception):
+                raise config
+            checked.append((config, points[number]))
+    for number, (config, _) in enumerate(checked):
+        from regard.runs.check import check  # imports torch, which takes longer than to find a wrong key or value
+
         with at_point(number, points):
             check(config)
             make_launcher(config["launcher"]).check(config)
-    return composed
+    return checked
 
 
 class PointFailed(Exception):
@@ -99,7 +111,7 @@ def at_point(number: int, points: list[list[str]]) -> Iterator[None]:
 def change_launcher(current: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     """``current`` after overrides of ``hydra/launcher`` and ``hydra.launcher.*``.
 
-    Raises UsageError for a launcher or a key that there is not.
+    Raises UsageError for a launcher or a key that does not exist, and for a value that the key does not take.
     """
     choices = [override for override in overrides if override.startswith("hydra/launcher=")]
     launcher = OmegaConf.create(current)
@@ -113,6 +125,7 @@ def change_launcher(current: dict[str, Any], overrides: list[str]) -> dict[str, 
                 raise UsageError(unknown_key(f"hydra.launcher.{name}", [f"hydra.launcher.{key!s}" for key in launcher]))
             launcher[name] = override.value()
     changed = _plain(launcher)
+    check_arguments("hydra.launcher", changed)
     make_launcher(changed)
     return changed
 

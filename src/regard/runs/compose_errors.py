@@ -15,7 +15,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from regard.errors import UsageError
 from regard.places import conf_folder
-from regard.runs.check import unknown_key
+from regard.runs.keys import unknown_key
 
 
 @contextmanager

@@ -10,6 +10,8 @@ import yaml
 
 from regard.errors import UsageError
 from regard.runs.folder import RunFolder, write_whole
+from regard.runs.keys import check_value
+from regard.runs.ranges import ARGUMENTS
 
 NUMBERS = ("trainer.max_steps", "trainer.devices", "trainer.num_nodes")
 ENDED = ("failed", "lost", "cancelled", "preempted")
@@ -62,8 +64,8 @@ def retry(runs: Sequence[RunFolder], states: Sequence[str], overrides: list[str]
 def prepare_resume(runs: Sequence[RunFolder], overrides: list[str]) -> None:
     """Let ``runs`` go on, with the changes put into their configurations and noted in overrides.yaml.
 
-    Raises UsageError, before any is changed, for a key that may not change, or a value that is no whole number above 0,
-    or if the launcher cannot start one so, or a process works on one.
+    Raises UsageError, before any is changed, for a key that may not change, a value that the key does not take, fewer
+    steps than a run has taken, a launcher that cannot start a run so, or a process that works on one.
     """
     for run, config in [(run, _changed(run, overrides)) for run in runs]:
         if overrides:
@@ -85,6 +87,7 @@ def _changed(run: RunFolder, overrides: list[str]) -> dict[str, Any]:
     for override in overrides:
         if override not in chosen:
             _change_number(config, override)
+    _check_steps(run, config)
     make_launcher(config["launcher"]).check(config)
     return config
 
@@ -95,11 +98,19 @@ def _change_number(config: dict[str, Any], override: str) -> None:
         near = difflib.get_close_matches(key, NUMBERS, n=1)
         hint = f"did you mean {near[0]}?" if near else "start a new run for that, with init_from= if you like"
         raise UsageError(f"{key}: only {', '.join(NUMBERS)} and the launcher may change on resume; {hint}")
-    if not value.isdecimal() or int(value) < 1:
-        raise UsageError(f"{override}: give a whole number, 1 or more")
     trainer, name = config["trainer"], key.removeprefix("trainer.")
+    check_value(key, int(value) if value.isdecimal() else value, ARGUMENTS["pytorch_lightning.Trainer"][name])
     if name == "max_steps" and config["schedule"].get("total_steps") == trainer["max_steps"]:
         config["schedule"]["total_steps"] = config["task"]["schedule"]["total_steps"] = int(value)
     trainer[name] = int(value)
     if trainer["strategy"] == "auto" and trainer["devices"] * trainer["num_nodes"] > 1:
         trainer["strategy"] = "ddp"
+
+
+def _check_steps(run: RunFolder, config: dict[str, Any]) -> None:
+    """Raise UsageError if ``run`` has taken more steps than ``config`` wants."""
+    from regard.runs.jobs import look
+
+    taken, wanted = look(run, None).step or 0, config["trainer"]["max_steps"]
+    if wanted < taken:
+        raise UsageError(f"trainer.max_steps={wanted}: {run.path} has taken {taken} steps; give {taken} or more")
