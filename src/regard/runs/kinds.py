@@ -58,7 +58,8 @@ def number(
 def choice(words: Iterable[str]) -> Kind:
     """One of ``words``."""
     allowed = tuple(words)
-    return Kind(f"one of {', '.join(allowed)}", lambda value: isinstance(value, str) and value in allowed)
+    words_in_short = " or ".join(allowed) if len(allowed) < 3 else f"one of {', '.join(allowed)}"
+    return Kind(words_in_short, lambda value: isinstance(value, str) and value in allowed)
 
 
 def sequence(kind: Kind, length: int | None = None) -> Kind:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
+from regard.data.rows import Format
 from regard.data.text_files import Document
 from regard.data.tokenizer import KINDS, NORMALIZATIONS
 from regard.observe.heads import MEASURES
@@ -167,9 +168,23 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
     },
     "regard.data.multi30k.Multi30k": {"source": TEXT, "target": TEXT, "folder": TEXT},
     "regard.data.tinyshakespeare.TinyShakespeare": {"folder": TEXT},
-    "regard.data.parallel.ParallelFiles": {"source": TEXT, "target": TEXT, **_SPLIT_FILES},
-    "regard.data.tables.Tables": {"columns": NAME | sequence(NAME), **_SPLIT_FILES},
-    "regard.data.text_files.TextFiles": {"document": choice(get_args(Document)), "field": TEXT, **_SPLIT_FILES},
+    "regard.data.parallel.ParallelFiles": {
+        "source": TEXT,
+        "target": TEXT,
+        "format": choice(["tsv"]) | NULL,
+        **_SPLIT_FILES,
+    },
+    "regard.data.tables.Tables": {
+        "columns": NAME | sequence(NAME),
+        "format": choice(get_args(Format)) | NULL,
+        **_SPLIT_FILES,
+    },
+    "regard.data.text_files.TextFiles": {
+        "document": choice(get_args(Document)),
+        "field": TEXT,
+        "format": choice(["text", "jsonl"]) | NULL,
+        **_SPLIT_FILES,
+    },
     "regard.data.huggingface.HuggingFace": {
         "path": TEXT,
         "name": TEXT | NULL,
