@@ -10,7 +10,8 @@ import yaml
 from regard.data.model_proto import byte_model
 from regard.errors import UsageError
 from regard.places import conf_folder
-from regard.runs.compose import compose_points, freeze, options_first
+from regard.runs.command_line import options_first
+from regard.runs.compose import compose_points, freeze
 from regard.training.build import build
 
 EXPERIMENTS = sorted(path.stem for path in (conf_folder() / "experiment").glob("*.yaml"))
@@ -266,7 +267,7 @@ def test_composing_leaves_no_folder_of_hydras_own(tmp_path: Path, monkeypatch: p
         (["a=1", "--config-dir=x", "~b"], ["--config-dir=x", "a=1", "~b"]),
         (["a=1", "--info", "defaults", "b=2", "--info"], ["--info=defaults", "--info=all", "a=1", "b=2"]),
         (["--info", "b=2"], ["--info=all", "b=2"]),
-        (["--cfg"], ["--cfg"]),
+        (["a=1", "--cfg", "job"], ["--cfg", "job", "a=1"]),
     ],
 )
 def test_options_may_stand_among_overrides(given: list[str], expected: list[str]) -> None:

@@ -11,6 +11,8 @@ import yaml
 
 from regard.errors import UsageError
 from regard.runs.folder import RunFolder, write_whole
+from regard.runs.keys import check_value
+from regard.runs.ranges import ARGUMENTS
 
 NUMBERS = ("trainer.max_steps", "trainer.devices", "trainer.num_nodes")
 ENDED = ("failed", "lost", "cancelled", "preempted")
@@ -66,8 +68,8 @@ def prepare_resume(runs: Sequence[RunFolder], overrides: list[str]) -> None:
     All are locked until all are marked, so that of two processes that resume one run at once, one is refused before it
     has changed anything. The mark excludes others from then on, until a worker holds the lock of its own.
 
-    Raises UsageError, before any run is changed, for a key that may not change, for a value that is not a whole number
-    above 0, if the launcher cannot start a run so, or if another process works on one.
+    Raises UsageError, before any run is changed, for a key that may not change, a value that the key does not take,
+    fewer steps than a run has taken, a launcher that cannot start a run so, or if another process works on one.
     """
     with ExitStack() as locks:
         for run in runs:
@@ -92,6 +94,7 @@ def _changed(run: RunFolder, overrides: list[str]) -> dict[str, Any]:
     for override in overrides:
         if override not in chosen:
             _change_number(config, override)
+    _check_steps(run, config)
     make_launcher(config["launcher"]).check(config)
     return config
 
@@ -102,11 +105,19 @@ def _change_number(config: dict[str, Any], override: str) -> None:
         near = difflib.get_close_matches(key, NUMBERS, n=1)
         hint = f"did you mean {near[0]}?" if near else "start a new run for that, with init_from= if you like"
         raise UsageError(f"{key}: only {', '.join(NUMBERS)} and the launcher may change on resume; {hint}")
-    if not value.isdecimal() or int(value) < 1:
-        raise UsageError(f"{override}: give a whole number, 1 or more")
     trainer, name = config["trainer"], key.removeprefix("trainer.")
+    check_value(key, int(value) if value.isdecimal() else value, ARGUMENTS["pytorch_lightning.Trainer"][name])
     if name == "max_steps" and config["schedule"].get("total_steps") == trainer["max_steps"]:
         config["schedule"]["total_steps"] = config["task"]["schedule"]["total_steps"] = int(value)
     trainer[name] = int(value)
     if trainer["strategy"] == "auto" and trainer["devices"] * trainer["num_nodes"] > 1:
         trainer["strategy"] = "ddp"
+
+
+def _check_steps(run: RunFolder, config: dict[str, Any]) -> None:
+    """Raise UsageError if ``run`` has taken more steps than ``config`` wants."""
+    from regard.runs.jobs import look
+
+    taken, wanted = look(run, None).step or 0, config["trainer"]["max_steps"]
+    if wanted < taken:
+        raise UsageError(f"trainer.max_steps={wanted}: {run.path} has taken {taken} steps; give {taken} or more")
