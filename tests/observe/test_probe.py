@@ -7,11 +7,13 @@ import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from regard.observe.maps import load_maps
+from regard.observe.sentences import Choice
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 from regard.training.metrics_file import read_rows
@@ -66,6 +68,36 @@ def test_every_measure_of_every_head_is_a_metric(looked_at: RunFolder) -> None:
     names = {name for name in read_rows(looked_at.metrics)[-1] if name.startswith("attention/")}
     maps = ("encoder.0.self", "decoder.0.self", "decoder.0.cross")
     assert names == {f"attention/{each}/{m}/{head}" for each in maps for m in ("maximum", "first") for head in (0, 1)}
+
+
+def byte_task(*sources: str) -> Any:
+    """What a choice needs of a task: validation sentences, and a token a byte."""
+    records = [(source, source.upper()) for source in sources]
+    return SimpleNamespace(
+        model=SimpleNamespace(encoder=object()),
+        source_tokenizer=SimpleNamespace(encode=str.encode),
+        data=SimpleNamespace(records=lambda split: iter(records)),
+        samples=[],
+    )
+
+
+def test_the_shortest_sentences_are_shown_if_all_are_over_the_limit() -> None:
+    task = byte_task("twenty-one characters", "   ", "nineteen characters", "twenty characters...")
+    with pytest.warns(UserWarning, match=r"callbacks.attention.longest=10: .* from 20 tokens on"):
+        found = Choice([], first=2, extremes=1, longest=10).fixed(task)
+    assert [each.source for each in found] == ["nineteen characters", "twenty characters..."]
+    assert [each.why for each in found] == ["shortest", "shortest"]
+    assert found[0].reference == "NINETEEN CHARACTERS"
+    with pytest.warns(UserWarning, match=r"callbacks.attention.longest=10"):
+        assert len(Choice([], first=0, extremes=1, longest=10).fixed(task)) == 1
+    (only,) = Choice([], first=2, extremes=1, longest=20).fixed(task)
+    assert only == ("first", "nineteen characters", "NINETEEN CHARACTERS")
+    assert Choice([], first=0, extremes=0, longest=10).fixed(task) == []
+
+
+def test_a_validation_part_without_text_is_reported() -> None:
+    with pytest.warns(UserWarning, match=r"callbacks.attention: every validation sentence is empty"):
+        assert Choice([], first=1, extremes=1, longest=10).fixed(byte_task(" ", "")) == []
 
 
 def test_an_unknown_measure_is_named_before_anything_is_trained(make_run: MakeRun) -> None:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from regard.runs.folder import RunFolder
 
 MakeRun = Callable[..., RunFolder]
 
 
-def regard(*arguments: str, stdin: str | bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+def regard(
+    *arguments: str, stdin: str | bytes = b"", cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
     """Run ``regard`` in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "regard.cli", *arguments],
         input=stdin.encode() if isinstance(stdin, str) else stdin,
         capture_output=True,
         cwd=cwd,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
     )
 
 
@@ -78,6 +82,22 @@ def test_evaluate_gives_the_metrics_of_the_run(finished: RunFolder, tmp_path: Pa
     validation = regard("evaluate", str(finished.path), "--split", "validation", "--beam-size", "1")
     assert b"validation/bleu" in validation.stdout
     assert regard("evaluate", str(finished.path), "--split", "tset").returncode == 2
+
+
+def test_evaluate_prints_scores_alone_on_stdout(finished: RunFolder, tmp_path: Path) -> None:
+    shutil.copytree(finished.path, tmp_path / "run")
+    config = finished.config()
+    config["batches"]["cache"] = str(tmp_path / "cache")  # so that the text has to be prepared
+    (tmp_path / "run/config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/srun").touch(mode=0o755)  # Lightning advises its use wherever it is installed
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    found = regard("evaluate", str(tmp_path / "run"), "--split", "validation", PATH=path)
+    assert found.returncode == 0, found.stderr
+    names = [line.partition("\t")[0] for line in found.stdout.decode().splitlines()]
+    assert all(name.startswith("validation/") or name.endswith(" signature") for name in names), names
+    assert b"encoding" in found.stderr
+    assert b"srun" not in found.stderr
 
 
 def test_attend_writes_page_and_picture(finished: RunFolder, tmp_path: Path) -> None:

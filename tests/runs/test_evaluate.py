@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -30,7 +31,9 @@ def test_the_mean_of_snapshots_is_evaluated(finished: RunFolder) -> None:
     for name, weight in mean.items():
         torch.testing.assert_close(weight, (first[name] + last[name]) / 2)
     config = run_config(finished, None, None)
-    one, two = (evaluate_split(finished, config, "test", average, "cpu")[0]["test/loss"] for average in (1, 2))
+    one, two = (
+        evaluate_split(finished, config, "test", average, "cpu", no_warning)[0]["test/loss"] for average in (1, 2)
+    )
     assert one != two
     with pytest.raises(UsageError, match=r"--average 3: .*checkpoints has 2 snapshots"):
         average_snapshots(finished.checkpoints, 3)
@@ -42,7 +45,7 @@ def test_files_of_ones_own_score_as_a_split_does(finished: RunFolder, corpus: Pa
     for number, file in enumerate((source, target)):
         file.write_text("".join(f"{pair[number]}\n" for pair in pairs), encoding="utf-8")
     config = run_config(finished, 2, 0.5)
-    expected, task = evaluate_split(finished, config, "test", None, "cpu")
+    expected, task = evaluate_split(finished, config, "test", None, "cpu", no_warning)
     scorer = build(config["task"]["scorer"])
     found, outputs = evaluate_pairs(finished, scorer, source, target, None, "cpu", no_warning)
     assert outputs == [sample.output for sample in task.samples]
@@ -62,3 +65,14 @@ def test_lines_over_the_limit_are_cut_and_said(finished: RunFolder, tmp_path: Pa
         file.write_text("")
     with pytest.raises(RegardError, match="are empty; give at least one pair"):
         evaluate_pairs(finished, scorer, source, target, None, "cpu", no_warning)
+
+
+def test_a_shell_in_a_slurm_allocation_evaluates_as_any_other(
+    finished: RunFolder, regard: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = regard("evaluate", finished.path)
+    for name, value in {"JOB_ID": 77, "NTASKS": 4, "JOB_NAME": "batch", "PROCID": 0, "LOCALID": 0, "NODEID": 0}.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    found = regard("evaluate", finished.path)
+    assert found.code == 0, found.err
+    assert found.out == alone.out

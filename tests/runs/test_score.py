@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from regard.model.translator import Translator
 from regard.runs import score
 from regard.runs.folder import RunFolder
 from regard.runs.score import score_lines
-from regard.training.checkpoint import load_model
+from regard.training.checkpoint import load_model, read_checkpoint
+from regard.training.perplexity import perplexity
 
 Regard = Callable[..., Any]
 
@@ -121,3 +123,23 @@ def test_a_text_of_ones_own_is_scored_as_one_document(
     (tmp_path / "own.txt").write_text("")
     empty = regard("evaluate", finished_language.path, "--target-file", tmp_path / "own.txt")
     assert (empty.code, empty.err) == (1, f"regard: {tmp_path / 'own.txt'} is empty; give some text\n")
+
+
+def test_a_large_loss_has_an_infinite_perplexity(regard: Regard, finished_language: RunFolder, tmp_path: Path) -> None:
+    assert perplexity(2.0) == pytest.approx(math.exp(2))
+    assert perplexity(88.5) < float(torch.finfo(torch.float32).max) < math.exp(88.75)
+    assert perplexity(800) == math.inf
+    assert math.isnan(perplexity(math.nan))
+    shutil.copytree(finished_language.path, tmp_path / "run")
+    best = tmp_path / "run/checkpoints/best.ckpt"
+    content = read_checkpoint(finished_language.checkpoints / "best.ckpt")  # another file: it is memory-mapped
+    content["state_dict"] = {name: weight * 1e4 for name, weight in content["state_dict"].items()}
+    torch.save(content, best)
+    (tmp_path / "text").write_text("the house is red\n")
+    scored = regard("score", tmp_path / "run", stdin="the house is red\n")
+    assert scored.code == 0, scored.err
+    assert scored.out.splitlines()[1].endswith("\tinf")
+    assert scored.err.rstrip().endswith("perplexity inf")
+    evaluated = regard("evaluate", tmp_path / "run", "--target-file", tmp_path / "text")
+    assert evaluated.code == 0, evaluated.err
+    assert "test/perplexity\tinf" in evaluated.out

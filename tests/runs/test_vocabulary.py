@@ -39,6 +39,7 @@ def vocabulary(run: RunFolder, name: str = "best.ckpt") -> bytes:
     return tokenizers_of(read_checkpoint(run.checkpoints / name)).target.model
 
 
+@pytest.mark.filterwarnings("default:callbacks.attention.longest")  # pieces of other text
 def test_fine_tuning_starts_with_the_weights_and_the_vocabulary_of_the_checkpoint(
     make_run: MakeRun, finished: RunFolder, own_text: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -51,7 +52,9 @@ def test_fine_tuning_starts_with_the_weights_and_the_vocabulary_of_the_checkpoin
     assert f"the vocabulary are those of {finished.checkpoints / 'best.ckpt'}" in capsys.readouterr().err
     before, after = (read_checkpoint(r.checkpoints / "best.ckpt")["state_dict"] for r in (finished, run))
     assert all(torch.equal(before[name], after[name]) for name in before)
-    losses = [evaluate_split(r, run_config(r, None, None), "validation", None, "cpu")[0] for r in (finished, run)]
+    losses = [
+        evaluate_split(r, run_config(r, None, None), "validation", None, "cpu", print)[0] for r in (finished, run)
+    ]
     assert losses[0]["validation/loss"] == losses[1]["validation/loss"], "the validation text is the same"
 
 
@@ -116,8 +119,8 @@ def test_evaluating_after_the_text_changed_uses_the_vocabulary_of_the_checkpoint
     run = make_run(*own_text, "name=evaluated")
     assert work(run.path) == 0
     config = run_config(run, None, None)
-    before, _ = evaluate_split(run, config, "validation", None, "cpu")
+    before, _ = evaluate_split(run, config, "validation", None, "cpu", print)
     rewrite(own_text, "train")
-    after, task = evaluate_split(run, config, "validation", None, "cpu")
+    after, task = evaluate_split(run, config, "validation", None, "cpu", print)
     assert after["validation/loss"] == before["validation/loss"]
     assert task.target_tokenizer.model == vocabulary(run)

@@ -83,7 +83,7 @@ def test_the_moving_average_is_what_is_validated_and_kept(averaged: RunFolder) -
     difference = max((last["state_dict"][n] - w).abs().max() for n, w in last["current_model_state"].items())
     assert difference > 1e-4
     config = run_config(averaged, None, None)
-    found, task = evaluate_split(averaged, config, "validation", None, "cpu")
+    found, task = evaluate_split(averaged, config, "validation", None, "cpu", print)
     with averaged.metrics.open(newline="") as file:
         losses = [float(row["validation/loss"]) for row in csv.DictReader(file) if row["validation/loss"]]
     assert found["validation/loss"] == pytest.approx(min(losses), rel=1e-5)

@@ -6,11 +6,10 @@ grammar. Heavy imports wait until a verb needs them.
 
 from __future__ import annotations
 
-import os
 import sys
 
 from regard.cli.app import app
-from regard.errors import RegardError
+from regard.cli.ending import run
 
 # In the order in which --help lists their verbs.
 # isort: off
@@ -26,16 +25,4 @@ __all__ = ["app", "comparing", "looking", "main", "running", "using"]  # the mod
 
 def main() -> None:
     """The command line; exit code 0 success, 1 failed, 2 wrong usage, 75 preempted."""
-    try:
-        app()
-    except RegardError as error:
-        if os.environ.get("REGARD_DEBUG"):
-            raise
-        print(f"regard: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("regard: stopped", file=sys.stderr)
-        sys.exit(1)
-    except BrokenPipeError:  # the reader of our output has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    sys.exit(run(app))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regard.cli.app import app, warn
+from regard.errors import UsageError
 
 if TYPE_CHECKING:
     from regard.runs.compared import ComparedRun
@@ -37,15 +38,16 @@ def compare(
     """Compare runs: a table, and one self-contained page of curves, parameters, samples and differences."""
     from rich.console import Console
 
-    from regard.errors import UsageError
-    from regard.files import replacing
+    from regard.files import replacing, require_writable
     from regard.runs.compare import compare as compare_runs
     from regard.runs.compare_page import write_page
     from regard.runs.compare_table import as_csv, show
 
-    for path in filter(None, (output, csv)):
-        if path.is_dir():
-            raise UsageError(f"{path}: a folder; give the name of a file to write")
+    require_writable("--output", output)
+    if csv is not None:
+        require_writable("--csv", csv)
+        if csv.resolve() == output.resolve():
+            raise UsageError(f"--csv {csv}: the page is written there; give another name, or another --output")
     found = list(_read(list(_spread(runs))))
     if not found:
         raise UsageError("no run to compare; give run folders, sweeps, or runs/ for all")

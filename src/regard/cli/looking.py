@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regard.cli.app import app, warn
-from regard.cli.using import Device, Run, Trust, load, load_translator
+from regard.cli.models import Device, Run, Trust, load, load_translator
+from regard.errors import UsageError
+from regard.files import require_writable
 
 if TYPE_CHECKING:
     from regard.data.links import Links
@@ -34,7 +36,6 @@ def align(
 ) -> None:
     """Which word translates which, from cross-attention: SOURCE-TARGET, counted from 0, a line a pair."""
     from regard.data.text import read_pairs
-    from regard.errors import UsageError
     from regard.runs.align import gold_of, links_of, pairs_of, report
     from regard.runs.aligner import choose, judge_by_links
     from regard.runs.folder import RunFolder
@@ -93,9 +94,8 @@ def heads(
 
     from rich.console import Console
 
-    from regard.errors import UsageError
     from regard.runs.folder import RunFolder
-    from regard.runs.heads import beginning, draw, log_to_wandb, look, remarks, require_still, table_of
+    from regard.runs.heads import PICTURES, beginning, draw, log_to_wandb, look, remarks, require_still, table_of
     from regard.runs.sample import sample_of_files, sample_of_run
 
     folder = RunFolder.open(run) if run.is_dir() else None
@@ -103,6 +103,9 @@ def heads(
         raise UsageError("--wandb: a checkpoint alone has no W&B run; give its run folder")
     if wandb and folder is not None:
         require_still(folder)
+    place = output or (run / "heads" if run.is_dir() else Path("heads"))
+    for name in PICTURES:
+        require_writable("--output", place / name)
     model = load(run, device, trust)
     if folder is None or source_file is not None or target_file is not None:
         sample = sample_of_files(model, source_file, target_file, sentences, gold, warn)
@@ -110,7 +113,7 @@ def heads(
         sample = sample_of_run(folder, model, sentences, gold, warn)
     warn(beginning(model, sample))
     found = look(model, sample)
-    pictures = draw(found, sample, folder, output or (run / "heads" if run.is_dir() else Path("heads")))
+    pictures = draw(found, sample, folder, place)
     if as_json:
         for row in found.rows():
             print(json.dumps(row))
@@ -142,9 +145,12 @@ def neighbours(
     from rich.text import Text
 
     from regard.observe.neighbours import map_of, neighbourhood
-    from regard.observe.neighbours_map import write_map
+    from regard.observe.neighbours_map import require_ending, write_map
     from regard.runs.neighbours import embeddings_of
 
+    if output is not None:
+        require_ending(output)
+        require_writable("--output", output)
     embeddings, tokenizer = embeddings_of(load(run, device, trust), side)
     around = neighbourhood(embeddings, tokenizer, word, number)
     if len(around.pieces) > 1:

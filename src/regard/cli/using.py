@@ -5,19 +5,16 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from regard.cli.app import app, finite, warn
+from regard.cli.models import Device, Run, Trust, load, load_translator
+from regard.cli.streams import stdin_is_terminal, stdin_lines
+from regard.errors import UsageError
+from regard.files import require_writable
 
-if TYPE_CHECKING:
-    from regard.model.language import LanguageModel
-    from regard.model.translator import Translator
-
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a checkpoint.")]
-Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, ...")]
-Trust = Annotated[bool, typer.Option("--trust", help="Run classes from outside regard that the checkpoint names.")]
 BeamSize = Annotated[int, typer.Option("--beam-size", min=1, help="Open hypotheses a sentence; 1 is greedy.")]
 LengthPenalty = Annotated[
     float, typer.Option(callback=finite, help="Power of the length penalty (Wu et al. 2016); 0 is none.")
@@ -34,11 +31,13 @@ def translate(
     trust: Trust = False,
 ) -> None:
     """Translate stdin to stdout, line by line; an empty line stays empty."""
-    from regard.runs.stream import CHUNK_LINES, decoded_lines, translate_lines
+    lines = stdin_lines()
+    if output is not None:
+        _require_text_file(output)
+    from regard.runs.stream import CHUNK_LINES, translate_lines
 
     translator = load_translator(run, device, trust)
-    chunk = 1 if sys.stdin.isatty() else CHUNK_LINES
-    lines = decoded_lines(sys.stdin.buffer, "stdin")
+    chunk = 1 if stdin_is_terminal() else CHUNK_LINES
     with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as file:
         for line in translate_lines(translator, lines, beam_size, length_penalty, warn, chunk):
             print(line, file=file, flush=chunk == 1)
@@ -61,7 +60,6 @@ def evaluate(
     device: Device = "cpu",
 ) -> None:
     """Score the best checkpoint of a run folder on a part of its corpus, or on a text of your own."""
-    from regard.errors import UsageError
     from regard.runs.evaluate import evaluate_pairs, evaluate_split, evaluate_text, run_config
     from regard.runs.folder import RunFolder
     from regard.training.build import build
@@ -71,10 +69,12 @@ def evaluate(
     translates = config["task"]["name"] == "translation"
     if output and not translates:
         raise UsageError("--output: a language model's scores have no outputs line by line; leave it out")
+    if output is not None:
+        _require_text_file(output)
     outputs: list[str] = []
     signatures: dict[str, str] = {}
     if source_file is None and target_file is None:
-        metrics, task = evaluate_split(folder, config, split, average, device)
+        metrics, task = evaluate_split(folder, config, split, average, device, warn)
         outputs, signatures = [sample.output for sample in task.samples], task.scorer.signatures()
     elif target_file is None or (source_file is None) == translates:
         wanted = "--source-file and --target-file" if translates else "--target-file alone"
@@ -107,11 +107,15 @@ def attend(
     trust: Trust = False,
 ) -> None:
     """Show what the model attends to: a page and a picture."""
-    from regard.errors import UsageError
     from regard.model.translator import Translator
     from regard.observe.attend import write_attention
     from regard.observe.recording import record_attention, record_reading
 
+    page = output or (run / "attention" / "attend.html" if run.is_dir() else Path("attend.html"))
+    if page.suffix == ".png":
+        raise UsageError(f"--output {page}: the page, beside which a PNG is written; end its name in .html")
+    for file in (page, page.with_suffix(".png")):
+        require_writable("--output", file)
     model = load(run, device, trust)
     if isinstance(model, Translator):
         if source is None or not source.strip():
@@ -130,7 +134,6 @@ def attend(
             warn(f"{option}: {tokens} tokens, cut to the model's {most}")
     if not regarded.maps.maps:
         raise UsageError(f"{run}: the model has no attention to look at; its mixer is another")
-    page = output or (run / "attention" / "attend.html" if run.is_dir() else Path("attend.html"))
     picture, left_out = write_attention(regarded, page, round(megabytes * 2**20))
     if str(left_out):
         warn(f"left out of the page, over --megabytes {megabytes:g}: {left_out}")
@@ -164,16 +167,15 @@ def generate(
 
     from rich.console import Console
 
-    from regard.errors import UsageError
     from regard.model.decoding import Sampling
     from regard.model.language import LanguageModel
     from regard.runs.generate import ROWS_TOGETHER, Writer, show_next
-    from regard.runs.stream import decoded_lines
 
     if top_p is not None and not 0 < top_p <= 1:
         raise UsageError(f"--top-p {top_p}: give a share above 0, up to 1")
     if not math.isfinite(temperature):
         raise UsageError(f"--temperature {temperature}: give a number, 0 or more")
+    prompts = stdin_lines() if prompt is None and next_tokens is None else [prompt or ""]
     model = load(run, device, trust)
     if not isinstance(model, LanguageModel):
         raise UsageError(f"{run}: a translation model, this verb needs a language model; use regard translate")
@@ -189,8 +191,7 @@ def generate(
             print(text, end="", flush=True)
         print()
     else:
-        prompts = [prompt] if prompt is not None else decoded_lines(sys.stdin.buffer, "stdin")
-        together = 1 if sys.stdin.isatty() else ROWS_TOGETHER
+        together = 1 if prompt is None and stdin_is_terminal() else ROWS_TOGETHER
         for count, written in enumerate(writer.write(prompts, together)):
             if as_json:
                 print(json.dumps(written._asdict(), ensure_ascii=False), flush=True)
@@ -210,43 +211,25 @@ def score(
     For a language model a line is a document, for a translation model it is source TAB target. The line's end counts
     as a token.
     """
-    import math
-
     from regard.runs.score import score_lines
-    from regard.runs.stream import decoded_lines
+    from regard.training.perplexity import perplexity
 
+    lines = stdin_lines()
     model = load(run, device, trust)
     total = count = 0.0
     print("log_probability\ttokens\tperplexity")
-    for line in score_lines(model, decoded_lines(sys.stdin.buffer, "stdin")):
+    for line in score_lines(model, lines):
         total, count = total + line.log_probability, count + len(line.tokens)
         print(f"{line.log_probability:.4f}\t{len(line.tokens)}\t{line.perplexity:.4f}")
         if tokens:
             for piece, value in line.tokens:
                 print(f"\t{value:.4f}\t{piece}")
     if count:
-        warn(f"in all {total:.4f}, {count:.0f} tokens, perplexity {math.exp(-total / count):.4f}")
+        warn(f"in all {total:.4f}, {count:.0f} tokens, perplexity {perplexity(-total / count):.4f}")
 
 
-def load(run: Path, device: str, trust: bool) -> Translator | LanguageModel:
-    """The model of RUN, with what it can do."""
-    from regard.model.language import LanguageModel
-    from regard.model.translator import Translator
-    from regard.runs.folder import find_checkpoint
-    from regard.training.checkpoint import load_model
-
-    loaded = load_model(find_checkpoint(run), device, trust)
-    if loaded.model.encoder is None:
-        return LanguageModel(loaded.model, loaded.target_tokenizer)
-    return Translator(loaded.model, loaded.source_tokenizer, loaded.target_tokenizer)
-
-
-def load_translator(run: Path, device: str, trust: bool) -> Translator:
-    """The model of RUN, which must be a translator's."""
-    from regard.errors import UsageError
-    from regard.model.translator import Translator
-
-    model = load(run, device, trust)
-    if not isinstance(model, Translator):
-        raise UsageError(f"{run}: a language model, this verb needs a translation model; use regard generate")
-    return model
+def _require_text_file(output: Path) -> None:
+    """Raise UsageError if --output cannot be written; like a shell's >, it makes no folders."""
+    if not output.parent.is_dir():
+        raise UsageError(f"--output {output}: there is no folder {output.parent}; make it first")
+    require_writable("--output", output)

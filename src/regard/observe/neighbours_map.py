@@ -56,13 +56,18 @@ def _wide(text: str) -> float:
     return sum(1.05 if east_asian_width(char) in "WF" else 0.62 for char in text)
 
 
+def require_ending(path: Path) -> None:
+    """Raise UsageError if the ending of ``path`` names no kind of map."""
+    if path.suffix not in (".png", ".html"):
+        raise UsageError(f"--output {path}: give a name that ends in .png or .html")
+
+
 def write_map(around: Neighbourhood, points: Map, path: Path) -> None:
     """Write the map to ``path``, a .png or a .html.
 
     Raises UsageError for another ending, RegardError if it cannot be written.
     """
-    if path.suffix not in (".png", ".html"):
-        raise UsageError(f"--output {path}: give a name that ends in .png or .html")
+    require_ending(path)
     content = png(draw_map(around, points)) if path.suffix == ".png" else render_map(around, points).encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

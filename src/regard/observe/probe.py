@@ -30,7 +30,8 @@ class AttentionProbe(pl.Callback):
     """After each validation, records what the model attends to in a few sentences.
 
     texts: sentences of your own to look at; of a language model, beginnings of documents
-    sentences: how many of the validation part follow, the first with at most ``longest`` tokens
+    sentences: how many of the validation part follow, the first with at most ``longest`` tokens, or the shortest if
+        all have more
     extremes: how many of the worst and of the best of the validation follow those (`Choice`)
     measures: what is logged of each head, names of `regard.observe.heads.MEASURES`; a mean over the sentences that
         stay the same, as ``attention/<map>/<measure>/<head>``

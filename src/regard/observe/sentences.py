@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
@@ -32,6 +34,7 @@ class Choice:
     """Chooses sentences of at most ``longest`` tokens: some that stay the same, and the extremes of each validation.
 
     Of a language model they are the beginnings of documents, and its extremes those of passages between blank lines.
+    If no sentence of a translation corpus is that short, the shortest ones are taken, with a warning.
 
     given: texts that are always there, whatever their length
     first: how many of the validation part follow
@@ -47,8 +50,29 @@ class Choice:
         given = [Looked("given", text) for text in self.given]
         if task.model.encoder is None:
             return [*given, *(Looked("first", text) for text in islice(self._beginnings(task), self.first))]
+        if not self.first and not self.extremes:
+            return given
         records = (record for record in task.data.records("validation") if self._fits(task, record[0]))
-        return [*given, *(Looked("first", source, target) for source, target in islice(records, self.first))]
+        found = [Looked("first", source, target) for source, target in islice(records, max(1, self.first))]
+        return [*given, *(found[: self.first] if found else self._shortest(task))]
+
+    def _shortest(self, task: Task) -> list[Looked]:
+        """The shortest of the validation part, one at least; the warning names the key."""
+        lengths = (
+            (len(task.source_tokenizer.encode(source)) + 1, source, target)
+            for source, target in task.data.records("validation")
+            if source.strip()
+        )
+        found = heapq.nsmallest(max(1, self.first), lengths, key=lambda each: each[0])
+        if not found:
+            warnings.warn("callbacks.attention: every validation sentence is empty; none is shown", stacklevel=2)
+            return []
+        warnings.warn(
+            f"callbacks.attention.longest={self.longest}: every validation sentence has more tokens; "
+            f"the shortest are shown instead, from {found[0][0]} tokens on",
+            stacklevel=2,
+        )
+        return [Looked("shortest", source, target) for _, source, target in found]
 
     def extreme(self, task: Task, fixed: Sequence[Looked]) -> list[Looked]:
         """The worst and the best of the validation that has just been made, without the ``fixed`` ones."""

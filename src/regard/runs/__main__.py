@@ -4,11 +4,12 @@ start: it reads the run folder and nothing else; no rank ever sees the command l
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
 
-from regard.errors import PREEMPTED, RegardError
+from regard.errors import PREEMPTED, RegardError, in_one_line
 from regard.runs.ending import of_being_told, or_of_another, write_down
 from regard.runs.folder import RunFolder
 from regard.runs.sweep import is_search
@@ -21,9 +22,11 @@ def main() -> int:
     folder = Path(sys.argv[1])
     try:
         return _search(folder) if is_search(folder) else _work(RunFolder.open(folder))
-    except RegardError as error:
-        print(f"regard: {error}", file=sys.stderr)
-        return error.exit_code
+    except Exception as error:
+        if os.environ.get("REGARD_DEBUG"):
+            raise
+        print(f"regard: {in_one_line(error)}", file=sys.stderr)
+        return error.exit_code if isinstance(error, RegardError) else 1
 
 
 def _work(run: RunFolder) -> int:

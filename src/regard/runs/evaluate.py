@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
+import torch
 
 from regard.data.corpus import SPLITS
 from regard.data.text import read_lines, read_pairs
@@ -20,7 +20,9 @@ from regard.runs.corpus_of import corpus_of
 from regard.runs.folder import RunFolder, find_checkpoint
 from regard.runs.work import make_task
 from regard.training.checkpoint import average_snapshots, load_model, load_weights, read_checkpoint
+from regard.training.perplexity import perplexity
 from regard.training.task import Task
+from regard.training.trainer import make_trainer, without_srun_hint
 from regard.training.translation import TranslationScorer
 
 
@@ -46,29 +48,35 @@ def weights_of(run: RunFolder, average: int | None) -> tuple[dict[str, Any], Pat
 
 
 def evaluate_split(
-    run: RunFolder, config: dict[str, Any], split: str, average: int | None, device: str
+    run: RunFolder,
+    config: dict[str, Any],
+    split: str,
+    average: int | None,
+    device: str,
+    say: Callable[[str], None],
 ) -> tuple[dict[str, float], Task]:
     """The metrics of a split of the run's corpus, and the task with the outputs (``samples``).
 
-    Raises UsageError for a split that is none.
+    ``say`` is told what is prepared, if the corpus has to be. Raises UsageError for a split that is none.
     """
     if split not in SPLITS[1:]:
         raise UsageError(f"--split {split}: choose validation or test")
-    batches = corpus_of(run, print)
+    batches = corpus_of(run, say)
     task = make_task(config, batches)
     load_weights(task.model, *weights_of(run, average))
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # not what this machine has, nor what to install
-    trainer = pl.Trainer(
-        accelerator="gpu" if device.startswith("cuda") else "cpu",
-        devices=[int(device.partition(":")[2] or 0)] if device.startswith("cuda") else 1,
+    where = torch.device(device)
+    trainer = make_trainer(
+        {
+            "_target_": "pytorch_lightning.Trainer",
+            "accelerator": {"cuda": "gpu"}.get(where.type, where.type),
+            "devices": 1 if where.type == "cpu" else [where.index or 0],
+        },
         logger=False,
         enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
     )
     score = trainer.test if split == "test" else trainer.validate
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), without_srun_hint():
         warnings.filterwarnings("ignore", category=FutureWarning, module="pytorch_lightning")
         score(task, datamodule=batches, verbose=False)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}, task
@@ -127,4 +135,4 @@ def evaluate_text(run: RunFolder, text: Path, average: int | None, device: str) 
 
 def per_token(loss: float, tokens: int) -> dict[str, float]:
     """Loss and perplexity from a sum of nats over ``tokens``."""
-    return {"loss": loss / tokens, "perplexity": math.exp(loss / tokens)}
+    return {"loss": loss / tokens, "perplexity": perplexity(loss / tokens)}

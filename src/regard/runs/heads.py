@@ -25,6 +25,7 @@ from regard.runs.sweep import group_and_tags
 from regard.training.build import build
 from regard.training.metrics_file import latest_values, read_rows
 
+PICTURES = ("heads.png", "curves.png")
 COLUMNS = ("map", "head", *SHOWN)
 SHORT = {"maximum": "max", "distance": "dist", "previous": "prev", "punctuation": "punct", "induction": "induct"}
 SHORT |= {"agreement": "agree", "importance": "import"}
@@ -88,10 +89,11 @@ def draw(found: Survey, sample: Sample, run: RunFolder | None, folder: Path) -> 
 
     Raises RegardError if they cannot be written.
     """
-    figures: dict[str, Figure] = {"heads.png": draw_heads(found.heads, f"measured over {sample.about}")}
+    heads, over_time = PICTURES
+    figures: dict[str, Figure] = {heads: draw_heads(found.heads, f"measured over {sample.about}")}
     curves = read_curves(read_rows(run.metrics)) if run is not None and run.metrics.exists() else {}
     if curves:
-        figures["curves.png"] = draw_curves(curves, "on the sentences that are probed at each validation")
+        figures[over_time] = draw_curves(curves, "on the sentences that are probed at each validation")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, figure in figures.items():

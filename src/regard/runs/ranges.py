@@ -21,7 +21,7 @@ SEED = whole(0, 2**32 - 1)
 SHARE = number(above=0, below=1)
 FILES = TEXT | sequence(TEXT)
 MODE = choice(["min", "max"])
-PRECISIONS = ["32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true", "transformer-engine"]
+PRECISIONS = ["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true"]
 BLEU_TOKENIZERS = ["13a", "intl", "zh", "char", "none", "ja-mecab", "ko-mecab", "spm", "flores101", "flores200"]
 """Those of sacreBLEU."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from typing import NamedTuple
 from regard.errors import RegardError
 from regard.model.language import LanguageModel
 from regard.model.translator import Translator
+from regard.training.perplexity import perplexity
 
 CHUNK_LINES = 512
 
@@ -30,7 +30,7 @@ class LineScore(NamedTuple):
     @property
     def perplexity(self) -> float:
         """exp of the mean negative log-probability of its tokens."""
-        return math.exp(-self.log_probability / len(self.tokens))
+        return perplexity(-self.log_probability / len(self.tokens))
 
 
 def score_lines(model: LanguageModel | Translator, lines: Iterable[str]) -> Iterator[LineScore]:

@@ -24,12 +24,13 @@ from regard.runs.slurm import check_tasks
 from regard.runs.summary import show_summary, summarise
 from regard.runs.sweep import group_and_tags
 from regard.training.build import build
-from regard.training.checkpoint import SafeCheckpointIO, last_readable, load_weights, read_checkpoint, tokenizers_of
+from regard.training.checkpoint import last_readable, load_weights, read_checkpoint, tokenizers_of
 from regard.training.journal import FinalValidation, Journal
 from regard.training.metrics_file import MetricsFile
 from regard.training.precision import set_matmul_precision
-from regard.training.ranks import cluster_environment, from_srun, is_first_process
+from regard.training.ranks import from_srun, is_first_process
 from regard.training.task import Task
+from regard.training.trainer import make_trainer
 
 LIMITS = ("limit_train_batches", "limit_val_batches", "limit_test_batches")
 """What Lightning would apply by taking the first batches of each part; `TextData` does it instead."""
@@ -64,8 +65,8 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
     batches.limits = Limits(*(config["trainer"].get(name) for name in LIMITS))
     with preparing(console) as batches.progress:
         task = make_task(config, batches)
-    trainer = make_trainer(run, config, console, heartbeat)
     set_matmul_precision(config["trainer"]["precision"], config["trainer"]["accelerator"])
+    trainer = training_trainer(run, config, console, heartbeat)
     if begin is not None and checkpoint is None:
         say(console, f"fine-tuning: the weights and the vocabulary are those of {begin}")
         load_weights(task.model, read_checkpoint(begin), begin)
@@ -111,29 +112,21 @@ def make_task(config: dict[str, Any], batches: TextData) -> Task:
     )
 
 
-def make_trainer(run: RunFolder, config: dict[str, Any], console: Console, heartbeat: Heartbeat) -> pl.Trainer:
-    """Lightning's Trainer with the callbacks of the configuration and those that every run has."""
+def training_trainer(run: RunFolder, config: dict[str, Any], console: Console, heartbeat: Heartbeat) -> pl.Trainer:
+    """The Trainer with the callbacks of the configuration and those that every run has."""
     journal = Journal(MetricsFile(run.metrics), config["trainer"]["log_every_n_steps"])
     callbacks = [FinalValidation(), journal, ProgressReport(console, journal, heartbeat)]
     for callback in build(config["callbacks"]).values():
         callbacks.append(callback(folder=run.path) if isinstance(callback, functools.partial) else callback)
     group, tags = group_and_tags(run)
-    trainer: pl.Trainer = build(
+    return make_trainer(
         config["trainer"],
         logger=build(config["logger"])(
             folder=run.path, config=config, group=group, tags=tags, attempt=run.status()["attempt"]
         ),
         callbacks=callbacks,
-        plugins=[SafeCheckpointIO(), cluster_environment()],
         default_root_dir=str(run.path),
         max_epochs=-1,
         check_val_every_n_epoch=None,  # validation by batches: the training stream has no epochs
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
         **{name: 0 if config["trainer"].get(name) == 0 else None for name in LIMITS},
     )
-    # Lightning's own handler of SIGTERM broadcasts, which hangs ranks that are not at the same point (its issue 20825).
-    vars(trainer._signal_connector)["register_signal_handlers"] = lambda: None
-    return trainer

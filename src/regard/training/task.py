@@ -20,6 +20,7 @@ from regard.data.corpus import Record, Split
 from regard.data.tokenizer import PAD, Tokenizers
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import describe_model, rename_optimizer_state
+from regard.training.perplexity import perplexity
 from regard.training.recompute import recompute_layers
 from regard.training.schedule import Schedule
 from regard.training.sharding import gather, scatter, shard
@@ -228,7 +229,7 @@ class Task(pl.LightningModule):
         self.samples = self.scorer.samples(self, split, outputs)
         metrics = {
             "loss": total / tokens,
-            "perplexity": torch.tensor(total / tokens).exp().item(),
+            "perplexity": perplexity(total / tokens),
             "accuracy": right / tokens,
         }
         metrics.update(self.scorer.scores(self, split, total / tokens, self.samples))
