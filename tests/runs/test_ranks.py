@@ -58,6 +58,7 @@ def test_same_losses_as_one_process_with_the_same_global_batch(
 def test_ranks_stop_together(make_run: MakeRun, start: Callable[..., subprocess.Popen[str]]) -> None:
     long = ["trainer.max_steps=5000", "trainer.val_check_interval=5000", "model.dropout=0.1"]
     run = make_run(*TWO, *long, "name=stopped")
+    run.set_status("preempted")  # and not to be started by this process
     process = start("regard.cli", "resume", str(run.path))
     deadline = time.monotonic() + 120
     while not (run.metrics.exists() and run.metrics.read_text().count("\n") > 5):
@@ -78,6 +79,7 @@ def test_a_time_limit_that_one_rank_hears_of_is_told_to_the_job(
     """Rank 0 leaves the note that has the job queued again, whichever rank was told."""
     monkeypatch.setenv("REGARD_REQUEUE", str(tmp_path / "requeue"))
     run = make_run(*TWO, "trainer.max_steps=5000", "trainer.val_check_interval=5000", "name=one_is_told")
+    run.set_status("preempted")  # and not to be started by this process
     process = start("regard.cli", "resume", str(run.path))
     deadline = time.monotonic() + 120
     while not (run.metrics.exists() and run.metrics.read_text().count("\n") > 5):
