@@ -154,6 +154,12 @@ def test_text_that_yaml_reads_as_something_else_is_to_be_quoted() -> None:
     assert compose_points(["logger.project='2026'", "name=2026", "data.size=10"])[0][0]["name"] == "2026"
 
 
+@pytest.mark.parametrize("key", ["max_epochs", "callbacks", "logger", "check_val_every_n_epoch", "default_root_dir"])
+def test_what_regard_gives_the_trainer_cannot_be_given(key: str) -> None:
+    with pytest.raises(UsageError, match=f"^trainer.{key}=3: give no value: regard sets it$"):
+        compose_points([f"+trainer.{key}=3"])
+
+
 def test_a_user_class_is_checked_by_its_signature_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_schedule.py").write_text("def rise(warmup_steps: float, total_steps: int | None): ...\n")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -166,7 +172,7 @@ def test_a_user_class_is_checked_by_its_signature_alone(tmp_path: Path, monkeypa
 def test_all_points_are_checked_before_anything_is_made(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match=r"^point 2 of 2 \(seed=-1\): seed=-1: give a whole number from 0"):
         compose_points(["-m", "seed=1,-1", f"paths.runs={tmp_path / 'runs'}"])
-    with pytest.raises(UsageError, match=r"^optimizer\.lr=-1: give a number from 0$"):
+    with pytest.raises(UsageError, match=r"^optimizer\.lr=-1: give a number, 0 or more$"):
         compose_points(["optimizer.lr=-1", f"paths.runs={tmp_path / 'runs'}"])
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")  # Hydra prints nothing of its own

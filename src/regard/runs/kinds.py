@@ -50,6 +50,8 @@ def number(
             and (below is None or value < below)
         )
 
+    if least is not None and most is None and below is None:
+        return Kind(f"a number, {least:g} or more", takes)
     bounds = (("from", least), ("above", above), ("up to", most), ("below", below))
     limits = [f"{word} {bound:g}" for word, bound in bounds if bound is not None]
     return Kind(" ".join(["a number", " and ".join(limits)]).strip(), takes)
@@ -77,6 +79,8 @@ TEXT = Kind("text", lambda value: isinstance(value, str) and bool(value.strip())
 """Text that is not blank."""
 NAME = Kind("text", lambda value: TEXT.takes(str(value)) and type(value) in (str, int, float))
 """Text that YAML may have read as a number: a column named 1."""
+OF_REGARD = Kind("no value: regard sets it", lambda value: False)
+"""Of an argument that regard gives, whatever the configuration says."""
 OBJECT = Kind("an object with a _target_", lambda value: isinstance(value, dict) and "_target_" in value)
 
 

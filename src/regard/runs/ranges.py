@@ -14,7 +14,7 @@ from regard.data.text_files import Document
 from regard.data.tokenizer import KINDS, NORMALIZATIONS
 from regard.observe.heads import MEASURES
 from regard.observe.login import MODES
-from regard.runs.kinds import NAME, NULL, OBJECT, TEXT, TRUTH, Kind, choice, number, sequence, whole
+from regard.runs.kinds import NAME, NULL, OBJECT, OF_REGARD, TEXT, TRUTH, Kind, choice, number, sequence, whole
 
 SEED = whole(0, 2**32 - 1)
 """What every generator of random numbers takes."""
@@ -79,6 +79,9 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         "benchmark": TRUTH | NULL,
         "deterministic": TRUTH | choice(["warn"]) | NULL,
         "profiler": choice(["simple", "advanced", "pytorch"]) | OBJECT | NULL,
+        **dict.fromkeys(["max_epochs", "check_val_every_n_epoch", "num_sanity_val_steps"], OF_REGARD),
+        **dict.fromkeys(["logger", "callbacks", "plugins", "default_root_dir", "use_distributed_sampler"], OF_REGARD),
+        **dict.fromkeys(["enable_progress_bar", "enable_model_summary"], OF_REGARD),
     },
     "pytorch_lightning.strategies.ModelParallelStrategy": {"save_distributed_checkpoint": TRUTH},
     "pytorch_lightning.callbacks.EarlyStopping": {"monitor": TEXT, "mode": MODE, "patience": whole(0)},
