@@ -4,36 +4,65 @@ from __future__ import annotations
 
 import itertools
 import json
-from functools import partial
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from regard.data import batching
-from regard.data.batching import Indices, Item, StepBatches, StreamState, cut_batches, pad, plan_epoch
+from regard.data import shuffle
+from regard.data.batching import Item, StepBatches, StreamState, cut_batches, pad
+from regard.data.shuffle import Shuffle, fixed_sample
+from regard.data.translation import PairPlan
 
-BUDGET = 60
-
-
-def lengths(count: int, seed: int, longest: int = 30) -> np.ndarray:
-    return np.random.default_rng(seed).integers(2, longest, count).astype(np.int32)
+BUDGET, MAX_LENGTH = 60, 27
 
 
-SOURCE, TARGET = lengths(97, 1), lengths(97, 2)
-SENTENCES = np.flatnonzero(np.arange(97) % 9 != 4)  # some were left out
+def lengths(count: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(2, MAX_LENGTH + 3, count)
+
+
+SOURCE, TARGET = lengths(97, 1), lengths(97, 2)  # ends included
+SENTENCES = np.flatnonzero(np.maximum(SOURCE, TARGET) <= MAX_LENGTH)  # the others are left out
+
+
+class Texts:
+    """What a plan knows of a `TokenFile`, whose lengths do not count the end."""
+
+    def __init__(self, lengths: np.ndarray) -> None:
+        self.lengths = lengths
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def lengths_of(self, rows: np.ndarray) -> np.ndarray:
+        return self.lengths[rows] - 1
+
+
+def make_plan(seed: int = 1, budget: int = BUDGET, count: int = 97) -> PairPlan:
+    return PairPlan(Texts(SOURCE[:count]), Texts(TARGET[:count]), MAX_LENGTH, budget, seed)
 
 
 def plan(seed: int = 1, epoch: int = 0, budget: int = BUDGET) -> list[list[int]]:
-    return [batch.tolist() for batch in plan_epoch(SENTENCES, SOURCE, TARGET, budget, seed, epoch)]
+    """The batches of one epoch."""
+    plan = make_plan(seed, budget)
+    return [batch.rows.tolist() for pool in range(plan.pools(epoch)) for batch in plan.pool(epoch, pool)]
 
 
 def stream(
-    rank: int = 0, world_size: int = 1, batches_per_step: int = 1, sentences: Indices = SENTENCES, budget: int = BUDGET
+    rank: int = 0, world_size: int = 1, batches_per_step: int = 1, limit: int | None = None, count: int = 97
 ) -> StepBatches:
-    plan = partial(plan_epoch, sentences, SOURCE, TARGET, budget, 1)
-    return StepBatches(plan, lambda rows, position: int(TARGET[rows].sum()), batches_per_step, rank, world_size)
+    return StepBatches(make_plan(count=count), batches_per_step, rank, world_size, limit)
+
+
+@pytest.fixture(params=["one pool", "pools of 20"])
+def pools(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The corpus as one pool, or as several."""
+    if request.param != "one pool":
+        monkeypatch.setattr(shuffle, "BLOCK", 4)
+        monkeypatch.setattr(shuffle, "BLOCKS_PER_POOL", 5)
+        assert make_plan().pools(0) == 5
 
 
 def take(batches: StepBatches, count: int) -> list[Item]:
@@ -46,9 +75,8 @@ def test_pad_fills_up_on_the_right() -> None:
     assert pad([[5]]).dtype == torch.int64
 
 
-@pytest.mark.parametrize("pool", [1 << 17, 20])
-def test_an_epoch_has_every_sentence_once_within_the_budget(monkeypatch: pytest.MonkeyPatch, pool: int) -> None:
-    monkeypatch.setattr(batching, "POOL", pool)
+@pytest.mark.usefixtures("pools")
+def test_an_epoch_has_every_sentence_once_within_the_budget() -> None:
     batches = plan()
     assert sorted(itertools.chain(*batches)) == SENTENCES.tolist()
     for batch in batches:
@@ -80,11 +108,89 @@ def test_batches_hold_sentences_of_like_length() -> None:
     assert padded - real < (in_order - real) / 2
 
 
+@pytest.mark.usefixtures("pools")
 def test_the_order_depends_on_seed_and_epoch_alone() -> None:
     plans = {(seed, epoch): plan(seed, epoch) for seed in (1, 2) for epoch in (0, 1, 2)}
     assert all(plan(*key) == expected for key, expected in plans.items())
     assert len({json.dumps(batches) for batches in plans.values()}) == len(plans)
     assert plans[1, 0] != sorted(plans[1, 0], key=lambda batch: TARGET[batch].max())  # not by length
+
+
+@pytest.mark.parametrize(("size", "block"), [(1, 4), (20, 4), (21, 4), (97, 4), (1003, 4), (1000, 1)])
+def test_a_shuffle_is_a_permutation_in_pools_of_equal_size(
+    monkeypatch: pytest.MonkeyPatch, size: int, block: int
+) -> None:
+    monkeypatch.setattr(shuffle, "BLOCK", block)
+    monkeypatch.setattr(shuffle, "BLOCKS_PER_POOL", 20 // block)
+    order = Shuffle(size, seed=1)
+    pools = [order.pool(3, number)[0] for number in range(order.pools)]
+    assert sorted(np.concatenate(pools).tolist()) == list(range(size))
+    assert order.pools == -(-size // 20)
+    assert max(map(len, pools)) <= 20
+    assert max(map(len, pools)) - min(map(len, pools)) <= 2 * block
+
+
+def test_an_epoch_mixes_the_whole_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shuffle, "BLOCK", 8)
+    monkeypatch.setattr(shuffle, "BLOCKS_PER_POOL", 64)
+    order = Shuffle(50_000, seed=1)
+    places = []
+    for number in range(order.pools):
+        items, _ = order.pool(0, number)
+        assert len(np.unique(items // 8)) >= 32, "places of the corpus in a pool"
+        assert abs(items.mean() - 25_000) < 5 * 50_000 / np.sqrt(12 * len(items) / 8), "a pool is all of the corpus"
+        assert abs(np.corrcoef(np.arange(len(items)), items)[0, 1]) < 0.25, "and has no order"
+        places += items.tolist()
+    assert abs(np.corrcoef(np.arange(50_000), places)[0, 1]) < 0.05
+    assert abs(np.corrcoef(places, np.concatenate([order.pool(1, n)[0] for n in range(order.pools)]))[0, 1]) < 0.05
+
+
+def test_neighbours_of_a_small_corpus_are_parted() -> None:
+    """All orders are possible: two neighbours are next to each other as often as any two."""
+    orders = [Shuffle(10, seed=1).pool(epoch, 0)[0].tolist() for epoch in range(2000)]
+    apart = [abs(order.index(4) - order.index(5)) for order in orders]
+    assert apart.count(1) / len(orders) == pytest.approx(9 / 45, abs=0.04)
+    assert len({order[0] for order in orders}) == 10
+
+
+def test_a_plan_is_entered_without_what_comes_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shuffle, "BLOCK", 4)
+    monkeypatch.setattr(shuffle, "BLOCKS_PER_POOL", 5)
+    first = stream()
+    whole = take(first, 400)
+    state = first.state_at(300)
+    assert (state.epoch > 3, state.pool > 0) == (True, True)
+    second = stream()
+    planned: list[tuple[int, int]] = []
+    plan = second.plan.pool
+    monkeypatch.setattr(second, "_pool", lambda epoch, pool: planned.append((epoch, pool)) or plan(epoch, pool))
+    second.resume(state)
+    assert take(second, 1) == whole[300:301]
+    assert planned == [(state.epoch, state.pool)]
+
+
+def test_what_a_stream_holds_does_not_grow_with_the_corpus() -> None:
+    class Endless(Texts):
+        """A billion texts."""
+
+        def __init__(self) -> None:
+            pass
+
+        def __len__(self) -> int:
+            return 10**9
+
+        def lengths_of(self, rows: np.ndarray) -> np.ndarray:
+            assert len(rows) <= 1 << 17
+            return rows % 40
+
+    batches = StepBatches(PairPlan(Endless(), Endless(), MAX_LENGTH, 4096, seed=1))
+    batches.resume(StreamState(taken=10**7, position=10**7, epoch=1, pool=5000, batch=100))
+    tracemalloc.start()
+    assert len(take(batches, 3)) == 3
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 16e6
+    assert peak < 200e6  # the order of its four million blocks, for a moment
 
 
 def test_the_stream_is_epoch_after_epoch() -> None:
@@ -94,6 +200,7 @@ def test_the_stream_is_epoch_after_epoch() -> None:
 
 @pytest.mark.parametrize("batches_per_step", [1, 3])
 @pytest.mark.parametrize("world_size", [2, 3])
+@pytest.mark.usefixtures("pools")
 def test_processes_see_together_what_one_accumulates(world_size: int, batches_per_step: int) -> None:
     steps = 60  # across epochs
     per_process = [take(stream(r, world_size, batches_per_step), steps * batches_per_step) for r in range(world_size)]
@@ -109,16 +216,36 @@ def test_processes_see_together_what_one_accumulates(world_size: int, batches_pe
 
 @pytest.mark.parametrize("ahead", [0, 1, 7, 100])
 @pytest.mark.parametrize("batches_per_step", [1, 2])
-def test_a_resumed_stream_goes_on_wherever_it_stopped(batches_per_step: int, ahead: int) -> None:
-    whole = take(stream(1, 2, batches_per_step), 90)  # several epochs
+@pytest.mark.parametrize("limit", [None, 1, 3, 20])
+@pytest.mark.usefixtures("pools")
+def test_a_resumed_stream_goes_on_wherever_it_stopped(batches_per_step: int, ahead: int, limit: int | None) -> None:
+    whole = take(stream(1, 2, batches_per_step, limit), 90)  # several epochs
     for taken in range(0, 60, batches_per_step):
-        first = stream(1, 2, batches_per_step)
+        first = stream(1, 2, batches_per_step, limit)
         reader = iter(first)
         for _ in range(taken + ahead):
             next(reader)
-        second = stream(1, 2, batches_per_step)
+        second = stream(1, 2, batches_per_step, limit)
         second.resume(first.state_at(taken))
         assert take(second, 30) == whole[taken : taken + 30]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 20])
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_a_limited_stream_repeats_its_first_batches(limit: int, world_size: int) -> None:
+    per_process = [take(stream(rank, world_size, limit=limit), 60) for rank in range(world_size)]
+    first = take(stream(), limit * world_size)
+    rows = [item.rows for step in zip(*per_process, strict=True) for item in step]
+    assert rows == [item.rows for item in first] * (60 // limit)
+    assert [item.position for item in per_process[0]] == list(range(0, 60 * world_size, world_size))
+
+
+def test_every_step_of_a_limited_stream_counts_its_own_tokens() -> None:
+    """Also one that begins at the end of the limit and ends at its begin."""
+    items = take(stream(batches_per_step=2, limit=3), 6)
+    tokens = [int(TARGET[item.rows].sum()) for item in items]
+    assert [item.step_tokens for item in items] == [sum(tokens[i : i + 2]) for i in (0, 0, 2, 2, 4, 4)]
+    assert items[3].rows == items[0].rows
 
 
 def test_a_stream_may_be_resumed_again_and_again() -> None:
@@ -152,7 +279,7 @@ def test_on_another_number_of_processes_no_batch_is_lost_or_repeated() -> None:
 @pytest.mark.parametrize("ahead", [1, 40])
 def test_epochs_much_shorter_than_a_step_resume_too(ahead: int) -> None:
     def make() -> StepBatches:
-        return stream(batches_per_step=16, sentences=SENTENCES[:5], budget=30)
+        return stream(batches_per_step=16, count=5)
 
     whole, first = take(make(), 96), make()
     take(first, 32 + ahead)
@@ -160,6 +287,14 @@ def test_epochs_much_shorter_than_a_step_resume_too(ahead: int) -> None:
     second.resume(first.state_at(32))
     assert take(second, 64) == whole[32:]
     assert len({tuple(item.rows) for item in whole}) <= 5  # an epoch is a third of a step, or less
+
+
+def test_a_state_before_one_that_was_asked_for_is_not_made_up() -> None:
+    batches = stream()
+    take(batches, 200)
+    batches.state_at(150)
+    with pytest.raises(ValueError, match=r"after 10 batches .* no longer known"):
+        batches.state_at(10)
 
 
 def test_reading_again_begins_where_the_stream_does() -> None:
@@ -182,3 +317,13 @@ def test_a_state_is_plain_numbers(tmp_path: Path) -> None:
     assert torch.load(tmp_path / "state", weights_only=True) == state
     rows, tokens, position = take(stream(), 1)[0]
     assert {type(number) for number in (*rows, tokens, position)} == {int}
+
+
+@pytest.mark.parametrize("size", [0, 1, 10, 100, 1000])
+def test_a_sample_is_random_and_always_the_same(size: int) -> None:
+    sample = fixed_sample(1000, size)
+    assert sample.tolist() == fixed_sample(1000, size).tolist() == sorted(set(sample.tolist()))
+    assert len(sample) == size
+    assert set(sample) <= set(fixed_sample(1000, size + 50))
+    if size == 100:
+        assert abs(sample.mean() - 500) < 90

@@ -17,7 +17,9 @@ import torch
 
 from regard.data.batching import Batch
 from regard.data.corpus import Split
-from regard.data.language import Blocks, LanguageData, PackedStream, plan_blocks
+from regard.data.language import BlockPlan, Blocks, LanguageData, PackedStream
+from regard.data.module import Limits
+from regard.data.shuffle import fixed_sample
 from regard.data.store import TokenFile, TokenWriter
 from regard.data.text_files import TextFiles
 from regard.data.tokenizer import BOS, EOS, PAD, TokenizerSettings
@@ -68,7 +70,10 @@ def test_blocks_are_windows_and_those_of_training_have_no_padding(tokens: TokenF
 
 
 def plan(length: int, block_length: int = 10, rows: int = 4, seed: int = 1, epoch: int = 0) -> list[list[int]]:
-    return [batch.tolist() for batch in plan_blocks(length, block_length, rows, seed, epoch)]
+    plan = BlockPlan(length, block_length, rows, seed)
+    batches = [batch for pool in range(plan.pools(epoch)) for batch in plan.pool(epoch, pool)]
+    assert all(batch.tokens == len(batch.rows) * block_length for batch in batches)
+    return [batch.rows.tolist() for batch in batches]
 
 
 @pytest.mark.parametrize("length", [10, 11, 19, 20, 39, 40, 45, 1000, 1003])
@@ -146,8 +151,10 @@ def make(folder: Path, train: str = "train", **options: Any) -> LanguageData:
     return data
 
 
-def as_rank(data: LanguageData, rank: int, world_size: int, accumulate: int = 1) -> LanguageData:
-    data.trainer = SimpleNamespace(global_rank=rank, world_size=world_size, accumulate_grad_batches=accumulate)
+def as_rank(data: LanguageData, rank: int, world_size: int, accumulate: int = 1, device: str = "cpu") -> LanguageData:
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    numbers = {"global_rank": rank, "world_size": world_size, "accumulate_grad_batches": accumulate}
+    data.trainer = SimpleNamespace(strategy=strategy, **numbers)
     return data
 
 
@@ -225,6 +232,23 @@ def test_evaluation_scores_every_target_once_with_context(
                 assert start == 0 or min(places) >= context
                 scored.update(start + place for place in places)
     assert scored == Counter(range(LENGTH))
+
+
+@pytest.mark.parametrize(("limit", "size"), [(1, 3), (2, 6), (0.5, 4), (0.01, 1), (50, 9)])
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_a_limited_evaluation_reads_a_random_sample_of_blocks(
+    folder: Path, limit: int | float, size: int, world_size: int
+) -> None:
+    starts: list[int] = []
+    for rank in range(world_size):
+        data = make(folder, seed=rank)
+        data.limits = Limits(validation=limit)
+        if size < world_size:
+            with pytest.raises(RegardError, match="too small for 2 processes"):
+                as_rank(data, rank, world_size).val_dataloader()
+            return
+        starts += [row for batch in as_rank(data, rank, world_size).val_dataloader() for row in batch.rows]
+    assert sorted(starts) == [12 * block for block in fixed_sample(9, size)]
 
 
 def test_too_few_blocks_for_the_processes_is_an_error(folder: Path) -> None:

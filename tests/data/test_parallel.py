@@ -7,11 +7,14 @@ import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from regard.data.corpus import SPLITS, MissingSplit
 from regard.data.parallel import ParallelFiles
+from regard.data.parts import FileParts
+from regard.data.tables import Tables
 from regard.errors import UsageError
 
 PAIRS = [("a dog", "ein Hund"), ("", "leer"), ("two  cats ", "zwei Katzen")]
@@ -81,6 +84,53 @@ def test_a_prefix_cannot_name_one_language_twice(folder: Path) -> None:
     part = str(folder / "plain")
     with pytest.raises(UsageError, match="names one file twice"):
         ParallelFiles("en", "en", train=part, validation=part).check()
+
+
+@pytest.mark.parametrize("form", ["prefix", "table.tsv"])
+def test_shares_are_held_out_of_the_training_part(tmp_path: Path, form: str) -> None:
+    pairs = [(f"word {n}", f"Wort {n}") for n in range(1000)]
+    (tmp_path / "table.tsv").write_text("".join(f"{s}\t{t}\n" for s, t in pairs))
+    for side, suffix in enumerate(("en", "de")):
+        (tmp_path / f"prefix.{suffix}").write_text("".join(f"{pair[side]}\n" for pair in pairs))
+    train = str(tmp_path / form)
+    files = ParallelFiles("en", "de", train, validation=0.1, test=0.2)
+    files.check()
+    parts = {split: list(files.records(split)) for split in SPLITS}
+    assert sorted(pair for part in parts.values() for pair in part) == sorted(pairs)
+    assert 60 < len(parts["validation"]) < 140
+    assert 150 < len(parts["test"]) < 250
+    assert {split: list(files.records(split)) for split in SPLITS} == parts
+    table = FileParts(train, 0.1, 0.2)  # the draw is the one of data=table
+    assert list(table.records("test", lambda path: iter(pairs))) == parts["test"]
+    given: list[tuple[Any, Any]] = [(0.1, 0.2), (0.1, None), (0.2, 0.2)]
+    assert len({str(ParallelFiles("en", "de", train, *shares).fingerprint()) for shares in given}) == 3
+
+
+@pytest.mark.parametrize("shares", [(1.0, None), (0.6, 0.5), (-0.1, None), (True, None)])
+def test_shares_that_leave_nothing(folder: Path, shares: tuple[Any, Any]) -> None:
+    with pytest.raises(UsageError, match=r"data\.validation="):
+        ParallelFiles("en", "de", str(folder / "plain"), *shares).check()
+
+
+def test_a_tab_separated_file_of_any_name(folder: Path) -> None:
+    (folder / "table.tsv").rename(folder / "table.txt")
+    part = str(folder / "table.txt")
+    with pytest.raises(UsageError, match=r"table\.txt is one file: give data\.format=tsv if it holds source TAB"):
+        ParallelFiles("en", "de", part, part).check()
+    files = ParallelFiles("en", "de", part, part, format="tsv")
+    files.check()
+    assert list(files.records("train")) == PAIRS
+    with pytest.raises(UsageError, match=r"with data\.format=tsv a part is one file"):
+        ParallelFiles("en", "de", [part, part], part, format="tsv").check()
+
+
+def test_a_carriage_return_is_treated_as_in_a_table(tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_bytes(b"red\rhouse\trotes Haus\r\n")
+    (tmp_path / "named.tsv").write_bytes(b"en\tde\nred\rhouse\trotes Haus\n")
+    part, named = str(tmp_path / "t.tsv"), str(tmp_path / "named.tsv")
+    expected = [("red house", "rotes Haus")]
+    assert list(ParallelFiles("en", "de", part, part).records("train")) == expected
+    assert list(Tables(["en", "de"], named, named).records("train")) == expected
 
 
 def test_the_fingerprint_follows_the_files(folder: Path) -> None:

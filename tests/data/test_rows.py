@@ -7,6 +7,7 @@ import gzip
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -73,7 +74,18 @@ def test_rows_are_streamed(tmp_path: Path, name: str) -> None:
         ),
         ("t.csv", "", "t.csv, line 1: no column en; there are none; the first line must name the columns"),
         ("t.csv", "en,de\na,b\nc\n", "t.csv, line 3: 1 columns, expected 2 as in line 1 (en, de); correct the line"),
-        ("t.csv", 'en,de\na,"b\nc,d\n', "t.csv, line 3: not CSV (unexpected end of data); correct the line"),
+        ("t.csv", 'en,de\na,"b\nc,d\n', "t.csv, line 2: not CSV (a quote is opened and never closed); correct"),
+        ("t.csv", 'en,de\n"a\nb","c\nd,e\n', "t.csv, line 3: not CSV (a quote is opened and never closed); correct"),
+        ("t.csv", 'en,de\n"a,b\n"c",d\n', "t.csv, line 2: not CSV (',' expected after '\"'); correct the line"),
+        ("t.csv", 'en,de\n"a,b\nc",d,e\n', "t.csv, lines 2 to 3: 3 columns, expected 2 as in line 1 (en, de); correct"),
+        ("t.csv", "en,de\ra,b\rc,d\r", "t.csv, line 1: its lines end in carriage returns alone; convert them"),
+        ("t.csv", "en,en,de\na,b,c\n", "t.csv, line 1: 2 columns are named en; rename all but one"),
+        ("t.tsv", "de\ten\tde\na\tb\tc\n", "t.tsv, line 1: 2 columns are named de; rename all but one"),
+        (
+            "t.jsonl",
+            '{"en": "a", "de": "b"}\n{"en": "a", "de": "b", "en": "c"}\n',
+            "t.jsonl, line 2: not JSON (two keys are named en); expected one object a line; correct the line",
+        ),
         ("t.tsv", "en\tde\na\tb\tc\n", "t.tsv, line 2: 3 columns, expected 2 as in line 1 (en, de); correct the line"),
         (
             "t.jsonl",
@@ -104,6 +116,53 @@ def test_the_wrong_row_is_named(tmp_path: Path, name: str, content: str, message
         list(read_rows(tmp_path / name, ["en", "de"]))
     assert str(failure.value).startswith(f"{tmp_path}/{message}")
     assert "\n" not in str(failure.value)
+
+
+def test_a_parquet_file_with_two_columns_of_one_name(tmp_path: Path) -> None:
+    pa.parquet.write_table(pa.Table.from_arrays([["a"], ["b"]], names=["en", "en"]), tmp_path / "t.parquet")
+    with pytest.raises(RegardError, match=r"t\.parquet: 2 columns are named en; rename all but one"):
+        list(read_rows(tmp_path / "t.parquet", ["en"]))
+
+
+def test_columns_that_are_not_asked_for_may_have_one_name(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("en,,\na,1,2\n")
+    assert list(read_rows(tmp_path / "t.csv", ["en"])) == [("a",)]
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        ("en, de\na,b\n", [("a", "b")]),
+        ('en, "de"\na, "b, c"\n"d", e\n', [("a", "b, c"), ("d", "e")]),
+        ("en,de\na, b\n", [("a", " b")]),  # RFC 4180: spaces are part of a field
+    ],
+)
+def test_spaces_after_the_commas_of_the_header(tmp_path: Path, content: str, rows: list[tuple[str, str]]) -> None:
+    (tmp_path / "t.csv").write_text(content)
+    assert list(read_rows(tmp_path / "t.csv", ["en", "de"])) == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("t.csv", b'text,n\nred\rhouse,1\n"red\rhouse",2\n'), ("t.tsv", b"text\tn\r\nred\rhouse\t1\r\nred\rhouse\t2\n")],
+)
+def test_a_carriage_return_in_a_field_is_text(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert list(read_rows(tmp_path / name, ["text"])) == [("red\rhouse",)] * 2
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.jsonl"])
+def test_a_byte_order_mark_is_dropped(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"\xef\xbb\xbf" + (folder / name).read_bytes())
+    assert list(read_rows(folder / name, ["en", "de"])) == ROWS
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.jsonl", "t.tsv.gz", "t.parquet"])
+def test_a_format_that_is_given(folder: Path, name: str) -> None:
+    path = folder / f"table.txt{'.gz' * name.endswith('.gz')}"
+    path.write_bytes((folder / name).read_bytes())
+    given: Any = name.removesuffix(".gz").partition(".")[2]
+    assert list(read_rows(path, ["en", "de"], given)) == ROWS
 
 
 def test_a_parquet_file_without_the_column_names_those_it_has(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ def test_rows_come_back(tmp_path: Path, vocab_size: int, width: int, largest: in
     assert [tokens[i].tolist() for i in range(6)] == rows
     assert tokens[-2].tolist() == [8, 9]
     assert tokens.lengths.tolist() == [3, 0, 1, 0, 2, 1]
+    assert tokens.lengths_of(np.array([5, 0, 4, 0])).tolist() == [1, 3, 2, 3]
     assert (tmp_path / "a.b.ids").stat().st_size == 7 * width
     for outside in (6, -7):
         with pytest.raises(IndexError):
@@ -74,6 +75,7 @@ def test_the_ids_are_mapped_and_what_was_read_is_given_back(tmp_path: Path) -> N
         tokens[row]
     assert 0 < resident(path) < size / 20
     tokens.lengths.sum()
+    tokens.lengths_of(np.arange(len(tokens)))
     assert resident(tmp_path / "a.offsets") == 0
 
 

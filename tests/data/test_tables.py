@@ -47,9 +47,26 @@ def test_columns_decide_the_task(folder: Path) -> None:
     documents = tables(folder, ["de"])
     assert documents.columns == tables(folder, "de").columns == TEXT
     assert next(documents.records("train")) == ("Haus\n1 0",)  # a document keeps its lines
-    for wrong in ([], ["a", "b", "c"], [1], None):
+    for wrong in ([], ["a", "b", "c"], [True], None):
         with pytest.raises(UsageError, match=r"data\.columns=.*: give one name, of documents, or two"):
             tables(folder, wrong)
+
+
+def test_columns_may_be_named_by_numbers(folder: Path) -> None:
+    (folder / "n.tsv").write_text("1\t2\nred\trot\n")
+    assert list(tables(folder, [1, 2], train="n.tsv").records("train")) == [("red", "rot")]
+    assert tables(folder, 1, train="n.tsv").fingerprint()["columns"] == ["1"]
+
+
+def test_a_format_is_given_for_all_files(folder: Path) -> None:
+    (folder / "t.txt").write_text("en\tde\nred\trot\n")
+    path = str(folder / "t.txt")
+    with pytest.raises(UsageError, match=r"data\.train: .*t\.txt: cannot tell the format .*or give data\.format="):
+        Tables(["en", "de"], path, path).check()
+    corpus = Tables(["en", "de"], path, path, format="tsv")
+    corpus.check()
+    assert list(corpus.records("train")) == [("red", "rot")]
+    assert corpus.fingerprint() != Tables(["en", "de"], path, path, format="csv").fingerprint()
 
 
 def test_what_is_held_out_is_a_share_and_the_parts_are_the_whole(folder: Path) -> None:

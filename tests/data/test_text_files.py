@@ -72,3 +72,14 @@ def test_the_fingerprint_follows_what_a_document_is(folder: Path) -> None:
     prints = [TextFiles(str(folder / "b.txt"), 0.5, document=of).fingerprint() for of in ("file", "paragraph", "line")]
     prints.append(TextFiles(str(folder / "b.txt"), 0.5, field="body").fingerprint())
     assert all(one != other for i, one in enumerate(prints) for other in prints[:i])
+
+
+def test_a_format_is_given_for_all_files(tmp_path: Path) -> None:
+    (tmp_path / "a.dump").write_text('{"text": "one"}\n')
+    path = str(tmp_path / "a.dump")
+    assert list(TextFiles(path, path).records("train")) == [('{"text": "one"}',)]
+    assert list(TextFiles(path, path, format="jsonl").records("train")) == [("one",)]
+    (tmp_path / "a.jsonl").write_text("plain")
+    path = str(tmp_path / "a.jsonl")
+    assert list(TextFiles(path, path, format="text").records("train")) == [("plain",)]
+    assert TextFiles(path, path, format="text").fingerprint() != TextFiles(path, path).fingerprint()

@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.apply_func import move_data_to_device
+from torch.utils.data._utils.pin_memory import pin_memory
 
 from regard.data.batching import Batch
+from regard.data.module import Limits
 from regard.data.parallel import ParallelFiles
 from regard.data.pydocs import Pydocs
-from regard.data.tokenizer import BOS, EOS, PAD, TokenizerSettings
+from regard.data.shuffle import fixed_sample
+from regard.data.tokenizer import BOS, EOS, PAD, Tokenizer, TokenizerSettings
 from regard.data.translation import TranslationData
 from regard.errors import RegardError, UsageError
 
@@ -69,8 +73,12 @@ def make(folder: Path, **options: Any) -> TranslationData:
     return data
 
 
-def as_rank(data: TranslationData, rank: int, world_size: int, accumulate: int = 1) -> TranslationData:
-    data.trainer = SimpleNamespace(global_rank=rank, world_size=world_size, accumulate_grad_batches=accumulate)
+def as_rank(
+    data: TranslationData, rank: int, world_size: int, accumulate: int = 1, device: str = "cpu"
+) -> TranslationData:
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    numbers = {"global_rank": rank, "world_size": world_size, "accumulate_grad_batches": accumulate}
+    data.trainer = SimpleNamespace(strategy=strategy, **numbers)
     return data
 
 
@@ -171,6 +179,79 @@ def test_evaluation_cuts_what_is_over_the_limit_and_says_so(folder: Path) -> Non
     assert len([line for line in data.said if "cut" in line]) == 1
 
 
+def limited(data: TranslationData, limit: int | float, rank: int = 0, world_size: int = 1) -> list[Batch]:
+    """The validation batches of one process."""
+    data.limits = Limits(validation=limit)
+    return list(as_rank(data, rank, world_size).val_dataloader())
+
+
+@pytest.mark.parametrize("limit", [1, 2, 4])
+@pytest.mark.parametrize("budget", [40, 60])
+def test_a_limited_evaluation_reads_a_random_sample(folder: Path, limit: int, budget: int) -> None:
+    data = make(folder, evaluation_tokens_per_batch=budget)
+    batches = limited(data, limit)
+    rows = sorted(row for batch in batches for row in batch.rows)
+    assert 1 <= len(batches) <= limit
+    assert len(set(rows)) == len(rows) < 15
+    assert data.said[-1] == f"validation: a random sample of {len(rows)} of 15 pairs (trainer.limit_val_batches)"
+    assert rows == sorted(fixed_sample(15, len(rows)).tolist()), "whatever their lengths"
+    _, more = make(folder, evaluation_tokens_per_batch=budget).evaluation("validation", limit)
+    assert len(more) == len(batches)
+    assert sum(len(batch.rows) * max(batch.target.shape[1], batch.source.shape[1]) for batch in batches) <= (
+        limit * budget
+    )
+
+
+@pytest.mark.parametrize("limit", [1, 3, 0.5])
+def test_a_sample_is_the_same_for_any_seed_and_number_of_processes(folder: Path, limit: int | float) -> None:
+    alone = sorted(row for batch in limited(make(folder), limit) for row in batch.rows)
+    other = sorted(row for batch in limited(make(folder, seed=7, tokens_per_batch=50), limit) for row in batch.rows)
+    shared = [batch for rank in range(2) for batch in limited(make(folder), limit, rank, 2)]
+    assert alone == other == sorted(row for batch in shared for row in batch.rows)
+    assert len(alone) < 15
+
+
+@pytest.mark.parametrize(("limit", "size"), [(0.5, 7), (1.0, 15), (0.01, 1), (1000, 15)])
+def test_a_limit_is_a_share_or_more_than_there_is(folder: Path, limit: int | float, size: int) -> None:
+    assert sum(len(batch.rows) for batch in limited(make(folder), limit)) == size
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_batches_for_a_gpu_are_pinned(folder: Path, device: str) -> None:
+    data = as_rank(make(folder), 0, 1, device=device)
+    for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
+        assert loader.pin_memory == (device == "cuda")
+    sampled = as_rank(make(folder, sampling_alpha=0.3), 0, 1, device=device).train_dataloader()
+    assert sampled.loader.pin_memory == (device == "cuda")
+
+
+def test_pinning_and_moving_keep_a_batch_as_it_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU nothing can be pinned or moved: the tensors are counted as they pass."""
+    batch = next(iter(make(folder).val_dataloader()))
+    pinned: list[torch.Tensor] = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self, *_: pinned.append(self) or self)
+    found = pin_memory(batch)
+    assert isinstance(found, Batch)
+    assert [tensor.shape for tensor in pinned] == [t.shape for t in (batch.prefix, batch.target, batch.source)]
+    assert (found.rows, found.step_tokens, found.documents) == (batch.rows, batch.step_tokens, None)
+    moved: list[dict[str, Any]] = []
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, *_, **options: moved.append(options) or self)
+    assert isinstance(move_data_to_device(found, torch.device("cuda")), Batch)
+    assert moved == [{"non_blocking": True}] * 3
+
+
+def test_a_state_of_an_older_version_continues_with_a_new_epoch_and_says_so(folder: Path) -> None:
+    data = make(folder)
+    data.load_state_dict({"taken": 20, "position": 20, "epoch": 2, "epoch_position": 14})
+    assert data.said == [
+        "the checkpoint is from an older version of regard, which took the batches in another order: "
+        "training continues with a new epoch, so its losses are not those of a run that never stopped"
+    ]
+    items = list(itertools.islice(as_rank(data, 0, 1).train_dataloader(), 3))
+    _, plan = make(folder).training()
+    assert [batch.rows for batch in items] == [planned.rows.tolist() for planned in plan.pool(3, 0)[:3]]
+
+
 def test_no_process_is_left_without_a_batch(folder: Path) -> None:
     parts = [list(as_rank(make(folder, evaluation_tokens_per_batch=10_000), r, 4).test_dataloader()) for r in range(4)]
     assert sorted(len(batches) for batches in parts) == [1, 1, 2, 2]
@@ -237,6 +318,30 @@ def test_sampled_pieces_are_the_same_text_in_ever_other_pieces(folder: Path) -> 
     assert [batch.rows for batch in other] != [batch.rows for batch in sampled]
     epoch = len({row for batch in plain for row in batch.rows})
     assert epoch == 70  # all of the training pairs, within the twelve batches
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_sampled_step_counts_the_tokens_of_all_its_batches(folder: Path, workers: int) -> None:
+    data = as_rank(make(folder, sampling_alpha=0.3, workers=workers), 0, 1, accumulate=3)
+    batches = list(itertools.islice(data.train_dataloader(), 12))
+    for number in range(0, 12, 3):
+        step = batches[number : number + 3]
+        assert [batch.step_tokens for batch in step] == [sum(int((b.target != PAD).sum()) for b in step)] * 3
+
+
+def test_the_training_process_cuts_nothing_that_its_workers_cut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each batch is cut once, by the process that reads it, however many processes train."""
+    cut: list[int] = []
+    sample = Tokenizer.sample
+    monkeypatch.setattr(Tokenizer, "sample", lambda self, *of: cut.append(len(of[0])) or sample(self, *of))
+    monkeypatch.setattr(torch.distributed, "new_group", lambda **_: None)
+    sampled = iter(as_rank(make(folder, sampling_alpha=0.3), 1, 4, accumulate=2).train_dataloader())
+    step = [next(sampled) for _ in range(2)]
+    assert cut == [len(batch.rows) for batch in step for _ in ("target", "source")]
+    cut.clear()
+    sampled = iter(as_rank(make(folder, sampling_alpha=0.3, workers=1), 1, 4, accumulate=2).train_dataloader())
+    next(sampled)
+    assert cut == []
 
 
 def test_characters_cannot_be_sampled(folder: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from regard.errors import UsageError
-from regard.observe.dashboard import decide_mode, logged_in
+from regard.observe.login import decide_mode, logged_in
 
 
 @pytest.fixture

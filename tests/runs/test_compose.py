@@ -10,7 +10,8 @@ import yaml
 from regard.data.model_proto import byte_model
 from regard.errors import UsageError
 from regard.places import conf_folder
-from regard.runs.compose import compose_points, freeze, options_first
+from regard.runs.command_line import options_first
+from regard.runs.compose import compose_points, freeze
 from regard.training.build import build
 
 EXPERIMENTS = sorted(path.stem for path in (conf_folder() / "experiment").glob("*.yaml"))
@@ -153,6 +154,54 @@ def test_bad_input_is_one_line_that_names_the_key(argument: str, words: list[str
     assert all(word in message for word in words), message
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["trainer.accumulate_grad_batches=4", "trainer.val_check_interval=10"],
+            "trainer.val_check_interval=10: it counts batches, give a multiple of trainer.accumulate_grad_batches=4, "
+            "such as 8",
+        ),
+        (
+            ["trainer=debug", "trainer.accumulate_grad_batches=3"],
+            "trainer.val_check_interval=1: it counts batches, give a multiple of trainer.accumulate_grad_batches=3, "
+            "such as 3",
+        ),
+        (
+            ["trainer.limit_train_batches=0.5"],
+            "trainer.limit_train_batches=0.5: give a number of batches or null for all",
+        ),
+        (
+            ["trainer.limit_val_batches=1.5"],
+            "trainer.limit_val_batches=1.5: give a number of batches, a share from 0.0 to 1.0, or null for all",
+        ),
+        (
+            ["trainer.limit_test_batches=-1"],
+            "trainer.limit_test_batches=-1: give a number of batches, a share from 0.0 to 1.0, or null for all",
+        ),
+        (
+            ["+trainer.overfit_batches=1"],
+            "trainer.overfit_batches: choose trainer=overfit, or give trainer.limit_train_batches=",
+        ),
+    ],
+)
+def test_batches_that_do_not_make_steps_are_refused(arguments: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        compose_points(arguments)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["trainer.accumulate_grad_batches=4", "trainer.val_check_interval=12", "trainer.limit_val_batches=0.5"],
+        ["trainer=overfit", "trainer.accumulate_grad_batches=3"],  # which does not validate
+    ],
+)
+def test_batches_that_make_steps_are_accepted(arguments: list[str]) -> None:
+    assert compose_points(arguments)
+
+
 def test_missing_files_of_the_corpus_are_named_and_no_folder_is_made(tmp_path: Path) -> None:
     arguments = ["data=parallel", "data.source=en", "data.target=de", f"paths.runs={tmp_path / 'runs'}"]
     with pytest.raises(UsageError, match=r"train\.tsv"):
@@ -218,7 +267,7 @@ def test_composing_leaves_no_folder_of_hydras_own(tmp_path: Path, monkeypatch: p
         (["a=1", "--config-dir=x", "~b"], ["--config-dir=x", "a=1", "~b"]),
         (["a=1", "--info", "defaults", "b=2", "--info"], ["--info=defaults", "--info=all", "a=1", "b=2"]),
         (["--info", "b=2"], ["--info=all", "b=2"]),
-        (["--cfg"], ["--cfg"]),
+        (["a=1", "--cfg", "job"], ["--cfg", "job", "a=1"]),
     ],
 )
 def test_options_may_stand_among_overrides(given: list[str], expected: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from regard.runs.compose import compose_points
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 from regard.training.checkpoint import load_model, read_checkpoint
+from regard.training.precision import set_matmul_precision
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true"])
@@ -26,6 +28,32 @@ def test_gradients_are_clipped(make_run: Callable[..., RunFolder], precision: st
     gradient = torch.nn.utils.get_total_norm(moments) / (1 - run.config()["optimizer"]["betas"][0])
     assert gradient == pytest.approx(0.01, rel=0.02 if precision == "bf16-true" else 1e-4)
     assert load_model(run.checkpoints / "last.ckpt").step == 1
+
+
+@pytest.mark.parametrize("trainer", ["gpu", "ddp", "fsdp"])
+def test_trainers_on_gpus_share_one_precision(trainer: str) -> None:
+    ((config, _),) = compose_points([f"trainer={trainer}"])
+    assert config["trainer"]["precision"] == "bf16-mixed"
+    ((config, _),) = compose_points([f"trainer={trainer}", "trainer.accelerator=cpu"])
+    assert config["trainer"]["precision"] == "32-true"
+    ((config, _),) = compose_points([f"trainer={trainer}", "trainer.precision=32-true"])
+    assert config["trainer"]["precision"] == "32-true"
+
+
+@pytest.mark.parametrize(
+    ("precision", "accelerator", "name"),
+    [("bf16-mixed", "gpu", "high"), ("32-true", "gpu", "highest"), ("32-true", "cpu", "highest")],
+)
+def test_float32_products_are_as_precise_as_asked(precision: str, accelerator: str, name: str) -> None:
+    before = torch.get_float32_matmul_precision()
+    assert set_matmul_precision(precision, accelerator) == name == torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(before)
+
+
+def test_the_summary_says_what_a_run_computed_in(finished: RunFolder) -> None:
+    summary = json.loads((finished.path / "summary.json").read_text())
+    assert (summary["precision"], summary["device"]) == ("32-true", "cpu")
+    assert summary["float32_matmul_precision"] == "highest"
 
 
 def test_what_cannot_be_clipped_is_refused_before_anything_is_made() -> None:

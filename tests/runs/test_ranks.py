@@ -17,6 +17,7 @@ import pytest
 from regard.runs.folder import RunFolder
 from regard.runs.start import start as launch
 from regard.runs.work import work
+from regard.training.checkpoint import read_checkpoint
 
 MakeRun = Callable[..., RunFolder]
 
@@ -30,21 +31,22 @@ def column(run: RunFolder, name: str) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("make", "scores"),
+    ("make", "options", "scores"),
     [
-        ("make_run", ["validation/bleu", "test/bleu", "test/exact"]),
-        ("make_language_run", ["validation/bits_per_byte", "test/bits_per_byte"]),
+        ("make_run", [], ["validation/bleu", "test/bleu", "test/exact"]),
+        ("make_run", ["batches.sampling_alpha=0.3", "trainer.limit_val_batches=2"], ["validation/bleu", "test/bleu"]),
+        ("make_language_run", [], ["validation/bits_per_byte", "test/bits_per_byte"]),
     ],
-    ids=["translation", "language"],
+    ids=["translation", "sampled pieces, and a sample", "language"],
 )
 def test_same_losses_as_one_process_with_the_same_global_batch(
-    make: str, scores: list[str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    make: str, options: list[str], scores: list[str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     make_run: MakeRun = request.getfixturevalue(make)
-    one = make_run(*EXACT, "trainer.accumulate_grad_batches=2", "trainer.val_check_interval=16", "name=one")
+    one = make_run(*EXACT, *options, "trainer.accumulate_grad_batches=2", "trainer.val_check_interval=16", "name=one")
     assert work(one.path) == 0
-    two = make_run(*TWO, "name=two")
+    two = make_run(*TWO, *options, "name=two")
     assert launch([two]) == 0
     assert len(column(two, "train/loss")) == 8, "rank 0 alone writes"
     for name in ("train/loss", "train/gradient_norm", "validation/loss", "test/loss"):
@@ -54,7 +56,9 @@ def test_same_losses_as_one_process_with_the_same_global_batch(
 
 
 def test_ranks_stop_together(make_run: MakeRun, start: Callable[..., subprocess.Popen[str]]) -> None:
-    run = make_run(*TWO, "trainer.max_steps=5000", "trainer.val_check_interval=5000", "name=stopped")
+    long = ["trainer.max_steps=5000", "trainer.val_check_interval=5000", "model.dropout=0.1"]
+    run = make_run(*TWO, *long, "name=stopped")
+    run.set_status("preempted")  # and not to be started by this process
     process = start("regard.cli", "resume", str(run.path))
     deadline = time.monotonic() + 120
     while not (run.metrics.exists() and run.metrics.read_text().count("\n") > 5):
@@ -65,7 +69,8 @@ def test_ranks_stop_together(make_run: MakeRun, start: Callable[..., subprocess.
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 75, errors
     assert run.status()["status"] == "preempted"
-    assert (run.checkpoints / "last.ckpt").exists()
+    one, two = read_checkpoint(run.checkpoints / "last.ckpt")["random_states"]
+    assert not one["torch"].equal(two["torch"]), "each rank draws dropout masks of its own"
 
 
 def test_a_time_limit_that_one_rank_hears_of_is_told_to_the_job(
@@ -74,6 +79,7 @@ def test_a_time_limit_that_one_rank_hears_of_is_told_to_the_job(
     """Rank 0 leaves the note that has the job queued again, whichever rank was told."""
     monkeypatch.setenv("REGARD_REQUEUE", str(tmp_path / "requeue"))
     run = make_run(*TWO, "trainer.max_steps=5000", "trainer.val_check_interval=5000", "name=one_is_told")
+    run.set_status("preempted")  # and not to be started by this process
     process = start("regard.cli", "resume", str(run.path))
     deadline = time.monotonic() + 120
     while not (run.metrics.exists() and run.metrics.read_text().count("\n") > 5):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +132,8 @@ def test_more_steps_go_on_from_the_last(uninterrupted: RunFolder, tmp_path: Path
     assert measured(run)[:39] == measured(uninterrupted)[:39]
 
 
-@pytest.mark.parametrize("isolate", ["true", "false"])
-def test_a_language_model_goes_on_as_if_never_stopped(make_language_run: MakeRun, tmp_path: Path, isolate: str) -> None:
-    several_epochs = ["batches.tokens_per_batch=256", f"batches.isolate_documents={isolate}"]
+def test_a_language_model_goes_on_as_if_never_stopped(make_language_run: MakeRun, tmp_path: Path) -> None:
+    several_epochs = ["batches.tokens_per_batch=256"]
     stop = ["trainer.val_check_interval=30", "callbacks.last.every_n_steps=16"]
     whole = make_language_run(*LONG, *several_epochs, *stop, "name=whole")
     assert work(whole.path) == 0
@@ -163,6 +163,20 @@ def test_nothing_else_may_change(finished: RunFolder, override: str, words: str)
     with pytest.raises(UsageError, match=words):
         prepare_resume([finished], [override])
     assert (finished.path / "config.yaml").read_text() == before
+
+
+@pytest.mark.parametrize("moment", ["before it has said so", "when it has said so"])
+def test_of_two_that_resume_a_run_at_once_one_is_refused_before_it_changes_anything(
+    make_run: MakeRun, moment: str
+) -> None:
+    run = make_run("name=resumed_twice")
+    before = (run.path / "config.yaml").read_text()
+    run.set_status("preempted")
+    if moment == "when it has said so":
+        run.set_status("submitted", pid=os.getppid())
+    with run.at_rest() if moment == "before it has said so" else nullcontext(), pytest.raises(UsageError):
+        prepare_resume([run], ["trainer.max_steps=70"])
+    assert (run.path / "config.yaml").read_text() == before
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 120) -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (["seed=1,2,3", "model.depth=1,x"], r"point 4 of 6 \(model.depth=x seed=1\): model.depth='x'"),
+        (["seed=1,2,3", "model.depth=1,x"], r"point 4 of 6 \(model.depth=x seed=1\): model.depth=x"),
         (
             ["seed=1,2", "model=demo,tyni"],
             r"point 3 of 4 \(model=tyni seed=1\): model=tyni: no such option; did you mean tiny",

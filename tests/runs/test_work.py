@@ -21,6 +21,8 @@ from regard.observe.maps import load_maps
 from regard.runs.folder import RunFolder, find_checkpoint
 from regard.runs.work import work
 from regard.training.checkpoint import load_model, read_checkpoint
+from regard.training.metrics_file import read_rows
+from regard.training.schedule import cosine
 from regard.training.task import Task
 
 MakeRun = Callable[..., RunFolder]
@@ -100,6 +102,12 @@ def test_a_checkpoint_alone_is_enough(finished: RunFolder, tmp_path: Path) -> No
     loaded = load_model(alone)
     assert loaded.task == "translation"
     assert loaded.target_tokenizer.decode(loaded.target_tokenizer.encode("das Haus")) == "das Haus"
+
+
+def test_the_learning_rate_of_a_step_is_the_one_it_used(finished: RunFolder) -> None:
+    rates = [float(row["train/learning_rate"]) for row in read_rows(finished.metrics) if "train/learning_rate" in row]
+    factor = cosine(warmup_steps=1, total_steps=6)
+    assert rates == pytest.approx([0.01 * factor(step) for step in range(6)])
 
 
 def test_one_batch_can_be_learned_to_zero_loss(make_run: MakeRun) -> None:

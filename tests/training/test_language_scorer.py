@@ -12,7 +12,6 @@ import torch
 
 from regard.data.tokenizer import BOS, EOS, Tokenizer, TokenizerSettings
 from regard.data.vocabulary import train_tokenizer
-from regard.errors import UsageError
 from regard.model.decoding import Sampling
 from regard.model.language import LanguageModel
 from regard.model.transformer import Transformer
@@ -102,9 +101,3 @@ def test_bits_per_byte(task: Any) -> None:
     # Eight bits for every byte are what a model that knows nothing takes.
     scores = LanguageScorer(1, 1, 1, 1.0).scores(task, "test", loss=50 * 8 * math.log(2) / 20, samples=[])
     assert scores == {"bits_per_byte": pytest.approx(8)}
-
-
-@pytest.mark.parametrize("wrong", [{"samples": -1}, {"prompt_tokens": -1}, {"new_tokens": -1}, {"temperature": -0.1}])
-def test_what_cannot_be_is_refused(task: Any, wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=r"task\.scorer: .* must be 0 or more"):
-        samples(task, **wrong)

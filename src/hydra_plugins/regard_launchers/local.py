@@ -14,16 +14,9 @@ if TYPE_CHECKING:
 
 
 class Local(Composing):
-    """``jobs`` runs at a time, which share this machine's processors and GPUs out among them.
-
-    Raises UsageError if ``jobs`` is below 1.
-    """
+    """``jobs`` runs at a time, which share this machine's processors and GPUs out among them."""
 
     def __init__(self, jobs: int) -> None:
-        from regard.errors import UsageError
-
-        if jobs < 1:
-            raise UsageError(f"hydra.launcher.jobs={jobs}: give the number of runs at a time, 1 or more")
         self.jobs = jobs
 
     def check(self, config: dict[str, Any]) -> None:

@@ -9,14 +9,16 @@ from typing import Annotated
 
 import typer
 
-from regard.cli.app import app, warn
+from regard.cli.app import app, finite, warn
 from regard.cli.models import Device, Run, Trust, load, load_translator
 from regard.cli.streams import stdin_is_terminal, stdin_lines
 from regard.errors import UsageError
 from regard.files import require_writable
 
 BeamSize = Annotated[int, typer.Option("--beam-size", min=1, help="Open hypotheses a sentence; 1 is greedy.")]
-LengthPenalty = Annotated[float, typer.Option(help="Power of the length penalty (Wu et al. 2016); 0 is none.")]
+LengthPenalty = Annotated[
+    float, typer.Option(callback=finite, help="Power of the length penalty (Wu et al. 2016); 0 is none.")
+]
 
 
 @app.command()
@@ -51,7 +53,9 @@ def evaluate(
     ] = None,
     average: Annotated[int | None, typer.Option(min=1, help="Use the mean of so many of the latest snapshots.")] = None,
     beam_size: Annotated[int | None, typer.Option(min=1, help="The run's own if not given; 1 is greedy.")] = None,
-    length_penalty: Annotated[float | None, typer.Option(help="The run's own if not given; 0 is none.")] = None,
+    length_penalty: Annotated[
+        float | None, typer.Option(callback=finite, help="The run's own if not given; 0 is none.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Write the outputs there, one a line.")] = None,
     device: Device = "cpu",
 ) -> None:
@@ -97,7 +101,7 @@ def attend(
         str | None, typer.Option(help="What it should say, or a language model read; its own translation if not given.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="The page; a PNG is written beside it.")] = None,
-    megabytes: Annotated[float, typer.Option(min=0, help="The most that the page may take.")] = 16,
+    megabytes: Annotated[float, typer.Option(min=0, callback=finite, help="The most that the page may take.")] = 16,
     beam_size: BeamSize = 1,
     device: Device = "cpu",
     trust: Trust = False,
@@ -144,7 +148,9 @@ def generate(
     temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token every time.")] = 1.0,
     top_k: Annotated[int | None, typer.Option(min=1, help="Only so many of the likeliest tokens.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Only the likeliest that together reach this share.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="The same seed writes the same; another each time.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**64 - 1, help="The same seed writes the same; another each time.")
+    ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=0, help="The most tokens to write.")] = 256,
     number: Annotated[int, typer.Option(min=1, help="Continuations of each prompt.")] = 1,
     next_tokens: Annotated[

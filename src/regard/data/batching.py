@@ -1,16 +1,12 @@
-"""Batches with a budget of tokens, planned alike by every process.
-
-The training corpus is an endless stream of batches: epoch after epoch, each shuffled by (seed,
-epoch). Process r of w takes every w-th batch from the r-th on, so all see equally many, and w
-processes together see in one step just what one process sees in w accumulated batches.
-"""
+"""Batches with a budget of tokens, and the stream in which the processes of a training run take them."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +15,6 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from regard.data.tokenizer import PAD
-
-POOL = 1 << 17
-"""Sentences that are sorted by length together; what one epoch's plan holds in memory at a time."""
 
 Indices = npt.NDArray[np.int64]
 Lengths = npt.NDArray[np.int32]
@@ -48,24 +41,45 @@ class Batch(NamedTuple):
 
 
 class Item(NamedTuple):
-    """What a batch is made from: its rows, the target tokens of its whole step, its place in the stream."""
+    """What a batch is made from: its rows, the target tokens of its whole step, its position in the stream."""
 
     rows: list[int]
     step_tokens: int
     position: int
 
 
+class Planned(NamedTuple):
+    """A batch of a plan: its rows, and the number of their target tokens, ends included."""
+
+    rows: Indices
+    tokens: int
+
+
+class Plan(Protocol):
+    """The batches of every epoch, pool by pool, the same in every process.
+
+    An epoch consists of pools, each of which can be planned without those before it.
+    """
+
+    def pools(self, epoch: int) -> int:
+        """The number of pools of an epoch, at least 1."""
+
+    def pool(self, epoch: int, number: int) -> list[Planned]:
+        """The batches of one pool, in order; possibly none."""
+
+
 class StreamState(NamedTuple):
     """A point in the stream of training batches.
 
     taken: batches that each process had taken; position: batches that all had taken together
-    epoch: of the next batch, or of the one before; epoch_position: the stream's position at its begin
+    epoch, pool, batch: where the next batch is in the plan
     """
 
     taken: int
     position: int
     epoch: int
-    epoch_position: int
+    pool: int
+    batch: int
 
 
 def pad(rows: Sequence[Sequence[int] | Indices], value: int = PAD) -> Tensor:
@@ -92,76 +106,67 @@ def cut_batches(order: Indices, lengths: Lengths, tokens_per_batch: int) -> list
     return np.split(order, starts[1:])
 
 
-def plan_epoch(
-    sentences: Indices, source: Lengths, target: Lengths, tokens_per_batch: int, seed: int, epoch: int
-) -> Iterator[Indices]:
-    """The batches of one epoch over ``sentences`` in random order, each of sentences of like length.
-
-    source, target: length of every sentence in tokens, end included. The budget bounds both sides.
-    Sentences are shuffled, sorted by length within pools, cut, and the batches of a pool shuffled.
-    """
-    random = np.random.default_rng([seed, epoch])
-    shuffled = random.permutation(sentences)
-    longer = np.maximum(source, target)
-    for start in range(0, len(shuffled), POOL):
-        pool = shuffled[start : start + POOL]
-        order = pool[np.lexsort((source[pool], target[pool]))]
-        batches = cut_batches(order, longer, tokens_per_batch)
-        for number in random.permutation(len(batches)):
-            yield batches[number]
-
-
 class StepBatches(Sampler[Item]):
-    """The endless stream of training batches, from any point on.
+    """The endless stream of training batches, epoch after epoch, from any point on.
 
-    A point of the stream is named by the number of batches this process has taken, so that a loader
-    which reads ahead does not matter.
+    Process r of w takes every w-th batch, starting with the r-th: all processes take equally many, and w processes
+    take in one step what one process takes in w accumulated batches. A point of the stream is identified by the
+    number of batches that this process has taken; a loader that reads ahead does not change it.
 
-    plan: the batches of an epoch, each as its rows, the same for every process
-    count: target tokens of the batch with these rows at this place of the stream
+    plan: the batches of every epoch
     batches_per_step: how many each process accumulates into one optimizer step
+    limit: batches of each process after which the stream starts again from its first one; None for never
     """
 
     def __init__(
-        self,
-        plan: Callable[[int], Iterator[Indices]],
-        count: Callable[[Indices, int], int],
-        batches_per_step: int = 1,
-        rank: int = 0,
-        world_size: int = 1,
+        self, plan: Plan, batches_per_step: int = 1, rank: int = 0, world_size: int = 1, limit: int | None = None
     ) -> None:
-        self.plan, self.count = plan, count
-        self.batches_per_step, self.rank, self.world_size = batches_per_step, rank, world_size
-        self.resume(StreamState(taken=0, position=0, epoch=0, epoch_position=0))
+        self.plan, self.batches_per_step, self.rank, self.world_size = plan, batches_per_step, rank, world_size
+        self.limit = None if limit is None else limit * world_size
+        self._pool = lru_cache(maxsize=1)(plan.pool)  # a short limit enters the same pool again and again
+        self.resume(StreamState(taken=0, position=0, epoch=0, pool=0, batch=0))
 
     def state_at(self, taken: int) -> StreamState:
-        """Where the stream stands when this process has taken ``taken`` batches in all."""
+        """The state of the stream when this process has taken ``taken`` batches in all.
+
+        Earlier states are forgotten; raises ValueError if ``taken`` is one of them.
+        """
         position = self._begin.position + (taken - self._begin.taken) * self.world_size
-        epoch_position, epoch = self._epochs[bisect_right(self._epochs, position, key=itemgetter(0)) - 1]
-        return StreamState(taken, position, epoch, epoch_position)
+        if self.limit is not None and position % self.limit == 0:
+            return StreamState(taken, position, epoch=0, pool=0, batch=0)
+        entered = bisect_right(self._entered, position, key=itemgetter(0)) - 1
+        if entered < 0:
+            raise ValueError(f"the state after {taken} batches of each process is no longer known")
+        del self._entered[:entered]
+        first, epoch, pool, batch = self._entered[0]
+        return StreamState(taken, position, epoch, pool, batch + position - first)
 
     def resume(self, state: StreamState) -> None:
-        """Go on from ``state``, perhaps on another number of processes."""
+        """Continue from ``state``, possibly on another number of processes."""
         self._begin = state
-        # (the stream's position at its begin, the epoch) of every epoch from here on, as far as it was read
-        self._epochs = [(state.epoch_position, state.epoch)]
+        # The stream's position, the epoch, the pool and the batch where each pool was entered, as far as it was read.
+        self._entered = [state[1:]]
 
     def __iter__(self) -> Iterator[Item]:
         stream = self._stream()
         batches = self.world_size * self.batches_per_step
         while True:
             step = [next(stream) for _ in range(batches)]
-            tokens = sum(self.count(rows, position) for position, rows in step)
-            for position, rows in step[self.rank :: self.world_size]:
-                yield Item(rows.tolist(), tokens, position)
+            tokens = sum(planned.tokens for _, planned in step)
+            for position, planned in step[self.rank :: self.world_size]:
+                yield Item(planned.rows.tolist(), tokens, position)
 
-    def _stream(self) -> Iterator[tuple[int, Indices]]:
-        del self._epochs[1:]
-        position, epoch = self._epochs[0]
+    def _stream(self) -> Iterator[tuple[int, Planned]]:
+        self._entered = [self._begin[1:]]
+        position, epoch, pool, batch = self._entered[0]
         while True:
-            for rows in self.plan(epoch):
-                if position >= self._begin.position:
-                    yield position, rows
+            for planned in self._pool(epoch, pool)[batch:]:
+                yield position, planned
                 position += 1
-            epoch += 1
-            self._epochs.append((position, epoch))
+                if self.limit is not None and position % self.limit == 0:
+                    epoch, pool = 0, -1
+                    break
+            pool, batch = pool + 1, 0
+            if pool == self.plan.pools(epoch):
+                epoch, pool = epoch + 1, 0
+            self._entered.append((position, epoch, pool, batch))

@@ -37,7 +37,7 @@ class HuggingFace:
     def __init__(
         self,
         path: str,
-        columns: Sequence[str],
+        columns: Sequence[str | float],
         name: str | None = None,
         revision: str | None = None,
         train: str = "train",

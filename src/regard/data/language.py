@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Dataset
 
-from regard.data.batching import Batch, Indices, Item, pad
+from regard.data.batching import Batch, Indices, Item, Plan, Planned, pad
 from regard.data.corpus import TEXT, Corpus, Split
 from regard.data.filters import Filter
 from regard.data.module import TextData
+from regard.data.shuffle import Shuffle, fixed_sample
 from regard.data.store import TokenFile
 from regard.data.tokenizer import BOS, EOS, PAD, TokenizerSettings
 from regard.errors import RegardError, UsageError
@@ -55,8 +55,8 @@ class LanguageData(TextData):
         self.block_length, self.stride = block_length, stride or block_length
         self.isolate_documents = isolate_documents
 
-    def training(self) -> tuple[Dataset[Batch], Callable[[int], Iterator[Indices]], Callable[[Indices, int], int]]:
-        """Full blocks, cut elsewhere and shuffled anew every epoch.
+    def training(self) -> tuple[Dataset[Batch], Plan]:
+        """Full blocks, cut at other places and shuffled in every epoch.
 
         Raises RegardError if the text fills no block.
         """
@@ -66,33 +66,56 @@ class LanguageData(TextData):
                 f"the training text has {len(blocks.stream):,} tokens, one block has {self.block_length:,}; "
                 "lower model.max_length, or give more text"
             )
-        plan = partial(plan_blocks, len(blocks.stream), self.block_length, self.rows, self.seed)
-        return blocks, plan, lambda rows, position: len(rows) * self.block_length
+        return blocks, BlockPlan(len(blocks.stream), self.block_length, self.rows, self.seed)
 
-    def evaluation(self, split: Split) -> tuple[Dataset[Batch], list[Item]]:
-        """Blocks that score each token of the split once, with as much context as ``stride`` leaves them."""
+    def evaluation(self, split: Split, limit: int | float | None = None) -> tuple[Dataset[Batch], list[Item]]:
+        """Blocks that score each token of the split once, with as much context as ``stride`` leaves them.
+
+        With a ``limit``, a random sample of these blocks.
+        """
         tokens = self.prepared.tokens(split)[0]
         blocks = Blocks(tokens, self.block_length, self.isolate_documents, self.stride)
         context = self.block_length - self.stride
         starts = range(0, max(1, len(blocks.stream) - context), self.stride)
-        rows = [
-            [*starts[first : first + self.evaluation_rows]] for first in range(0, len(starts), self.evaluation_rows)
-        ]
-        return blocks, [Item(row, 0, -1) for row in rows]
+        if limit is not None:
+            size = limit * self.evaluation_rows if isinstance(limit, int) else max(1, int(limit * len(starts)))
+            chosen = [starts[block] for block in fixed_sample(len(starts), size).tolist()]
+            self.say_sample(split, len(chosen), len(starts), "blocks")
+        else:
+            chosen = list(starts)
+        batches = range(0, len(chosen), self.evaluation_rows)
+        return blocks, [Item(chosen[first : first + self.evaluation_rows], 0, -1) for first in batches]
 
 
-def plan_blocks(length: int, block_length: int, rows: int, seed: int, epoch: int) -> Iterator[Indices]:
-    """The batches of one epoch, each as where its blocks begin in a stream of ``length`` tokens.
+class BlockPlan:
+    """The batches of every epoch, each as where its blocks begin in a stream of ``length`` tokens.
 
-    The first block begins at a place drawn for the epoch, so that in time every token stands everywhere in
-    a block. What does not fill a block at either end, or a batch, is left to other epochs.
+    The first block of an epoch begins at a random place, so that over many epochs every token is at every place of a
+    block. The blocks that do not fill a batch at the end of a pool are left out of the epoch.
     """
-    random = np.random.default_rng([seed, epoch])
-    first = int(random.integers(0, min(block_length, length - block_length + 1)))
-    starts = first + block_length * random.permutation((length - first) // block_length)
-    rows = min(rows, len(starts))
-    for batch in range(len(starts) // rows):
-        yield starts[batch * rows : (batch + 1) * rows]
+
+    def __init__(self, length: int, block_length: int, rows: int, seed: int) -> None:
+        self.length, self.block_length, self.rows, self.seed = length, block_length, rows, seed
+
+    def pools(self, epoch: int) -> int:
+        """See `Plan`."""
+        return self._blocks(epoch)[1].pools
+
+    def pool(self, epoch: int, number: int) -> list[Planned]:
+        """See `Plan`."""
+        first, shuffle = self._blocks(epoch)
+        starts = first + self.block_length * shuffle.pool(epoch, number)[0]
+        rows = min(self.rows, len(starts))
+        return [
+            Planned(starts[begin : begin + rows], rows * self.block_length)
+            for begin in range(0, len(starts) - rows + 1, rows)
+        ]
+
+    def _blocks(self, epoch: int) -> tuple[int, Shuffle]:
+        """Where the first block of an epoch begins, and the order of all its blocks."""
+        random = np.random.default_rng([self.seed, epoch])
+        first = int(random.integers(0, min(self.block_length, self.length - self.block_length + 1)))
+        return first, Shuffle((self.length - first) // self.block_length, self.seed)
 
 
 class PackedStream:

@@ -5,20 +5,33 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from regard.data.batching import Batch, Indices, Item, StepBatches, StreamState
+from regard.data.batching import Batch, Item, Plan, StepBatches, StreamState
 from regard.data.corpus import Corpus, Record, Split
+from regard.data.counted_steps import CountedSteps
 from regard.data.filters import Filter
 from regard.data.prepare import Prepared, prepare
 from regard.data.progress import Progress
 from regard.data.tokenizer import Tokenizers, TokenizerSettings
 from regard.errors import RegardError, UsageError
 from regard.stop import leave_signals_to_the_parent
+
+
+class Limits(NamedTuple):
+    """How much of each part is used; None for all of it.
+
+    train: batches of each process, which are then repeated
+    validation, test: batches of all processes together, or a share of the part: a random sample, always the same
+    """
+
+    train: int | None = None
+    validation: int | float | None = None
+    test: int | float | None = None
 
 
 class TextData(pl.LightningDataModule, ABC):
@@ -35,6 +48,9 @@ class TextData(pl.LightningDataModule, ABC):
 
     columns: tuple[str, ...]
     """What the task reads."""
+
+    sampling_alpha: float | None = None
+    """If given, the number of target tokens of a batch is known only when the batch has been read."""
 
     def __init__(
         self,
@@ -55,6 +71,7 @@ class TextData(pl.LightningDataModule, ABC):
         self.corpus, self.tokenizer, self.cache = corpus, tokenizer, Path(cache)
         self.seed, self.workers = seed, workers
         self.filters, self.preparation_workers = filters, preparation_workers
+        self.limits = Limits()
         self.say: Callable[[str], None] = print
         self.progress: Progress | None = None  # None to say it now and then
         self._given: Tokenizers | None = None
@@ -97,23 +114,28 @@ class TextData(pl.LightningDataModule, ABC):
         return column["tokens"] + part["records"], column["bytes"]
 
     @abstractmethod
-    def training(self) -> tuple[Dataset[Batch], Callable[[int], Iterator[Indices]], Callable[[Indices, int], int]]:
-        """The training part, the plan of an epoch, and the target tokens of a batch (see `StepBatches`)."""
+    def training(self) -> tuple[Dataset[Batch], Plan]:
+        """The training part, and the plan of its batches."""
 
     @abstractmethod
-    def evaluation(self, split: Split) -> tuple[Dataset[Batch], list[Item]]:
-        """Validation or test, and its batches."""
+    def evaluation(self, split: Split, limit: int | float | None = None) -> tuple[Dataset[Batch], list[Item]]:
+        """Validation or test, and its batches.
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+        With a ``limit``, at most so many batches (an int) or that share of the rows (a float): a random sample of the
+        rows, which depends on nothing but the part.
+        """
+
+    def train_dataloader(self) -> Iterable[Batch]:
         """The endless stream of training batches."""
         if self.trainer is None:
             raise TypeError("batches are dealt to the processes of a Trainer")
-        dataset, plan, count = self.training()
-        accumulated = self.trainer.accumulate_grad_batches
-        self._stream = StepBatches(plan, count, accumulated, self.trainer.global_rank, self.trainer.world_size)
+        dataset, plan = self.training()
+        accumulated, world_size = self.trainer.accumulate_grad_batches, self.trainer.world_size
+        self._stream = StepBatches(plan, accumulated, self.trainer.global_rank, world_size, self.limits.train)
         if self._resume_from is not None:
             self._stream.resume(self._resume_from)
-        return self._loader(dataset, self._stream)
+        loader = self._loader(dataset, self._stream)
+        return loader if self.sampling_alpha is None else CountedSteps(loader, accumulated, world_size)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """The validation part."""
@@ -133,6 +155,7 @@ class TextData(pl.LightningDataModule, ABC):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from ``state_dict``.
 
+        Older versions planned other batches: from their state training continues with a new epoch, and says so.
         Raises RegardError if it is of another text: its position would mean other batches.
         """
         position = dict(state_dict)
@@ -142,10 +165,23 @@ class TextData(pl.LightningDataModule, ABC):
                 "the training or validation text has changed since this run's checkpoint was saved; restore it, or "
                 "start a new run on the new text with init_from=RUN, which keeps the weights and the vocabulary"
             )
-        self._resume_from = StreamState(**position)
+        if position.keys() == set(StreamState._fields):
+            self._resume_from = StreamState(**position)
+        elif position:
+            self.say(
+                "the checkpoint is from an older version of regard, which took the batches in another order: "
+                "training continues with a new epoch, so its losses are not those of a run that never stopped"
+            )
+            taken, place, epoch = (position.get(name, 0) for name in ("taken", "position", "epoch"))
+            self._resume_from = StreamState(taken, place, epoch + 1, pool=0, batch=0)
+
+    def say_sample(self, split: Split, size: int, of: int, rows: str) -> None:
+        """Say that an evaluation of ``split`` reads a sample."""
+        limit = {"validation": "limit_val_batches", "test": "limit_test_batches"}[split]
+        self.say(f"{split}: a random sample of {size:,} of {of:,} {rows} (trainer.{limit})")
 
     def _evaluation(self, split: Split) -> DataLoader[Batch]:
-        dataset, items = self.evaluation(split)
+        dataset, items = self.evaluation(split, getattr(self.limits, split))
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         # A process without a batch would skip the evaluation that the others wait in.
         if len(items) < world_size:
@@ -166,5 +202,6 @@ class TextData(pl.LightningDataModule, ABC):
             batch_size=None,
             num_workers=self.workers,
             generator=generator,
+            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             worker_init_fn=leave_signals_to_the_parent,
         )

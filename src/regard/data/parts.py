@@ -64,7 +64,7 @@ class FileParts:
         self._parts: dict[Split, Part] = {"train": train, "validation": validation, "test": test}
         self._held_out = HeldOut(validation, test)
 
-    def check(self, check_file: Callable[[Path], None]) -> None:
+    def check(self, check_file: Callable[[Path], object]) -> None:
         """Raise a UsageError, naming the key, for a part without files, or with one that ``check_file`` refuses."""
         for split in SPLITS:
             for path in self._files(split):

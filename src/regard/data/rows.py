@@ -2,51 +2,65 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from regard.data.corpus import Record
 from regard.data.extra import load, need
+from regard.data.separated import COMMAS, TABS, read_separated
 from regard.data.text import read_lines, require_file
 from regard.errors import RegardError, UsageError
 
-FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+Format = Literal["csv", "tsv", "jsonl", "parquet"]
+_ENDINGS: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
 _PARQUET_ROWS = 1024
 _PARQUET = "reading Parquet files"
 
 
-def check_format(path: Path) -> None:
-    """Raise a UsageError unless the name says how to read the file, and what reads it is installed."""
-    suffix = _suffix(path)
-    if suffix not in FORMATS or path.name.endswith(".parquet.gz"):
-        raise UsageError(
-            f"{path}: cannot tell the format by its name; expected {', '.join(FORMATS)}, all but Parquet also with .gz"
-        )
-    if suffix == ".parquet":
-        need("pyarrow", _PARQUET)
-
-
-def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Record]:
-    """The named columns of every row of a table; streams.
-
-    CSV follows RFC 4180; a TSV has no quotes. Both begin with a line of names. In JSON and Parquet a dotted name,
-    ``translation.en``, looks into an object. What is null is empty text.
+def format_of(path: Path, given: Format | None = None) -> Format:
+    """The format of a table: the ``given`` one, or the one that its name tells.
 
     Raises:
-        RegardError: a damaged file; a row that does not parse, is without a column or has no text in it (file, line,
-            the columns there are).
+        UsageError: the name does not tell it; the package that reads it is not installed.
     """
-    check_format(path)
-    suffix = _suffix(path)
-    if suffix == ".parquet":
+    found = given or _ENDINGS.get(Path(path.name.removesuffix(".gz")).suffix)
+    if found is None or (found == "parquet" and path.suffix == ".gz"):
+        raise UsageError(
+            f"{path}: cannot tell the format by its name; expected {', '.join(_ENDINGS)}, all but Parquet also with "
+            f".gz; or give data.format={' or '.join(get_args(Format))}"
+        )
+    if found == "parquet":
+        need("pyarrow", _PARQUET)
+    return found
+
+
+def read_rows(path: Path, columns: Sequence[str], given: Format | None = None) -> Iterator[Record]:
+    """The named columns of every row of a table; streams.
+
+    CSV and TSV are read by `read_separated`. In JSON and Parquet a dotted name, ``translation.en``, looks into an
+    object. What is null is empty text.
+
+    Args:
+        given: the format; None for the one that the name tells.
+
+    Raises:
+        RegardError: a damaged file; a row that does not parse, has no such column, has two of that name, or holds
+            something other than text in it (file, line, the columns there are).
+    """
+    found = format_of(path, given)
+    if found == "parquet":
         return _read_parquet(path, columns)
-    if suffix in (".csv", ".tsv"):
-        return _read_separated(path, columns, tabs=suffix == ".tsv")
-    return _read_json(path, columns)
+    if found == "jsonl":
+        return _read_json(path, columns)
+    return read_separated(path, columns, TABS if found == "tsv" else COMMAS)
 
 
 def pick(row: Mapping[str, Any], columns: Sequence[str], where: str) -> Record:
@@ -81,43 +95,14 @@ def _names(row: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
-def _read_separated(path: Path, columns: Sequence[str], tabs: bool) -> Iterator[Record]:
-    csv.field_size_limit(sys.maxsize)  # a document may be long
-    lines = (f"{line}\n" for line in read_lines(path))
-    if tabs:
-        reader = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
-    else:
-        reader = csv.reader(lines, strict=True)
-    try:
-        header = next(reader, [])
-        for column in columns:
-            if column not in header:
-                raise RegardError(
-                    f"{path}, line 1: no column {column}; there are {', '.join(header) or 'none'}; "
-                    "the first line must name the columns"
-                )
-        places = [header.index(column) for column in columns]
-        for row in reader:
-            if not row:  # an empty line
-                continue
-            if len(row) != len(header):
-                raise RegardError(
-                    f"{path}, line {reader.line_num}: {len(row)} columns, expected {len(header)} as in line 1 "
-                    f"({', '.join(header)}); correct the line"
-                )
-            yield tuple(row[place] for place in places)
-    except csv.Error as error:
-        raise RegardError(f"{path}, line {reader.line_num}: not CSV ({error}); correct the line") from error
-
-
 def _read_json(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=_unique)
         except ValueError as error:
-            reason = str(error).partition(": line ")[0]
+            reason = str(error).partition(": line ")[0]  # that is always line 1
             raise RegardError(
                 f"{path}, line {number}: not JSON ({reason}); expected one object a line; correct the line"
             ) from error
@@ -129,11 +114,23 @@ def _read_json(path: Path, columns: Sequence[str]) -> Iterator[Record]:
         yield pick(row, columns, f"{path}, line {number}")
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises ValueError for two keys of one name, of which Python would keep the last."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"two keys are named {next(name for name in names if names.count(name) > 1)}")
+    return row
+
+
 def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     require_file(path)
     parquet, arrow = load("pyarrow.parquet", _PARQUET), load("pyarrow", _PARQUET)
     try:
         with parquet.ParquetFile(path) as file:
+            for name in {column.partition(".")[0] for column in columns} | {*columns}:
+                if (times := file.schema_arrow.names.count(name)) > 1:
+                    raise RegardError(f"{path}: {times} columns are named {name}; rename all but one")
             number = 0
             for batch in file.iter_batches(_PARQUET_ROWS, columns=_needed(file.schema_arrow.names, columns)):
                 for row in batch.to_pylist():
@@ -148,7 +145,3 @@ def _needed(there: Sequence[str], columns: Sequence[str]) -> list[str] | None:
     """The columns of a file to read; None for all, if one is not there: the complaint will name what is."""
     needed = [next((name for name in (column, column.partition(".")[0]) if name in there), None) for column in columns]
     return None if None in needed else list(dict.fromkeys(name for name in needed if name))
-
-
-def _suffix(path: Path) -> str:
-    return Path(path.name.removesuffix(".gz")).suffix

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from regard.data.corpus import PAIR, TEXT, Record, Split
 from regard.data.parts import FileParts, Part
-from regard.data.rows import check_format, read_rows
+from regard.data.rows import Format, format_of, read_rows
 from regard.errors import UsageError
 
 
@@ -17,7 +17,8 @@ class Tables:
     Args:
         columns: the name of the column that holds documents, or those of source and target. In JSON and Parquet
             a dotted name looks into an object: ``translation.en``.
-        train, validation, test: as in ``FileParts``; files of any format in ``rows.FORMATS``.
+        train, validation, test: as in ``FileParts``.
+        format: of all the files; None for what the name of each tells (``rows.format_of``).
 
     Raises:
         UsageError: neither one column nor two; or as ``FileParts``.
@@ -25,37 +26,45 @@ class Tables:
 
     FILES = ("train", "validation", "test")
 
-    def __init__(self, columns: Sequence[str], train: Part, validation: Part, test: Part = None) -> None:
-        self.names = name_columns(columns)
+    def __init__(
+        self,
+        columns: Sequence[str | float],
+        train: Part,
+        validation: Part,
+        test: Part = None,
+        format: Format | None = None,
+    ) -> None:
+        self.names, self.format = name_columns(columns), format
         self.columns = columns_of(self.names)
         self._parts = FileParts(train, validation, test)
 
     def check(self) -> None:
         """Raise a UsageError, naming the key, for a file that is not there or of no known format."""
-        self._parts.check(check_format)
+        self._parts.check(lambda path: format_of(path, self.format))
 
     def fingerprint(self) -> dict[str, object]:
         """The columns, and what identifies the files."""
-        return {"corpus": "tables", "columns": self.names, "files": self._parts.fingerprint()}
+        content: dict[str, object] = {"corpus": "tables", "columns": self.names, "files": self._parts.fingerprint()}
+        return content if self.format is None else content | {"format": self.format}
 
     def records(self, split: Split) -> Iterator[Record]:
         """The rows of one part; see ``Corpus.records``."""
         return self._parts.records(split, self._read)
 
     def _read(self, path: Path) -> Iterator[Record]:
-        return map(as_record, read_rows(path, self.names))
+        return map(as_record, read_rows(path, self.names, self.format))
 
 
-def name_columns(columns: Sequence[str]) -> list[str]:
-    """``data.columns`` as a list of one name or of two.
+def name_columns(columns: Sequence[str | float] | str | float) -> list[str]:
+    """``data.columns`` as a list of one name or of two; YAML reads a name such as 1 as a number.
 
     Raises:
         UsageError: it is something else.
     """
-    names = [columns] if isinstance(columns, str) else list(columns or ())
-    if not 1 <= len(names) <= 2 or not all(isinstance(name, str) for name in names):
+    names = [columns] if isinstance(columns, str | int | float) else list(columns or ())
+    if not 1 <= len(names) <= 2 or not all(type(name) in (str, int, float) for name in names):
         raise UsageError(f"data.columns={columns}: give one name, of documents, or two, of source and target")
-    return names
+    return [str(name) for name in names]
 
 
 def columns_of(names: Sequence[str]) -> tuple[str, ...]:

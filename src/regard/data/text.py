@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -43,22 +43,34 @@ def read_lines(path: Path) -> Iterator[str]:
     number = 0
     try:
         with _open(path) as file:
-            for number, raw in enumerate(file, start=1):
-                line = raw.removeprefix(_BOM) if number == 1 else raw
-                if line.endswith(b"\n"):
-                    line = line[:-1].removesuffix(b"\r")
-                yield line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RegardError(
-            f"{path}, line {number}: not UTF-8 (byte 0x{error.object[error.start]:02x} at position "
-            f"{error.start + 1}); convert the file to UTF-8, with iconv for example"
-        ) from error
+            for line in decoded_lines(file, str(path)):
+                number += 1
+                yield line
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise RegardError(
             f"{path}, after line {number}: the gzip file is damaged or cut short ({error}); fetch it again"
         ) from error
     except PermissionError as error:
         raise RegardError(f"{path} cannot be read: {error.strerror}; correct its permissions") from error
+
+
+def decoded_lines(stream: Iterable[bytes], name: str) -> Iterator[str]:
+    """The lines of a stream of UTF-8, by the rules of `read_lines`; ``name`` is the stream's, for messages.
+
+    Raises:
+        RegardError: a line that is not UTF-8 (its number).
+    """
+    for number, raw in enumerate(stream, start=1):
+        line = raw.removeprefix(_BOM) if number == 1 else raw
+        if line.endswith(b"\n"):
+            line = line[:-1].removesuffix(b"\r")
+        try:
+            yield line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise RegardError(
+                f"{name}, line {number}: not UTF-8 (byte 0x{error.object[error.start]:02x} at position "
+                f"{error.start + 1}); convert it to UTF-8, with iconv for example"
+            ) from error
 
 
 def read_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from regard.data.text import read_lines
 from regard.errors import UsageError
 
 Document = Literal["file", "paragraph", "line"]
+Format = Literal["text", "jsonl"]
 
 
 class TextFiles:
@@ -23,6 +24,7 @@ class TextFiles:
         document: what in plain text is one document: a ``file`` (held in memory), a ``paragraph`` (lines between
             empty lines) or a ``line``.
         field: where in an object of JSON Lines the text is; dotted to look into objects.
+        format: of all the files, ``text`` or ``jsonl``; None for what the name of each tells.
 
     Raises:
         UsageError: ``document`` is none of these; or as ``FileParts``.
@@ -38,36 +40,37 @@ class TextFiles:
         test: Part = None,
         document: Document = "file",
         field: str = "text",
+        format: Format | None = None,
     ) -> None:
         if document not in get_args(Document):
             raise UsageError(f"data.document={document}: choose one of {', '.join(get_args(Document))}")
-        self.document = document
-        self.field = field
+        self.document, self.field, self.format = document, field, format
         self._parts = FileParts(train, validation, test)
 
     def check(self) -> None:
         """Raise a UsageError, naming the key, for a file that is not there, or too few documents to hold any out."""
         paths: list[Path] = []
         self._parts.check(paths.append)
-        if self.document == "file" and not any(map(_is_json, paths)):
+        if self.document == "file" and not any(map(self._is_json, paths)):
             self._parts.check_divisible("set data.document=paragraph or line")
 
     def fingerprint(self) -> dict[str, object]:
         """What identifies the files, and how documents are found in them."""
-        return {
+        content: dict[str, object] = {
             "corpus": "text",
             "document": self.document,
             "field": self.field,
             "files": self._parts.fingerprint(),
         }
+        return content if self.format is None else content | {"format": self.format}
 
     def records(self, split: Split) -> Iterator[tuple[str, ...]]:
         """The documents of one part; see ``Corpus.records``."""
         return self._parts.records(split, self._read)
 
     def _read(self, path: Path) -> Iterator[tuple[str, ...]]:
-        if _is_json(path):
-            return read_rows(path, [self.field])
+        if self._is_json(path):
+            return read_rows(path, [self.field], "jsonl")
         cut: dict[Document, Callable[[Iterator[str]], Iterator[str]]] = {
             "file": _whole,
             "paragraph": _paragraphs,
@@ -75,9 +78,10 @@ class TextFiles:
         }
         return ((text,) for text in cut[self.document](read_lines(path)))
 
-
-def _is_json(path: Path) -> bool:
-    return path.name.removesuffix(".gz").endswith((".jsonl", ".ndjson"))
+    def _is_json(self, path: Path) -> bool:
+        if self.format is not None:
+            return self.format == "jsonl"
+        return path.name.removesuffix(".gz").endswith((".jsonl", ".ndjson"))
 
 
 def _whole(lines: Iterator[str]) -> Iterator[str]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from bisect import bisect_right
+from collections.abc import Mapping
 
 import numpy as np
 from torch.utils.data import Dataset
 
-from regard.data.batching import Batch, Indices, Item, cut_batches, pad, plan_epoch
+from regard.data.batching import Batch, Indices, Item, Plan, Planned, cut_batches, pad
 from regard.data.corpus import PAIR, Corpus, Split
 from regard.data.filters import Filter
 from regard.data.module import TextData
 from regard.data.prepare import Prepared
+from regard.data.shuffle import Shuffle, fixed_sample
 from regard.data.store import TokenFile
 from regard.data.tokenizer import BOS, EOS, Tokenizer, TokenizerSettings
 from regard.errors import RegardError
+
+COUNTED_AT_ONCE = 1 << 16
+"""Pairs whose lengths are read together to find those that are too long."""
 
 
 class TranslationData(TextData):
@@ -50,46 +54,93 @@ class TranslationData(TextData):
         self.evaluation_tokens_per_batch = evaluation_tokens_per_batch
         self.max_length, self.sampling_alpha = max_length, sampling_alpha
 
-    def training(self) -> tuple[Dataset[Batch], Callable[[int], Iterator[Indices]], Callable[[Indices, int], int]]:
-        """The pairs that are short enough, in batches shuffled anew every epoch.
+    def training(self) -> tuple[Dataset[Batch], Plan]:
+        """The pairs that are short enough, in batches that are shuffled in every epoch.
 
         Raises RegardError if there is none.
         """
-        pairs = Pairs(self.prepared, "train", self.max_length, self.sampling_alpha, self.seed)
-        short = self._short(pairs, "train", "left out")
-        if not len(short):
+        if not self._count_short("train", "left out"):
             raise RegardError(
                 f"no training pair has at most model.max_length={self.max_length} tokens on both sides; "
                 "raise it, or give shorter lines"
             )
-        lengths = pairs.source_lengths, pairs.target_lengths
-        plan = partial(plan_epoch, short, *lengths, self.tokens_per_batch, self.seed)
-        return pairs, plan, pairs.count_targets
+        pairs = Pairs(self.prepared, "train", self.max_length, self.sampling_alpha, self.seed)
+        return pairs, PairPlan(pairs.source, pairs.target, self.max_length, self.tokens_per_batch, self.seed)
 
-    def evaluation(self, split: Split) -> tuple[Dataset[Batch], list[Item]]:
-        """All pairs, in batches of like length."""
+    def evaluation(self, split: Split, limit: int | float | None = None) -> tuple[Dataset[Batch], list[Item]]:
+        """All pairs, in batches of similar length; with a ``limit``, a random sample of the pairs."""
+        self._count_short(split, f"cut to {self.max_length}")
         pairs = Pairs(self.prepared, split, self.max_length)
-        self._short(pairs, split, f"cut to {self.max_length}")
-        source, target = (np.minimum(of, self.max_length) for of in (pairs.source_lengths, pairs.target_lengths))
-        order = np.lexsort((target, source))
-        batches = cut_batches(order, np.maximum(source, target), self.evaluation_tokens_per_batch)
-        return pairs, [Item(rows.tolist(), int(target[rows].sum()), -1) for rows in batches]
+        source, target = (np.minimum(tokens.lengths + 1, self.max_length) for tokens in (pairs.source, pairs.target))
+        longer = np.maximum(source, target)
 
-    def _short(self, pairs: Pairs, split: Split, fate: str) -> Indices:
-        """The pairs within ``max_length``; says how many there are beside them, and what becomes of those."""
-        short = pairs.short()
-        if len(short) < len(pairs):
+        def batches(rows: Indices) -> list[Indices]:
+            order = rows[np.lexsort((target[rows], source[rows]))]
+            return cut_batches(order, longer, self.evaluation_tokens_per_batch)
+
+        rows = np.arange(len(pairs))
+        if limit is not None:
+            if isinstance(limit, int):  # a larger sample makes no fewer batches
+                sizes = range(1, min(len(pairs), limit * self.evaluation_tokens_per_batch) + 1)
+                size = bisect_right(sizes, limit, key=lambda size: len(batches(fixed_sample(len(pairs), size))))
+            else:
+                size = max(1, int(limit * len(pairs)))
+            rows = fixed_sample(len(pairs), size)
+            self.say_sample(split, len(rows), len(pairs), "pairs")
+        return pairs, [Item(batch.tolist(), int(target[batch].sum()), -1) for batch in batches(rows)]
+
+    def _count_short(self, split: Split, fate: str) -> int:
+        """The number of pairs within ``max_length``; says how many are longer, and what becomes of them."""
+        source, target = self.prepared.tokens(split)
+        columns = self.prepared.report[split]["columns"]
+        if max(columns[name]["longest"] for name in self.columns) < self.max_length:
+            return len(source)
+        short = 0
+        for begin in range(0, len(source), COUNTED_AT_ONCE):
+            rows = np.arange(begin, min(begin + COUNTED_AT_ONCE, len(source)))
+            short += int((np.maximum(source.lengths_of(rows), target.lengths_of(rows)) < self.max_length).sum())
+        if short < len(source):
             self.say(
-                f"{len(pairs) - len(short):,} of {len(pairs):,} {split} pairs have a side of more than "
+                f"{len(source) - short:,} of {len(source):,} {split} pairs have a side of more than "
                 f"{self.max_length} tokens (model.max_length) and are {fate}"
             )
         return short
 
 
-class Pairs(Dataset[Batch]):
-    """One split as batches on demand, each named by an `Item`. Longer sides are cut.
+class PairPlan:
+    """The batches of every epoch: pairs of similar length, within a budget of padded tokens on either side.
 
-    With ``sampling_alpha``, a batch at place n of the stream is cut into pieces as (seed, n) has it.
+    The pairs of a pool are sorted by length and cut into batches, and the batches are shuffled. Pairs with a side of
+    more than ``max_length`` tokens, end included, are left out. Holds no length: those of a pool are read from the
+    memory map when it is planned.
+    """
+
+    def __init__(self, source: TokenFile, target: TokenFile, max_length: int, tokens_per_batch: int, seed: int) -> None:
+        self.source, self.target = source, target
+        self.max_length, self.tokens_per_batch = max_length, tokens_per_batch
+        self.shuffle = Shuffle(len(target), seed)
+
+    def pools(self, epoch: int) -> int:
+        """See `Plan`."""
+        return self.shuffle.pools
+
+    def pool(self, epoch: int, number: int) -> list[Planned]:
+        """See `Plan`."""
+        pairs, random = self.shuffle.pool(epoch, number)
+        source, target = (tokens.lengths_of(pairs) + 1 for tokens in (self.source, self.target))
+        longer = np.maximum(source, target)
+        order = np.lexsort((source, target))
+        batches = cut_batches(order[longer[order] <= self.max_length], longer, self.tokens_per_batch)
+        return [
+            Planned(pairs[batches[place]], int(target[batches[place]].sum()))
+            for place in random.permutation(len(batches)).tolist()
+        ]
+
+
+class Pairs(Dataset[Batch]):
+    """One split as batches on demand, each identified by an `Item`. Longer sides are cut.
+
+    With ``sampling_alpha``, the pieces of the batch at position n of the stream are a function of (seed, n).
     """
 
     def __init__(
@@ -98,25 +149,12 @@ class Pairs(Dataset[Batch]):
         self.source, self.target = prepared.tokens(split)
         self.tokenizers = prepared.source_tokenizer, prepared.target_tokenizer
         self.max_length, self.sampling_alpha, self.seed = max_length, sampling_alpha, seed
-        self.source_lengths, self.target_lengths = (
-            np.asarray(tokens.lengths, dtype=np.int32) + 1 for tokens in (self.source, self.target)
-        )
 
     def __len__(self) -> int:
         return len(self.target)
 
-    def short(self) -> Indices:
-        """The pairs with at most ``max_length`` tokens on either side, ends included."""
-        return np.flatnonzero(np.maximum(self.source_lengths, self.target_lengths) <= self.max_length)
-
-    def count_targets(self, rows: Indices, position: int) -> int:
-        """Target tokens of the batch of these rows at this place of the stream, ends included."""
-        if self.sampling_alpha is None:
-            return int(self.target_lengths[rows].sum())
-        return sum(len(ids) + 1 for ids in self._targets(rows.tolist(), position))
-
     def __getitem__(self, item: Item) -> Batch:
-        targets = self._targets(item.rows, item.position)
+        targets = self._pieces(self.target, self.tokenizers[1], item.rows, 2 * item.position)
         sources = self._pieces(self.source, self.tokenizers[0], item.rows, 2 * item.position + 1)
         return Batch(
             prefix=pad([[BOS, *ids] for ids in targets]),
@@ -126,9 +164,6 @@ class Pairs(Dataset[Batch]):
             step_tokens=item.step_tokens,
             rows=item.rows,
         )
-
-    def _targets(self, rows: list[int], position: int) -> list[list[int]]:
-        return self._pieces(self.target, self.tokenizers[1], rows, 2 * position)
 
     def _pieces(self, tokens: TokenFile, tokenizer: Tokenizer, rows: list[int], draw: int) -> list[list[int]]:
         ids = [tokens[row].tolist() for row in rows]

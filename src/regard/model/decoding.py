@@ -144,6 +144,18 @@ def beam_search(
     return [hypothesis for _, hypothesis in best]
 
 
+FIXED_POINT = 2**52
+"""The unit of `cumulative_sums`: as fine as float64 near 1."""
+
+
+def cumulative_sums(probabilities: Float[Tensor, "rows vocab"]) -> Int[Tensor, "rows vocab"]:
+    """Sums of the probabilities up to each token, in units of 1 / ``FIXED_POINT``.
+
+    Sums of integers are exact in any order of addition: the same on every device, which those of floats are not.
+    """
+    return (probabilities * FIXED_POINT).round().to(torch.int64).cumsum(dim=-1)
+
+
 class Sampling(NamedTuple):
     """How the next token is drawn.
 
@@ -166,13 +178,15 @@ class Sampling(NamedTuple):
             ordered[:, self.top_k :] = 0.0
         if self.top_p is not None:
             ordered /= ordered.sum(dim=-1, keepdim=True)
-            before = ordered.cumsum(dim=-1) - ordered
-            ordered = ordered.where(before < self.top_p, 0.0)
+            before = cumulative_sums(ordered).roll(1, dims=-1)
+            before[:, 0] = 0
+            ordered = ordered.where(before < self.top_p * FIXED_POINT, 0.0)
         ordered /= ordered.sum(dim=-1, keepdim=True)
         return torch.zeros_like(ordered).scatter(-1, tokens, ordered)
 
     def draw(self, logits: Float[Tensor, "rows vocab"], uniform: Float[Tensor, " rows"]) -> Int[Tensor, " rows"]:
         """A token for each row, from a number of each drawn uniformly from [0, 1)."""
-        cumulative = self.probabilities(logits).cumsum(dim=-1)
-        found = torch.searchsorted(cumulative, uniform.to(cumulative)[:, None] * cumulative[:, -1:], right=True)
+        cumulative = cumulative_sums(self.probabilities(logits))
+        drawn = (uniform.to(logits.device, torch.float64)[:, None] * cumulative[:, -1:]).floor().to(torch.int64)
+        found = torch.searchsorted(cumulative, drawn, right=True)
         return found[:, 0].clamp(max=logits.shape[-1] - 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,17 +20,15 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from regard.errors import UsageError
-from regard.observe.dashboard import decide_mode
+from regard.observe.login import decide_mode
 from regard.places import conf_folder
-from regard.runs.check import check, unknown_key
+from regard.runs.command_line import config_folders, options_first
 from regard.runs.compose_errors import in_one_line
 from regard.runs.folder import RunFolder, find_checkpoint, new_name
+from regard.runs.keys import check_arguments, check_values, unknown_key
 from regard.runs.start import make_launcher
 from regard.runs.sweep import create_sweep, own_overrides
-
-WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd")
-INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
-"""Options of Hydra's that are followed by a value, and the values of ``--info``."""
+from regard.training.precision import decide_precision
 
 Point = tuple[dict[str, Any], list[str]]
 """A composed configuration, resolved, and the overrides that are its own."""
@@ -43,7 +40,8 @@ def compose_points(arguments: list[str]) -> list[Point]:
     All are checked before any is returned. None at all if Hydra only showed something (``--cfg``,
     ``--info``, ``--help``). Raises UsageError.
     """
-    composed: list[Point] = []
+    composed: list[dict[str, Any] | Exception] = []
+    points: list[list[str]] = []
     sweeps: list[str] = []
 
     def take(config: DictConfig) -> None:
@@ -51,24 +49,39 @@ def compose_points(arguments: list[str]) -> list[Point]:
         if hydra_config.mode != RunMode.MULTIRUN and hydra_config.sweeper.params:
             sweeps.append(config.name)
             return
-        launcher = _plain(hydra_config.launcher)
-        overrides = [override for override in hydra_config.overrides.task if not override.startswith("hydra")]
-        composed.append((_resolve(config) | {"launcher": launcher}, overrides))
+        # model.dim=${x} as it is written
+        given: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
+        points.append([override for override in given if not override.startswith("hydra")])
+        try:
+            launcher = {"launcher": _plain(hydra_config.launcher)}
+            check_values(_plain(config) | launcher)
+            composed.append(_resolve(config) | launcher)
+        except Exception as error:  # raised below, where it is known which points there are; Hydra would print it
+            composed.append(error)
 
     arguments = options_first(arguments)
-    with in_one_line(arguments), _full_errors(), TemporaryDirectory() as aside:
+    folders = list(config_folders(arguments))
+    with in_one_line(arguments, folders), _full_errors(), TemporaryDirectory() as aside:
         _check_hydra_keys(arguments)
         # Hydra's sweeper writes a file of its own, which regard's sweep.json replaces.
         sys.argv = ["regard train", *arguments, f"hydra.sweep.dir={aside}"]
         try:
             hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")(take)()
         except PointFailed as failed:
-            with at_point(failed.number, failed.points):
+            with at_point(failed.number, failed.points), in_one_line(failed.points[failed.number], folders):
                 raise failed.error from None
-    points = [overrides for _, overrides in composed]
     if sweeps:
         raise UsageError(f"{sweeps[0]} is a sweep (it has hydra.sweeper.params): add -m")
-    for number, (config, overrides) in enumerate(composed):
+    checked: list[Point] = []
+    for number, config in enumerate(composed):
+        with at_point(number, points):
+            if isinstance(config, Exception):
+                with in_one_line(points[number], folders):
+                    raise config
+            checked.append((config, points[number]))
+    for number, (config, overrides) in enumerate(checked):
+        from regard.runs.check import check  # imports torch, which takes longer than to find a wrong key or value
+
         with at_point(number, points):
             check(config)
             if config["init_from"]:
@@ -76,7 +89,7 @@ def compose_points(arguments: list[str]) -> list[Point]:
 
                 config |= take_vocabulary(config, overrides)
             make_launcher(config["launcher"]).check(config)
-    return composed
+    return checked
 
 
 class PointFailed(Exception):
@@ -91,8 +104,7 @@ class PointFailed(Exception):
 def at_point(number: int, points: list[list[str]]) -> Iterator[None]:
     """Errors within say which of the points of a sweep they are of, by the overrides that not all share."""
     try:
-        with in_one_line(points[number]):
-            yield
+        yield
     except UsageError as error:
         if len(points) == 1:
             raise
@@ -103,7 +115,7 @@ def at_point(number: int, points: list[list[str]]) -> Iterator[None]:
 def change_launcher(current: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     """``current`` after overrides of ``hydra/launcher`` and ``hydra.launcher.*``.
 
-    Raises UsageError for a launcher or a key that there is not.
+    Raises UsageError for a launcher or a key that does not exist, and for a value that the key does not take.
     """
     choices = [override for override in overrides if override.startswith("hydra/launcher=")]
     launcher = OmegaConf.create(current)
@@ -117,26 +129,9 @@ def change_launcher(current: dict[str, Any], overrides: list[str]) -> dict[str, 
                 raise UsageError(unknown_key(f"hydra.launcher.{name}", [f"hydra.launcher.{key!s}" for key in launcher]))
             launcher[name] = override.value()
     changed = _plain(launcher)
+    check_arguments("hydra.launcher", changed)
     make_launcher(changed)
     return changed
-
-
-def options_first(arguments: list[str]) -> list[str]:
-    """The same command line with its options before its overrides: Hydra's parser refuses a mixture."""
-    options: list[str] = []
-    overrides: list[str] = []
-    rest = deque(arguments)
-    while rest:
-        argument = rest.popleft()
-        if not argument.startswith("-"):
-            overrides.append(argument)
-        elif argument in WITH_VALUE and rest:
-            options += [argument, rest.popleft()]
-        elif argument in ("--info", "-i"):  # whose value may be left out: all, then
-            options.append(f"--info={rest.popleft() if rest and rest[0] in INFO else 'all'}")
-        else:
-            options.append(argument)
-    return [*options, *overrides]
 
 
 def freeze(points: list[Point]) -> list[RunFolder]:
@@ -165,6 +160,7 @@ def _resolve(config: DictConfig) -> dict[str, Any]:
         config.tokenizer.model = str(Path(config.tokenizer.model).expanduser().absolute())
     for key in files_of(config.data):
         config.data[key] = absolute(config.data[key])
+    config.trainer.precision = decide_precision(config.trainer.precision, config.trainer.accelerator)
     if "mode" in config.logger:
         config.logger.mode = decide_mode(config.logger.mode)
     return _plain(config)

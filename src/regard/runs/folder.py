@@ -147,12 +147,18 @@ class RunFolder:
         finally:
             lock.release()
 
-    def check_at_rest(self) -> None:
-        """Raises UsageError if a process works on this run, on this machine or another."""
-        if self.status()["status"] == "running":
-            raise self._is_worked_on()
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Within this, no other process works on this run or is about to: its configuration may be changed.
+
+        Raises UsageError if one does, on this machine or another.
+        """
         with self.working():
-            pass
+            if self.status()["status"] == "running":
+                raise self._is_worked_on()
+            if process := self.waits_for():
+                raise UsageError(f"{self.path}: left to process {process}, which is to start it")
+            yield
 
     def _is_worked_on(self) -> UsageError:
         return UsageError(f"{self.path}: another process is working on this run; stop that one first")

@@ -28,14 +28,8 @@ class Geometry(NamedTuple):
 
 
 def geometry(config: dict[str, Any]) -> Geometry:
-    """What ``config`` says.
-
-    Raises UsageError, naming the key, if that is no plain number.
-    """
+    """What ``config``, whose values `regard.runs.keys` has checked, says."""
     trainer = config["trainer"]
-    for name in ("num_nodes", "devices"):
-        if type(trainer[name]) is not int or trainer[name] < 1:
-            raise UsageError(f"trainer.{name}={trainer[name]}: give a whole number, 1 or more")
     on_gpus = trainer["accelerator"] in ("gpu", "cuda")
     return Geometry(
         nodes=trainer["num_nodes"],

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import yaml
 
 from regard.errors import UsageError
 from regard.runs.folder import RunFolder, write_whole
+from regard.runs.keys import check_value
+from regard.runs.ranges import ARGUMENTS
 
 NUMBERS = ("trainer.max_steps", "trainer.devices", "trainer.num_nodes")
 ENDED = ("failed", "lost", "cancelled", "preempted")
@@ -60,16 +63,23 @@ def retry(runs: Sequence[RunFolder], states: Sequence[str], overrides: list[str]
 
 
 def prepare_resume(runs: Sequence[RunFolder], overrides: list[str]) -> None:
-    """Let ``runs`` go on, with the changes put into their configurations and noted in overrides.yaml.
+    """Mark ``runs`` as submitted by this process, with ``overrides`` in their config.yaml and overrides.yaml.
 
-    Raises UsageError, before any is changed, for a key that may not change, or a value that is no whole number above 0,
-    or if the launcher cannot start one so, or a process works on one.
+    All are locked until all are marked, so that of two processes that resume one run at once, one is refused before it
+    has changed anything. The mark excludes others from then on, until a worker holds the lock of its own.
+
+    Raises UsageError, before any run is changed, for a key that may not change, a value that the key does not take,
+    fewer steps than a run has taken, a launcher that cannot start a run so, or if another process works on one.
     """
-    for run, config in [(run, _changed(run, overrides)) for run in runs]:
-        if overrides:
-            write_whole(run.path / "overrides.yaml", yaml.safe_dump([*run.overrides(), *overrides], allow_unicode=True))
-            write_whole(run.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        run.let_go_on()
+    with ExitStack() as locks:
+        for run in runs:
+            locks.enter_context(run.at_rest())
+        for run, config in [(run, _changed(run, overrides)) for run in runs]:
+            if overrides:
+                given = [*run.overrides(), *overrides]
+                write_whole(run.path / "overrides.yaml", yaml.safe_dump(given, allow_unicode=True))
+                write_whole(run.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+            run.let_go_on()
 
 
 def _changed(run: RunFolder, overrides: list[str]) -> dict[str, Any]:
@@ -77,7 +87,6 @@ def _changed(run: RunFolder, overrides: list[str]) -> dict[str, Any]:
     from regard.runs.compose import change_launcher
     from regard.runs.start import launcher_of, make_launcher
 
-    run.check_at_rest()
     config = run.config()
     config["launcher"] = launcher_of(config)
     if chosen := [override for override in overrides if override.startswith(LAUNCHER)]:
@@ -85,6 +94,7 @@ def _changed(run: RunFolder, overrides: list[str]) -> dict[str, Any]:
     for override in overrides:
         if override not in chosen:
             _change_number(config, override)
+    _check_steps(run, config)
     make_launcher(config["launcher"]).check(config)
     return config
 
@@ -95,11 +105,19 @@ def _change_number(config: dict[str, Any], override: str) -> None:
         near = difflib.get_close_matches(key, NUMBERS, n=1)
         hint = f"did you mean {near[0]}?" if near else "start a new run for that, with init_from= if you like"
         raise UsageError(f"{key}: only {', '.join(NUMBERS)} and the launcher may change on resume; {hint}")
-    if not value.isdecimal() or int(value) < 1:
-        raise UsageError(f"{override}: give a whole number, 1 or more")
     trainer, name = config["trainer"], key.removeprefix("trainer.")
+    check_value(key, int(value) if value.isdecimal() else value, ARGUMENTS["pytorch_lightning.Trainer"][name])
     if name == "max_steps" and config["schedule"].get("total_steps") == trainer["max_steps"]:
         config["schedule"]["total_steps"] = config["task"]["schedule"]["total_steps"] = int(value)
     trainer[name] = int(value)
     if trainer["strategy"] == "auto" and trainer["devices"] * trainer["num_nodes"] > 1:
         trainer["strategy"] = "ddp"
+
+
+def _check_steps(run: RunFolder, config: dict[str, Any]) -> None:
+    """Raise UsageError if ``run`` has taken more steps than ``config`` wants."""
+    from regard.runs.jobs import look
+
+    taken, wanted = look(run, None).step or 0, config["trainer"]["max_steps"]
+    if wanted < taken:
+        raise UsageError(f"trainer.max_steps={wanted}: {run.path} has taken {taken} steps; give {taken} or more")

@@ -23,8 +23,6 @@ from optuna.trial import FrozenTrial, TrialState
 from regard.errors import UsageError
 from regard.runs.recorded import load_yaml, read_recorded
 
-DIRECTIONS = ("minimize", "maximize")
-
 
 class Search:
     """What ``search=`` says: see conf/search.
@@ -47,11 +45,6 @@ class Search:
         pruner: optuna.pruners.BasePruner,
         space: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        if direction not in DIRECTIONS:
-            raise UsageError(f"search.direction={direction}: choose minimize or maximize")
-        for name, number in (("trials", trials), ("workers", workers)):
-            if number < 1:
-                raise UsageError(f"search.{name}={number}: give a whole number, 1 or more")
         if not space:
             raise UsageError("search.space is empty: '+search.space.optimizer.lr={low: 1e-4, high: 1e-2, log: true}'")
         self.metric, self.direction, self.trials, self.workers = metric, direction, trials, workers

@@ -44,7 +44,8 @@ def begin(arguments: list[str]) -> int:
     with appearing(final) as making:
         _write(making, content)
     print(f"search\t{final}", flush=True)
-    return _start(final, content)
+    with RunFolder(final).working():
+        return _start(final, content)
 
 
 def go_on(folder: Path, overrides: list[str]) -> int:
@@ -54,6 +55,11 @@ def go_on(folder: Path, overrides: list[str]) -> int:
     """
     folder = folder.absolute()  # a worker changes to where the search was begun
     search = RunFolder(folder)
+    with search.working():  # two that resume it at once would each write how many trials it is to have
+        return _go_on(folder, search, overrides)
+
+
+def _go_on(folder: Path, search: RunFolder, overrides: list[str]) -> int:
     if (job := search.job()) and tasks(job, queue()):
         raise UsageError(f"{folder}: job {job} is in the queue and works on it, or will; first: regard cancel {folder}")
     content = read(folder)

@@ -4,26 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import BinaryIO
 
-from regard.errors import RegardError
+from regard.data.text import decoded_lines as decoded_lines
 from regard.model.translator import Translator
 
 CHUNK_LINES = 2048
-
-
-def decoded_lines(stream: BinaryIO, name: str) -> Iterator[str]:
-    """The lines of a stream of UTF-8, without their ends.
-
-    Raises RegardError naming the line that is not UTF-8.
-    """
-    for number, line in enumerate(stream, start=1):
-        try:
-            yield line.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise RegardError(
-                f"{name}, line {number}: not UTF-8 ({error.reason}); convert it, e.g. with iconv"
-            ) from error
 
 
 def translate_lines(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -32,7 +33,9 @@ TRY_NEXT = {
 
 
 def summarise(run: RunFolder, trainer: pl.Trainer, task: Task, seconds: float) -> dict[str, Any]:
-    """Write summary.json: final metrics, best step, parameters, speed, time (of this attempt), versions, commit."""
+    """Write summary.json: final metrics, best step, parameters, speed, time (of this attempt), device, precision,
+    versions, commit.
+    """
     rows = read_rows(run.metrics) if run.metrics.exists() else []
     speeds = sorted(float(row["train/tokens_per_second"]) for row in rows if "train/tokens_per_second" in row)
     final: dict[str, float] = {}
@@ -47,6 +50,9 @@ def summarise(run: RunFolder, trainer: pl.Trainer, task: Task, seconds: float) -
         "parameters": sum(p.numel() for p in task.model.parameters()),
         "tokens_per_second": speeds[len(speeds) // 2] if speeds else None,
         "seconds": round(seconds, 1),
+        "device": _device_name(trainer.strategy.root_device),
+        "precision": trainer.precision,
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "signatures": task.scorer.signatures() if trainer.callback_metrics else {},
         "versions": {"regard": regard.__version__}
         | {name: importlib.metadata.version(name) for name in PACKAGES}
@@ -80,6 +86,11 @@ def show_summary(run: RunFolder, summary: dict[str, Any], task: str, example: st
     for command in TRY_NEXT[task]:
         text = command.format(run=shlex.quote(_short(run.path)), example=shlex.quote(example))
         console.print(f"try next  {text}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _device_name(device: torch.device) -> str:
+    """The model of a GPU, or the type of another device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _short(path: Path) -> str:

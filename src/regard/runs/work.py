@@ -11,7 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 from rich.console import Console
 
-from regard.data.module import TextData
+from regard.data.module import Limits, TextData
 from regard.model.transformer import Transformer
 from regard.observe.dashboard import finish
 from regard.runs.fine_tune import vocabulary_sizes
@@ -27,9 +27,13 @@ from regard.training.build import build
 from regard.training.checkpoint import last_readable, load_weights, read_checkpoint, tokenizers_of
 from regard.training.journal import FinalValidation, Journal
 from regard.training.metrics_file import MetricsFile
+from regard.training.precision import set_matmul_precision
 from regard.training.ranks import from_srun, is_first_process
 from regard.training.task import Task
 from regard.training.trainer import make_trainer
+
+LIMITS = ("limit_train_batches", "limit_val_batches", "limit_test_batches")
+"""What Lightning would apply by taking the first batches of each part; `TextData` does it instead."""
 
 
 def work(folder: Path) -> int:
@@ -58,8 +62,10 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
     begin = checkpoint or (Path(config["init_from"]) if config["init_from"] else None)
     if begin is not None:
         batches.use_vocabulary_of(tokenizers_of(read_checkpoint(begin)))
+    batches.limits = Limits(*(config["trainer"].get(name) for name in LIMITS))
     with preparing(console) as batches.progress:
         task = make_task(config, batches)
+    set_matmul_precision(config["trainer"]["precision"], config["trainer"]["accelerator"])
     trainer = training_trainer(run, config, console, heartbeat)
     if begin is not None and checkpoint is None:
         say(console, f"fine-tuning: the weights and the vocabulary are those of {begin}")
@@ -122,4 +128,5 @@ def training_trainer(run: RunFolder, config: dict[str, Any], console: Console, h
         default_root_dir=str(run.path),
         max_epochs=-1,
         check_val_every_n_epoch=None,  # validation by batches: the training stream has no epochs
+        **{name: 0 if config["trainer"].get(name) == 0 else None for name in LIMITS},
     )

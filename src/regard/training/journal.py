@@ -32,6 +32,7 @@ class Journal(pl.Callback):
         self._loss: Tensor | None = None
         self._finite: Tensor | None = None
         self._gradient_norm: Tensor | None = None
+        self._learning_rate = 0.0
         self._spent: dict[str, float] | None = None  # tokens and seconds since step 0; None where nobody counted them
         self._clock = time.monotonic()
 
@@ -56,8 +57,12 @@ class Journal(pl.Callback):
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
-        """Measure the gradient, before it is clipped, when its step will be logged."""
+        """Note what belongs to a step that will be logged: its learning rate, and its gradient before clipping.
+
+        After the step the schedule has already set the learning rate of the next one.
+        """
         if (trainer.global_step + 1) % self.every_n_steps == 0:
+            self._learning_rate = float(optimizer.param_groups[0]["lr"])
             gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
             self._gradient_norm = torch.nn.utils.get_total_norm(gradients)
 
@@ -118,7 +123,7 @@ class Journal(pl.Callback):
         now = time.monotonic()
         values = {
             "train/loss": loss.item(),
-            "train/learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "train/learning_rate": self._learning_rate,
             "train/tokens_per_second": self._tokens / max(now - self._since, 1e-9),
             "train/memory_gib": memory_gib(trainer.strategy.root_device),
         }

@@ -8,7 +8,6 @@ from itertools import islice
 from regard.data.batching import Batch
 from regard.data.corpus import Split
 from regard.data.tokenizer import BOS
-from regard.errors import UsageError
 from regard.model.decoding import Sampling
 from regard.model.language import LanguageModel
 from regard.training.task import Sample, Task
@@ -23,8 +22,6 @@ class LanguageScorer:
     """
 
     def __init__(self, samples: int, prompt_tokens: int, new_tokens: int, temperature: float) -> None:
-        if min(samples, prompt_tokens, new_tokens, temperature) < 0:
-            raise UsageError("task.scorer: samples, prompt_tokens, new_tokens and temperature must be 0 or more")
         self.count, self.prompt_tokens, self.new_tokens = samples, prompt_tokens, new_tokens
         self.sampling = Sampling(temperature)
 

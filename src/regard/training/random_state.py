@@ -41,5 +41,18 @@ def set_random_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state(_cpu_bytes(state["cuda"]))
 
 
+def seed_rank(rank: int) -> None:
+    """Give rank ``rank`` random numbers of its own, such as dropout masks, which follow from the seed and the rank.
+
+    All ranks have been seeded alike before, so that they initialise equal weights. Rank 0 keeps its numbers: a single
+    process has the same ones.
+    """
+    if rank:
+        seed = int(np.random.SeedSequence([torch.initial_seed() % 2**63, rank]).generate_state(1)[0])
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+
+
 def _cpu_bytes(state: Tensor) -> Tensor:
     return state.to("cpu", torch.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch.distributed as dist
 from pytorch_lightning.callbacks import Checkpoint
 
 from regard.stop import STOP, Interrupted
-from regard.training.random_state import random_state, set_random_state
+from regard.training.random_state import random_state, seed_rank, set_random_state
 
 
 class LastCheckpoint(Checkpoint):
@@ -36,13 +37,23 @@ class LastCheckpoint(Checkpoint):
         self._group: Any = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin where the checkpoint was saved: with its random states, and the validation that was to come."""
+        """Start where the checkpoint was saved, with its random states and the validation that was due."""
         # On the CPU also where training is not: asking a GPU would wait for all that it has to do.
         self._group = dist.new_group(backend="gloo") if trainer.world_size > 1 else None
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
         STOP.hold()
-        if self._random_states is not None and trainer.global_rank < len(self._random_states):
-            set_random_state(self._random_states[trainer.global_rank])
+        states = self._random_states
+        if states is not None and len(states) != trainer.world_size:
+            warnings.warn(
+                f"the checkpoint was saved with {len(states)} processes and is resumed with {trainer.world_size}: "
+                "no batch is lost, but the losses are not those of a run that never stopped",
+                stacklevel=1,
+            )
+        # Here, since Lightning seeds all ranks alike when it sets up a strategy of several.
+        if states is not None and trainer.global_rank < len(states):
+            set_random_state(states[trainer.global_rank])
+        else:
+            seed_rank(trainer.global_rank)
         if stop := self._agree(trainer)[0]:
             raise Interrupted(stop)
         if self._validation_due:

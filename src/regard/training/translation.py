@@ -8,7 +8,6 @@ from sacrebleu.metrics import BLEU, CHRF
 
 from regard.data.batching import Batch
 from regard.data.corpus import Split
-from regard.errors import UsageError
 from regard.model.translator import Translator
 from regard.training.task import Sample, Task
 
@@ -24,8 +23,6 @@ class TranslationScorer:
     def __init__(
         self, beam_size: int, validation_beam_size: int, length_penalty: float, bleu_tokenizer: str = "13a"
     ) -> None:
-        if min(beam_size, validation_beam_size) < 1:
-            raise UsageError("task.scorer.beam_size and task.scorer.validation_beam_size must be at least 1")
         self.beam_size, self.validation_beam_size = beam_size, validation_beam_size
         self.length_penalty = length_penalty
         self.bleu, self.chrf = BLEU(tokenize=bleu_tokenizer), CHRF()

@@ -1,0 +1,91 @@
+"""The user's own conf folders: which file and line is to blame when Hydra cannot compose."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+import yaml
+from omegaconf.errors import GrammarParseError
+from omegaconf.grammar_parser import parse
+
+from regard.places import conf_folder
+
+
+def line_with(words: str, folders: Sequence[Path]) -> str | None:
+    """File and line of the first place in ``folders`` that has ``words``; None if none has."""
+    for path in _files(folders):
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+            if words in line.partition("#")[0]:
+                return f"{path}, line {number}"
+    return None
+
+
+def fault(folders: Sequence[Path], chosen: Collection[str]) -> str | None:
+    """One line for a file in ``folders`` that is not a configuration, with the line in it; None if all are.
+
+    Options that are ``chosen`` are looked at first.
+    """
+    for path in sorted(_files(folders), key=lambda path: path.stem not in chosen):
+        content = path.read_bytes()
+        try:
+            text = content.decode("utf-8")
+            node = yaml.compose(text, yaml.SafeLoader)
+        except UnicodeDecodeError as error:
+            line = content[: error.start].count(b"\n") + 1
+            return (
+                f"{path}, line {line}: not UTF-8 (byte 0x{content[error.start]:02x}); convert the file, e.g. with iconv"
+            )
+        except yaml.YAMLError as error:
+            return fault_of_yaml(error, str(path))
+        if node is None:
+            continue
+        if not isinstance(node, yaml.MappingNode):
+            return f"{path}, line {node.start_mark.line + 1}: expected lines of KEY: VALUE; correct the file"
+        for key, value in node.value:
+            if key.value == "defaults" and not isinstance(value, yaml.SequenceNode):
+                return f"{path}, line {key.start_mark.line + 1}: defaults must be a list, as [{value.value}]"
+        for scalar in _scalars(node, set()):
+            try:
+                parse(scalar.value)
+            except GrammarParseError:
+                place = f"{path}, line {scalar.start_mark.line + 1}"
+                return rf"{place}: {scalar.value} is not an interpolation; write ${{KEY}}, or \${{ for these characters"
+    return None
+
+
+def fault_of_yaml(error: yaml.YAMLError, path: str = "") -> str:
+    """One line for a file that is not YAML."""
+    if isinstance(error, yaml.reader.ReaderError):  # of a character that YAML does not take
+        before = Path(path or error.name).read_text(encoding="utf-8")[: error.position]
+        return f"{path or error.name}, line {before.count(chr(10)) + 1}: not YAML ({error.reason}); correct the file"
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return f"{path}: not YAML ({' '.join(str(error).split())}); correct the file"
+    mark = error.problem_mark or error.context_mark
+    if error.context_mark is not None and "<stream end>" in str(error.problem):
+        mark = error.context_mark  # where what is not closed was opened
+    place = path if mark is None else f"{path or mark.name}, line {mark.line + 1}"
+    return f"{place}: not YAML ({' '.join(str(error.problem or error.context).split())}); correct the file"
+
+
+def options_of(group: str, folders: Sequence[Path]) -> list[str]:
+    """The options of a config group, regard's and the user's."""
+    return sorted({path.stem for folder in (conf_folder(), *folders) for path in (folder / group).glob("*.yaml")})
+
+
+def _files(folders: Sequence[Path]) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted(path for path in folder.rglob("*.yaml") if path.is_file())
+
+
+def _scalars(node: yaml.Node, seen: set[int]) -> Iterator[yaml.ScalarNode]:
+    """The values with an interpolation; each node is ``seen`` once, though an alias may hold itself."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.ScalarNode) and "${" in node.value:
+        yield node
+    elif isinstance(node, yaml.CollectionNode):
+        for each in node.value:
+            for child in each if isinstance(each, tuple) else (each,):
+                yield from _scalars(child, seen)

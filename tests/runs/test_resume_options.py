@@ -1,0 +1,167 @@
+"""Whatever a run is told to do, it is resumed exactly: the rows of metrics.csv and the weights, bit for bit."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import yaml
+
+from regard.runs.folder import RunFolder
+from regard.runs.start import start as launch
+from regard.runs.work import work
+from regard.stop import STOP
+from regard.training.checkpoint import read_checkpoint
+from regard.training.resume import LastCheckpoint
+
+MakeRun = Callable[..., RunFolder]
+
+STEPS, STOPPED = 12, 7
+BASIC = [f"trainer.max_steps={STEPS}", "trainer.val_check_interval=6", "model.dropout=0.2"]
+BASIC += ["callbacks.last.every_n_steps=100", "callbacks.attention.sentences=0", "callbacks.attention.extremes=0"]
+STOPS_EARLY = ["callbacks.early_stopping.patience=2", "+callbacks.early_stopping.min_delta=1000"]
+TRANSLATION = {
+    "accumulation": ["trainer.accumulate_grad_batches=3", "schedule=inverse_square_root"],
+    "one batch": ["trainer.limit_train_batches=1", "trainer.limit_val_batches=1", "trainer.limit_test_batches=0.5"],
+    "five batches": ["trainer.limit_train_batches=5", "trainer.accumulate_grad_batches=2", "tokenizer.joint=false"],
+    "workers": ["batches.workers=2"],
+    "sampled pieces": ["batches.sampling_alpha=0.3", "batches.workers=1", "trainer.accumulate_grad_batches=2"],
+    "moving average": ["callbacks=moving_average", "trainer.accumulate_grad_batches=2"],
+    "early stopping": ["callbacks=early_stopping", *STOPS_EARLY, "trainer.val_check_interval=3"],
+}
+LANGUAGE = {
+    "isolated documents": ["batches.isolate_documents=true", "batches.tokens_per_batch=512"],  # several epochs
+    "stride": ["batches.stride=5"],
+    "blocks": ["trainer.limit_train_batches=3", "trainer.limit_val_batches=1", "trainer.accumulate_grad_batches=2"],
+}
+VARYING = ("train/seconds", "train/tokens_per_second", "train/memory_gib")
+
+
+def rows(run: RunFolder) -> list[dict[str, str]]:
+    with run.metrics.open(newline="") as file:
+        return [{name: row[name] for name in row if name not in VARYING} for row in csv.DictReader(file)]
+
+
+def assert_alike(run: RunFolder, whole: RunFolder) -> None:
+    assert rows(run) == rows(whole)
+    found, expected = (read_checkpoint(each.checkpoints / "last.ckpt") for each in (run, whole))
+    assert found.keys() == expected.keys()
+    for part in ("state_dict", "optimizer_states", "lr_schedulers", "random_states"):
+        assert_equal(found[part], expected[part], part)
+    for data in ("TranslationData", "LanguageData"):
+        assert found.get(data) == expected.get(data)
+
+
+def assert_equal(found: Any, expected: Any, where: str) -> None:
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys(), where
+        for key in expected:
+            assert_equal(found[key], expected[key], f"{where}.{key}")
+    elif isinstance(expected, list | tuple):
+        assert len(found) == len(expected), where
+        for number, pair in enumerate(zip(found, expected, strict=True)):
+            assert_equal(*pair, f"{where}[{number}]")
+    elif hasattr(expected, "equal"):
+        assert found.equal(expected), where
+    else:
+        assert found == expected, where
+
+
+def stop_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if SIGTERM arrived within this step."""
+    end = LastCheckpoint.on_train_batch_end
+
+    def on_train_batch_end(self: LastCheckpoint, trainer: pl.Trainer, *arguments: Any) -> None:
+        if trainer.global_step == step:
+            STOP.note(signal.SIGTERM)
+        end(self, trainer, *arguments)
+
+    monkeypatch.setattr(LastCheckpoint, "on_train_batch_end", on_train_batch_end)
+
+
+def copy_of(run: RunFolder) -> RunFolder:
+    return RunFolder(shutil.copytree(run.path, run.path.with_name(f"{run.path.name}-parts")))
+
+
+def assert_resumes_exactly(make: MakeRun, *options: str) -> RunFolder:
+    accumulated = next((int(each[-1]) for each in options if each.startswith("trainer.accumulate")), 1)
+    interval = f"trainer.val_check_interval={6 * accumulated}"
+    return stops_and_resumes(make(*BASIC, interval, *options))
+
+
+def stops_and_resumes(whole: RunFolder) -> RunFolder:
+    parts = copy_of(whole)
+    assert work(whole.path) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(STOPPED, patch)
+        assert work(parts.path) == 75
+    assert read_checkpoint(parts.checkpoints / "last.ckpt")["global_step"] == STOPPED == len(rows(parts))
+    assert work(parts.path) == 0
+    assert_alike(parts, whole)
+    return whole
+
+
+@pytest.mark.parametrize("case", TRANSLATION)
+def test_a_translator_is_resumed_exactly(make_run: MakeRun, case: str) -> None:
+    whole = assert_resumes_exactly(make_run, *TRANSLATION[case])
+    last = read_checkpoint(whole.checkpoints / "last.ckpt")
+    assert last["global_step"] == len(rows(whole)) == (9 if case == "early stopping" else STEPS)
+    assert (last["TranslationData"]["epoch"] == 0) == ("batch" in case), "all but limited batches are several epochs"
+
+
+@pytest.mark.parametrize("case", LANGUAGE)
+def test_a_language_model_is_resumed_exactly(make_language_run: MakeRun, case: str) -> None:
+    assert_resumes_exactly(make_language_run, *LANGUAGE[case])
+
+
+COMPILED = """
+import sys
+from functools import partialmethod
+from pathlib import Path
+from torch.nn import Module
+from regard.runs.folder import RunFolder
+from test_resume_options import stops_and_resumes
+
+Module.compile = partialmethod(Module.compile, backend="eager")
+stops_and_resumes(RunFolder(Path(sys.argv[1])))
+"""
+
+
+def test_a_compiled_model_is_resumed_exactly(make_run: MakeRun) -> None:
+    """In a process without shape checks, and without the minutes that PyTorch needs to generate code."""
+    run = make_run(*BASIC, "task.compile=true", "trainer.val_check_interval=100")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)])}
+    done = subprocess.run([sys.executable, "-c", COMPILED, str(run.path)], capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.filterwarnings("default:the checkpoint was saved with:UserWarning")
+def test_two_processes_are_resumed_exactly(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With pieces that are cut at random, whose number the processes have to add up."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.accumulate_grad_batches=2"]
+    options = ["batches.sampling_alpha=0.3", "trainer.limit_train_batches=5", "trainer.val_check_interval=14"]
+    whole = make_run(*BASIC, *two, *options, "callbacks.last.every_n_steps=7")
+    assert launch([whole]) == 0, (whole.path / "log.txt").read_text()
+    parts = copy_of(whole)
+    shutil.copy(parts.checkpoints / "last.previous.ckpt", parts.checkpoints / "last.ckpt")
+    assert read_checkpoint(parts.checkpoints / "last.ckpt")["global_step"] == STOPPED
+    alone = copy_of(parts)
+    assert launch([parts]) == 0
+    assert_alike(parts, whole)
+    config = alone.config()
+    config["trainer"] |= {"devices": 1, "strategy": "auto", "max_steps": STOPPED + 1}
+    (alone.path / "config.yaml").write_text(yaml.safe_dump(config))
+    assert work(alone.path) == 0
+    assert "saved with 2 processes and is resumed with 1: no batch is lost, but" in capsys.readouterr().err

@@ -1,0 +1,110 @@
+"""Every task's steps with tensors that are said to be on a GPU: one left on the CPU is found without having a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn import Parameter
+
+from regard.data.batching import Batch
+from regard.model.decoding import Sampling
+from regard.runs.folder import RunFolder
+from regard.runs.work import make_task
+from regard.training.build import build
+from regard.training.journal import Journal
+from regard.training.metrics_file import MetricsFile
+from regard.training.moving_average import MovingAverage
+from regard.training.task import Task
+
+MakeRun = Callable[..., RunFolder]
+
+CASES = {
+    "translation": ("make_run", []),
+    "translation, other pieces": (
+        "make_run",
+        ["positions=sinusoidal", "feed_forward=swiglu", "norm=rms_norm", "residual=post_norm"],
+    ),
+    "translation, shared keys and values": ("make_run", ["model.mixer.num_kv_heads=1", "positions=learned"]),
+    "translation, recomputed layers": ("make_run", ["task.activation_checkpointing=true"]),
+    "language": ("make_language_run", []),
+    "language, isolated documents": ("make_language_run", ["batches.isolate_documents=true"]),
+}
+
+
+@contextmanager
+def on_gpu(make_run: MakeRun, *overrides: str) -> Iterator[tuple[Task, Batch]]:
+    """A task and a batch, both of fake tensors on a GPU."""
+    config = make_run(*overrides, "name=fake").config()
+    batches = build(config["batches"])
+    dataset, items = batches.evaluation("validation")
+    batch = dataset[items[0]]
+    task = make_task(config, batches)
+    task.trainer = stand_in(step=1)
+    with FakeTensorMode(allow_non_fake_inputs=False):
+        moved: dict[Tensor, Tensor] = {}  # a weight that two modules share stays one
+
+        def fake(tensor: Tensor) -> Tensor:
+            if tensor not in moved:
+                found = torch.empty(tensor.shape, dtype=tensor.dtype, device="cuda")
+                moved[tensor] = Parameter(found) if isinstance(tensor, Parameter) else found
+            return moved[tensor]
+
+        for module in task.modules():
+            for tensors in (module._parameters, module._buffers):
+                tensors.update({name: fake(tensor) for name, tensor in tensors.items() if tensor is not None})
+        yield task, Batch(*(fake(value) if isinstance(value, Tensor) else value for value in batch))
+
+
+def stand_in(step: int) -> pl.Trainer:
+    """A Trainer at this step."""
+    return cast(pl.Trainer, SimpleNamespace(world_size=1, accumulate_grad_batches=1, global_step=step))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_training_step(case: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    fixture, overrides = CASES[case]
+    with on_gpu(request.getfixturevalue(fixture), *overrides) as (task, batch):
+        optimizer = task.configure_optimizers()["optimizer"]
+        average = MovingAverage(0.9)
+        average.on_train_start(stand_in(step=0), task)
+        outputs = task.training_step(batch, 0)
+        assert {value.device.type for value in outputs.values()} == {"cuda"}
+        for parameter in task.parameters():  # the engine of the backward pass wants a real GPU
+            parameter.grad = torch.empty_like(parameter)
+        Journal(MetricsFile(tmp_path / "metrics.csv"), 2).on_before_optimizer_step(task.trainer, task, optimizer)
+        optimizer.step()
+        average.on_train_batch_end(task.trainer, task, outputs, batch, 0)
+        average.on_validation_start(task.trainer, task)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_evaluation_step(case: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    fixture, overrides = CASES[case]
+    with on_gpu(request.getfixturevalue(fixture), *overrides) as (task, batch), torch.no_grad():
+        # Decoding asks what the tokens are, which fake ones cannot say: its steps are taken one by one below.
+        monkeypatch.setattr(task.scorer, "outputs", lambda *_: {})
+        task.eval()
+        task.on_validation_epoch_start()
+        task.validation_step(batch, 0)
+        decoder, beams = task.model.decoder, 3
+        state = decoder.start(task.model.encode(batch.source), rows=len(batch.prefix) * beams)
+        rows = torch.arange(len(batch.prefix) * beams, device="cuda")
+        for _ in range(2):
+            logits, state = decoder.step(torch.ones_like(rows), state)
+            state = state.reorder(rows.flip(0))
+        assert Sampling(0.7, top_k=3, top_p=0.9).draw(logits, torch.rand(len(rows))).device.type == "cuda"
+        state.keep(torch.arange(1, device="cuda"), torch.arange(beams, device="cuda"))
+
+
+def test_a_tensor_left_on_the_cpu_is_found(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    with on_gpu(make_run) as (task, batch), pytest.raises(RuntimeError, match="cpu"):
+        task.training_step(batch._replace(target=torch.ones(batch.target.shape, dtype=torch.long)), 0)
