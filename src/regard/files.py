@@ -46,21 +46,31 @@ def require_writable(option: str, path: Path) -> None:
     """
     try:
         if path.is_dir():
-            raise UsageError(f"{option} {path}: a folder; give the name of a file to write")
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
         if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         if path.is_file() or not path.exists():  # not a device or a pipe
-            with tempfile.TemporaryFile(dir=_nearest_folder(path)):
-                pass
+            _write_something(path.parent)
     except OSError as error:
         raise UsageError(f"{option} {path}: cannot be written ({error.strerror}); choose another file") from error
 
 
-def _nearest_folder(path: Path) -> Path:
-    """The folder of ``path`` or, if there is none, the one that it would be made in. Raises NotADirectoryError."""
-    folder = path.parent
+def require_writable_folder(option: str, folder: Path) -> None:
+    """Check that files can be written in ``folder``, which can be made later if it is missing.
+
+    Raises UsageError naming ``option`` and ``folder``.
+    """
+    try:
+        _write_something(folder)
+    except OSError as error:
+        raise UsageError(f"{option}={folder}: cannot be written ({error.strerror}); choose another folder") from error
+
+
+def _write_something(folder: Path) -> None:
+    """Write a temporary file in ``folder`` or, if there is none, in the one that it would be made in."""
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, f"{folder} is not a folder")
-    return folder
+    with tempfile.TemporaryFile(dir=folder):
+        pass

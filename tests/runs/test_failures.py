@@ -140,6 +140,16 @@ def test_outputs_do_not_write_over_each_other(regard: Regard, finished: RunFolde
     assert not list(tmp_path.iterdir())
 
 
+def test_a_cache_that_cannot_be_written_is_refused_before_a_run_is_frozen(
+    regard: Regard, arguments: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    said = regard("train", *arguments, f"paths.runs={tmp_path / 'runs'}", f"paths.cache={tmp_path / 'file/cache'}")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert f"paths.cache={tmp_path / 'file/cache'}: cannot be written" in said.err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import time
 from pathlib import Path
@@ -14,6 +15,8 @@ from regard.data import progress
 from regard.runs import heartbeat
 from regard.runs.folder import RunFolder
 from regard.runs.progress import preparing
+from regard.runs.summary import show_summary
+from regard.runs.work import an_example
 
 
 def shown(terminal: bool) -> str:
@@ -36,6 +39,24 @@ def test_a_terminal_has_a_bar_for_each_activity() -> None:
 def test_a_log_has_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress.Lines.__init__, "__defaults__", (0,))
     assert shown(terminal=False) == "reading the train part: 4,096\nencoding: 1,000 of 2,000\n"
+
+
+@pytest.mark.parametrize("width", [20, 80])
+def test_what_ends_a_run_can_be_copied_at_any_width(finished: RunFolder, width: int) -> None:
+    summary = json.loads((finished.path / "summary.json").read_text())
+    for example in ("the red house", ""):
+        console = Console(file=io.StringIO(), width=width)
+        show_summary(finished, summary, "translation", example, console)
+        lines = console.file.getvalue().splitlines()
+        assert f"checkpoint       {finished.checkpoints / 'best.ckpt'}" in lines
+        command = f"try next         regard attend {finished.path} --source 'the red house'"
+        assert (command in lines) == bool(example)
+        assert any(line.startswith("try next") for line in lines) == bool(example)
+
+
+def test_an_example_is_the_first_that_has_words() -> None:
+    assert an_example(["", " \n", "the red house", "the boat"]) == "the red house"
+    assert an_example(["", " "]) == ""
 
 
 def test_a_heart_beats_whatever_the_work_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

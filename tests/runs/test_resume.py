@@ -257,3 +257,11 @@ def test_time_too_makes_a_checkpoint(make_run: MakeRun, monkeypatch: pytest.Monk
     run = make_run(*rare, "callbacks.last.every_minutes=1e-9", "name=often")
     assert work(run.path) == 0
     assert set(range(1, 12)) <= set(saved)
+
+
+def test_a_finished_run_is_said_to_be_finished(finished: RunFolder, regard: Callable[..., Any]) -> None:
+    before = {name: (finished.path / name).read_bytes() for name in ("status.json", "summary.json", "metrics.csv")}
+    said = regard("resume", finished.path)
+    assert said.code == 0
+    assert said.out == f"{finished.path}: finished; to train it for longer, give trainer.max_steps=...\n"
+    assert {name: (finished.path / name).read_bytes() for name in before} == before

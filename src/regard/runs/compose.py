@@ -20,6 +20,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from regard.errors import UsageError
+from regard.files import require_writable_folder
 from regard.observe.login import decide_mode
 from regard.places import conf_folder
 from regard.runs.command_line import config_folders, options_first
@@ -135,8 +136,13 @@ def change_launcher(current: dict[str, Any], overrides: list[str]) -> dict[str, 
 
 
 def freeze(points: list[Point]) -> list[RunFolder]:
-    """A new run folder for each point, those of a sweep together in one with a sweep.json."""
+    """A new run folder for each point, those of a sweep together in one with a sweep.json.
+
+    Raises UsageError, before any is made, if a corpus cannot be prepared in ``paths.cache``.
+    """
     points = [(without_search(config), overrides) for config, overrides in points]
+    for cache in {config["paths"]["cache"] for config, _ in points}:
+        require_writable_folder("paths.cache", Path(cache))
     config, overrides = points[0]
     home = Path(config["paths"]["runs"]) / config["name"]
     if len(points) == 1:

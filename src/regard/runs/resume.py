@@ -15,6 +15,7 @@ from regard.runs.keys import check_value
 from regard.runs.ranges import ARGUMENTS
 
 NUMBERS = ("trainer.max_steps", "trainer.devices", "trainer.num_nodes")
+MAX_STEPS = "trainer.max_steps="
 ENDED = ("failed", "lost", "cancelled", "preempted")
 LAUNCHER = ("hydra/launcher", "hydra.launcher.")
 
@@ -22,7 +23,8 @@ LAUNCHER = ("hydra/launcher", "hydra.launcher.")
 def go_on(runs: Sequence[RunFolder], overrides: list[str]) -> int:
     """Go on with a run, or with those of several that are over and not finished; the exit code.
 
-    Says which are left to the process that is still to start them. Raises UsageError if a job in the queue will go on
+    Says which are left to the process that is still to start them, and that a finished one has nothing left to do: it
+    would be tested again, and its times written over. Raises UsageError if a job in the queue will go on
     with the only one.
     """
     from regard.runs.slurm import queue_of
@@ -39,6 +41,9 @@ def go_on(runs: Sequence[RunFolder], overrides: list[str]) -> int:
         raise UsageError(
             f"{runs[0].path}: job {job} is in the queue and works on it, or will; first: regard cancel {runs[0].path}"
         )
+    elif runs[0].status()["status"] == "finished" and not any(each.startswith(MAX_STEPS) for each in overrides):
+        print(f"{runs[0].path}: finished; to train it for longer, give {MAX_STEPS}...", flush=True)
+        return 0
     prepare_resume(runs, overrides)
     return start(runs) if runs else 0
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 import regard
 from regard.runs.folder import RunFolder
@@ -65,27 +65,33 @@ def summarise(run: RunFolder, trainer: pl.Trainer, task: Task, seconds: float) -
 
 
 def show_summary(run: RunFolder, summary: dict[str, Any], task: str, example: str, console: Console) -> None:
-    """The table that ends a run: scores, where things are, what to try next (with the text ``example``)."""
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
+    """Print what ends a run: scores, where things are, and what to try next with the text ``example``, if there is one.
+
+    Lines are not wrapped at any width, so that a path or a command can be copied as it is.
+    """
     metrics = summary["metrics"]
     split = "test/" if any(name.startswith("test/") for name in metrics) else "validation/"  # not all corpora have both
-    for name, value in metrics.items():
-        if name.startswith(split):
-            table.add_row(name, f"{value:.4f}" if name.removeprefix(split) in FOUR_DIGITS else f"{value:.2f}")
-    table.add_row(
-        "trained",
-        f"{summary['step']:,} steps, {summary['parameters']:,} parameters, {summary['seconds']:.0f} s",
-    )
+    rows = {
+        name: f"{value:.4f}" if name.removeprefix(split) in FOUR_DIGITS else f"{value:.2f}"
+        for name, value in metrics.items()
+        if name.startswith(split)
+    }
     page, checkpoint = run.attention / "index.html", run.checkpoints / "best.ckpt"
-    table.add_row("attention page", _short(page) if page.exists() else "none")
-    table.add_row("checkpoint", _short(checkpoint if checkpoint.exists() else run.checkpoints / "last.ckpt"))
-    console.print(table)
-    # Apart from the table and unwrapped, so that a command can be copied as it is.
-    for command in TRY_NEXT[task]:
-        text = command.format(run=shlex.quote(_short(run.path)), example=shlex.quote(example))
-        console.print(f"try next  {text}", soft_wrap=True, highlight=False, markup=False)
+    rows |= {
+        "trained": f"{summary['step']:,} steps, {summary['parameters']:,} parameters, {summary['seconds']:.0f} s",
+        "attention page": _short(page) if page.exists() else "none",
+        "checkpoint": _short(checkpoint if checkpoint.exists() else run.checkpoints / "last.ckpt"),
+    }
+    lines = list(rows.items())
+    if example:
+        commands = (
+            command.format(run=shlex.quote(_short(run.path)), example=shlex.quote(example))
+            for command in TRY_NEXT[task]
+        )
+        lines += [("try next", command) for command in commands]
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        console.print(Text.assemble((name.ljust(width), "bold"), f"  {value}"), soft_wrap=True)
 
 
 def _device_name(device: torch.device) -> str:

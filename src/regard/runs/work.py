@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ from regard.training.trainer import make_trainer
 
 LIMITS = ("limit_train_batches", "limit_val_batches", "limit_test_batches")
 """What Lightning would apply by taking the first batches of each part; `TextData` does it instead."""
+
+CONSIDERED = 1000
+"""Texts of the validation part that an example is looked for in."""
 
 
 def work(folder: Path) -> int:
@@ -77,7 +81,12 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
         summary = summarise(run, trainer, task, time.monotonic() - started)
     finally:
         finish(trainer.loggers, summary)
-    return summary, first_words(next(batches.records("validation"))[0])
+    return summary, an_example(record[0] for record in batches.records("validation"))
+
+
+def an_example(texts: Iterable[str]) -> str:
+    """The first words of the first text that has any, of those at the beginning; empty if there is none."""
+    return next(filter(None, map(first_words, islice(texts, CONSIDERED))), "")
 
 
 def first_words(text: str, length: int = 60) -> str:
