@@ -46,7 +46,7 @@ def require_writable(option: str, path: Path) -> None:
     """
     try:
         if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+            raise UsageError(f"{option} {path}: a folder; give the name of a file to write")
         if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         if path.is_file() or not path.exists():  # not a device or a pipe

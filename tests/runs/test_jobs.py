@@ -38,8 +38,11 @@ ROWS = [("finished", "2200/2200", "sweep/0123456789", "because of this"), ("lost
     ],
 )
 def test_a_table_fits_into_the_terminal(width: int | None, line: str) -> None:
-    shown = fitted(COLUMNS, ROWS, width).plain.splitlines()
-    assert len(shown) == 3, "a line a row"
+    shown = fitted(COLUMNS, ROWS, width, "look there").plain.splitlines()
+    assert [*shown[3:]] == (
+        [] if width in (None, 60, 50) else [f"no room for {'run, ' * (width == 20)}why: look there"]
+    )
+    del shown[3:]
     assert all(cell_len(each) <= (width or 1000) for each in shown)
     assert shown[1] == line
     assert shown[0].split() == ["state", "step", "run", "why"][: len(line.split("  "))]
@@ -66,8 +69,9 @@ def test_state_and_step_come_first_and_a_run_is_one_line(runs: Path, width: int)
     console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
     show([runs], False, False, False, console)
     lines = console.file.getvalue().splitlines()
-    assert len(lines) == 1 + 4 + 1
-    assert all(cell_len(line) <= width for line in lines)
+    assert len(lines) == 1 + 4 + (width < 240) + 1, "a line a run, and one for the columns that are left out"
+    assert all(cell_len(line) <= width for line in lines[:5])
+    assert ("add --wide" in lines[5]) == (width < 240)
     assert lines[0].split()[:3] == ["state", "step", "run"]
     assert [line.split()[:2] for line in lines[1:5]] == [["finished", "6/6"]] * 3 + [["failed", "6/6"]]
     if width >= 80:

@@ -55,8 +55,8 @@ def compare(
         for note in run.notes:
             warn(f"{run.folder.path}: {note}")
     comparison = compare_runs(found, metric, None if mode is None else mode.value)
-    wide = Console()
-    show(comparison, wide if wide.is_terminal else Console(width=240))
+    console = Console()
+    show(comparison, console)
     try:
         write_page(output, comparison)
         if csv is not None:
@@ -65,7 +65,7 @@ def compare(
                 beside.write_text(as_csv(comparison), encoding="utf-8", errors="replace", newline="")
     except OSError as error:
         raise UsageError(f"{error.filename or output}: cannot be written ({error.strerror})") from error
-    wide.print(f"page  {output}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"page  {output}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _spread(paths: list[Path]) -> Iterator[Path]:

@@ -7,81 +7,84 @@ import io
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from regard.runs.compare import Comparison, Spread
 from regard.runs.compare_keys import MISSING
+from regard.runs.fitted import Column, fitted, room
 from regard.runs.importance import as_key
-from regard.runs.jobs_table import COLOURS, count_states_of, duration
+from regard.runs.jobs_table import colour, count_states_of, duration
 
 KEYS_ON_TERMINAL = 6
 """So many fit beside the rest; the page and the CSV have all."""
 
+KEY_WIDTH = 10
+WHERE = "the page and --csv have them"
+
 
 def show(comparison: Comparison, console: Console) -> None:
     """Print the runs, best first; where there are seeds, what they have in common below."""
-    console.print(of_runs(comparison))
+    parts = [of_runs(comparison, room(console))]
     if any(len(group.runs) > 1 for group in comparison.groups):
-        console.print()
-        console.print(of_groups(comparison))
+        parts += [Text("\n"), of_groups(comparison, room(console))]
+    for part in parts:
+        console.print(part, end="", soft_wrap=True)
 
 
-def of_runs(comparison: Comparison) -> Table:
-    """A line a run."""
+def of_runs(comparison: Comparison, width: int | None) -> Text:
+    """A line a run, in ``width`` cells or as wide as it is; below it states are counted."""
     better = "smallest" if comparison.mode == "min" else "largest"
-    shown = _table()
-    shown.add_column("run", no_wrap=True)
-    shown.add_column("state", no_wrap=True)
-    for name in (f"{better} {comparison.metric}", "at step"):
-        shown.add_column(escape(name), justify="right", no_wrap=True)
     keys = comparison.columns[:KEYS_ON_TERMINAL]
-    for key in keys:
-        shown.add_column(escape(key), overflow="fold")
-    for name in ("step", "time", "tokens/s", "parameters"):
-        shown.add_column(name, justify="right", no_wrap=True)
+    columns = [
+        Column("run", least=25, keeps_end=True),
+        Column("state", style=colour),
+        *(Column(name, right=True) for name in (f"{better} {comparison.metric}", "at step")),
+        *(Column(key, least=KEY_WIDTH) for key in keys),
+        *(Column(name, right=True) for name in ("step", "time", "tokens/s", "parameters")),
+    ]
+    rows = []
     for run in comparison.runs:
         best = run.best(comparison.metric, comparison.mode)
-        shown.add_row(
-            escape(run.name),
-            f"[{COLOURS.get(run.state, 'default')}]{escape(run.state)}[/]",
-            "" if best is None else f"{best[0]:.5g}",
-            "" if best is None else f"{best[1]:,}",
-            *(escape(_short(run.config.get(key, MISSING))) for key in keys),
-            "" if run.step is None else f"{run.step:,}",
-            duration(run.seconds),
-            "" if run.tokens_per_second is None else f"{run.tokens_per_second:,.0f}",
-            "" if run.parameters is None else f"{run.parameters:,}",
+        rows.append(
+            [
+                run.name,
+                run.state,
+                "" if best is None else f"{best[0]:.5g}",
+                "" if best is None else f"{best[1]:,}",
+                *(_short(run.config.get(key, MISSING)) for key in keys),
+                "" if run.step is None else f"{run.step:,}",
+                duration(run.seconds),
+                "" if run.tokens_per_second is None else f"{run.tokens_per_second:,.0f}",
+                "" if run.parameters is None else f"{run.parameters:,}",
+            ]
         )
     left_out = comparison.columns[KEYS_ON_TERMINAL:]
     more = f"; also different: {', '.join(left_out)}" if left_out else ""
-    shown.caption = escape(count_states_of([run.state for run in comparison.runs]) + more)
-    shown.caption_justify = "left"
-    return shown
+    counted = count_states_of([run.state for run in comparison.runs]) + more
+    return fitted(columns, rows, width, WHERE).append(f"{counted}\n", "italic")
 
 
-def of_groups(comparison: Comparison) -> Table:
-    """A line for all runs that differ in their seed alone."""
+def of_groups(comparison: Comparison, width: int | None) -> Text:
+    """A line for all runs that differ in their seed alone, in ``width`` cells or as wide as it is."""
     tests = [name for name in comparison.metrics if name.startswith("test/")]
     finals = tests or [name for name in comparison.metrics if name.startswith("validation/")]
     keys = [key for key in comparison.columns if key != "seed"][:KEYS_ON_TERMINAL]
-    shown = _table()
-    shown.add_column("finished", justify="right", no_wrap=True)
-    for key in keys:
-        shown.add_column(escape(key), overflow="fold")
-    for name in (f"best {comparison.metric}", *(f"final {name}" for name in finals)):
-        shown.add_column(escape(name), justify="right")
-    for group in comparison.groups:
-        finished = sum(run.state == "finished" for run in group.runs)
-        shown.add_row(
-            f"{finished} of {len(group.runs)}",
-            *(escape(_short(group.runs[0].config.get(key, MISSING))) for key in keys),
+    columns = [
+        Column("finished", right=True),
+        *(Column(key, least=KEY_WIDTH) for key in keys),
+        *(Column(name, right=True) for name in (f"best {comparison.metric}", *(f"final {name}" for name in finals))),
+    ]
+    rows = [
+        [
+            f"{sum(run.state == 'finished' for run in group.runs)} of {len(group.runs)}",
+            *(_short(group.runs[0].config.get(key, MISSING)) for key in keys),
             spelt(group.score),
             *(spelt(group.spreads.get(name)) for name in finals),
-        )
-    shown.caption = "mean ± sample standard deviation over the finished runs that differ in nothing but seed"
-    shown.caption_justify = "left"
-    return shown
+        ]
+        for group in comparison.groups
+    ]
+    meaning = "mean ± sample standard deviation over the finished runs that differ in nothing but seed"
+    return fitted(columns, rows, width, WHERE).append(f"{meaning}\n", "italic")
 
 
 def spelt(spread: Spread | None) -> str:
@@ -129,10 +132,6 @@ def _short(value: Any) -> str:
     """To look at: a number that a search drew is cut to four digits."""
     text = as_text(value)
     return f"{value:.4g}" if isinstance(value, float) and len(text) > 9 else text
-
-
-def _table() -> Table:
-    return Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
 
 
 def _blank(value: float | None) -> float | str:

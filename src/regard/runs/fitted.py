@@ -31,8 +31,11 @@ class Column(NamedTuple):
     style: Callable[[str], str] = lambda text: ""
 
 
-def fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> Text:
-    """The table in ``width`` cells of a terminal, or as wide as it is; columns without any content are left out."""
+def fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None, where: str) -> Text:
+    """The table in ``width`` cells of a terminal, or as wide as it is; columns without any content are left out.
+
+    A last line names the columns that there is no room for, and says ``where`` they are shown.
+    """
     rows = [[" ".join(cell.split()) for cell in row] for row in rows]
     filled = [place for place in range(len(columns)) if any(row[place] for row in rows)]
     lines = [[column.name for column in columns], *rows]
@@ -53,6 +56,8 @@ def fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int 
                 shown.append(padding)
             gap = " " * GAP
         shown.append("\n")
+    if left_out := [columns[place].name for place in filled if place not in widths]:
+        shown.append(f"no room for {', '.join(left_out)}: {where}\n", "italic")
     return shown
 
 

@@ -36,6 +36,7 @@ COLUMNS = (
     Column("node"),
     Column("tries", right=True),
 )
+WHERE = "add --wide"
 SWEEP_COLUMNS = (Column("sweep", least=25, keeps_end=True), Column("runs", right=True), Column("states", least=20))
 
 
@@ -72,7 +73,7 @@ def overview(seen: Sequence[Look], width: int | None) -> Text:
         sweep = sweep_of(each.run)
         (alone if sweep is None else sweeps.setdefault(sweep, [])).append(each)
     rows = [(f"{sweep.parent.name}/{sweep.name}", str(len(of)), count_states(of)) for sweep, of in sweeps.items()]
-    parts = [fitted(SWEEP_COLUMNS, rows, width)] if sweeps else []
+    parts = [fitted(SWEEP_COLUMNS, rows, width, WHERE)] if sweeps else []
     return Text().join([*parts, *([table(alone, width)] if alone else [])])
 
 
@@ -94,7 +95,7 @@ def table(seen: Sequence[Look], width: int | None) -> Text:
         )
         for each, name, overrides in zip(seen, short_names([each.run for each in seen]), own, strict=True)
     ]
-    shown = fitted(COLUMNS, rows, width)
+    shown = fitted(COLUMNS, rows, width, WHERE)
     return shown.append(f"{count_states(seen)}\n", "italic") if len(seen) > 1 else shown
 
 
