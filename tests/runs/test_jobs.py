@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,3 +177,22 @@ def test_a_status_without_a_time_is_shown(runs: Path, regard: Regard) -> None:
     said = regard("jobs", runs, "--json")
     assert said.err == ""
     assert [json.loads(line)["state"] for line in said.out.splitlines()].count("running") == 1
+
+
+def test_a_thousand_runs_are_seen_in_two_seconds(finished: RunFolder, tmp_path: Path) -> None:
+    files = {name: (finished.path / name).read_bytes() for name in ("config.yaml", "status.json", "overrides.yaml")}
+    header, *rows = (finished.path / "metrics.csv").read_text().splitlines()
+    files["metrics.csv"] = "\n".join([header, *rows * 300, ""]).encode()
+    for number in range(1000):
+        folder = tmp_path / f"n/{number}"
+        folder.mkdir(parents=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+    for _ in range(3):  # others may be at work on this machine
+        began = time.process_time()
+        shown = table(see([tmp_path]).seen, 120)
+        seconds = time.process_time() - began
+        if seconds < 1.5:
+            break
+    assert shown.plain.count("finished") == 1000 + 1
+    assert seconds < 1.5, "and half a second to start"

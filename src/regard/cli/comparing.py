@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,24 +49,37 @@ def compare(
         require_writable("--csv", csv)
         if csv.resolve() == output.resolve():
             raise UsageError(f"--csv {csv}: the page is written there; give another name, or another --output")
-    found = list(_read(list(_spread(runs))))
-    if not found:
-        raise UsageError("no run to compare; give run folders, sweeps, or runs/ for all")
+    console = Console()
+    with _without_collector():
+        found = list(_read(list(_spread(runs))))
+        if not found:
+            raise UsageError("no run to compare; give run folders, sweeps, or runs/ for all")
+        comparison = compare_runs(found, metric, None if mode is None else mode.value)
+        show(comparison, console)
+        try:
+            write_page(output, comparison)
+            if csv is not None:
+                csv.parent.mkdir(parents=True, exist_ok=True)
+                with replacing(csv) as beside:
+                    beside.write_text(as_csv(comparison), encoding="utf-8", errors="replace", newline="")
+        except OSError as error:
+            raise UsageError(f"{error.filename or output}: cannot be written ({error.strerror})") from error
     for run in found:
         for note in run.notes:
             warn(f"{run.folder.path}: {note}")
-    comparison = compare_runs(found, metric, None if mode is None else mode.value)
-    console = Console()
-    show(comparison, console)
-    try:
-        write_page(output, comparison)
-        if csv is not None:
-            csv.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(csv) as beside:
-                beside.write_text(as_csv(comparison), encoding="utf-8", errors="replace", newline="")
-    except OSError as error:
-        raise UsageError(f"{error.filename or output}: cannot be written ({error.strerror})") from error
     console.print(f"page  {output}", soft_wrap=True, highlight=False, markup=False)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Many runs are many objects, all of them needed: looking for garbage would take a tenth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _spread(paths: list[Path]) -> Iterator[Path]:
@@ -79,8 +93,8 @@ def _spread(paths: list[Path]) -> Iterator[Path]:
 
 def _read(paths: list[Path]) -> Iterator[ComparedRun]:
     """The runs at ``paths``, each once. What is not a run, or is damaged, is reported and left out."""
-    from regard.runs.compared import read_run
-    from regard.runs.find import find_runs, readable
+    from regard.runs.compared import read_runs
+    from regard.runs.find import find_runs
     from regard.runs.jobs import short_names
 
     folders: dict[Path, RunFolder] = {}
@@ -90,5 +104,4 @@ def _read(paths: list[Path]) -> Iterator[ComparedRun]:
         except RegardError as error:
             warn(f"{error}; left out")
     runs = list(folders.values())
-    names = dict(zip(runs, short_names(runs), strict=True))
-    return readable(runs, lambda run: read_run(run, names[run]), warn)
+    return read_runs(list(zip(short_names(runs), runs, strict=True)), warn)

@@ -144,7 +144,7 @@ def logs(
 
 def _intact(paths: list[Path]) -> tuple[list[RunFolder], int]:
     """The runs at or below ``paths`` that can be read, and the exit code: 1 if a damaged one was left out."""
-    from regard.runs.find import find_runs, readable
+    from regard.runs.find import attempt, find_runs, readable
 
     problems: list[str] = []
 
@@ -153,7 +153,8 @@ def _intact(paths: list[Path]) -> tuple[list[RunFolder], int]:
         run.config()
         return run
 
-    runs = list(readable(find_runs(paths, problems.append), read, problems.append))
+    found = find_runs(paths, problems.append)
+    runs = list(readable((attempt(read, run) for run in found), problems.append))
     for problem in problems:
         warn(problem)
     return runs, int(bool(problems))

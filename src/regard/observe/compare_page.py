@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def render_comparison(path: Path, title: str, subtitle: str, data: Mapping[str, 
     environment = Environment(
         loader=PackageLoader("regard.observe"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False, "ensure_ascii": False}
     html = environment.get_template("compare.html.jinja").render(
         title=title,
         subtitle=subtitle,
@@ -58,8 +58,16 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
+        return value if _all_finite(value) else [plain(each) for each in value]
     return str(value)
+
+
+def _all_finite(values: Sequence[Any]) -> bool:
+    """Whether these plainly are finite numbers: a page has many of them."""
+    try:
+        return math.isfinite(sum(values))
+    except TypeError:
+        return False
 
 
 def as_steps(weights: Float[np.ndarray, "heads query key"]) -> str:

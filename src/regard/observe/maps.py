@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,8 +132,8 @@ def save_maps(path: Path, sentences: Sequence[SentenceMaps], max_bytes: int = 64
     return len(sentences) - kept
 
 
-def load_maps(path: Path) -> list[SentenceMaps]:
-    """Load what ``save_maps`` wrote, as float32.
+def load_maps(path: Path, choose: Callable[[Sequence[str]], Sequence[str]] = tuple) -> list[SentenceMaps]:
+    """Load what ``save_maps`` wrote, as float32: of each sentence the maps that ``choose`` takes of their names.
 
     Raises RegardError, naming the file, if it is missing, cut off or something else.
     """
@@ -142,11 +142,15 @@ def load_maps(path: Path) -> list[SentenceMaps]:
             header = json.loads(arrays["tokens"].tobytes())
             if header["format"] != FORMAT:
                 raise ValueError(f"format {header['format']}, expected {FORMAT}")
-            maps: list[dict[str, np.ndarray]] = [{} for _ in header["sentences"]]
+            names: list[list[str]] = [[] for _ in header["sentences"]]
             for key in arrays.files:
                 if key != "tokens":
                     number, _, name = key.partition("/")
-                    maps[int(number)][name] = arrays[key].astype(np.float32)
+                    names[int(number)].append(name)
+            maps = [
+                {name: arrays[f"{number}/{name}"].astype(np.float32) for name in choose(theirs)}
+                for number, theirs in enumerate(names)
+            ]
         return [SentenceMaps(**tokens, maps=named) for tokens, named in zip(header["sentences"], maps, strict=True)]
     except FileNotFoundError:
         raise RegardError(f"{path}: no such file; expected the attention maps that a run wrote") from None

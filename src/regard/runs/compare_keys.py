@@ -21,7 +21,7 @@ MISSING = object()
 def differing_keys(runs: Sequence[ComparedRun]) -> list[str]:
     """The keys that are not in all runs with the same value, in the order of the configuration."""
     keys = dict.fromkeys(key for run in runs for key in run.config)
-    return [key for key in keys if len(set(_values(runs, key))) > 1]
+    return [key for key in keys if not _same(runs, key) and len(set(_values(runs, key))) > 1]
 
 
 def telling_keys(runs: Sequence[ComparedRun], differing: Sequence[str]) -> list[str]:
@@ -58,6 +58,15 @@ def without_seed(config: Mapping[str, Any]) -> str:
         if key != "seed" and not WHERE.fullmatch(key) and not (key in COPIES_OF_SEED and value == seed)
     }
     return as_key(own)
+
+
+def _same(runs: Sequence[ComparedRun], key: str) -> bool:
+    """Whether all runs plainly have one value, which is quickly seen of most keys."""
+    first = runs[0].config.get(key, MISSING)
+    kind = type(first)
+    if kind is list:
+        return all(run.config.get(key) is first for run in runs)
+    return all(type(value := run.config.get(key, MISSING)) is kind and value == first for run in runs)
 
 
 def _values(runs: Sequence[ComparedRun], key: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,18 @@ from regard.observe.thin import thin
 from regard.runs.compare import Comparison, Group
 from regard.runs.compare_table import as_csv
 from regard.runs.compared import ComparedRun
-from regard.runs.lenient import Curve
 
-POINTS = 250_000
-"""The most points that all curves of a page may have; some 3 MB."""
+POINTS = 150_000
+"""The most points that all curves of a page may have; some 2 MB."""
 
-POINTS_A_CURVE = (500, 400, 300, 200, 150, 100, 75, 50, 30, 20)
-MAP_BYTES = 4 << 20
-"""The most weights of attention maps that a page may have, a byte each."""
+POINTS_A_CURVE = (500, 400, 300, 200, 150, 100, 75, 50, 30, 20, 10, 8)
+MAP_BYTES = 3 << 17
+"""The most weights of attention maps that a page may have, a byte each; 0.5 MB as text."""
 
+SAMPLE_CHARACTERS = 1 << 17
+"""The most characters that all samples of a page may have."""
+
+SPENT = ("train/tokens", "train/seconds")
 CHARACTERS = 2000
 """Of a text; the rest is left out, and said to be."""
 
@@ -29,9 +32,12 @@ CHARACTERS = 2000
 def write_page(path: Path, comparison: Comparison) -> None:
     """Write the page. Raises OSError if it cannot be written."""
     runs = comparison.runs
-    lengths = [len(curve.values) for run in runs for curve in run.curves.values()]
+    names, names_left_out = curves_within(runs, POINTS)
+    lengths = [len(run.curves[name].values) for run in runs for name in names if name in run.curves]
     most = most_points(lengths)
-    kept_maps, left_out = maps_within(runs, MAP_BYTES)
+    kept_maps, maps_left_out = maps_within(runs, MAP_BYTES)
+    samples, samples_left_out = samples_within(runs, SAMPLE_CHARACTERS)
+    places = {id(run): number for number, run in enumerate(runs)}
     groups = {id(run): number for number, group in enumerate(comparison.groups) for run in group.runs}
     data: dict[str, Any] = {
         "metric": comparison.metric,
@@ -40,13 +46,20 @@ def write_page(path: Path, comparison: Comparison) -> None:
         "differing": comparison.differing,
         "parameters": comparison.parameters(),
         "metrics": comparison.metrics,
-        "curves": _curve_names(runs),
+        "curves": names,
+        "curvesLeftOut": names_left_out,
         "thinned": most if any(length > most for length in lengths) else None,
-        "mapsLeftOut": left_out,
+        "mapsLeftOut": maps_left_out,
+        "samplesLeftOut": samples_left_out,
         "importance": comparison.importance._asdict(),
         "csv": as_csv(comparison),
-        "groups": [_group(group, runs) for group in comparison.groups],
-        "runs": [_run(run, comparison, most, groups[id(run)], maps) for run, maps in zip(runs, kept_maps, strict=True)],
+        "groups": [_group(group, places) for group in comparison.groups],
+        "runs": [
+            _run(run, comparison)
+            | {"curves": _points(run, names, most), "spent": _points(run, SPENT, most)}
+            | {"group": groups[id(run)], "samples": texts, "maps": kept, "mapsStep": run.maps_step if kept else None}
+            for run, kept, texts in zip(runs, kept_maps, samples, strict=True)
+        ],
     }
     count = len(runs)
     good = "smallest" if comparison.mode == "min" else "largest"
@@ -60,11 +73,27 @@ def most_points(lengths: Sequence[int], budget: int = POINTS) -> int:
     return next(fitting, POINTS_A_CURVE[-1])
 
 
+def curves_within(runs: Sequence[ComparedRun], budget: int) -> tuple[list[str], int]:
+    """The names of the curves to draw, and how many are left out: those of attention, if even few points are too many.
+
+    Curves that are an axis, and those without any finite value, are neither.
+    """
+    finite = {name for run in runs for name, curve in run.curves.items() if np.isfinite(curve.values).any()}
+    names = sorted(finite - set(SPENT), key=lambda name: (name.startswith("attention/"), name))
+    fewest = sum(
+        min(len(run.curves[name].values), POINTS_A_CURVE[-1]) for run in runs for name in names if name in run.curves
+    )
+    kept = [name for name in names if not name.startswith("attention/")] if fewest > budget else names
+    return kept, len(names) - len(kept)
+
+
 def maps_within(runs: Sequence[ComparedRun], budget: int) -> tuple[list[list[dict[str, Any]]], int]:
-    """For each run its sentences with their maps, packed; and for how many runs there was no room."""
-    found: list[list[dict[str, Any]]] = []
-    left_out = 0
-    for run in runs:
+    """For each run its sentences with their maps, packed; and for how many runs there was no room.
+
+    Files of maps are read until there is no more room.
+    """
+    found: list[list[dict[str, Any]]] = [[] for _ in runs]
+    for place, run in enumerate(runs):
         mine: list[dict[str, Any]] = []
         for sentence in run.maps:
             for name, weights in sentence.maps.items():
@@ -73,16 +102,26 @@ def maps_within(runs: Sequence[ComparedRun], budget: int) -> tuple[list[list[dic
                     {"sentence": sentence_of(sentence), "name": name, "queries": queries, "keys": keys}
                     | {"heads": len(weights), "steps": as_steps(weights)}
                 )
-        size = sum(each["heads"] * len(each["queries"]) * len(each["keys"]) for each in mine)
-        if size > budget:
-            left_out += 1
-            mine = []
-        budget -= size if mine else 0
-        found.append(mine)
-    return found, left_out
+        budget -= sum(each["heads"] * len(each["queries"]) * len(each["keys"]) for each in mine)
+        if budget < 0:
+            return found, sum(any(run.folder.attention.glob("step-*.npz")) for run in runs[place:])
+        found[place] = mine
+    return found, 0
 
 
-def _run(run: ComparedRun, comparison: Comparison, most: int, group: int, maps: list[dict[str, Any]]) -> dict[str, Any]:
+def samples_within(runs: Sequence[ComparedRun], budget: int) -> tuple[list[list[dict[str, Any]]], int]:
+    """For each run its samples; and for how many runs there was no room."""
+    found: list[list[dict[str, Any]]] = [[] for _ in runs]
+    for place, run in enumerate(runs):
+        mine = [_sample(sample) for sample in run.samples]
+        budget -= sum(len(text) for sample in mine for text in sample.values() if isinstance(text, str))
+        if budget < 0:
+            return found, sum(bool(run.samples) for run in runs[place:])
+        found[place] = mine
+    return found, 0
+
+
+def _run(run: ComparedRun, comparison: Comparison) -> dict[str, Any]:
     best = run.best(comparison.metric, comparison.mode)
     return {
         "name": run.name,
@@ -98,22 +137,24 @@ def _run(run: ComparedRun, comparison: Comparison, most: int, group: int, maps: 
         "seconds": run.seconds,
         "speed": run.tokens_per_second,
         "parameters": run.parameters,
-        "group": group,
-        "curves": {name: _points(curve, most) for name, curve in run.curves.items()},
-        "spent": {
-            name: _points(run.curves[f"train/{name}"], most)
-            for name in ("tokens", "seconds")
-            if f"train/{name}" in run.curves
-        },
-        "samples": [_sample(sample) for sample in run.samples],
-        "maps": maps,
-        "mapsStep": run.maps_step,
     }
 
 
-def _points(curve: Curve, most: int) -> dict[str, Any]:
-    kept = thin(curve.values, most)
-    return {"x": [int(step) for step in curve.steps[kept]], "y": [float(f"{v:.6g}") for v in curve.values[kept]]}
+def _points(run: ComparedRun, names: Sequence[str], most: int) -> dict[str, Any]:
+    """The curves with these names, as far as the run has them, thinned out."""
+    by_length: dict[int, list[str]] = {}
+    for name in names:
+        if name in run.curves:
+            by_length.setdefault(len(run.curves[name].values), []).append(name)
+    found = {}
+    for alike in by_length.values():  # together, which is quicker
+        for name, kept in zip(alike, thin(np.stack([run.curves[name].values for name in alike]), most), strict=True):
+            steps, values = run.curves[name]
+            found[name] = {
+                "x": steps[kept].astype(int).tolist(),
+                "y": [float(f"{value:.6g}") for value in values[kept].tolist()],
+            }
+    return found
 
 
 def _sample(sample: dict[str, Any]) -> dict[str, Any]:
@@ -127,17 +168,10 @@ def _cut(text: str) -> str:
     return text if len(text) <= CHARACTERS else f"{text[:CHARACTERS]} … ({len(text) - CHARACTERS} more characters)"
 
 
-def _group(group: Group, runs: Sequence[ComparedRun]) -> dict[str, Any]:
-    places = {id(run): number for number, run in enumerate(runs)}
+def _group(group: Group, places: Mapping[int, int]) -> dict[str, Any]:
     return {
         "runs": [places[id(run)] for run in group.runs],
         "finished": sum(run.state == "finished" for run in group.runs),
         "score": group.score,
         "spreads": {name: spread for name, spread in group.spreads.items() if not name.startswith("attention/")},
     }
-
-
-def _curve_names(runs: Sequence[ComparedRun]) -> list[str]:
-    names = {name for run in runs for name in run.curves if name not in ("train/tokens", "train/seconds")}
-    finite = {n for n in names if any(n in run.curves and np.isfinite(run.curves[n].values).any() for run in runs)}
-    return sorted(finite, key=lambda name: (name.startswith("attention/"), name))

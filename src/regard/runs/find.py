@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,15 +34,23 @@ def find_runs(paths: Iterable[Path], warn: Warn) -> list[RunFolder]:
     return list(found.values())
 
 
-def readable(runs: Sequence[RunFolder], read: Callable[[RunFolder], Result], warn: Warn) -> Iterator[Result]:
-    """What ``read`` makes of each run; ``warn`` is told of those whose folder is damaged, which are left out."""
-    for run in runs:
-        try:
-            yield read(run)
-        except RegardError as error:
-            warn(f"{error}; left out")
-        except OSError as error:
-            warn(f"{run.path}: cannot be read ({error.strerror}); left out")
+def attempt(read: Callable[[RunFolder], Result], run: RunFolder) -> Result | RegardError:
+    """What ``read`` makes of ``run``, or the error of a folder that is damaged."""
+    try:
+        return read(run)
+    except RegardError as error:
+        return error
+    except OSError as error:
+        return RegardError(f"{run.path}: cannot be read ({error.strerror})")
+
+
+def readable(attempts: Iterable[Result | RegardError], warn: Warn) -> Iterator[Result]:
+    """Those of ``attempts`` that were successful; ``warn`` is told of the others."""
+    for found in attempts:
+        if isinstance(found, RegardError):
+            warn(f"{found}; left out")
+        else:
+            yield found
 
 
 def _below(path: Path, depth: int, warn: Warn) -> Iterator[RunFolder]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from regard.errors import RegardError
-from regard.runs.find import find_runs, readable
+from regard.runs.find import attempt, find_runs, readable
 from regard.runs.folder import RunFolder
 from regard.runs.slurm import Job, is_here, queue_of, tasks
 from regard.runs.status import seconds
@@ -89,7 +89,7 @@ def see(paths: Sequence[Path]) -> Sight:
         jobs = queue_of([*runs, *searches])
     except RegardError as error:
         problems.append(str(error))
-    seen = list(readable(runs, lambda run: look(run, jobs), problems.append))
+    seen = list(readable((attempt(lambda run: look(run, jobs), run) for run in runs), problems.append))
     at_work = any(job and (jobs is None or tasks(job, jobs)) for job in (search.job() for search in searches))
     return Sight(seen, not at_work and all(is_over(each, jobs) for each in seen), problems)
 

@@ -12,7 +12,7 @@ function between({ x, y }, step) {
 
 function placed(run, steps, axis) {
   if (axis === "step") return steps;
-  const known = run.spent[axis];
+  const known = run.spent[`train/${axis}`];
   return known ? steps.map((step) => between(known, step)) : null;
 }
 
@@ -64,6 +64,7 @@ function drawCurves() {
   else if (drawn.length < shown.size) notes.push(`${shown.size - drawn.length} of the ticked runs have not measured ${metric}.`);
   if (without.length) notes.push(`${without.length} runs do not say how many ${axis === "tokens" ? "tokens" : "seconds"} a step took (metrics.csv of older code has no train/${axis}): not drawn.`);
   if (data.thinned) notes.push(`Curves are thinned out to at most ${data.thinned} points; the first and last, and the smallest and largest of each stretch are kept. metrics.csv has every row.`);
+  if (data.curvesLeftOut) notes.push(`${data.curvesLeftOut} curves of attention are left out, for size; compare fewer runs to see them.`);
   notes.push("Drag to zoom, double-click for the whole.");
   $("about-curves").textContent = notes.join(" ");
 }

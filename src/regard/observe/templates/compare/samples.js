@@ -68,6 +68,7 @@ function drawSamples() {
   else if (drawn.length < shown.size) notes.push(`${shown.size - drawn.length} of the ticked runs do not have this sentence.`);
   if (drawn.some(({ run }) => mapOf(run, sentence))) notes.push("Maps: rows are what is written or read now (queries), columns what it attends to (keys); point at a cell, or use the arrow keys.");
   if (data.mapsLeftOut) notes.push(`The maps of ${data.mapsLeftOut} runs are left out, for size; each run's attention/index.html has all.`);
+  if (data.samplesLeftOut) notes.push(`The samples of ${data.samplesLeftOut} runs are left out, for size; each run's samples.jsonl has all.`);
   $("about-samples").textContent = notes.join(" ");
 }
 
