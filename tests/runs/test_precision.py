@@ -13,7 +13,7 @@ from regard.runs.compose import compose_points
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 from regard.training.checkpoint import load_model, read_checkpoint
-from regard.training.precision import set_matmul_precision
+from regard.training.precision import choose_kernels
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true"])
@@ -45,9 +45,15 @@ def test_trainers_on_gpus_share_one_precision(trainer: str) -> None:
     [("bf16-mixed", "gpu", "high"), ("32-true", "gpu", "highest"), ("32-true", "cpu", "highest")],
 )
 def test_float32_products_are_as_precise_as_asked(precision: str, accelerator: str, name: str) -> None:
-    before = torch.get_float32_matmul_precision()
-    assert set_matmul_precision(precision, accelerator) == name == torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(before)
+    choose_kernels(precision, accelerator)
+    assert torch.get_float32_matmul_precision() == name
+    torch.set_float32_matmul_precision("highest")
+
+
+def test_attention_of_many_shapes_is_not_planned_for_each() -> None:
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    choose_kernels("bf16-mixed", "gpu")
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
 
 
 def test_the_summary_says_what_a_run_computed_in(finished: RunFolder) -> None:

@@ -28,7 +28,7 @@ from regard.training.build import build
 from regard.training.checkpoint import last_readable, load_weights, read_checkpoint, tokenizers_of
 from regard.training.journal import FinalValidation, Journal
 from regard.training.metrics_file import MetricsFile
-from regard.training.precision import set_matmul_precision
+from regard.training.precision import choose_kernels
 from regard.training.ranks import from_srun, is_first_process
 from regard.training.task import Task
 from regard.training.trainer import make_trainer
@@ -69,7 +69,7 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
     batches.limits = Limits(*(config["trainer"].get(name) for name in LIMITS))
     with preparing(console) as batches.progress:
         task = make_task(config, batches)
-    set_matmul_precision(config["trainer"]["precision"], config["trainer"]["accelerator"])
+    choose_kernels(config["trainer"]["precision"], config["trainer"]["accelerator"])
     trainer = training_trainer(run, config, console, heartbeat)
     if begin is not None and checkpoint is None:
         say(console, f"fine-tuning: the weights and the vocabulary are those of {begin}")

@@ -14,16 +14,18 @@ def decide_precision(precision: Any, accelerator: str) -> Any:
     return "bf16-mixed" if _on_gpu(accelerator) else "32-true"
 
 
-def set_matmul_precision(precision: Any, accelerator: str) -> str:
-    """Set how this process multiplies float32 matrices (`torch.set_float32_matmul_precision`), and return its name.
+def choose_kernels(precision: Any, accelerator: str) -> None:
+    """Choose, for this process, how a GPU multiplies matrices and computes attention. A CPU has no such choice.
 
-    On a GPU ``high``, which allows TensorFloat32, unless the run is to compute in float32 throughout.
+    Products of float32 matrices may use TensorFloat32 unless the run is to compute in float32 throughout. Attention
+    with a mask does not use cuDNN, which plans anew for every shape of a batch: about a second for each (torch 2.11,
+    pytorch#155958), and batches of sentences have hundreds of shapes.
     """
     import torch
 
-    name = "high" if _on_gpu(accelerator) and precision not in ("32-true", 32, "32") else "highest"
-    torch.set_float32_matmul_precision(name)
-    return name
+    exact = not _on_gpu(accelerator) or precision in ("32-true", 32, "32")
+    torch.set_float32_matmul_precision("highest" if exact else "high")
+    torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def _on_gpu(accelerator: str) -> bool:
