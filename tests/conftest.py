@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 if TYPE_CHECKING:
-    from regard.data.tokenizer import Tokenizer
+    from regard.data.tokenizer.tokenizer import Tokenizer
     from regard.model.transformer import Transformer
-    from regard.observe.recording import Regarded
+    from regard.observe.record.recording import Regarded
     from regard.runs.folder import RunFolder
 
 SMALL = [
@@ -71,8 +71,8 @@ def pairs() -> list[tuple[str, str]]:
 @pytest.fixture(scope="session")
 def tokenizer(pairs: list[tuple[str, str]]) -> Tokenizer:
     """A joint vocabulary of 70 pieces, learned from ``pairs``."""
-    from regard.data.tokenizer import TokenizerSettings
-    from regard.data.vocabulary import train_tokenizer
+    from regard.data.tokenizer.tokenizer import TokenizerSettings
+    from regard.data.tokenizer.vocabulary import train_tokenizer
 
     settings = TokenizerSettings(vocab_size=70, byte_fallback=False, character_coverage=1.0)
     return train_tokenizer((side for pair in pairs for side in pair), settings)
@@ -108,10 +108,10 @@ def make_regarded() -> Callable[..., Regarded]:
     """Makes what is recorded of a sentence of any pieces, by a model of random numbers: weights follow from vectors."""
     import numpy as np
 
-    from regard.observe.lens import Lens
-    from regard.observe.likelihood import TEMPERATURES, Likelihood
-    from regard.observe.maps import SentenceMaps
-    from regard.observe.recording import HeadVectors, Regarded
+    from regard.observe.record.lens import Lens
+    from regard.observe.record.likelihood import TEMPERATURES, Likelihood
+    from regard.observe.record.maps import SentenceMaps
+    from regard.observe.record.recording import HeadVectors, Regarded
 
     def softmax(scores: np.ndarray) -> np.ndarray:
         powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
@@ -194,7 +194,7 @@ def arguments(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> list[st
 @pytest.fixture(scope="session")
 def make_run(arguments: list[str]) -> Callable[..., RunFolder]:
     """Freezes a small run; more arguments override."""
-    from regard.runs.compose import compose_points, freeze
+    from regard.config.compose import compose_points, freeze
 
     def make(*overrides: str) -> RunFolder:
         return freeze(compose_points([*arguments, *overrides]))[0]
@@ -215,7 +215,7 @@ def finished(make_run: Callable[..., RunFolder]) -> RunFolder:
 @pytest.fixture(scope="session")
 def make_language_run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunFolder]:
     """Freezes a small run of a language model; arguments override."""
-    from regard.runs.compose import compose_points, freeze
+    from regard.config.compose import compose_points, freeze
 
     folder = tmp_path_factory.mktemp("language")
     parts = [f"data.{name}={corpus / name}.tsv" for name in ("train", "validation", "test")]

@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 from selenium.webdriver.common.keys import Keys
 
-from regard.observe.likelihood import TEMPERATURES
-from regard.observe.maps import entropy
-from regard.observe.page import render_page
-from regard.observe.palette import DARK, LIGHT, Stops
-from regard.observe.recording import Regarded
+from regard.observe.draw.page import render_page
+from regard.observe.draw.palette import DARK, LIGHT, Stops
+from regard.observe.record.likelihood import TEMPERATURES
+from regard.observe.record.maps import entropy
+from regard.observe.record.recording import Regarded
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Browser

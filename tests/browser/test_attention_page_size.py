@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from regard.data.tokenizer import Tokenizer
-from regard.model.translator import Translator
-from regard.observe.page import render_page
-from regard.observe.recording import Regarded, record_attention
-from regard.runs.compose import compose_points
-from regard.training.build import build
+from regard.config.compose import compose_points
+from regard.data.tokenizer.tokenizer import Tokenizer
+from regard.inference.translator import Translator
+from regard.instantiate import build
+from regard.observe.draw.page import render_page
+from regard.observe.record.recording import Regarded, record_attention
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Browser

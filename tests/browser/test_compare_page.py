@@ -19,11 +19,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regard.observe.maps import SentenceMaps, save_maps
-from regard.runs.compare import compare
-from regard.runs.compare_page import write_page
-from regard.runs.compare_table import as_csv
-from regard.runs.compared import read_run
+from regard.compare.compare import compare
+from regard.compare.compared import read_run
+from regard.compare.page import write_page
+from regard.compare.table import as_csv
+from regard.observe.record.maps import SentenceMaps, save_maps
 from regard.runs.folder import RunFolder
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regard.observe.neighbours import Map, Neighbour, Neighbourhood
-from regard.observe.neighbours_map import render_map
+from regard.observe.draw.neighbours_map import render_map
+from regard.observe.measure.neighbours import Map, Neighbour, Neighbourhood
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium found; install the package chromium")

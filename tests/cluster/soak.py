@@ -43,7 +43,7 @@ TWO = ["trainer=ddp", "trainer.accelerator=cpu"]
 
 def make(folder: Path, *overrides: str) -> list[RunFolder]:
     """Frozen runs in ``folder``."""
-    from regard.runs.compose import compose_points, freeze
+    from regard.config.compose import compose_points, freeze
 
     places = [f"paths.runs={folder / 'runs'}", f"paths.cache={folder / 'cache'}"]
     return freeze(compose_points([*SMALL, *places, *overrides]))
@@ -79,14 +79,14 @@ def quiet(*command: str | Path, **options: Any) -> subprocess.Popen[bytes]:
 
 def work_through(run: RunFolder) -> None:
     """In processes of its own, without a word."""
-    from regard.runs.processes import do
+    from regard.launch.processes import do
 
     do([run], at_a_time=2)
 
 
 def same_as(run: RunFolder, other: RunFolder) -> bool:
     """Whether both are finished and have measured the same; says how they differ."""
-    from regard.observe.wandb_file import history
+    from regard.observe.wandb.file import history
 
     ids = {path.name.rpartition("-")[2] for path in (run.path / "wandb").glob("offline-run-*")}
     logged = [
@@ -105,8 +105,8 @@ def same_as(run: RunFolder, other: RunFolder) -> bool:
 
 
 def preempted(count: int, folder: Path) -> bool:
-    from regard.runs.slurm import submit
-    from regard.runs.start import start
+    from regard.launch.slurm import submit
+    from regard.launch.start import start
 
     long = [f"trainer.max_steps={400 + 40 * count}", "trainer.val_check_interval=150", *TWO]
     (undisturbed,) = make(folder, *long, "name=undisturbed")
@@ -164,8 +164,8 @@ def killed(count: int, folder: Path) -> bool:
 
 
 def told(count: int, folder: Path) -> bool:
-    from regard.runs.geometry import one_machine
-    from regard.runs.processes import command
+    from regard.launch.processes import command
+    from regard.runs.resources import one_machine
 
     long = [f"trainer.max_steps={300 + 60 * count}", "trainer.val_check_interval=60", *TWO]
     (undisturbed,) = make(folder, *long, "name=undisturbed")
@@ -214,8 +214,8 @@ class Breaks(pl.Callback):
 
 def sweep(count: int, folder: Path) -> bool:
     """Twelve points: crash at two seeds, NaN at one."""
-    from regard.runs.resume import retry
-    from regard.runs.start import start
+    from regard.launch.resume import retry
+    from regard.launch.start import start
 
     (folder / "breaks.py").write_text(BROKEN)
     os.environ["PYTHONPATH"] = f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
@@ -248,9 +248,9 @@ def sweep(count: int, folder: Path) -> bool:
 
 
 def many(count: int, folder: Path) -> bool:
-    from regard.runs.cancel import cancel
+    from regard.launch.cancel import cancel
+    from regard.launch.slurm import queue
     from regard.runs.find import find_runs
-    from regard.runs.slurm import queue
 
     places = [f"paths.runs={folder / 'runs'}", f"paths.cache={folder / 'cache'}"]
     points = [f"seed=range(1,{count // 4 + 1})", "model.dropout=0.0,0.1,0.2,0.3"]
@@ -273,7 +273,7 @@ def many(count: int, folder: Path) -> bool:
 
 def prepared(count: int, folder: Path) -> bool:
     """Forked from this one, which has loaded what they need: so many PyTorches would not fit into a small memory."""
-    from regard.training.build import build
+    from regard.instantiate import build
 
     (run,) = make(folder, "name=prepared")
     batches = build(run.config()["batches"])

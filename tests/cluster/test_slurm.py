@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from regard.config.compose import compose_points, freeze
 from regard.errors import RegardError, UsageError
-from regard.runs import slurm
-from regard.runs.cancel import cancel
-from regard.runs.compose import compose_points, freeze
+from regard.launch import slurm
+from regard.launch.cancel import cancel
+from regard.launch.jobs import look
+from regard.launch.resume import go_on, prepare_resume, retry
+from regard.launch.start import start
 from regard.runs.folder import RunFolder
-from regard.runs.jobs import look
-from regard.runs.resume import go_on, prepare_resume, retry
-from regard.runs.start import start
 
 pytestmark = pytest.mark.xdist_group("cluster")
 
@@ -199,8 +199,8 @@ def test_a_setup_that_fails_is_told_where_the_run_is(
 def test_workers_of_a_search_are_jobs(
     cluster: Path, arguments: list[str], tmp_path: Path, wait_until: Wait, start: Start, capsys: Captured
 ) -> None:
-    from regard.runs.search_start import begin, result
-    from regard.runs.search_start import go_on as search_on
+    from regard.search.start import begin, result
+    from regard.search.start import go_on as search_on
 
     space = ["search=tpe", "search.trials=3", "search.workers=2", "+search.space.optimizer.lr={low: 0.001, high: 0.1}"]
     held = ["hydra/launcher=slurm", "hydra.launcher.options=['--hold']"]

@@ -10,8 +10,8 @@ import pytest
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2 as proto
 
-from regard.data.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, Tokenizer, TokenizerSettings
-from regard.data.vocabulary import known_vocab_size, train_tokenizer
+from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, Tokenizer, TokenizerSettings
+from regard.data.tokenizer.vocabulary import known_vocab_size, train_tokenizer
 from regard.errors import UsageError
 
 SYLLABLES = ("ka", "lo", "mi", "rü", "sen", "tor", "vel", "ß")

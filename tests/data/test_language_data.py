@@ -16,17 +16,17 @@ import pytorch_lightning as pl
 import torch
 
 from regard.data.batching import Batch
-from regard.data.corpus import Split
+from regard.data.corpora.corpus import Split
+from regard.data.corpora.text_files import TextFiles
+from regard.data.datamodule import Limits
 from regard.data.language import BlockPlan, Blocks, LanguageData, PackedStream
-from regard.data.module import Limits
+from regard.data.prepare.store import TokenFile, TokenWriter
 from regard.data.shuffle import fixed_sample
-from regard.data.store import TokenFile, TokenWriter
-from regard.data.text_files import TextFiles
-from regard.data.tokenizer import BOS, EOS, PAD, TokenizerSettings
+from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, TokenizerSettings
 from regard.errors import RegardError, UsageError
 from regard.model.transformer import Transformer
-from regard.training.language import LanguageScorer
 from regard.training.schedule import constant
+from regard.training.scorers.language import LanguageScorer
 from regard.training.task import Task
 
 DOCUMENTS = [[10, 11, 12], [], [], [13], [], list(range(20, 45)), [14, 15], []]
@@ -197,7 +197,7 @@ def test_a_stride_lies_within_a_block(folder: Path, stride: int) -> None:
 
 
 def test_no_translations_without_translations(folder: Path) -> None:
-    from regard.data.parallel import ParallelFiles
+    from regard.data.corpora.parallel import ParallelFiles
 
     files = ParallelFiles("en", "de", "x", "y", "z")
     with pytest.raises(UsageError, match="data has the columns source, target, this task reads text"):

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from regard.data.tokenizer import NORMALIZATIONS, SPECIALS, Tokenizer, TokenizerSettings
-from regard.data.vocabulary import train_tokenizer
+from regard.data.tokenizer.tokenizer import NORMALIZATIONS, SPECIALS, Tokenizer, TokenizerSettings
+from regard.data.tokenizer.vocabulary import train_tokenizer
 
 SYLLABLES = ("ka", "lo", "mi", "rü", "sen", "tor", "vel", "ß")
 WORDS = [a + b + c for a in SYLLABLES for b in SYLLABLES for c in SYLLABLES]

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from regard.data import encode, shards, stages
-from regard.data.corpus import PAIR, TEXT, MissingSplit, Record, Split
-from regard.data.encode import encoded
-from regard.data.filters import Length, NoDuplicates
-from regard.data.prepare import Prepared, prepare
-from regard.data.progress import Lines
-from regard.data.tokenizer import TokenizerSettings
+from regard.data.corpora.corpus import PAIR, TEXT, MissingSplit, Record, Split
+from regard.data.corpora.filters import Length, NoDuplicates
+from regard.data.prepare import encode, shards, stages
+from regard.data.prepare.encode import encoded
+from regard.data.prepare.prepare import Prepared, prepare
+from regard.data.prepare.progress import Lines
+from regard.data.tokenizer.tokenizer import TokenizerSettings
 from regard.errors import RegardError, UsageError
 
 SETTINGS = TokenizerSettings(vocab_size=60, byte_fallback=False, character_coverage=1.0)
@@ -220,7 +220,7 @@ def test_progress_is_a_line_now_and_then() -> None:
 
 
 def test_a_worker_imports_no_torch(tmp_path: Path) -> None:
-    script = "import sys, regard.data.encode; sys.exit('torch' in sys.modules)"
+    script = "import sys, regard.data.prepare.encode; sys.exit('torch' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     assert subprocess.run([sys.executable, "-c", script], env=environment).returncode == 0
 

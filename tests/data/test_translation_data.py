@@ -14,11 +14,11 @@ from lightning_fabric.utilities.apply_func import move_data_to_device
 from torch.utils.data._utils.pin_memory import pin_memory
 
 from regard.data.batching import Batch
-from regard.data.module import Limits
-from regard.data.parallel import ParallelFiles
-from regard.data.pydocs import Pydocs
+from regard.data.corpora.parallel import ParallelFiles
+from regard.data.corpora.pydocs import Pydocs
+from regard.data.datamodule import Limits
 from regard.data.shuffle import fixed_sample
-from regard.data.tokenizer import BOS, EOS, PAD, Tokenizer, TokenizerSettings
+from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, Tokenizer, TokenizerSettings
 from regard.data.translation import TranslationData
 from regard.errors import RegardError, UsageError
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from regard.model.decoding import Sampling
+from regard.inference.decoding import Sampling
 
 
 def logits_of(*probabilities: float) -> Tensor:

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from regard.observe.probe import AttentionProbe
-from regard.runs.compose import compose_points, freeze
+from regard.config.compose import compose_points, freeze
+from regard.observe.callbacks.attention import AttentionProbe
 from regard.runs.work import work
 
 

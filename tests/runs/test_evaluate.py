@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from regard.errors import RegardError, UsageError
+from regard.instantiate import build
 from regard.runs.evaluate import evaluate_pairs, evaluate_split, run_config
 from regard.runs.folder import RunFolder
-from regard.training.build import build
 from regard.training.checkpoint import average_snapshots, read_checkpoint
 
 MakeRun = Callable[..., RunFolder]

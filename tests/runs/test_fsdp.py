@@ -16,10 +16,10 @@ import pytest
 import torch
 import yaml
 
+from regard.config.compose import compose_points
 from regard.errors import UsageError
-from regard.runs.compose import compose_points
+from regard.launch.start import start as launch
 from regard.runs.folder import RunFolder
-from regard.runs.start import start as launch
 from regard.runs.work import work
 from regard.training.checkpoint import load_model, read_checkpoint
 

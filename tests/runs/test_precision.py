@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from regard.config.compose import compose_points
 from regard.errors import UsageError
-from regard.runs.compose import compose_points
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 from regard.training.checkpoint import load_model, read_checkpoint

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from regard.data import progress
+from regard.data.prepare import progress
 from regard.runs import heartbeat
 from regard.runs.folder import RunFolder
 from regard.runs.progress import preparing

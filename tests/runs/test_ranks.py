@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from regard.launch.start import start as launch
 from regard.runs.folder import RunFolder
-from regard.runs.start import start as launch
 from regard.runs.work import work
 from regard.training.checkpoint import read_checkpoint
 

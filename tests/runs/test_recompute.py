@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import torch
 
+from regard.instantiate import build
 from regard.runs.folder import RunFolder
 from regard.runs.work import make_task, work
-from regard.training.build import build
 
 SAME = ("step", "train/loss", "train/gradient_norm", "validation/loss", "validation/bleu", "test/loss")
 

@@ -16,12 +16,12 @@ import pytest
 import pytorch_lightning as pl
 import yaml
 
+from regard.launch.start import start as launch
 from regard.runs.folder import RunFolder
-from regard.runs.start import start as launch
 from regard.runs.work import work
 from regard.stop import STOP
+from regard.training.callbacks.last_checkpoint import LastCheckpoint
 from regard.training.checkpoint import read_checkpoint
-from regard.training.resume import LastCheckpoint
 
 MakeRun = Callable[..., RunFolder]
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from regard.errors import RegardError
-from regard.runs.cancel import cancel
+from regard.launch.cancel import cancel
+from regard.launch.resume import go_on, retry
 from regard.runs.folder import RunFolder
-from regard.runs.resume import go_on, retry
 
 MakeRun = Callable[..., RunFolder]
 ANSWER = "#!/bin/sh\necho 'slurm_load_jobs error: Unable to contact slurm controller' >&2\nexit 1\n"

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from regard.errors import UsageError
+from regard.launch.resume import prepare_resume
 from regard.runs.evaluate import evaluate_split, run_config
 from regard.runs.folder import RunFolder
-from regard.runs.resume import prepare_resume
 from regard.runs.work import work
 from regard.training.checkpoint import read_checkpoint, tokenizers_of
 

@@ -14,12 +14,12 @@ import pytest
 import torch
 import wandb
 
-from regard.observe import wandb_logger
-from regard.observe.wandb_file import history, records
+from regard.launch.resume import prepare_resume
+from regard.observe.wandb import logger as wandb_logger
+from regard.observe.wandb.file import history, records
 from regard.runs.folder import RunFolder
-from regard.runs.resume import prepare_resume
 from regard.runs.work import work
-from regard.training.metrics_file import read_rows
+from regard.training.callbacks.metrics_file import read_rows
 from regard.training.task import Task
 
 SPLITS = ("train", "validation", "test")

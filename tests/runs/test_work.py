@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 import torch
 
-from regard.observe.maps import load_maps
+from regard.observe.record.maps import load_maps
 from regard.runs.folder import RunFolder, find_checkpoint
 from regard.runs.work import work
+from regard.training.callbacks.metrics_file import read_rows
 from regard.training.checkpoint import load_model, read_checkpoint
-from regard.training.metrics_file import read_rows
 from regard.training.schedule import cosine
 from regard.training.task import Task
 

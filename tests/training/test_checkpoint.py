@@ -14,11 +14,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from regard.data.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
-from regard.data.vocabulary import train_tokenizer
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
+from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.errors import RegardError
+from regard.instantiate import build
 from regard.model.transformer import Transformer
-from regard.training.build import build
 from regard.training.checkpoint import (
     SafeCheckpointIO,
     describe_model,
@@ -220,9 +220,9 @@ def test_a_foreign_class_needs_trust(tmp_path: Path, tokenizer: Tokenizer, monke
         "builtins.exec",
         "regard_but_not_ours.Mixer",
         "regard.model.mixer.torch.hub.load",  # reached through regard, but not of it
-        "regard.model.decoding.torch.load",
+        "regard.inference.decoding.torch.load",
         "regard.training.checkpoint.os.system",
-        "regard.training.build.build",  # runs what it is told to
+        "regard.instantiate.build",  # runs what it is told to
         "torchvision.datasets.utils.download_url",  # writes anywhere
         "torchvision.models.resnet.nn.Linear",
         "regard.model.${name}",

@@ -16,13 +16,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import Parameter
 
 from regard.data.batching import Batch
-from regard.model.decoding import Sampling
+from regard.inference.decoding import Sampling
+from regard.instantiate import build
 from regard.runs.folder import RunFolder
 from regard.runs.work import make_task
-from regard.training.build import build
-from regard.training.journal import Journal
-from regard.training.metrics_file import MetricsFile
-from regard.training.moving_average import MovingAverage
+from regard.training.callbacks.metrics import Journal
+from regard.training.callbacks.metrics_file import MetricsFile
+from regard.training.callbacks.moving_average import MovingAverage
 from regard.training.task import Task
 
 MakeRun = Callable[..., RunFolder]

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from regard.data.tokenizer import BOS, EOS, Tokenizer, TokenizerSettings
-from regard.data.vocabulary import train_tokenizer
-from regard.model.decoding import Sampling
-from regard.model.language import LanguageModel
+from regard.data.tokenizer.tokenizer import BOS, EOS, Tokenizer, TokenizerSettings
+from regard.data.tokenizer.vocabulary import train_tokenizer
+from regard.inference.decoding import Sampling
+from regard.inference.language_model import LanguageModel
 from regard.model.transformer import Transformer
-from regard.training.language import LanguageScorer
+from regard.training.scorers.language import LanguageScorer
 from regard.training.task import Sample
 
 TEXTS = ["", "ab", "the red house is very large\nand has two roofs", "the blue boat", "one more"]

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 if TYPE_CHECKING:
     from regard.runs.folder import RunFolder
-    from regard.runs.geometry import Geometry
+    from regard.runs.resources import Geometry
 
 
 class Composing(Launcher):
@@ -35,7 +35,7 @@ class Composing(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Compose the points, one a list of overrides."""
-        from regard.runs.compose import PointFailed
+        from regard.config.compose import PointFailed
 
         done, points = [], [list(overrides) for overrides in job_overrides]
         for number, overrides in enumerate(points):

@@ -10,7 +10,7 @@ from hydra_plugins.regard_launchers.composing import Composing
 
 if TYPE_CHECKING:
     from regard.runs.folder import RunFolder
-    from regard.runs.geometry import Geometry
+    from regard.runs.resources import Geometry
 
 
 class Here(Composing):
@@ -18,14 +18,14 @@ class Here(Composing):
 
     def check(self, config: dict[str, Any]) -> None:
         """Raises UsageError if the run wants several machines."""
-        from regard.runs.geometry import one_machine
+        from regard.runs.resources import one_machine
 
         one_machine(config)
 
     def start(self, runs: Sequence[RunFolder]) -> int:
         """Do the work; the exit code of a single run, or whether all are finished."""
-        from regard.runs.geometry import one_machine
-        from regard.runs.processes import do
+        from regard.launch.processes import do
+        from regard.runs.resources import one_machine
 
         if len(runs) == 1 and one_machine(runs[0].config()).processes == 1:
             from regard.runs.work import work
@@ -35,6 +35,6 @@ class Here(Composing):
 
     def search(self, folder: Path, workers: int, wanted: Geometry) -> int:
         """Have processes here work on the search in ``folder``; 0 if they have come to its end."""
-        from regard.runs.processes import search
+        from regard.launch.processes import search
 
         return search(folder, workers, wanted)

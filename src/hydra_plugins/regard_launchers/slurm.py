@@ -12,7 +12,7 @@ from hydra_plugins.regard_launchers.composing import Composing
 
 if TYPE_CHECKING:
     from regard.runs.folder import RunFolder
-    from regard.runs.geometry import Geometry
+    from regard.runs.resources import Geometry
 
 RUNS_A_CALL = 1000
 """Each is an argument of the job's script."""
@@ -60,8 +60,8 @@ class Slurm(Composing):
     def check(self, config: dict[str, Any]) -> None:
         """Raises UsageError if there is no SLURM, or the trainer does not say what it needs."""
         from regard.errors import UsageError
-        from regard.runs.geometry import geometry
-        from regard.runs.slurm import is_here
+        from regard.launch.slurm import is_here
+        from regard.runs.resources import geometry
 
         geometry(config)
         if not is_here():
@@ -75,7 +75,7 @@ class Slurm(Composing):
         Raises RegardError if SLURM refuses; runs that it does not get are failed, and can be retried.
         """
         from regard.errors import RegardError
-        from regard.runs.geometry import geometry
+        from regard.runs.resources import geometry
         from regard.runs.sweep import sweep_of
 
         groups: dict[Geometry, list[RunFolder]] = {}
@@ -98,10 +98,10 @@ class Slurm(Composing):
 
     def search(self, folder: Path, workers: int, wanted: Geometry) -> int:
         """Submit a job for each worker; 0."""
+        from regard.launch.slurm import submit
         from regard.places import job_script
         from regard.runs.folder import RunFolder
-        from regard.runs.geometry import Geometry
-        from regard.runs.slurm import submit
+        from regard.runs.resources import Geometry
 
         # One task: the worker starts the processes of a trial itself.
         options = self._options(Geometry(1, 1, wanted.gpus, wanted.devices * wanted.processors))
@@ -115,8 +115,8 @@ class Slurm(Composing):
 
     def _submit(self, runs: Sequence[RunFolder], wanted: Geometry) -> Iterator[str]:
         """The job of each run, once it has one."""
+        from regard.launch.slurm import largest_array, submit
         from regard.places import job_script
-        from regard.runs.slurm import largest_array, submit
         from regard.runs.sweep import sweep_of
 
         size = min(largest_array(), RUNS_A_CALL)

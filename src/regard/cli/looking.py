@@ -13,7 +13,7 @@ from regard.errors import UsageError
 from regard.files import require_writable
 
 if TYPE_CHECKING:
-    from regard.data.links import Links
+    from regard.data.corpora.links import Links
 
 Gold = Annotated[
     Path | None, typer.Option(help="Links that are right, a line a pair: 0-0 1-2 3?4 (sure with -, possible with ?).")
@@ -35,9 +35,9 @@ def align(
     trust: Trust = False,
 ) -> None:
     """Which word translates which, from cross-attention: SOURCE-TARGET, counted from 0, a line a pair."""
-    from regard.data.text import read_pairs
-    from regard.runs.align import gold_of, links_of, pairs_of, report
-    from regard.runs.aligner import choose, judge_by_links
+    from regard.analysis.align import gold_of, links_of, pairs_of, report
+    from regard.analysis.aligner import choose, judge_by_links
+    from regard.data.corpora.text import read_pairs
     from regard.runs.folder import RunFolder
 
     given = [source is not None or target is not None, bool(source_file or target_file), split is not None]
@@ -94,9 +94,9 @@ def heads(
 
     from rich.console import Console
 
+    from regard.analysis.heads import PICTURES, beginning, draw, log_to_wandb, look, remarks, require_still, table_of
+    from regard.analysis.sample import sample_of_files, sample_of_run
     from regard.runs.folder import RunFolder
-    from regard.runs.heads import PICTURES, beginning, draw, log_to_wandb, look, remarks, require_still, table_of
-    from regard.runs.sample import sample_of_files, sample_of_run
 
     folder = RunFolder.open(run) if run.is_dir() else None
     if wandb and folder is None:
@@ -144,9 +144,9 @@ def neighbours(
     from rich.table import Table
     from rich.text import Text
 
-    from regard.observe.neighbours import map_of, neighbourhood
-    from regard.observe.neighbours_map import require_ending, write_map
-    from regard.runs.neighbours import embeddings_of
+    from regard.analysis.neighbours import embeddings_of
+    from regard.observe.draw.neighbours_map import require_ending, write_map
+    from regard.observe.measure.neighbours import map_of, neighbourhood
 
     if output is not None:
         require_ending(output)

@@ -10,8 +10,8 @@ import typer
 from regard.errors import UsageError
 
 if TYPE_CHECKING:
-    from regard.model.language import LanguageModel
-    from regard.model.translator import Translator
+    from regard.inference.language_model import LanguageModel
+    from regard.inference.translator import Translator
 
 
 def usable_device(name: str) -> str:
@@ -41,8 +41,8 @@ Trust = Annotated[bool, typer.Option("--trust", help="Run classes from outside r
 
 def load(run: Path, device: str, trust: bool) -> Translator | LanguageModel:
     """The model of RUN, with what it can do."""
-    from regard.model.language import LanguageModel
-    from regard.model.translator import Translator
+    from regard.inference.language_model import LanguageModel
+    from regard.inference.translator import Translator
     from regard.runs.folder import find_checkpoint
     from regard.training.checkpoint import load_model
 
@@ -57,7 +57,7 @@ def load_translator(run: Path, device: str, trust: bool) -> Translator:
 
     Raises UsageError if it is not a translation model.
     """
-    from regard.model.translator import Translator
+    from regard.inference.translator import Translator
 
     model = load(run, device, trust)
     if not isinstance(model, Translator):

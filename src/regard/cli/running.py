@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 )
 def train(context: typer.Context) -> None:
     """Compose, check and freeze a run, then train it. Hydra's overrides and options (--cfg job, --info, --help)."""
-    from regard.runs.compose import compose_points, freeze
-    from regard.runs.start import start
+    from regard.config.compose import compose_points, freeze
+    from regard.launch.start import start
 
     points = compose_points(context.args)
     if points:
@@ -35,7 +35,7 @@ def train(context: typer.Context) -> None:
 )
 def search(context: typer.Context) -> None:
     """Search for good hyperparameters with Optuna: search=tpe '+search.space.optimizer.lr={low: 1e-4, high: 1e-2}'."""
-    from regard.runs.search_start import begin
+    from regard.search.start import begin
 
     raise typer.Exit(begin(context.args))
 
@@ -49,11 +49,11 @@ def resume(
 
     Only trainer.max_steps, trainer.devices, trainer.num_nodes and the launcher (hydra/launcher=...) may change.
     """
-    from regard.runs.resume import go_on
+    from regard.launch.resume import go_on
     from regard.runs.sweep import is_search
 
     if is_search(run):
-        from regard.runs.search_start import go_on as search_on
+        from regard.search.start import go_on as search_on
 
         raise typer.Exit(search_on(run, overrides or []))
     runs, damaged = _intact([run])
@@ -72,7 +72,7 @@ def jobs(
     """What runs are doing: state, step, validation loss, speed, node; from their folders, and from squeue."""
     import json
 
-    from regard.runs.jobs import as_plain, see
+    from regard.launch.jobs import as_plain, see
     from regard.runs.sweep import is_search
 
     paths = runs or [Path("runs")]
@@ -89,7 +89,7 @@ def jobs(
 
         show(paths, not runs, watch, wide, Console())
         for folder in filter(is_search, runs or []):
-            from regard.runs.search_start import result
+            from regard.search.start import result
 
             print(result(folder) or "no trial has come to its end yet")
 
@@ -97,8 +97,8 @@ def jobs(
 @app.command()
 def cancel(runs: Annotated[list[Path], typer.Argument(metavar="SWEEP|SEARCH|RUN ...")]) -> None:
     """End runs that work or wait; those that work save their state. `regard resume` goes on with them after all."""
-    from regard.runs.cancel import cancel as end
-    from regard.runs.cancel import cancel_search
+    from regard.launch.cancel import cancel as end
+    from regard.launch.cancel import cancel_search
     from regard.runs.sweep import is_search
 
     found, damaged = _intact(runs)
@@ -118,7 +118,7 @@ def retry(
     ] = None,
 ) -> None:
     """Go on with the runs of a sweep that failed or were lost, and with no others."""
-    from regard.runs.resume import retry as try_again
+    from regard.launch.resume import retry as try_again
 
     found, damaged = _intact(runs)
     raise typer.Exit(max(damaged, try_again(found, status or ["failed", "lost"], overrides or [])))

@@ -31,13 +31,13 @@ def prepare_streams() -> None:
 
 
 def stdin_lines() -> Iterator[str]:
-    """The lines of stdin as `regard.runs.stream.decoded_lines` gives them.
+    """The lines of stdin as `regard.inference.stream.decoded_lines` gives them.
 
     Raises UsageError at once if stdin is closed, and RegardError later if it cannot be read.
     """
     if sys.stdin is None or sys.stdin.closed:
         raise UsageError("stdin is closed; give lines of text, from a pipe or with < FILE")
-    from regard.runs.stream import decoded_lines
+    from regard.inference.stream import decoded_lines
 
     lines = decoded_lines(sys.stdin.buffer, "stdin")
 

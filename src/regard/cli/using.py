@@ -34,7 +34,7 @@ def translate(
     lines = stdin_lines()
     if output is not None:
         _require_text_file(output)
-    from regard.runs.stream import CHUNK_LINES, translate_lines
+    from regard.inference.stream import CHUNK_LINES, translate_lines
 
     translator = load_translator(run, device, trust)
     chunk = 1 if stdin_is_terminal() else CHUNK_LINES
@@ -60,9 +60,9 @@ def evaluate(
     device: Device = "cpu",
 ) -> None:
     """Score the best checkpoint of a run folder on a part of its corpus, or on a text of your own."""
+    from regard.instantiate import build
     from regard.runs.evaluate import evaluate_pairs, evaluate_split, evaluate_text, run_config
     from regard.runs.folder import RunFolder
-    from regard.training.build import build
 
     folder = RunFolder.open(run)
     config = run_config(folder, beam_size, length_penalty)
@@ -107,9 +107,9 @@ def attend(
     trust: Trust = False,
 ) -> None:
     """Show what the model attends to: a page and a picture."""
-    from regard.model.translator import Translator
-    from regard.observe.attend import write_attention
-    from regard.observe.recording import record_attention, record_reading
+    from regard.inference.translator import Translator
+    from regard.observe.draw.attend import write_attention
+    from regard.observe.record.recording import record_attention, record_reading
 
     page = output or (run / "attention" / "attend.html" if run.is_dir() else Path("attend.html"))
     if page.suffix == ".png":
@@ -167,9 +167,9 @@ def generate(
 
     from rich.console import Console
 
-    from regard.model.decoding import Sampling
-    from regard.model.language import LanguageModel
-    from regard.runs.generate import ROWS_TOGETHER, Writer, show_next
+    from regard.inference.decoding import Sampling
+    from regard.inference.generate import ROWS_TOGETHER, Writer, show_next
+    from regard.inference.language_model import LanguageModel
 
     if top_p is not None and not 0 < top_p <= 1:
         raise UsageError(f"--top-p {top_p}: give a share above 0, up to 1")
@@ -211,7 +211,7 @@ def score(
     For a language model a line is a document, for a translation model it is source TAB target. The line's end counts
     as a token.
     """
-    from regard.runs.score import score_lines
+    from regard.inference.score import score_lines
     from regard.training.perplexity import perplexity
 
     lines = stdin_lines()

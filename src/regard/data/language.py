@@ -10,12 +10,12 @@ import numpy.typing as npt
 from torch.utils.data import Dataset
 
 from regard.data.batching import Batch, Indices, Item, Plan, Planned, pad
-from regard.data.corpus import TEXT, Corpus, Split
-from regard.data.filters import Filter
-from regard.data.module import TextData
+from regard.data.corpora.corpus import TEXT, Corpus, Split
+from regard.data.corpora.filters import Filter
+from regard.data.datamodule import TextData
+from regard.data.prepare.store import TokenFile
 from regard.data.shuffle import Shuffle, fixed_sample
-from regard.data.store import TokenFile
-from regard.data.tokenizer import BOS, EOS, PAD, TokenizerSettings
+from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, TokenizerSettings
 from regard.errors import RegardError, UsageError
 
 

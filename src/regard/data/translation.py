@@ -9,13 +9,13 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from regard.data.batching import Batch, Indices, Item, Plan, Planned, cut_batches, pad
-from regard.data.corpus import PAIR, Corpus, Split
-from regard.data.filters import Filter
-from regard.data.module import TextData
-from regard.data.prepare import Prepared
+from regard.data.corpora.corpus import PAIR, Corpus, Split
+from regard.data.corpora.filters import Filter
+from regard.data.datamodule import TextData
+from regard.data.prepare.prepare import Prepared
+from regard.data.prepare.store import TokenFile
 from regard.data.shuffle import Shuffle, fixed_sample
-from regard.data.store import TokenFile
-from regard.data.tokenizer import BOS, EOS, Tokenizer, TokenizerSettings
+from regard.data.tokenizer.tokenizer import BOS, EOS, Tokenizer, TokenizerSettings
 from regard.errors import RegardError
 
 COUNTED_AT_ONCE = 1 << 16

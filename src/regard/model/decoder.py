@@ -103,7 +103,7 @@ class Decoder(nn.Module):
     def step(
         self, tokens: Int[Tensor, " rows"], state: DecoderState
     ) -> tuple[Float[Tensor, "rows vocab"], DecoderState]:
-        """``read`` of one token a row, as ``regard.model.decoding`` wants it."""
+        """``read`` of one token a row, as ``regard.inference.decoding`` wants it."""
         return self.read(tokens[:, None], state)
 
     def _extend(

@@ -14,7 +14,7 @@ from regard.runs.ending import of_being_told, or_of_another, write_down
 from regard.runs.folder import RunFolder
 from regard.runs.sweep import is_search
 from regard.stop import STOP, Interrupted
-from regard.training.ranks import is_first_process, note_whether_to_requeue
+from regard.training.distributed.ranks import is_first_process, note_whether_to_requeue
 
 
 def main() -> int:
@@ -48,7 +48,7 @@ def _end_before_it_began(run: RunFolder, stop: Interrupted) -> int:
 def _search(folder: Path) -> int:
     try:
         with STOP.listening():
-            from regard.runs.search_worker import work_on
+            from regard.search.worker import work_on
 
             code = work_on(folder)
     except Interrupted:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from regard.data.module import TextData
+from regard.data.datamodule import TextData
+from regard.instantiate import build
 from regard.runs.folder import RunFolder, find_checkpoint
-from regard.training.build import build
 from regard.training.checkpoint import read_checkpoint, tokenizers_of
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from regard.errors import PREEMPTED, RegardError
 from regard.runs.folder import RunFolder
 from regard.stop import Interrupted
-from regard.training.ranks import note_whether_to_requeue
+from regard.training.distributed.ranks import note_whether_to_requeue
 
 PATIENCE_ATTEMPTS = 3
 """That may end near their time limit without a step: the job would be queued again for ever."""

@@ -11,19 +11,19 @@ from typing import Any
 
 import torch
 
-from regard.data.corpus import SPLITS
-from regard.data.text import read_lines, read_pairs
+from regard.data.corpora.corpus import SPLITS
+from regard.data.corpora.text import read_lines, read_pairs
 from regard.errors import RegardError, UsageError
-from regard.model.language import LanguageModel
-from regard.model.translator import Translator
+from regard.inference.language_model import LanguageModel
+from regard.inference.translator import Translator
 from regard.runs.corpus_of import corpus_of
 from regard.runs.folder import RunFolder, find_checkpoint
 from regard.runs.work import make_task
 from regard.training.checkpoint import average_snapshots, load_model, load_weights, read_checkpoint
 from regard.training.perplexity import perplexity
+from regard.training.scorers.translation import TranslationScorer
 from regard.training.task import Task
 from regard.training.trainer import make_trainer, without_srun_hint
-from regard.training.translation import TranslationScorer
 
 
 def run_config(run: RunFolder, beam_size: int | None, length_penalty: float | None) -> dict[str, Any]:

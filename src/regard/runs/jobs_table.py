@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from regard.launch.jobs import Look, Sight, see, short_names
 from regard.runs.fitted import Column, fitted, room
-from regard.runs.jobs import Look, Sight, see, short_names
 from regard.runs.sweep import own_overrides, sweep_of
 
 WATCH_SECONDS = 2

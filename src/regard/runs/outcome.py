@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import torch
 
-from regard.data.encode import WorkerFailed
+from regard.data.prepare.encode import WorkerFailed
 from regard.errors import RegardError
 from regard.runs.ending import Ending, of_being_told, or_of_another, write_down
 from regard.runs.folder import RunFolder
@@ -26,7 +26,7 @@ from regard.runs.heartbeat import Heartbeat
 from regard.runs.status import STALE_SECONDS
 from regard.stop import STOP, Interrupted
 from regard.training.checkpoint import read_checkpoint
-from regard.training.ranks import from_srun, is_first_process, job_id, rank, world_size
+from regard.training.distributed.ranks import from_srun, is_first_process, job_id, rank, world_size
 
 Result = TypeVar("Result")
 

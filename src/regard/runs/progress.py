@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from regard.data.progress import Lines, Progress
+from regard.data.prepare.progress import Lines, Progress
 from regard.runs.heartbeat import Heartbeat
-from regard.training.journal import Journal
+from regard.training.callbacks.metrics import Journal
 
 LINE_SECONDS = 15
 

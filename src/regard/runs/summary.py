@@ -16,8 +16,8 @@ from rich.text import Text
 
 import regard
 from regard.runs.folder import RunFolder
-from regard.training.keep import BestCheckpoint
-from regard.training.metrics_file import read_rows
+from regard.training.callbacks.checkpoints import BestCheckpoint
+from regard.training.callbacks.metrics_file import read_rows
 from regard.training.task import Task
 
 PACKAGES = ("torch", "pytorch-lightning", "sentencepiece", "sacrebleu", "hydra-core", "wandb")

@@ -12,24 +12,24 @@ from typing import Any
 import pytorch_lightning as pl
 from rich.console import Console
 
-from regard.data.module import Limits, TextData
+from regard.config.fine_tune import vocabulary_sizes
+from regard.data.datamodule import Limits, TextData
+from regard.instantiate import build
+from regard.launch.slurm import check_tasks
 from regard.model.transformer import Transformer
-from regard.observe.dashboard import finish
-from regard.runs.fine_tune import vocabulary_sizes
+from regard.observe.wandb.dashboard import finish
 from regard.runs.folder import RunFolder
-from regard.runs.geometry import geometry
 from regard.runs.heartbeat import Heartbeat
 from regard.runs.outcome import record
 from regard.runs.progress import ProgressReport, preparing, say
-from regard.runs.slurm import check_tasks
+from regard.runs.resources import geometry
 from regard.runs.summary import show_summary, summarise
 from regard.runs.sweep import group_and_tags
-from regard.training.build import build
+from regard.training.callbacks.metrics import FinalValidation, Journal
+from regard.training.callbacks.metrics_file import MetricsFile
 from regard.training.checkpoint import last_readable, load_weights, read_checkpoint, tokenizers_of
-from regard.training.journal import FinalValidation, Journal
-from regard.training.metrics_file import MetricsFile
+from regard.training.distributed.ranks import from_srun, is_first_process
 from regard.training.precision import choose_kernels
-from regard.training.ranks import from_srun, is_first_process
 from regard.training.task import Task
 from regard.training.trainer import make_trainer
 

@@ -17,11 +17,11 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from regard.data.tokenizer import Tokenizer, Tokenizers
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
+from regard.instantiate import build
 from regard.model.transformer import Transformer
-from regard.training.build import build
 
 FORMAT = 1
 TRUSTED = ("regard.model.", "torchvision.models.")

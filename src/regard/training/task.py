@@ -16,14 +16,14 @@ from torch.distributed.fsdp import FSDPModule
 from torch.nn.functional import cross_entropy
 
 from regard.data.batching import Batch
-from regard.data.corpus import Record, Split
-from regard.data.tokenizer import PAD, Tokenizers
+from regard.data.corpora.corpus import Record, Split
+from regard.data.tokenizer.tokenizer import PAD, Tokenizers
 from regard.model.transformer import Transformer
+from regard.training.activation_checkpointing import recompute_layers
 from regard.training.checkpoint import describe_model, rename_optimizer_state
+from regard.training.distributed.sharding import gather, scatter, shard
 from regard.training.perplexity import perplexity
-from regard.training.recompute import recompute_layers
 from regard.training.schedule import Schedule
-from regard.training.sharding import gather, scatter, shard
 
 
 class Sample(NamedTuple):

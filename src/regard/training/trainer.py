@@ -9,9 +9,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from regard.training.build import build
+from regard.instantiate import build
 from regard.training.checkpoint import SafeCheckpointIO
-from regard.training.ranks import cluster_environment
+from regard.training.distributed.ranks import cluster_environment
 
 
 def make_trainer(settings: Mapping[str, Any], **arguments: Any) -> pl.Trainer:

@@ -1,0 +1,33 @@
+"""The embeddings of a run's model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from regard.data.tokenizer.tokenizer import Tokenizer
+from regard.errors import UsageError
+from regard.inference.language_model import LanguageModel
+from regard.inference.translator import Translator
+
+
+def embeddings_of(
+    model: Translator | LanguageModel, side: str | None
+) -> tuple[Float[np.ndarray, "vocab dim"], Tokenizer]:
+    """The embeddings of tokens that one side reads, and its vocabulary: the source's if there is one, unless told.
+
+    Raises UsageError for a side that is none.
+    """
+    translates = isinstance(model, Translator)
+    if side not in (None, "source", "target"):
+        raise UsageError(f"--side {side}: choose source or target")
+    if side == "source" and not translates:
+        raise UsageError("--side source: a language model has none; leave it out")
+    whose: Any = model.model.encoder if translates and side != "target" else model.model.decoder
+    if isinstance(model, LanguageModel):
+        tokenizer = model.tokenizer
+    else:
+        tokenizer = model.target_tokenizer if side == "target" else model.source_tokenizer
+    return whose.embedding.tokens.weight.detach().float().cpu().numpy(), tokenizer

@@ -1,0 +1,177 @@
+"""A comparison as the data of its page: curves thinned out, attention maps within a budget, everything plain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regard.compare.compare import Comparison, Group
+from regard.compare.compared import ComparedRun
+from regard.compare.table import as_csv
+from regard.observe.draw.compare_page import as_steps, render_comparison, sentence_of
+from regard.observe.draw.thin import thin
+
+POINTS = 150_000
+"""The most points that all curves of a page may have; some 2 MB."""
+
+POINTS_A_CURVE = (500, 400, 300, 200, 150, 100, 75, 50, 30, 20, 10, 8)
+MAP_BYTES = 3 << 17
+"""The most weights of attention maps that a page may have, a byte each; 0.5 MB as text."""
+
+SAMPLE_CHARACTERS = 1 << 17
+"""The most characters that all samples of a page may have."""
+
+SPENT = ("train/tokens", "train/seconds")
+CHARACTERS = 2000
+"""Of a text; the rest is left out, and said to be."""
+
+
+def write_page(path: Path, comparison: Comparison) -> None:
+    """Write the page. Raises OSError if it cannot be written."""
+    runs = comparison.runs
+    names, names_left_out = curves_within(runs, POINTS)
+    lengths = [len(run.curves[name].values) for run in runs for name in names if name in run.curves]
+    most = most_points(lengths)
+    kept_maps, maps_left_out = maps_within(runs, MAP_BYTES)
+    samples, samples_left_out = samples_within(runs, SAMPLE_CHARACTERS)
+    places = {id(run): number for number, run in enumerate(runs)}
+    groups = {id(run): number for number, group in enumerate(comparison.groups) for run in group.runs}
+    data: dict[str, Any] = {
+        "metric": comparison.metric,
+        "mode": comparison.mode,
+        "columns": comparison.columns,
+        "differing": comparison.differing,
+        "parameters": comparison.parameters(),
+        "metrics": comparison.metrics,
+        "curves": names,
+        "curvesLeftOut": names_left_out,
+        "thinned": most if any(length > most for length in lengths) else None,
+        "mapsLeftOut": maps_left_out,
+        "samplesLeftOut": samples_left_out,
+        "importance": comparison.importance._asdict(),
+        "csv": as_csv(comparison),
+        "groups": [_group(group, places) for group in comparison.groups],
+        "runs": [
+            _run(run, comparison)
+            | {"curves": _points(run, names, most), "spent": _points(run, SPENT, most)}
+            | {"group": groups[id(run)], "samples": texts, "maps": kept, "mapsStep": run.maps_step if kept else None}
+            for run, kept, texts in zip(runs, kept_maps, samples, strict=True)
+        ],
+    }
+    count = len(runs)
+    good = "smallest" if comparison.mode == "min" else "largest"
+    subtitle = f"{count} run{'s' * (count != 1)} by the {good} {comparison.metric}"
+    render_comparison(path, "Runs compared", subtitle, data)
+
+
+def most_points(lengths: Sequence[int], budget: int = POINTS) -> int:
+    """How many points each curve may have, so that all together keep the budget (or come as near as 20 each)."""
+    fitting = (most for most in POINTS_A_CURVE if sum(min(length, most) for length in lengths) <= budget)
+    return next(fitting, POINTS_A_CURVE[-1])
+
+
+def curves_within(runs: Sequence[ComparedRun], budget: int) -> tuple[list[str], int]:
+    """The names of the curves to draw, and how many are left out: those of attention, if even few points are too many.
+
+    Curves that are an axis, and those without any finite value, are neither.
+    """
+    finite = {name for run in runs for name, curve in run.curves.items() if np.isfinite(curve.values).any()}
+    names = sorted(finite - set(SPENT), key=lambda name: (name.startswith("attention/"), name))
+    fewest = sum(
+        min(len(run.curves[name].values), POINTS_A_CURVE[-1]) for run in runs for name in names if name in run.curves
+    )
+    kept = [name for name in names if not name.startswith("attention/")] if fewest > budget else names
+    return kept, len(names) - len(kept)
+
+
+def maps_within(runs: Sequence[ComparedRun], budget: int) -> tuple[list[list[dict[str, Any]]], int]:
+    """For each run its sentences with their maps, packed; and for how many runs there was no room.
+
+    Files of maps are read until there is no more room.
+    """
+    found: list[list[dict[str, Any]]] = [[] for _ in runs]
+    for place, run in enumerate(runs):
+        mine: list[dict[str, Any]] = []
+        for sentence in run.maps:
+            for name, weights in sentence.maps.items():
+                queries, keys = sentence.tokens(name)
+                mine.append(
+                    {"sentence": sentence_of(sentence), "name": name, "queries": queries, "keys": keys}
+                    | {"heads": len(weights), "steps": as_steps(weights)}
+                )
+        budget -= sum(each["heads"] * len(each["queries"]) * len(each["keys"]) for each in mine)
+        if budget < 0:
+            return found, sum(any(run.folder.attention.glob("step-*.npz")) for run in runs[place:])
+        found[place] = mine
+    return found, 0
+
+
+def samples_within(runs: Sequence[ComparedRun], budget: int) -> tuple[list[list[dict[str, Any]]], int]:
+    """For each run its samples; and for how many runs there was no room."""
+    found: list[list[dict[str, Any]]] = [[] for _ in runs]
+    for place, run in enumerate(runs):
+        mine = [_sample(sample) for sample in run.samples]
+        budget -= sum(len(text) for sample in mine for text in sample.values() if isinstance(text, str))
+        if budget < 0:
+            return found, sum(bool(run.samples) for run in runs[place:])
+        found[place] = mine
+    return found, 0
+
+
+def _run(run: ComparedRun, comparison: Comparison) -> dict[str, Any]:
+    best = run.best(comparison.metric, comparison.mode)
+    return {
+        "name": run.name,
+        "path": str(run.folder.path),
+        "state": run.state,
+        "why": run.why,
+        "notes": run.notes,
+        "score": None if best is None else best[0],
+        "bestStep": None if best is None else best[1],
+        "config": {key: run.config[key] for key in comparison.differing if key in run.config},
+        "final": {name: value for name, value in run.final.items() if not name.startswith("attention/")},
+        "step": run.step,
+        "seconds": run.seconds,
+        "speed": run.tokens_per_second,
+        "parameters": run.parameters,
+    }
+
+
+def _points(run: ComparedRun, names: Sequence[str], most: int) -> dict[str, Any]:
+    """The curves with these names, as far as the run has them, thinned out."""
+    by_length: dict[int, list[str]] = {}
+    for name in names:
+        if name in run.curves:
+            by_length.setdefault(len(run.curves[name].values), []).append(name)
+    found = {}
+    for alike in by_length.values():  # together, which is quicker
+        for name, kept in zip(alike, thin(np.stack([run.curves[name].values for name in alike]), most), strict=True):
+            steps, values = run.curves[name]
+            found[name] = {
+                "x": steps[kept].astype(int).tolist(),
+                "y": [float(f"{value:.6g}") for value in values[kept].tolist()],
+            }
+    return found
+
+
+def _sample(sample: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "step": sample["step"],
+        **{name: _cut(str(sample.get(name, ""))) for name in ("source", "reference", "output")},
+    }
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= CHARACTERS else f"{text[:CHARACTERS]} … ({len(text) - CHARACTERS} more characters)"
+
+
+def _group(group: Group, places: Mapping[int, int]) -> dict[str, Any]:
+    return {
+        "runs": [places[id(run)] for run in group.runs],
+        "finished": sum(run.state == "finished" for run in group.runs),
+        "score": group.score,
+        "spreads": {name: spread for name, spread in group.spreads.items() if not name.startswith("attention/")},
+    }

@@ -1,0 +1,138 @@
+"""A comparison as a table: on the terminal, and as CSV with all there is."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from regard.compare.compare import Comparison, Spread
+from regard.compare.importance import as_key
+from regard.compare.keys import MISSING
+from regard.runs.fitted import Column, fitted, room
+from regard.runs.jobs_table import colour, count_states_of, duration
+
+KEYS_ON_TERMINAL = 6
+"""So many fit beside the rest; the page and the CSV have all."""
+
+KEY_WIDTH = 10
+WHERE = "the page and --csv have them"
+
+
+def show(comparison: Comparison, console: Console) -> None:
+    """Print the runs, best first; where there are seeds, what they have in common below."""
+    parts = [of_runs(comparison, room(console))]
+    if any(len(group.runs) > 1 for group in comparison.groups):
+        parts += [Text("\n"), of_groups(comparison, room(console))]
+    for part in parts:
+        console.print(part, end="", soft_wrap=True)
+
+
+def of_runs(comparison: Comparison, width: int | None) -> Text:
+    """A line a run, in ``width`` cells or as wide as it is; below it states are counted."""
+    better = "smallest" if comparison.mode == "min" else "largest"
+    keys = comparison.columns[:KEYS_ON_TERMINAL]
+    columns = [
+        Column("run", least=25, keeps_end=True),
+        Column("state", style=colour),
+        *(Column(name, right=True) for name in (f"{better} {comparison.metric}", "at step")),
+        *(Column(key, least=KEY_WIDTH) for key in keys),
+        *(Column(name, right=True) for name in ("step", "time", "tokens/s", "parameters")),
+    ]
+    rows = []
+    for run in comparison.runs:
+        best = run.best(comparison.metric, comparison.mode)
+        rows.append(
+            [
+                run.name,
+                run.state,
+                "" if best is None else f"{best[0]:.5g}",
+                "" if best is None else f"{best[1]:,}",
+                *(_short(run.config.get(key, MISSING)) for key in keys),
+                "" if run.step is None else f"{run.step:,}",
+                duration(run.seconds),
+                "" if run.tokens_per_second is None else f"{run.tokens_per_second:,.0f}",
+                "" if run.parameters is None else f"{run.parameters:,}",
+            ]
+        )
+    left_out = comparison.columns[KEYS_ON_TERMINAL:]
+    more = f"; also different: {', '.join(left_out)}" if left_out else ""
+    counted = count_states_of([run.state for run in comparison.runs]) + more
+    return fitted(columns, rows, width, WHERE).append(f"{counted}\n", "italic")
+
+
+def of_groups(comparison: Comparison, width: int | None) -> Text:
+    """A line for all runs that differ in their seed alone, in ``width`` cells or as wide as it is."""
+    tests = [name for name in comparison.metrics if name.startswith("test/")]
+    finals = tests or [name for name in comparison.metrics if name.startswith("validation/")]
+    keys = [key for key in comparison.columns if key != "seed"][:KEYS_ON_TERMINAL]
+    columns = [
+        Column("finished", right=True),
+        *(Column(key, least=KEY_WIDTH) for key in keys),
+        *(Column(name, right=True) for name in (f"best {comparison.metric}", *(f"final {name}" for name in finals))),
+    ]
+    rows = [
+        [
+            f"{sum(run.state == 'finished' for run in group.runs)} of {len(group.runs)}",
+            *(_short(group.runs[0].config.get(key, MISSING)) for key in keys),
+            spelt(group.score),
+            *(spelt(group.spreads.get(name)) for name in finals),
+        ]
+        for group in comparison.groups
+    ]
+    meaning = "mean ± sample standard deviation over the finished runs that differ in nothing but seed"
+    return fitted(columns, rows, width, WHERE).append(f"{meaning}\n", "italic")
+
+
+def spelt(spread: Spread | None) -> str:
+    """2.31 ± 0.04"""
+    if spread is None:
+        return ""
+    return f"{spread.mean:.5g}" if spread.deviation is None else f"{spread.mean:.5g} ± {spread.deviation:.2g}"
+
+
+def as_csv(comparison: Comparison) -> str:
+    """A row a run, in order: what the table has, every key of ``columns`` and every final metric.
+
+    Cells of what a run does not have are empty.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    best = f"best {comparison.metric}"
+    numbers = {id(run): number for number, group in enumerate(comparison.groups, start=1) for run in group.runs}
+    writer.writerow(
+        ["run", "status", "why", "group", best, "best step", *comparison.columns]
+        + [f"final {name}" for name in comparison.metrics]
+        + ["step", "wall_seconds", "tokens_per_second", "parameters", "path"]
+    )
+    for run in comparison.runs:
+        value, step = run.best(comparison.metric, comparison.mode) or ("", "")
+        final = run.final
+        writer.writerow(
+            [run.name, run.state, run.why, numbers[id(run)], value, step]
+            + [as_text(run.config.get(key, MISSING)) for key in comparison.columns]
+            + [final.get(name, "") for name in comparison.metrics]
+            + [_blank(run.step), _blank(run.seconds), _blank(run.tokens_per_second), _blank(run.parameters)]
+            + [str(run.folder.path)]
+        )
+    return file.getvalue()
+
+
+def as_text(value: Any) -> str:
+    """A value of a configuration to read; nothing for MISSING, a key that the run does not have."""
+    if value is MISSING:
+        return ""
+    return value if isinstance(value, str) else as_key(value)
+
+
+def _short(value: Any) -> str:
+    """To look at: a number that a search drew is cut to four digits."""
+    text = as_text(value)
+    return f"{value:.4g}" if isinstance(value, float) and len(text) > 9 else text
+
+
+def _blank(value: float | None) -> float | str:
+    return "" if value is None else value

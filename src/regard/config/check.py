@@ -1,0 +1,149 @@
+"""Checking that a composed configuration can work, before anything is made: no data is read, no device is used."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from typing import Any
+
+import torch
+from hydra.utils import get_object
+from pytorch_lightning.strategies import ModelParallelStrategy, StrategyRegistry
+
+from regard.config.keys import join, objects
+from regard.config.kinds import shown
+from regard.data.tokenizer.vocabulary import known_vocab_size
+from regard.errors import UsageError
+from regard.instantiate import build
+from regard.training.callbacks.moving_average import MovingAverage
+
+INSTANTIATE_KEYS = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
+GUESSED_VOCAB_SIZE = 1000
+"""Of all characters of a text that was not read yet."""
+SHARDED_PRECISIONS = ("32-true", "bf16-mixed", "bf16-true")
+"""What Lightning computes in with sharded weights, and a checkpoint can be read from."""
+
+PLAIN: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "bool": (bool,), "str": (str,)}
+"""The values of arguments with such an annotation; a signature may leave null to what is filled in later."""
+
+
+def check(config: dict[str, Any]) -> None:
+    """Raises UsageError, naming the key, if ``config``, whose values `check_values` has seen, cannot work.
+
+    Every ``_target_`` can be imported and takes the arguments that stand beside it; the tokenizer's
+    settings fit together; the corpus's files exist; the model can be made (on the meta device).
+    """
+    for path, node in objects(config):
+        _check_call(path, node)
+    _check_strategy(config["trainer"]["strategy"])
+    _check_sharding(config)
+    _check_clipping(config)
+    _check_limits(config)
+    _check_validation_interval(config)
+    settings = build(config["tokenizer"])
+    build(config["data"]).check()
+    build(config["batches"])  # sees that its numbers, and the corpus, suit the task
+    with torch.device("meta"):
+        try:
+            build(config["model"], vocab_size=known_vocab_size(settings) or GUESSED_VOCAB_SIZE)
+        except ValueError as error:
+            raise UsageError(f"model: {error}") from error
+
+
+def _check_strategy(strategy: str | dict[str, Any]) -> None:
+    known = ["auto", *StrategyRegistry.available_strategies()]
+    if isinstance(strategy, str) and strategy not in known:
+        near = difflib.get_close_matches(strategy, known, n=3) or ["auto", "ddp"]
+        raise UsageError(f"trainer.strategy={strategy}: Lightning has no such strategy; give {' or '.join(near)}")
+
+
+def _check_sharding(config: dict[str, Any]) -> None:
+    trainer = config["trainer"]
+    strategy, precision = trainer["strategy"], trainer["precision"]
+    if isinstance(strategy, str) and strategy.startswith("fsdp"):
+        raise UsageError(f"trainer.strategy={strategy}: choose trainer=fsdp, which shards the model layer by layer")
+    if not isinstance(strategy, dict) or not _makes(strategy, ModelParallelStrategy):
+        return
+    if strategy.get("save_distributed_checkpoint", True):
+        raise UsageError("trainer.strategy.save_distributed_checkpoint: give false: a checkpoint is one whole file")
+    if precision not in SHARDED_PRECISIONS:
+        raise UsageError(f"trainer.precision={precision}: with trainer=fsdp choose {', '.join(SHARDED_PRECISIONS)}")
+    for path, node in objects(config["callbacks"], "callbacks"):
+        if _makes(node, MovingAverage):
+            raise UsageError(
+                f"{path}: averages a copy of the whole model, which trainer=fsdp shares out; "
+                "choose trainer=ddp, or average snapshots afterwards: regard evaluate RUN --average N"
+            )
+
+
+def _check_clipping(config: dict[str, Any]) -> None:
+    trainer = config["trainer"]
+    if trainer["precision"] == "16-mixed" and trainer["gradient_clip_val"] and config["optimizer"].get("fused"):
+        raise UsageError(
+            "optimizer.fused=true: in 16-mixed its gradients cannot be clipped; give optimizer.fused=false, "
+            "or trainer.precision=bf16-mixed"
+        )
+
+
+def _check_limits(config: dict[str, Any]) -> None:
+    """A limit is a number of batches; of an evaluation, whose batches are known, it may be a share."""
+    for name in ("limit_train_batches", "limit_val_batches", "limit_test_batches"):
+        limit = config["trainer"].get(name)
+        share = type(limit) is float and name != "limit_train_batches" and 0 <= limit <= 1
+        if limit is not None and not share and (type(limit) is not int or limit < 0):
+            wanted = "a number of batches" + (", a share from 0.0 to 1.0," if name != "limit_train_batches" else "")
+            raise UsageError(f"trainer.{name}={limit}: give {wanted} or null for all")
+    for name, choice in (("overfit_batches", "overfit"), ("fast_dev_run", "debug")):
+        if config["trainer"].get(name):  # with which Lightning would take the first batches, and start again
+            raise UsageError(f"trainer.{name}: choose trainer={choice}, or give trainer.limit_train_batches=")
+
+
+def _check_validation_interval(config: dict[str, Any]) -> None:
+    """A validation within an accumulated step would not be preceded by a checkpoint from which training can resume."""
+    trainer = config["trainer"]
+    every, accumulated = trainer["val_check_interval"], trainer["accumulate_grad_batches"]
+    if trainer.get("limit_val_batches") == 0 or not all(type(of) is int and of > 0 for of in (every, accumulated)):
+        return
+    if every % accumulated:
+        near = max(accumulated, round(every / accumulated) * accumulated)
+        raise UsageError(
+            f"trainer.val_check_interval={every}: it counts batches, give a multiple of "
+            f"trainer.accumulate_grad_batches={accumulated}, such as {near}"
+        )
+
+
+def _makes(node: dict[str, Any], kind: type) -> bool:
+    target = get_object(node["_target_"])
+    return isinstance(target, type) and issubclass(target, kind)
+
+
+def _check_call(path: str, node: dict[str, Any]) -> None:
+    name = node["_target_"]
+    try:
+        target = get_object(name)
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise UsageError(f"{path}._target_={name}: cannot be imported ({reason[:120]})") from error
+    if not callable(target):
+        raise UsageError(f"{path}._target_={name}: not a class or function")
+    parameters = list(inspect.signature(target).parameters.values())
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
+    names = {p.name for p in parameters}
+    for key in node.keys() - INSTANTIATE_KEYS:
+        if key not in names:
+            near = difflib.get_close_matches(key, sorted(names), n=3, cutoff=0.6)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"it takes {', '.join(sorted(names))}"
+            raise UsageError(f"{join(path, key)}: {name} has no argument {key}; {hint}")
+    for parameter in parameters:
+        # Annotations are strings where the module postpones their evaluation.
+        annotation = getattr(parameter.annotation, "__name__", str(parameter.annotation))
+        kinds = [kind for kind in annotation.split(" | ") if kind != "None"]
+        value = node.get(parameter.name)
+        fitting = [each for kind in kinds for each in PLAIN.get(kind, (object,))]
+        if value is not None and object not in fitting and type(value) not in fitting:
+            raise UsageError(f"{join(path, parameter.name)}={shown(value)}: {name} wants {annotation}")
+    needed = {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_POSITIONAL}
+    missing = needed - node.keys()
+    if missing and not node.get("_partial_"):
+        raise UsageError(f"{path}: {name} needs {', '.join(sorted(missing))}")

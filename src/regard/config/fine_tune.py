@@ -1,0 +1,84 @@
+"""Fine-tuning: what a run takes from the checkpoint that ``init_from`` names, and what must agree with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from regard.data.tokenizer.tokenizer import Tokenizers
+from regard.errors import RegardError, UsageError
+from regard.instantiate import build
+from regard.model.transformer import Transformer
+from regard.training.checkpoint import read_checkpoint, require_fit, tokenizers_of
+
+MAY_DIFFER = {"model.dropout", "model.max_length", "model.vocab_size", "model.source_vocab_size"}
+"""Keys of the model that may be others than those of the checkpoint: they do not change what its weights mean."""
+
+
+def take_vocabulary(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """``config`` with the tokenizer of the checkpoint ``init_from``, whose model it is checked to fit.
+
+    ``overrides`` are the user's own, which must not contradict the checkpoint.
+
+    Raises:
+        RegardError: the checkpoint cannot be read.
+        UsageError: a tokenizer override, or an option of the model, contradicts the checkpoint.
+    """
+    path = Path(config["init_from"])
+    content = read_checkpoint(path)
+    tokenizers = tokenizers_of(content)
+    known = content["regard"].get("tokenizer")
+    # An older checkpoint does not say how its vocabulary was learned, but it has the vocabulary.
+    known = config["tokenizer"] | {"vocab_size": tokenizers.target.vocab_size} if known is None else known
+    _check_overrides(config["tokenizer"], known, overrides, path)
+    _check_model(config["model"], tokenizers, content, path)
+    return config | {"tokenizer": known}
+
+
+def vocabulary_sizes(tokenizers: Tokenizers) -> dict[str, int | None]:
+    """The arguments of a model that depend on its vocabularies."""
+    source, target = tokenizers
+    return {"vocab_size": target.vocab_size, "source_vocab_size": None if tokenizers.joint else source.vocab_size}
+
+
+def _check_overrides(wanted: dict[str, Any], known: dict[str, Any], overrides: Sequence[str], path: Path) -> None:
+    keys = [override.lstrip("+").partition("=")[0] for override in overrides]
+    for key in keys:
+        group, _, name = key.partition(".")
+        if group != "tokenizer":
+            continue
+        name = name or "kind"
+        if wanted.get(name) != known.get(name):
+            raise UsageError(
+                f"{key}: init_from={path} was trained with tokenizer.{name}={json.dumps(known.get(name))}, and its "
+                f"vocabulary is part of the model; leave {key} out"
+            )
+
+
+def _check_model(config: dict[str, Any], tokenizers: Tokenizers, content: dict[str, Any], path: Path) -> None:
+    here, there = dict(_leaves(config)), dict(_leaves(content["regard"]["model"]))
+    for key in sorted((here.keys() | there.keys()) - MAY_DIFFER):
+        if here.get(key) != there.get(key):
+            raise UsageError(
+                f"{key}={json.dumps(here.get(key))}: init_from={path} has {key}={json.dumps(there.get(key))}; "
+                "give the model options of the run that it comes from"
+            )
+    with torch.device("meta"):
+        model: Transformer = build(config | vocabulary_sizes(tokenizers))
+    try:
+        require_fit(model, content, path)
+    except RegardError as error:
+        raise UsageError(f"init_from: {error}") from error
+
+
+def _leaves(config: Any, path: str = "model") -> Iterator[tuple[str, Any]]:
+    """The plain values of a configuration by their dotted keys."""
+    if isinstance(config, dict):
+        for key, value in config.items():
+            yield from _leaves(value, f"{path}.{key}")
+    else:
+        yield path, config

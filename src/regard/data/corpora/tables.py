@@ -1,0 +1,79 @@
+"""The user's own tables: CSV, TSV, JSON Lines or Parquet, for either task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from regard.data.corpora.corpus import PAIR, TEXT, Record, Split
+from regard.data.corpora.parts import FileParts, Part
+from regard.data.corpora.rows import Format, format_of, read_rows
+from regard.errors import UsageError
+
+
+class Tables:
+    """Columns of tables as text.
+
+    Args:
+        columns: the name of the column that holds documents, or those of source and target. In JSON and Parquet
+            a dotted name looks into an object: ``translation.en``.
+        train, validation, test: as in ``FileParts``.
+        format: of all the files; None for what the name of each tells (``rows.format_of``).
+
+    Raises:
+        UsageError: neither one column nor two; or as ``FileParts``.
+    """
+
+    FILES = ("train", "validation", "test")
+
+    def __init__(
+        self,
+        columns: Sequence[str | float],
+        train: Part,
+        validation: Part,
+        test: Part = None,
+        format: Format | None = None,
+    ) -> None:
+        self.names, self.format = name_columns(columns), format
+        self.columns = columns_of(self.names)
+        self._parts = FileParts(train, validation, test)
+
+    def check(self) -> None:
+        """Raise a UsageError, naming the key, for a file that is not there or of no known format."""
+        self._parts.check(lambda path: format_of(path, self.format))
+
+    def fingerprint(self) -> dict[str, object]:
+        """The columns, and what identifies the files."""
+        content: dict[str, object] = {"corpus": "tables", "columns": self.names, "files": self._parts.fingerprint()}
+        return content if self.format is None else content | {"format": self.format}
+
+    def records(self, split: Split) -> Iterator[Record]:
+        """The rows of one part; see ``Corpus.records``."""
+        return self._parts.records(split, self._read)
+
+    def _read(self, path: Path) -> Iterator[Record]:
+        return map(as_record, read_rows(path, self.names, self.format))
+
+
+def name_columns(columns: Sequence[str | float] | str | float) -> list[str]:
+    """``data.columns`` as a list of one name or of two; YAML reads a name such as 1 as a number.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    names = [columns] if isinstance(columns, str | int | float) else list(columns or ())
+    if not 1 <= len(names) <= 2 or not all(type(name) in (str, int, float) for name in names):
+        raise UsageError(f"data.columns={columns}: give one name, of documents, or two, of source and target")
+    return [str(name) for name in names]
+
+
+def columns_of(names: Sequence[str]) -> tuple[str, ...]:
+    """What the texts in so many columns are."""
+    return PAIR if len(names) == 2 else TEXT
+
+
+def as_record(texts: Record) -> Record:
+    """The texts as a corpus gives them: sides of a pair are one line each, since translations are."""
+    if len(texts) == 1 or not any("\n" in text or "\r" in text for text in texts):
+        return texts
+    return tuple(" ".join(text.splitlines()) for text in texts)

@@ -1,0 +1,207 @@
+"""What every task's data has in common: a prepared corpus, dealt as batches to the processes of a Trainer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from regard.data.batching import Batch, Item, Plan, StepBatches, StreamState
+from regard.data.corpora.corpus import Corpus, Record, Split
+from regard.data.corpora.filters import Filter
+from regard.data.counted_steps import CountedSteps
+from regard.data.prepare.prepare import Prepared, prepare
+from regard.data.prepare.progress import Progress
+from regard.data.tokenizer.tokenizer import Tokenizers, TokenizerSettings
+from regard.errors import RegardError, UsageError
+from regard.stop import leave_signals_to_the_parent
+
+
+class Limits(NamedTuple):
+    """How much of each part is used; None for all of it.
+
+    train: batches of each process, which are then repeated
+    validation, test: batches of all processes together, or a share of the part: a random sample, always the same
+    """
+
+    train: int | None = None
+    validation: int | float | None = None
+    test: int | float | None = None
+
+
+class TextData(pl.LightningDataModule, ABC):
+    """Batches of a prepared corpus; a task says which.
+
+    corpus: the text; tokenizer: how it becomes tokens; cache: folder for prepared corpora
+    seed: of the order of the batches
+    workers: processes that read batches ahead; 0 reads in the training process
+    filters: what training records have to pass, by name, in this order
+    preparation_workers: processes that prepare a large corpus; None for as many as there are processors
+
+    Raises UsageError if the corpus has not the columns that the task needs.
+    """
+
+    columns: tuple[str, ...]
+    """What the task reads."""
+
+    sampling_alpha: float | None = None
+    """If given, the number of target tokens of a batch is known only when the batch has been read."""
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        tokenizer: TokenizerSettings,
+        cache: str,
+        seed: int,
+        workers: int,
+        filters: Mapping[str, Filter] | None,
+        preparation_workers: int | None,
+    ) -> None:
+        super().__init__()
+        if corpus.columns != self.columns:
+            raise UsageError(
+                f"data has the columns {', '.join(corpus.columns)}, this task reads {', '.join(self.columns)}; "
+                "choose another data= or another task="
+            )
+        self.corpus, self.tokenizer, self.cache = corpus, tokenizer, Path(cache)
+        self.seed, self.workers = seed, workers
+        self.filters, self.preparation_workers = filters, preparation_workers
+        self.limits = Limits()
+        self.say: Callable[[str], None] = print
+        self.progress: Progress | None = None  # None to say it now and then
+        self._given: Tokenizers | None = None
+        self._prepared: Prepared | None = None
+        self._stream: StepBatches | None = None
+        self._resume_from: StreamState | None = None
+
+    def use_vocabulary_of(self, tokenizers: Tokenizers) -> None:
+        """Cut the text with the vocabularies of an existing model, and learn none."""
+        self._given, self._prepared = tokenizers, None
+
+    @property
+    def prepared(self) -> Prepared:
+        """The prepared corpus; made on first use, by one process."""
+        if self._prepared is None:
+            self._prepared = prepare(
+                self.corpus,
+                self.tokenizer,
+                self.cache,
+                self.say,
+                self.filters,
+                self.preparation_workers,
+                self.progress,
+                self._given,
+            )
+        return self._prepared
+
+    def texts(self, split: Split) -> tuple[list[str], ...]:
+        """The texts of validation or test, a list a column."""
+        return self.prepared.texts(split)
+
+    def records(self, split: Split) -> Iterator[Record]:
+        """The same, record by record, without holding them."""
+        return self.prepared.records(split)
+
+    def size(self, split: Split) -> tuple[int, int]:
+        """Of a split's last column, which is what the model writes: tokens, ends included, and bytes in UTF-8."""
+        part = self.prepared.report[split]
+        column = part["columns"][self.columns[-1]]
+        return column["tokens"] + part["records"], column["bytes"]
+
+    @abstractmethod
+    def training(self) -> tuple[Dataset[Batch], Plan]:
+        """The training part, and the plan of its batches."""
+
+    @abstractmethod
+    def evaluation(self, split: Split, limit: int | float | None = None) -> tuple[Dataset[Batch], list[Item]]:
+        """Validation or test, and its batches.
+
+        With a ``limit``, at most so many batches (an int) or that share of the rows (a float): a random sample of the
+        rows, which depends on nothing but the part.
+        """
+
+    def train_dataloader(self) -> Iterable[Batch]:
+        """The endless stream of training batches."""
+        if self.trainer is None:
+            raise TypeError("batches are dealt to the processes of a Trainer")
+        dataset, plan = self.training()
+        accumulated, world_size = self.trainer.accumulate_grad_batches, self.trainer.world_size
+        self._stream = StepBatches(plan, accumulated, self.trainer.global_rank, world_size, self.limits.train)
+        if self._resume_from is not None:
+            self._stream.resume(self._resume_from)
+        loader = self._loader(dataset, self._stream)
+        return loader if self.sampling_alpha is None else CountedSteps(loader, accumulated, world_size)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """The validation part."""
+        return self._evaluation("validation")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """The test part."""
+        return self._evaluation("test")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where training stands in the stream of batches, and which text it is of; part of a checkpoint."""
+        if self.trainer is None or self._stream is None:
+            return {}
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress.current.state_dict()
+        return self._stream.state_at(progress["processed"])._asdict() | {"text": self.prepared.digest}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from ``state_dict``.
+
+        Older versions planned other batches: from their state training continues with a new epoch, and says so.
+        Raises RegardError if it is of another text: its position would mean other batches.
+        """
+        position = dict(state_dict)
+        text = position.pop("text", None)  # None: written before it was noted
+        if text is not None and text != self.prepared.digest:
+            raise RegardError(
+                "the training or validation text has changed since this run's checkpoint was saved; restore it, or "
+                "start a new run on the new text with init_from=RUN, which keeps the weights and the vocabulary"
+            )
+        if position.keys() == set(StreamState._fields):
+            self._resume_from = StreamState(**position)
+        elif position:
+            self.say(
+                "the checkpoint is from an older version of regard, which took the batches in another order: "
+                "training continues with a new epoch, so its losses are not those of a run that never stopped"
+            )
+            taken, place, epoch = (position.get(name, 0) for name in ("taken", "position", "epoch"))
+            self._resume_from = StreamState(taken, place, epoch + 1, pool=0, batch=0)
+
+    def say_sample(self, split: Split, size: int, of: int, rows: str) -> None:
+        """Say that an evaluation of ``split`` reads a sample."""
+        limit = {"validation": "limit_val_batches", "test": "limit_test_batches"}[split]
+        self.say(f"{split}: a random sample of {size:,} of {of:,} {rows} (trainer.{limit})")
+
+    def _evaluation(self, split: Split) -> DataLoader[Batch]:
+        dataset, items = self.evaluation(split, getattr(self.limits, split))
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        # A process without a batch would skip the evaluation that the others wait in.
+        if len(items) < world_size:
+            items = [Item([row], item.step_tokens, -1) for item in items for row in item.rows]
+        if len(items) < world_size:
+            raise RegardError(
+                f"the {split} part is too small for {world_size} processes ({len(items)} rows); "
+                "give at least one for each, or use fewer trainer.devices"
+            )
+        return self._loader(dataset, items[rank::world_size])
+
+    def _loader(self, dataset: Dataset[Batch], items: Iterable[Item]) -> DataLoader[Batch]:
+        # A generator of its own: a new iterator draws from it, and must not disturb the model's.
+        generator = torch.Generator().manual_seed(self.seed)
+        return DataLoader(
+            dataset,
+            sampler=items,
+            batch_size=None,
+            num_workers=self.workers,
+            generator=generator,
+            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
+            worker_init_fn=leave_signals_to_the_parent,
+        )

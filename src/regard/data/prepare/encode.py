@@ -1,0 +1,144 @@
+"""From a shard of text to a shard of tokens: here, or in processes of their own.
+
+The processes are plain subprocesses (``python -m regard.data.prepare.encode``), not multiprocessing's: they import neither
+torch nor the main program, are safe beside torch's threads, and end by themselves if this one is killed.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypedDict
+
+from regard.data.prepare import shards
+from regard.data.prepare.shards import cut, read_json_lines
+from regard.data.prepare.store import TokenWriter
+from regard.data.tokenizer.tokenizer import Tokenizer
+from regard.errors import RegardError
+
+CHUNK_CHARACTERS = 1 << 18
+"""Text that is encoded together."""
+
+
+class WorkerFailed(RegardError):
+    """A process that encoded text failed, through no fault of the text: what the others did stays."""
+
+
+class Column(TypedDict):
+    """A column of a part: tokens in all, those of its longest text, specials not counted; UTF-8 bytes of the text."""
+
+    tokens: int
+    longest: int
+    bytes: int
+
+
+def encoded(text: Path) -> Path:
+    """The folder for the tokens of a shard of text: ``<column>.ids`` and so on, and ``report.json``."""
+    return text.with_suffix("")
+
+
+def read_report(text: Path) -> dict[str, Column]:
+    """What the columns of an encoded shard hold."""
+    report: dict[str, Column] = json.loads((encoded(text) / "report.json").read_text(encoding="utf-8"))
+    return report
+
+
+def encode_shard(text: Path, tokenizers: Mapping[str, Tokenizer], num_threads: int) -> None:
+    """Encode each column of a shard, with the tokenizer of its name, into the folder ``encoded(text)``.
+
+    The folder is made beside its name, then renamed: whoever finds it finds all of it.
+    """
+    with tempfile.TemporaryDirectory(dir=text.parent, prefix=".shard-") as beside:
+        half = Path(beside) / "shard"
+        half.mkdir()
+        sizes = dict.fromkeys(tokenizers, 0)
+        with ExitStack() as open_files:
+            writers = {
+                name: open_files.enter_context(TokenWriter(half / name, tokenizer.vocab_size))
+                for name, tokenizer in tokenizers.items()
+            }
+            for lines in cut(read_json_lines(text), CHUNK_CHARACTERS, len):
+                columns = zip(*map(json.loads, lines), strict=True)
+                for name, texts in zip(tokenizers, columns, strict=True):
+                    writers[name].append(tokenizers[name].encode_batch(texts, num_threads))
+                    sizes[name] += sum(len(each.encode()) for each in texts)
+        report: dict[str, Column] = {
+            name: {"tokens": writer.tokens, "longest": writer.longest, "bytes": sizes[name]}
+            for name, writer in writers.items()
+        }
+        (half / "report.json").write_text(json.dumps(report), encoding="utf-8")
+        # One that outlived the process that started it may have been quicker: it wrote the very same.
+        if not encoded(text).exists():
+            half.replace(encoded(text))
+
+
+def encode_shards(texts: Sequence[Path], models: Mapping[str, Path], workers: int) -> Iterator[Path]:
+    """Encode shards in up to ``workers`` processes at a time; yields each when it is done, in order.
+
+    What would fit in one shard is encoded here: starting processes would take longer.
+
+    Args:
+        models: the file of the SentencePiece model of each column.
+
+    Raises:
+        OSError: the disk is full, for example.
+        WorkerFailed: a process was killed or failed.
+    """
+    if workers == 1 or sum(text.stat().st_size for text in texts) <= shards.SHARD_CHARACTERS:
+        tokenizers = _load(models)
+        for text in texts:
+            encode_shard(text, tokenizers, num_threads=workers)
+            yield text
+        return
+    threads = ThreadPoolExecutor(workers)  # each waits for one process
+    try:
+        for text, _ in zip(texts, threads.map(lambda text: _in_a_process(text, models), texts), strict=True):
+            yield text
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def _load(models: Mapping[str, Path]) -> dict[str, Tokenizer]:
+    return {name: Tokenizer(path.read_bytes()) for name, path in models.items()}
+
+
+def _in_a_process(text: Path, models: Mapping[str, Path]) -> None:
+    arguments = [str(text), *(f"{name}={path}" for name, path in models.items())]
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "regard.data.prepare.encode", *arguments],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode == 0:
+        return
+    if done.returncode in (errno.ENOSPC, errno.EDQUOT):
+        raise OSError(done.returncode, os.strerror(done.returncode))
+    if done.returncode < 0:
+        raise WorkerFailed(
+            f"a process that encoded text was killed by signal {-done.returncode}, perhaps for lack of memory; "
+            "lower batches.preparation_workers and start again: what is done stays"
+        )
+    raise WorkerFailed(f"a process that encoded {text} failed: {done.stderr.strip().rpartition(chr(10))[2]}")
+
+
+def main(text: str, *models: str) -> None:
+    """Encode one shard; ``models`` are ``COLUMN=FILE``. The exit status of a full disk is its errno."""
+    try:
+        tokenizers = _load({name: Path(path) for name, _, path in (each.partition("=") for each in models)})
+        encode_shard(Path(text), tokenizers, num_threads=1)
+    except OSError as error:
+        sys.exit(error.errno if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

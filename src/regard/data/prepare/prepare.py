@@ -1,0 +1,200 @@
+"""From a corpus to a folder of tokens, made once and then only opened.
+
+The folder's name is a hash of all that its content depends on. It is made under a lock, beside its name, and
+renamed when complete: whoever finds it finds all of it. What a process that was stopped leaves is gone on from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypedDict
+
+import sentencepiece
+from filelock import FileLock, Timeout
+
+from regard.data.corpora.corpus import Corpus, MissingSplit, Record, Split
+from regard.data.corpora.filters import Filter, describe
+from regard.data.prepare.encode import Column, WorkerFailed
+from regard.data.prepare.progress import Lines, Progress
+from regard.data.prepare.shards import read_shard
+from regard.data.prepare.stages import make
+from regard.data.prepare.store import TokenFile, disk_errors
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings, processors
+from regard.errors import RegardError, UsageError
+
+# Part of the folder's name: raise it when the files change in form or meaning.
+FORMAT = 4
+
+
+class Part(TypedDict):
+    """What became of one part of a corpus.
+
+    dropped: records that a filter left out, by its name
+    sha256: of the token ids of all columns
+    """
+
+    records: int
+    dropped: dict[str, int]
+    sha256: str
+    columns: dict[str, Column]
+
+
+class Prepared:
+    """A prepared corpus, opened. ``report`` tells of every part that the corpus has.
+
+    Args:
+        folder: what ``prepare`` made.
+
+    Raises:
+        RegardError: ``folder`` is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        joint = (folder / "joint.model").is_file()
+        try:
+            self.report: dict[Split, Part] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+            self.columns: tuple[str, ...] = tuple(json.loads((folder / "basis.json").read_bytes())["columns"])
+            models = [(folder / f"{name}.model").read_bytes() for name in (["joint"] if joint else self.columns)]
+        except (OSError, ValueError, KeyError) as error:
+            raise RegardError(
+                f"the prepared data in {folder} is damaged ({error}); remove that folder, and it will be made again"
+            ) from error
+        tokenizers = [Tokenizer(model) for model in models]
+        self.tokenizers = Tokenizers(tokenizers[0], tokenizers[-1])
+        self.source_tokenizer, self.target_tokenizer = self.tokenizers
+
+    @property
+    def digest(self) -> str:
+        """Identifies the tokens of the training and validation parts, wherever and whenever they were prepared."""
+        parts = [self.report[split]["sha256"] for split in ("train", "validation")]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+    def tokens(self, split: Split) -> tuple[TokenFile, ...]:
+        """The ids of each column, row by row, without specials.
+
+        Raises:
+            MissingSplit: the corpus has no such part.
+        """
+        self._require(split)
+        return tuple(TokenFile(self.folder / f"{split}.{column}") for column in self.columns)
+
+    def texts(self, split: Split) -> tuple[list[str], ...]:
+        """The texts of each column as the corpus gave them; of validation and test only.
+
+        Raises:
+            MissingSplit: the corpus has no such part.
+        """
+        records = list(self.records(split))
+        return tuple([record[number] for record in records] for number in range(len(self.columns)))
+
+    def records(self, split: Split) -> Iterator[Record]:
+        """The same, record by record, without holding them.
+
+        Raises:
+            MissingSplit: the corpus has no such part.
+        """
+        self._require(split)
+        if split == "train":
+            raise ValueError("the training text is not kept, only its tokens")
+        return read_shard(self.folder / f"{split}.jsonl")
+
+    def _require(self, split: Split) -> None:
+        if split not in self.report:
+            raise MissingSplit(f"this corpus has no {split} part; set data.{split}, or use another (--split)")
+
+
+def prepare(
+    corpus: Corpus,
+    settings: TokenizerSettings,
+    cache: Path,
+    say: Callable[[str], None],
+    filters: Mapping[str, Filter] | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    given: Tokenizers | None = None,
+) -> Prepared:
+    """Make the corpus's folder in ``cache`` if it is not there, and open it.
+
+    Args:
+        settings: how the vocabularies are learned.
+        say: is given short lines on what goes on.
+        filters: what training records have to pass, by name, in this order.
+        workers: processes that encode a large corpus; None for as many as there are processors.
+        progress: is told how far it has come; None to ``say`` it now and then.
+        given: the vocabularies of a model that the tokens are for; the prepared corpus has no others. None to learn
+            them from the training part.
+
+    Raises:
+        UsageError: ``workers`` is below 1, or a filter does not fit the corpus.
+        RegardError: anything wrong with the text, the vocabulary or the disk; nothing half made is left.
+        WorkerFailed: a process was killed; start again to go on.
+    """
+    if workers is not None and (type(workers) is not int or workers < 1):
+        raise UsageError(f"batches.preparation_workers={workers}: give a number of processes, 1 or more, or null")
+    corpus.check()
+    filters = filters or {}
+    basis: dict[str, object] = {
+        "format": FORMAT,
+        "corpus": corpus.fingerprint(),
+        "columns": list(corpus.columns),
+        "filters": describe(filters),
+        "sentencepiece": sentencepiece.__version__,
+    }
+    if given is None:
+        basis["tokenizer"] = settings.fingerprint()
+    else:
+        # Usually the vocabularies were learned from this very text, which then lies prepared.
+        if settings.kind != "existing":  # whose file may be gone
+            learned = cache / _name(basis | {"tokenizer": settings.fingerprint()})
+            if learned.is_dir() and (prepared := Prepared(learned)).tokenizers == given:
+                return prepared
+        basis["tokenizer"] = given.fingerprint()
+    name = _name(basis)
+    folder, partial = cache / name, cache / f".{name}-partial"
+    if folder.is_dir():
+        return Prepared(folder)
+    with disk_errors(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+        with _locked(cache / f"{name}.lock", say):
+            if folder.is_dir():
+                return Prepared(folder)
+            try:
+                workers = workers or processors()
+                whole = make(partial, corpus, settings, given, filters, workers, say, progress or Lines(say))
+                if corpus.fingerprint() != basis["corpus"]:
+                    raise RegardError("the text was changed while it was being prepared; start again")
+            except WorkerFailed:
+                raise  # as after a kill or a Ctrl-C, the next try goes on from what is there
+            except (RegardError, OSError):
+                shutil.rmtree(partial, ignore_errors=True)
+                raise
+            (whole / "basis.json").write_text(json.dumps(basis, indent=1), encoding="utf-8")
+            whole.replace(folder)
+            shutil.rmtree(partial, ignore_errors=True)
+    return Prepared(folder)
+
+
+def _name(basis: dict[str, object]) -> str:
+    """The name of the folder that depends on ``basis`` alone."""
+    return hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _locked(path: Path, say: Callable[[str], None]) -> Generator[None, None, None]:
+    """Hold the lock at ``path``, which excludes other processes; say so if it has to be waited for."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say("another process is preparing this text: waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

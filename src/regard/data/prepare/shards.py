@@ -1,0 +1,118 @@
+"""The text of a corpus as files of some megabytes, so that work on it can be dealt out, stopped and gone on with.
+
+A shard is a file of JSON lines, one record each as a list of its texts: newlines in them come back exactly. It is
+written beside its name, then renamed: whoever finds a shard finds all of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TypedDict, TypeVar
+
+from regard.data.corpora.corpus import Corpus, MissingSplit, Record, Split, noun
+from regard.data.corpora.filters import Filter, select
+from regard.data.prepare.progress import Progress
+from regard.errors import RegardError
+
+SHARD_CHARACTERS = 1 << 23
+"""A shard ends with the record that brings it to so many characters; held in memory while it is gathered."""
+
+REPORT_EVERY = 1 << 12
+
+Item = TypeVar("Item")
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each record
+
+
+class Copied(TypedDict):
+    """One part of a corpus as shards: how many, of how many records, and what was left out of it."""
+
+    shards: int
+    records: int
+    dropped: dict[str, int]
+
+
+def copy_part(
+    folder: Path, corpus: Corpus, split: Split, filters: Mapping[str, Filter], progress: Progress
+) -> Copied | None:
+    """Copy one part into ``folder`` as shards; those that are there already are only read past.
+
+    Filters apply to the training part alone. None for a test part that there is not.
+
+    Raises:
+        RegardError: a fault in the text, or no record to use.
+    """
+    dropped: dict[str, int] = {}
+    shards = records = 0
+    try:
+        found = corpus.records(split)
+        kept = select(found, filters, corpus.columns, dropped) if split == "train" else found
+        lines = map(_ENCODER.encode, kept)
+        for shard in cut(_counted(lines, f"reading the {split} part", progress), SHARD_CHARACTERS, len):
+            path = shard_path(folder, split, shards)
+            if not path.exists():
+                _write(path, shard)
+            shards, records = shards + 1, records + len(shard)
+    except MissingSplit:
+        if split != "test":
+            raise
+        return None
+    if not records:
+        name, lost = noun(corpus.columns), sum(dropped.values())
+        why = f"all {lost:,} {name} were left out ({in_words(dropped)})" if lost else "it is empty"
+        more = "" if split == "train" else ", or hold out a larger share"
+        raise RegardError(f"data.{split}: no usable {name[:-1]}, {why}; give text with at least one{more}")
+    return {"shards": shards, "records": records, "dropped": dropped}
+
+
+def read_shard(path: Path) -> Iterator[Record]:
+    """The records of a shard."""
+    for line in read_json_lines(path):
+        yield tuple(json.loads(line))
+
+
+def read_json_lines(path: Path) -> Iterator[str]:
+    """The lines of a shard, each the JSON of a record."""
+    with path.open(encoding="utf-8", newline="\n") as file:
+        yield from file
+
+
+def shard_path(folder: Path, split: Split, number: int) -> Path:
+    """Where a shard of text is; what is made of it goes beside it."""
+    return folder / f"{split}.{number:05d}.jsonl"
+
+
+def cut(items: Iterable[Item], limit: int, size: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """Consecutive items in lists, each ending with the item that brings it to ``limit`` in size."""
+    gathered: list[Item] = []
+    total = 0
+    for item in items:
+        gathered.append(item)
+        total += size(item)
+        if total >= limit:
+            yield gathered
+            gathered, total = [], 0
+    if gathered:
+        yield gathered
+
+
+def in_words(dropped: Mapping[str, int]) -> str:
+    """What was left out, by the name of the filter: ``3 empty, 12 length_ratio``."""
+    return ", ".join(f"{count:,} {name}" for name, count in dropped.items() if count)
+
+
+def _counted(lines: Iterable[str], activity: str, progress: Progress) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        yield line
+        if number % REPORT_EVERY == 0:
+            progress(activity, number, None)
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    half = path.with_suffix(".half")
+    # Lone surrogates, which UTF-8 cannot hold, become question marks.
+    with half.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
+        file.writelines(f"{line}\n" for line in lines)
+    half.replace(path)

@@ -1,0 +1,72 @@
+"""SentencePiece's own file format: a vocabulary of bytes made by hand, and any other model adopted.
+
+The format is ``sentencepiece_model.proto`` of https://github.com/google/sentencepiece.
+"""
+
+from __future__ import annotations
+
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2 as proto
+
+from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, UNK
+
+# In the order of their ids.
+NAMES = {"pad": PAD, "bos": BOS, "eos": EOS, "unk": UNK}
+_PIECES = {"pad": "<pad>", "bos": "<s>", "eos": "</s>", "unk": "<unk>"}
+_Piece = proto.ModelProto.SentencePiece
+
+
+def byte_model() -> bytes:
+    """The model of which every byte of UTF-8 is one id, spaces too: four specials and 256 bytes, nothing learned."""
+    model = proto.ModelProto()
+    model.trainer_spec.model_type = proto.TrainerSpec.CHAR
+    model.trainer_spec.byte_fallback = True
+    model.normalizer_spec.name = "identity"
+    model.normalizer_spec.add_dummy_prefix = False
+    model.normalizer_spec.remove_extra_whitespaces = False
+    model.normalizer_spec.escape_whitespaces = False
+    specials = [_special(name, set()) for name in NAMES]
+    _set_pieces(model, [*specials, *(_Piece(piece=f"<0x{byte:02X}>", type=_Piece.BYTE) for byte in range(256))])
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def adopt(model: bytes) -> bytes:
+    """The same model with padding, begin, end and unknown at ids 0 to 3, all else behind them in its order.
+
+    Those it has are moved, under their own names; those it lacks are added. It cuts any text into the same pieces.
+
+    Raises:
+        ValueError: ``model`` is not a SentencePiece model.
+    """
+    processor = sentencepiece.SentencePieceProcessor()
+    try:
+        processor.LoadFromSerializedProto(model)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError("not a SentencePiece model") from error
+    adopted = proto.ModelProto.FromString(model)
+    others = dict(enumerate(adopted.pieces))
+    # -1: it has none. Begin and end may be one and the same piece: then the end is a new one.
+    found = {name: others.pop(getattr(processor, f"{name}_id")(), None) for name in NAMES}
+    taken = {piece.piece for piece in adopted.pieces}
+    specials = [piece if piece is not None else _special(name, taken) for name, piece in found.items()]
+    _set_pieces(adopted, [*specials, *others.values()])
+    return bytes(adopted.SerializeToString(deterministic=True))
+
+
+def _special(name: str, taken: set[str]) -> proto.ModelProto.SentencePiece:
+    """A new special piece, under a name that no other has."""
+    piece = _PIECES[name]
+    while piece in taken:
+        piece = f"<{piece}>"
+    return _Piece(piece=piece, type=_Piece.UNKNOWN if name == "unk" else _Piece.CONTROL)
+
+
+def _set_pieces(model: proto.ModelProto, pieces: list[proto.ModelProto.SentencePiece]) -> None:
+    """Give ``model`` these pieces, the special ones first, and say in it where and what those are."""
+    copies = [_Piece.FromString(piece.SerializeToString()) for piece in pieces]  # they may be the model's own
+    del model.pieces[:]
+    model.pieces.extend(copies)
+    model.trainer_spec.vocab_size = len(copies)
+    for name, token in NAMES.items():
+        setattr(model.trainer_spec, f"{name}_id", token)
+        setattr(model.trainer_spec, f"{name}_piece", copies[token].piece)

@@ -1,0 +1,174 @@
+"""Subword regularisation: a text cut at random, for training that sees a word in many ways.
+
+SentencePiece does this too, but it draws differently in every process, whatever its seed: a run could not be resumed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from bisect import bisect
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+
+from sentencepiece import sentencepiece_model_pb2 as proto
+
+from regard.data.tokenizer.space_sign import SIGN
+
+# Longer ones are rare, and those of a script without spaces are whole sentences: not kept in memory.
+_LONGEST_KEPT_WORD = 24
+_KEPT_WORDS = 50_000
+
+Lattice = list[tuple[list[int], list[int], list[float]]]
+"""At each place of a word: where the pieces that end here begin, their ids, the running sum of their chances."""
+
+
+class Sampler:
+    """Cuts again at random what was cut by ``model``, each word by itself.
+
+    ``has_choice`` is false of a vocabulary of characters, bytes or words, which has one way to cut.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        parsed = proto.ModelProto.FromString(model)
+        self._is_bpe = parsed.trainer_spec.model_type == proto.TrainerSpec.BPE
+        self.has_choice = self._is_bpe or parsed.trainer_spec.model_type == proto.TrainerSpec.UNIGRAM
+        # None: a special, a byte, a newline. These stay, and part the words.
+        self._names = [p.piece if p.type == proto.ModelProto.SentencePiece.NORMAL else None for p in parsed.pieces]
+        self._scores = [piece.score for piece in parsed.pieces]
+        self._ids: dict[str, int] = {name: token for token, name in enumerate(self._names) if name is not None}
+        self._longest = max(map(len, self._ids), default=0)
+        self._merged: dict[str, tuple[list[int] | None, int]] = {}
+        self._lattices: dict[tuple[str, float], Lattice] = {}
+
+    def sample(self, rows: Sequence[Sequence[int]], alpha: float, seed: int) -> list[list[int]]:
+        """The rows, cut at random; see ``Tokenizer.sample``."""
+        generator = random.Random(str(seed))  # of a number it would drop the sign
+        draw = self._bpe_dropout(alpha, generator) if self._is_bpe else self._unigram(alpha, generator)
+        return [
+            [token for word, ids in self._words(row) for token in ((draw(word) or ids) if word else ids)]
+            for row in rows
+        ]
+
+    def _words(self, row: Sequence[int]) -> Iterator[tuple[str, list[int]]]:
+        """Each word with its ids; the ids that are no word, with an empty one."""
+        word = ""
+        ids: list[int] = []
+        for token in row:
+            name = self._names[token]
+            if name is None or name.startswith(SIGN):
+                yield word, ids
+                word, ids = "", []
+            if name is None:
+                yield "", [int(token)]
+            else:
+                word += name
+                ids.append(int(token))
+        yield word, ids
+
+    def _bpe_dropout(self, alpha: float, generator: random.Random) -> Callable[[str], list[int] | None]:
+        """Provilkov et al. 2020, section 3: every merge is left out with probability ``alpha``."""
+
+        def merges_before_next_drop() -> int:
+            return int(math.log(1 - generator.random()) / math.log1p(-alpha)) if alpha < 1 else 0
+
+        kept = merges_before_next_drop()
+
+        def drop() -> bool:
+            nonlocal kept
+            if kept:
+                kept -= 1
+                return False
+            kept = merges_before_next_drop()
+            return True
+
+        def draw(word: str) -> list[int] | None:
+            nonlocal kept
+            whole, merges = self._whole(word)
+            if kept >= merges:  # most words, if alpha is small
+                kept -= merges
+                return whole
+            return self._merge(word, drop)[0]
+
+        return draw
+
+    def _whole(self, word: str) -> tuple[list[int] | None, int]:
+        """The ids of a word of which no merge is left out, and how many merges those are."""
+        if word in self._merged:
+            return self._merged[word]
+        found = self._merge(word, lambda: False)
+        if len(word) <= _LONGEST_KEPT_WORD and len(self._merged) < _KEPT_WORDS:
+            self._merged[word] = found
+        return found
+
+    def _merge(self, word: str, drop: Callable[[], bool]) -> tuple[list[int] | None, int]:
+        """Byte-pair encoding (Sennrich et al. 2016): merge the best pair, until none is left that is a piece.
+
+        None for ids if a character is left that is no piece.
+        """
+        symbols = list(word)
+        before, after = list(range(-1, len(word) - 1)), list(range(1, len(word) + 1))
+        heap: list[tuple[float, int, int, str]] = []
+        merges = 0
+
+        def offer(left: int, right: int) -> None:
+            if left >= 0 and right < len(symbols):
+                pair = symbols[left] + symbols[right]
+                if (token := self._ids.get(pair)) is not None:
+                    heapq.heappush(heap, (-self._scores[token], left, right, pair))
+
+        for right in range(1, len(symbols)):
+            offer(right - 1, right)
+        while heap:
+            _, left, right, pair = heapq.heappop(heap)
+            # One of them may have gone into another merge, and then is empty or longer.
+            if not symbols[left] or not symbols[right] or symbols[left] + symbols[right] != pair or drop():
+                continue
+            merges += 1
+            symbols[left], symbols[right] = pair, ""
+            after[left] = after[right]
+            if after[left] < len(symbols):
+                before[after[left]] = left
+            offer(before[left], left)
+            offer(left, after[left])
+        ids = [self._ids.get(symbol) for symbol in symbols if symbol]
+        known = [token for token in ids if token is not None]
+        return known if len(known) == len(ids) else None, merges
+
+    def _unigram(self, alpha: float, generator: random.Random) -> Callable[[str], list[int] | None]:
+        """Kudo 2018, section 3.2, of all ways to cut: forward filtering, backward sampling."""
+
+        def draw(word: str) -> list[int] | None:
+            lattice = self._lattice(word, alpha)
+            ids: list[int] = []
+            place = len(word)
+            while place:
+                starts, tokens, chances = lattice[place]
+                choice = min(bisect(chances, generator.random() * chances[-1]), len(tokens) - 1)
+                ids.append(tokens[choice])
+                place = starts[choice]
+            return ids[::-1]
+
+        return draw
+
+    def _lattice(self, word: str, alpha: float) -> Lattice:
+        if (word, alpha) in self._lattices:
+            return self._lattices[word, alpha]
+        forward = [0.0]  # logarithm of the weight of all ways to this place
+        lattice: Lattice = [([], [], [])]
+        for end in range(1, len(word) + 1):
+            starts = [
+                start
+                for start in range(max(0, end - self._longest), end)
+                if word[start:end] in self._ids and forward[start] > -math.inf
+            ]
+            tokens = [self._ids[word[start:end]] for start in starts]
+            logs = [forward[start] + alpha * self._scores[token] for start, token in zip(starts, tokens, strict=True)]
+            top = max(logs, default=-math.inf)
+            chances = list(accumulate(math.exp(log - top) for log in logs))
+            forward.append(top + math.log(chances[-1]) if chances else -math.inf)
+            lattice.append((starts, tokens, chances))
+        if len(word) <= _LONGEST_KEPT_WORD and len(self._lattices) < _KEPT_WORDS:
+            self._lattices[word, alpha] = lattice
+        return lattice

@@ -1,0 +1,119 @@
+"""A `Regarded` sentence as what the script of the attention page reads: plain values, and vectors as packed bytes."""
+
+from __future__ import annotations
+
+import zlib
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from regard.observe.draw.palette import DARK, LIGHT
+from regard.observe.record.lens import Lens
+from regard.observe.record.likelihood import TEMPERATURES, Likelihood
+from regard.observe.record.maps import BLOCKS, SentenceMaps, entropy
+from regard.observe.record.recording import HeadVectors, Regarded
+from regard.observe.record.words import group_words, merge_words
+
+HALF_MAX = float(np.finfo(np.float16).max)
+
+
+def pack_common() -> dict[str, object]:
+    """What all sentences share: the scale of colours, the kinds of maps, the stops of the temperature."""
+    return {
+        "palette": {"light": LIGHT, "dark": DARK},
+        "blocks": {name: asdict(block) for name, block in BLOCKS.items()},
+        "temperatures": TEMPERATURES,
+    }
+
+
+def pack_sentence(regarded: Regarded) -> dict[str, object]:
+    """All of ``regarded`` but its vectors.
+
+    Weights are whole steps of 1/255, so each is within 1/510 of what it was; ``entropy`` and ``wordEntropy`` (of the
+    map merged to words) come from before that rounding. ``words`` are the ranges of pieces that are one word, of each
+    side. What is not finite, as in a model that diverged, is None, and as a weight 0.
+    """
+    maps = regarded.maps
+    sides = {"source": maps.source, "prefix": maps.prefix, "target": maps.target}
+    return {
+        "sourceText": regarded.source,
+        "targetText": regarded.target,
+        **sides,
+        "words": {side: [[span.start, span.stop] for span in spans(pieces)] for side, pieces in sides.items()},
+        "maps": {name: _pack_map(maps, name) for name in maps.maps},
+        "likelihood": _pack_likelihood(regarded.likelihood),
+        "lens": _pack_lens(regarded.lens),
+        "vectors": {
+            name: {"heads": len(each.query), "groups": len(each.key), "dim": each.query.shape[-1]}
+            for name, each in regarded.vectors.items()
+        },
+    }
+
+
+def pack_vectors(vectors: Mapping[str, HeadVectors]) -> str:
+    """Query, key and value of each map in turn as float16 (relative error 2**-11), in base64.
+
+    Of all numbers first the low bytes, then the high ones, which repeat themselves; then deflated (RFC 1950).
+    """
+    arrays = [array for each in vectors.values() for array in each]
+    if not arrays:
+        return ""
+    numbers = np.concatenate([np.clip(np.nan_to_num(array), -HALF_MAX, HALF_MAX).ravel() for array in arrays])
+    planes = numbers.astype("<f2").view(np.uint8).reshape(-1, 2).T
+    return b64encode(zlib.compress(planes.tobytes(), 6)).decode("ascii")
+
+
+def spans(pieces: Sequence[str]) -> list[range]:
+    """The words of ``pieces``, and each piece that is in none, such as a mark: every piece once, in order.
+
+    Words that share a piece are one.
+    """
+    found: list[range] = []
+    for word in group_words(pieces):
+        if found and word.start < found[-1].stop:
+            word = range(found.pop().start, word.stop)
+        found.append(word)
+    inside = {place for word in found for place in word}
+    alone = [range(place, place + 1) for place in range(len(pieces)) if place not in inside]
+    return sorted([*found, *alone], key=lambda span: span.start)
+
+
+def _pack_map(sentence: SentenceMaps, name: str) -> dict[str, object]:
+    weights = np.nan_to_num(sentence.maps[name], nan=0.0)
+    queries, keys = map(spans, sentence.tokens(name))
+    steps = np.rint(np.clip(weights, 0, 1) * 255).astype(np.uint8)
+    return {
+        "entropy": _plain(entropy(weights), 4),
+        "wordEntropy": _plain(entropy(merge_words(weights, queries, keys)), 4),
+        "steps": b64encode(steps.tobytes()).decode("ascii"),
+    }
+
+
+def _pack_likelihood(likelihood: Likelihood) -> dict[str, object]:
+    return {
+        "logits": _plain(likelihood.logits, 5),
+        "candidates": likelihood.candidates,
+        "candidateLogits": _plain(likelihood.candidate_logits, 5),
+        "logSums": _plain(likelihood.log_sums, 5),
+    }
+
+
+def _pack_lens(lens: Lens) -> dict[str, object]:
+    return {
+        "layers": lens.layers,
+        "candidates": lens.candidates,
+        "candidateProbabilities": _plain(lens.candidate_probabilities, 6),
+        "probabilities": _plain(lens.probabilities, 6),
+        "ranks": lens.ranks.tolist(),
+    }
+
+
+def _plain(array: np.ndarray, digits: int) -> Any:
+    """Nested lists, rounded; None for what is not finite, which JSON does not have."""
+    rounded = np.round(array.astype(np.float64), digits)
+    finite = rounded.astype(object)
+    finite[~np.isfinite(rounded)] = None
+    return finite.tolist()

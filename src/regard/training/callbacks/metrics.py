@@ -1,0 +1,165 @@
+"""Writing down what happens: every scalar once, at its step."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from regard.data.batching import Batch
+from regard.errors import RegardError
+from regard.training.callbacks.metrics_file import MetricsFile, Row
+
+
+class Journal(pl.Callback):
+    """Writes the metrics to metrics.csv and the loggers, and stops a run that has become NaN.
+
+    Training metrics come every ``every_n_steps`` optimizer steps, split metrics after
+    the split. It acts before any checkpoint is written, so that a checkpoint of a step never exists
+    without the row of that step. ``train/tokens`` are the target tokens of all steps so far, ``train/seconds`` the
+    time they took, validations left out; both go on over the attempts of a run.
+    """
+
+    def __init__(self, file: MetricsFile, every_n_steps: int) -> None:
+        self.file, self.every_n_steps = file, every_n_steps
+        self.latest: Row = {}
+        self._step, self._tokens, self._since = 0, 0, time.monotonic()
+        self._loss: Tensor | None = None
+        self._finite: Tensor | None = None
+        self._gradient_norm: Tensor | None = None
+        self._learning_rate = 0.0
+        self._spent: dict[str, float] | None = None  # tokens and seconds since step 0; None where nobody counted them
+        self._clock = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What has been spent up to the checkpoint's step."""
+        return dict(self._spent or {})
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting; a checkpoint of older code does not know."""
+        self._spent = dict(state_dict) or None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin at the step of the checkpoint: later rows will be measured again."""
+        self._step, self._since = trainer.global_step, time.monotonic()
+        self._clock = self._since
+        if trainer.global_step == 0:
+            self._spent = {"tokens": 0, "seconds": 0.0}
+        self._finite = torch.ones((), dtype=torch.bool, device=pl_module.device)
+        if trainer.is_global_zero:
+            self.file.drop_after(trainer.global_step)
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Note what belongs to a step that will be logged: its learning rate, and its gradient before clipping.
+
+        After the step the schedule has already set the learning rate of the next one.
+        """
+        if (trainer.global_step + 1) % self.every_n_steps == 0:
+            self._learning_rate = float(optimizer.param_groups[0]["lr"])
+            gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
+            self._gradient_norm = torch.nn.utils.get_total_norm(gradients)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Add up the step's loss; log it when it is due."""
+        share: Tensor = outputs["share"]
+        self._loss = share if self._loss is None else self._loss + share
+        if trainer.global_step == self._step:
+            return  # still accumulating
+        self._step = trainer.global_step
+        self._tokens += batch.step_tokens
+        now = time.monotonic()
+        if self._spent is not None:
+            self._spent["tokens"] += batch.step_tokens
+            self._spent["seconds"] += now - self._clock
+        self._clock = now
+        self._finite = self._loss.isfinite() if self._finite is None else self._finite & self._loss.isfinite()
+        if self._step % self.every_n_steps == 0:
+            self._log_training(trainer)
+        self._loss = None
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Nothing is measured, and no best checkpoint kept, of a model that has become NaN."""
+        self._check_finite()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the split, and leave its time out of the training speed."""
+        if trainer.state.fn == "fit":
+            self.write(trainer, _metrics_of(trainer, "validation"))
+            self._tokens, self._since = 0, time.monotonic()
+            self._clock = self._since
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the split."""
+        self.write(trainer, _metrics_of(trainer, "test"))
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """No checkpoint of a model that has become NaN."""
+        self._check_finite()
+
+    def write(self, trainer: pl.Trainer, values: Row) -> None:
+        """Write ``values`` down at the present step; ``latest`` has the latest of each name."""
+        self.latest.update(values)
+        if trainer.is_global_zero:
+            self.file.write(trainer.global_step, values)
+            for logger in trainer.loggers:
+                logger.log_metrics(values, step=trainer.global_step)
+
+    def _log_training(self, trainer: pl.Trainer) -> None:
+        assert self._loss is not None
+        loss = self._loss.clone()
+        if trainer.world_size > 1:
+            torch.distributed.all_reduce(loss)
+        now = time.monotonic()
+        values = {
+            "train/loss": loss.item(),
+            "train/learning_rate": self._learning_rate,
+            "train/tokens_per_second": self._tokens / max(now - self._since, 1e-9),
+            "train/memory_gib": memory_gib(trainer.strategy.root_device),
+        }
+        values |= {f"train/{name}": value for name, value in (self._spent or {}).items()}
+        if self._gradient_norm is not None:
+            values["train/gradient_norm"] = self._gradient_norm.item()
+        self._tokens, self._since = 0, now
+        self._check_finite()
+        self.write(trainer, values)
+
+    def _check_finite(self) -> None:
+        if self._finite is not None and not self._finite:
+            raise RegardError(
+                f"the loss became NaN or infinite before step {self._step}; the checkpoints from before are kept; "
+                "try a lower optimizer.lr, a longer schedule.warmup_steps, or trainer.precision=32-true"
+            )
+
+
+class FinalValidation(pl.Callback):
+    """Validates after the last step, whatever the interval: the last weights may be the best."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """At the last step every interval is over."""
+        if trainer.global_step >= trainer.max_steps and trainer.val_check_batch is not None:
+            trainer.val_check_batch = 1
+
+
+def memory_gib(device: torch.device) -> float:
+    """The most memory used so far: of the GPU's if there is one, else of this process, in GiB."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kib / (2**30 if sys.platform == "darwin" else 2**20)
+
+
+def _metrics_of(trainer: pl.Trainer, split: str) -> Row:
+    return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(f"{split}/")}

@@ -1,0 +1,449 @@
+"""Comparing runs: order, what differs, means over seeds; and whatever a folder lacks is no reason to stop."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from regard.compare.compare import Comparison, Spread, chosen_metric, compare, spread_of
+from regard.compare.compared import flat, flat_config, read_run, read_runs
+from regard.compare.page import maps_within, most_points, write_page
+from regard.compare.read import Curve, read_curves
+from regard.compare.table import as_csv
+from regard.errors import RegardError, UsageError
+from regard.observe.draw.compare_page import as_script, plain
+from regard.runs.folder import RunFolder
+
+CopyRun = Callable[..., RunFolder]
+LOSS = "validation/loss"
+
+
+def losses(*values: float, metric: str = LOSS) -> list[dict[str, Any]]:
+    return [{"step": step, metric: value} for step, value in enumerate(values, start=1)]
+
+
+def compared(*runs: RunFolder, metric: str | None = None, mode: Any = None) -> Comparison:
+    return compare([read_run(run, run.path.name) for run in runs], metric, mode)
+
+
+def names(comparison: Comparison) -> list[str]:
+    return [run.name for run in comparison.runs]
+
+
+def page_data(page: Path) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+# ---- order ------------------------------------------------------------------------------------------------
+
+
+def test_the_best_value_counts_not_the_last_and_runs_without_one_come_last(tmp_path: Path, copy_run: CopyRun) -> None:
+    a = copy_run(tmp_path / "a", rows=losses(3, 1, 9))
+    b = copy_run(tmp_path / "b", rows=losses(3, 2, 2))
+    none = copy_run(tmp_path / "none", rows=losses(1, metric="train/loss"))
+    nan = copy_run(tmp_path / "nan", rows=losses(math.nan, 1.5, math.inf, -math.inf))
+    comparison = compared(none, b, nan, a)
+    assert names(comparison) == ["a", "nan", "b", "none"]
+    assert comparison.runs[0].best(LOSS, "min") == (1.0, 2)
+    assert comparison.runs[0].final[LOSS] == 9
+    assert comparison.score(comparison.runs[3]) is None
+    assert names(compared(a, b, nan, mode="max"))[0] == "a", "where large is good, 9 is the best"
+
+
+@pytest.mark.parametrize(
+    ("metric", "mode"),
+    [
+        ("validation/perplexity", "min"),
+        ("test/bits_per_byte", "min"),
+        ("validation/bleu", "max"),
+        ("validation/exact", "max"),
+    ],
+)
+def test_whether_small_is_good_is_known_by_name(tmp_path: Path, copy_run: CopyRun, metric: str, mode: str) -> None:
+    run = copy_run(tmp_path / "a", {"callbacks.best": None}, losses(1, 2, metric=metric))
+    assert chosen_metric([read_run(run, "a")], metric, None) == (metric, mode)
+
+
+def test_the_metric_is_what_the_best_checkpoint_is_kept_by(tmp_path: Path, copy_run: CopyRun) -> None:
+    best = {"callbacks.best.monitor": "validation/odd_loss", "callbacks.best.mode": "max"}
+    run = copy_run(tmp_path / "a", best, losses(1, 2, metric="validation/odd_loss"))
+    comparison = compared(run)
+    assert (comparison.metric, comparison.mode) == ("validation/odd_loss", "max")
+    assert comparison.score(comparison.runs[0]) == 2
+
+
+def test_an_unknown_metric_is_refused_and_the_known_ones_are_named(tmp_path: Path, copy_run: CopyRun) -> None:
+    run = copy_run(tmp_path / "a", rows=losses(1))
+    with pytest.raises(
+        UsageError, match=r"--metric validation/blue: no run has measured it; there are: validation/loss"
+    ):
+        compared(run, metric="validation/blue")
+
+
+# ---- what differs -----------------------------------------------------------------------------------------
+
+
+def test_only_keys_that_differ_are_columns_each_thing_once(tmp_path: Path, copy_run: CopyRun) -> None:
+    """The rate stands in the configuration twice, and the cache is a place."""
+    runs = [
+        copy_run(
+            tmp_path / str(rate),
+            {"optimizer.lr": rate, "task.optimizer.lr": rate, "paths.cache": f"/{rate}", "batches.cache": f"/{rate}"},
+        )
+        for rate in (0.1, 0.2)
+    ]
+    (runs[0].path / "overrides.yaml").write_text("[optimizer.lr=0.1]")
+    (runs[1].path / "overrides.yaml").write_text("[optimizer.lr=0.2]")
+    comparison = compared(*runs)
+    assert comparison.columns == ["optimizer.lr"]
+    assert set(comparison.differing) == {"optimizer.lr", "task.optimizer.lr", "paths.cache", "batches.cache"}
+
+
+def test_what_is_only_recorded_is_a_column_and_no_parameter(tmp_path: Path, copy_run: CopyRun) -> None:
+    recorded = {"callbacks.attention.sentences": 9, "trainer.log_every_n_steps": 3}
+    runs = [copy_run(tmp_path / "a"), copy_run(tmp_path / "b", {"model.dim": 99} | recorded)]
+    for run in runs:
+        (run.path / "overrides.yaml").write_text("[]")
+    comparison = compared(*runs)
+    assert comparison.columns[0] == "model.dim"
+    assert set(comparison.columns[1:]) == set(recorded)
+    assert comparison.parameters() == ["model.dim"]
+
+
+def test_a_key_that_older_code_does_not_know_differs(tmp_path: Path, copy_run: CopyRun) -> None:
+    old, new = copy_run(tmp_path / "old"), copy_run(tmp_path / "new", {"model.novelty": None})
+    comparison = compared(old, new)
+    assert comparison.columns == ["model.novelty"]
+    row = next(csv.DictReader(io.StringIO(as_csv(comparison))))
+    assert row["model.novelty"] == "" if row["run"] == "old" else "null"
+
+
+# ---- seeds ------------------------------------------------------------------------------------------------
+
+
+def test_mean_and_sample_deviation_against_hand_numbers() -> None:
+    """1, 2, 4: the mean is 7/3; squares of what is left over are 16/9, 1/9 and 25/9, 42/9 together; halved, 7/3."""
+    found = spread_of([1.0, 2.0, 4.0])
+    assert found is not None
+    assert found.mean == pytest.approx(7 / 3)
+    assert found.deviation == pytest.approx(math.sqrt(7 / 3))
+    assert found.runs == 3
+    assert spread_of([5.0]) == Spread(5.0, None, 1)
+    assert spread_of([]) is None
+    assert spread_of([1.0, math.nan]) is None
+
+
+def test_runs_that_differ_in_nothing_but_seed_are_one_group(tmp_path: Path, copy_run: CopyRun) -> None:
+    """batches.seed follows seed; the corpus's own seed is another experiment. Only finished runs count."""
+    runs = [
+        copy_run(tmp_path / f"{seed}", {"seed": seed, "batches.seed": seed, "paths.runs": f"/{seed}"}, losses(9, value))
+        for seed, value in ((1, 1.0), (2, 2.0), (3, 4.0))
+    ]
+    failed = copy_run(tmp_path / "failed", {"seed": 4, "batches.seed": 4}, losses(0.5), status="failed", why="?")
+    other = copy_run(tmp_path / "other", {"seed": 1, "batches.seed": 1, "model.dim": 99}, losses(0.1))
+    own = copy_run(tmp_path / "own", {"seed": 1, "batches.seed": 7}, losses(0.2))
+    comparison = compared(*runs, failed, other, own)
+    by_name = {frozenset(run.name for run in group.runs): group for group in comparison.groups}
+    assert set(by_name) == {frozenset({"1", "2", "3", "failed"}), frozenset({"other"}), frozenset({"own"})}
+    group = by_name[frozenset({"1", "2", "3", "failed"})]
+    assert group.score == Spread(pytest.approx(7 / 3), pytest.approx(math.sqrt(7 / 3)), 3)
+    assert group.spreads[LOSS] == group.score, "the last value of each is its best"
+    assert [next(iter(group.runs)).name for group in comparison.groups] == ["other", "own", "failed"]
+
+
+# ---- whatever a folder lacks -------------------------------------------------------------------------------
+
+
+def test_runs_in_every_state_are_shown_as_they_are(tmp_path: Path, copy_run: CopyRun) -> None:
+    long_ago = (datetime.now(UTC) - timedelta(hours=2)).isoformat(timespec="seconds")
+    began = (datetime.now(UTC) - timedelta(minutes=1)).isoformat(timespec="seconds")
+    running = copy_run(tmp_path / "running", status="running", pid=os.getpid(), began=began)
+    lost = copy_run(tmp_path / "lost", status="running", time=long_ago, host="elsewhere", began=long_ago)
+    failed = copy_run(tmp_path / "failed", status="failed", why="the loss became NaN")
+    preempted = copy_run(tmp_path / "preempted", status="preempted", why="SIGTERM")
+    submitted = copy_run(tmp_path / "submitted", status="submitted", attempt=0)
+    status = json.loads((submitted.path / "status.json").read_text())
+    (submitted.path / "status.json").write_text(
+        json.dumps({k: v for k, v in status.items() if k not in ("began", "step")})
+    )
+    for run in (running, lost, failed, preempted, submitted):
+        (run.path / "summary.json").unlink()
+    for name in ("metrics.csv", "samples.jsonl", "attention"):
+        path = submitted.path / name
+        path.rename(tmp_path / name)
+    comparison = compared(running, lost, failed, preempted, submitted)
+    states = {run.name: run.state for run in comparison.runs}
+    assert states == {name: name for name in ("running", "lost", "failed", "preempted", "submitted")}
+    found = {run.name: run for run in comparison.runs}
+    assert found["submitted"].step is found["submitted"].seconds is None
+    assert names(comparison)[-1] == "submitted"
+    assert 55 < (found["running"].seconds or 0) < 90
+    assert found["lost"].seconds == 0
+    assert found["failed"].why == "the loss became NaN"
+    assert found["running"].tokens_per_second is not None, "from metrics.csv, since there is no summary"
+    write_page(tmp_path / "page.html", comparison)
+    assert [run["state"] for run in page_data(tmp_path / "page.html")["runs"]] == [run.state for run in comparison.runs]
+
+
+def test_files_that_cannot_be_read_are_noted_and_the_rest_is_shown(tmp_path: Path, copy_run: CopyRun) -> None:
+    run = copy_run(tmp_path / "broken")
+    (run.path / "metrics.csv").write_text("step,validation/loss\n1,3.5\nx,1\n2,soon\n3,2.5,9,9\n4,2.0\n5,0.1", "utf-8")
+    (run.path / "summary.json").write_text("{")
+    (run.path / "samples.jsonl").write_text('{"step": 4, "source": "a"}\n[]\n{"step": 4, "sour', "utf-8")
+    newest = max((run.path / "attention").glob("step-*.npz"))
+    newest.write_bytes(newest.read_bytes()[:100])
+    (run.path / "overrides.yaml").unlink()
+    found = read_run(run, "broken")
+    assert list(found.curves[LOSS].values) == [3.5, 2.5, 2.0], "the last line is not whole"
+    assert [sample["source"] for sample in found.samples] == ["a"]
+    assert found.maps, "those of the step before"
+    said = "\n".join(found.notes)
+    for name in ("metrics.csv: 3 rows or cells", "summary.json", "samples.jsonl, line 2", f"attention/{newest.name}"):
+        assert name in said
+    write_page(tmp_path / "page.html", compare([found]))
+
+
+def test_any_sentence_is_one_sample_and_the_latest_step_is_the_greatest(tmp_path: Path, copy_run: CopyRun) -> None:
+    run = copy_run(tmp_path / "a")
+    odd = "a\u2028b\x85c\x1cd"
+    samples = [{"step": step, "source": odd, "reference": "", "output": str(step)} for step in (4, 6)]
+    text = "".join(json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples)
+    (run.path / "samples.jsonl").write_text(text, "utf-8")
+    (run.attention / "step-0000006.npz").rename(run.attention / "step-10000000.npz")
+    found = read_run(run, "a")
+    assert [(sample["source"], sample["output"]) for sample in found.samples] == [(odd, "6")]
+    assert found.maps_step == 10_000_000
+    assert found.notes == []
+
+
+def test_a_run_folder_with_nothing_but_config_and_status_is_compared(tmp_path: Path) -> None:
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare/config.yaml").write_text("seed: 1\n")
+    (tmp_path / "bare/status.json").write_text('{"status": "finished"}')
+    comparison = compared(RunFolder(tmp_path / "bare"))
+    write_page(tmp_path / "page.html", comparison)
+    assert comparison.metric == LOSS
+    assert page_data(tmp_path / "page.html")["curves"] == []
+
+
+def test_a_status_that_does_not_say_when_is_taken_as_it_is(tmp_path: Path, copy_run: CopyRun) -> None:
+    run = copy_run(tmp_path / "old")
+    (run.path / "status.json").write_text('{"status": "running"}')
+    found = read_run(run, "old")
+    assert (found.state, found.seconds) == ("running", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("config.yaml", "a: [1"), ("config.yaml", "- 1"), ("status.json", "{"), ("status.json", "[]")]
+)
+def test_a_folder_whose_config_or_status_is_broken_is_no_run(
+    tmp_path: Path, copy_run: CopyRun, name: str, text: str
+) -> None:
+    run = copy_run(tmp_path / "a")
+    (run.path / name).write_text(text)
+    with pytest.raises(RegardError, match=re.escape(str(run.path / name))):
+        read_run(run, "a")
+
+
+# ---- the page's data ---------------------------------------------------------------------------------------
+
+
+def test_numbers_that_json_does_not_know_go_as_text() -> None:
+    values = {"a": [math.nan, 1.5, math.inf, -math.inf], "b": {"c": Path("/x")}, "d": (True, None)}
+    assert plain(values) == {"a": ["NaN", 1.5, "Infinity", "-Infinity"], "b": {"c": "/x"}, "d": [True, None]}
+
+
+def test_a_library_cannot_end_its_script() -> None:
+    assert as_script("a='</script><!--'") == "a='<\\/script><\\!--'"
+
+
+def test_curves_share_a_budget() -> None:
+    assert most_points([1000] * 10, budget=5000) == 500
+    assert most_points([1000] * 100, budget=5000) == 50
+    assert most_points([10] * 1000 + [1000] * 10, budget=12_000) == 200
+    assert most_points([1000] * 1000, budget=5000) == 8, "as few as it gets"
+
+
+def test_maps_are_those_of_the_last_layer_and_share_a_budget(tmp_path: Path, copy_run: CopyRun) -> None:
+    runs = [read_run(copy_run(tmp_path / name), name) for name in "ab"]
+    kept, left_out = maps_within(runs, 1 << 20)
+    assert left_out == 0
+    assert {each["name"] for maps in kept for each in maps} == {"decoder.0.cross"}
+    one = kept[0][0]
+    assert one["sentence"] in {sample["source"] for sample in runs[0].samples}
+    size = sum(each["heads"] * len(each["queries"]) * len(each["keys"]) for each in kept[0])
+    kept, left_out = maps_within(runs, size)
+    assert (bool(kept[0]), bool(kept[1]), left_out) == (True, False, 1)
+
+
+# ---- the verb ----------------------------------------------------------------------------------------------
+
+
+def test_the_verb_prints_a_table_and_writes_page_and_csv(
+    tmp_path: Path, copy_run: CopyRun, regard: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, value in ((1, 1.0), (2, 2.0), (3, 4.0)):
+        copy_run(tmp_path / f"runs/x/{seed}", {"seed": seed, "batches.seed": seed}, losses(9, value))
+    (tmp_path / "runs/empty").mkdir()
+    (tmp_path / "runs/x/[b]").mkdir()
+    monkeypatch.chdir(tmp_path)
+    said = regard("compare", "runs/x/*", "runs/empty", tmp_path / "nowhere", "--csv", "out/table.csv")
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert [line.split()[0] for line in lines[1:4]] == ["1", "2", "3"]
+    assert "3 of 3" in said.out
+    assert "2.3333 ± 1.5" in said.out
+    assert lines[-1] == "page  compare.html"
+    errors = said.err.splitlines()
+    assert len(errors) == 3
+    for error, name in zip(errors, ("runs/x/[b]", "runs/empty", "nowhere"), strict=True):
+        assert name in error
+        assert error.endswith("left out")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out/table.csv").read_text())))
+    assert [float(row[f"best {LOSS}"]) for row in rows] == [1.0, 2.0, 4.0]
+    assert [row["seed"] for row in rows] == ["1", "2", "3"]
+    assert page_data(tmp_path / "compare.html")["csv"] == (tmp_path / "out/table.csv").read_text()
+
+
+def test_the_terminal_names_the_keys_that_it_has_no_room_for(
+    tmp_path: Path, copy_run: CopyRun, regard: Callable[..., Any]
+) -> None:
+    for number in range(2):
+        copy_run(tmp_path / f"{number}", {f"model.key_{key}": f"[b]{number}.{key}" for key in range(8)})
+    said = regard("compare", tmp_path, "--output", tmp_path / "page.html")
+    head, first, _, below, _ = said.out.splitlines()
+    assert [word for word in head.split() if word.startswith("model.")] == [f"model.key_{key}" for key in range(6)]
+    assert [word for word in first.split() if word.startswith("[b]")] == [f"[b]0.{key}" for key in range(6)]
+    assert below.strip() == "2 finished; also different: model.key_6, model.key_7"
+
+
+def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path: Path, copy_run: CopyRun, regard: Callable[..., Any]) -> None:
+    run = copy_run(tmp_path / "a", rows=losses(1)).path
+    (tmp_path / "file").write_text("")
+    for arguments, expected in (
+        ([tmp_path / "nowhere"], "no run to compare"),
+        ([run, "--metric", "x"], "no run has measured it"),
+        ([run, "--output", tmp_path], "a folder; give the name of a file"),
+        ([run, "--output", tmp_path / "file/page.html"], "cannot be written"),
+        ([run, "--output", tmp_path / "p.html", "--csv", tmp_path / "file/x.csv"], "cannot be written"),
+    ):
+        said = regard(
+            "compare", *arguments, *(["--output", tmp_path / "q.html"] if "--output" not in arguments else [])
+        )
+        assert said.code == 2, arguments
+        assert expected in said.err.splitlines()[-1]
+        assert "Traceback" not in said.err
+
+
+# ---- a hundred runs ----------------------------------------------------------------------------------------
+
+
+def hundred(folder: Path, copy_run: CopyRun, rows: int = 1000) -> None:
+    """A hundred runs of a thousand rows each: four parameters, five seeds; a metric of every kind at every step."""
+    header = [LOSS, "validation/bleu", "train/loss", "train/learning_rate", "train/tokens_per_second", "train/tokens"]
+    header += ["train/seconds", *(f"attention/decoder.{i}.cross/entropy/{j}" for i in range(2) for j in range(4))]
+    random = np.random.default_rng(1)
+    for number in range(100):
+        rate, dim, seed = [0.1, 0.3, 1.0, 3.0, 9.0][number % 5], [16, 32, 64, 128][number // 5 % 4], number // 20
+        steps = np.arange(1, rows + 1)
+        table = 1 + rate / np.sqrt(steps)[:, None] + 16 / dim + 0.05 * random.normal(size=(rows, len(header)))
+        table[:, header.index("train/tokens")] = 500.0 * steps
+        table[:, header.index("train/seconds")] = 0.1 * steps
+        named = [
+            {"step": step, **dict(zip(header, row, strict=True))}
+            for step, row in zip(steps, table.tolist(), strict=True)
+        ]
+        config = {"optimizer.lr": rate, "model.dim": dim, "seed": seed, "batches.seed": seed}
+        copy_run(folder / f"sweep/{number}", config, named)
+
+
+def test_a_hundred_runs_of_a_thousand_rows_take_less_than_ten_seconds(tmp_path: Path, copy_run: CopyRun) -> None:
+    hundred(tmp_path, copy_run)
+    command = [sys.executable, "-m", "regard.cli", "compare", "sweep", "--csv", "table.csv"]
+    for _ in range(3):  # others may be at work on this machine: the quickest of three counts
+        began = time.monotonic()
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        seconds = time.monotonic() - began
+        assert done.returncode == 0, done.stderr
+        size = (tmp_path / "compare.html").stat().st_size
+        print(f"100 runs of 1,000 rows: {seconds:.1f} s, page {size / 1e6:.1f} MB")
+        if seconds < 10:
+            break
+    data = page_data(tmp_path / "compare.html")
+    assert len(data["groups"]) == 20
+    assert data["thinned"] is not None
+    assert size < 10e6
+    assert seconds < 10
+
+
+def test_the_page_of_a_thousand_runs_is_small(tmp_path: Path, copy_run: CopyRun) -> None:
+    one = read_run(copy_run(tmp_path / "one"), "one")
+    random, steps = np.random.default_rng(1), np.arange(1.0, 1001)
+    curves = {name: Curve(steps, random.normal(size=1000)) for name in one.curves if "attention/" not in name}
+    heads = {f"attention/decoder.0.cross/{m}/{h}": curves[LOSS] for m in ("a", "b") for h in range(8)}
+    runs = [replace(one, name=str(n), config=one.config | {"seed": n}, curves=curves | heads) for n in range(1000)]
+    write_page(tmp_path / "page.html", compare(runs))
+    assert (tmp_path / "page.html").stat().st_size < 10e6
+    data = page_data(tmp_path / "page.html")
+    assert data["curvesLeftOut"] == len(heads)
+    assert 0 < data["samplesLeftOut"] < 1000
+    assert 0 < data["mapsLeftOut"] < 1000
+    assert all(len(curve["x"]) == 8 for run in data["runs"][::100] for curve in run["curves"].values())
+
+
+def test_many_runs_are_read_by_several_processes_as_by_one(
+    tmp_path: Path, copy_run: CopyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [(str(n), copy_run(tmp_path / f"{n}", {"seed": n}, losses(9, n))) for n in range(6)]
+    (tmp_path / "3/status.json").write_text("{")
+    said: list[str] = []
+    alone = list(read_runs(folders, said.append))
+    monkeypatch.setattr("regard.compare.compared.RUNS_A_PROCESS", 2)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads, which tests have
+        together = list(read_runs(folders, said.append))
+    assert [run.name for run in together] == [run.name for run in alone] == ["0", "1", "2", "4", "5"]
+    assert [run.config for run in together] == [run.config for run in alone]
+    assert [run.final for run in together] == [run.final for run in alone]
+    assert said == said[:1] * 2
+
+
+def test_a_table_of_numbers_is_read_as_it_stands(tmp_path: Path, copy_run: CopyRun) -> None:
+    run = copy_run(tmp_path / "a")
+    lines = "step,a,b,c\n1,0.1,,\n\n2,nan,1e-07,-inf\n3,,,2\n4,1,2,\n"
+    for odd, notes in (("", 0), ("5,0x1,,\n", 1), ('6,true,"7",\n', 1)):  # as JSON, and cell by cell
+        (run.path / "metrics.csv").write_text(lines + odd)
+        said: list[str] = []
+        curves = read_curves(run, said)
+        assert [list(curves[name].steps[:3]) for name in "abc"] == [[1, 2, 4], [2, 4], [2, 3]]
+        assert curves["a"].values[0] == 0.1
+        assert math.isnan(curves["a"].values[1])
+        assert list(curves["c"].values) == [-math.inf, 2]
+        assert len(said) == notes
+
+
+def test_a_configuration_is_read_section_by_section_as_at_once() -> None:
+    shared = {"x": [1, {"y": None}], "empty": {}, "text": "a: b\n  c: d\n# e"}
+    for content in ({"a": 1, "b": shared, "c": [1, 2], "d": {"e": {"f": 1.5}}}, {"a": shared, "b": {"c": shared}}):
+        text = yaml.safe_dump(content, sort_keys=False)
+        assert flat_config(text) == flat(content)

@@ -1,0 +1,267 @@
+"""A run that was stopped goes on as if it had not been."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from regard.errors import UsageError
+from regard.launch.resume import prepare_resume
+from regard.runs.folder import RunFolder
+from regard.runs.work import work
+from regard.training.callbacks.metrics_file import read_rows
+from regard.training.checkpoint import read_checkpoint
+
+MakeRun = Callable[..., RunFolder]
+Start = Callable[..., subprocess.Popen[str]]
+
+LONG = ["trainer.max_steps=40", "trainer.val_check_interval=7", "callbacks.last.every_n_steps=5", "model.dropout=0.2"]
+LONG += ["batches.evaluation_tokens_per_batch=64"]  # several batches
+MEASURED = ("train/loss", "train/gradient_norm", "train/learning_rate", "validation/loss")
+MEASURED += ("validation/bleu", "train/tokens")
+
+
+def measured(run: RunFolder, names: tuple[str, ...] = MEASURED) -> list[tuple[str, ...]]:
+    """Step by step, what must be the same to the last bit."""
+    with run.metrics.open(newline="") as file:
+        return [(row["step"], *(row[name] for name in names)) for row in csv.DictReader(file)]
+
+
+def wait_for_step(run: RunFolder, step: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if run.metrics.exists() and run.metrics.read_text().count("\n") > step:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"step {step} was not reached: {process.communicate(timeout=5)}")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(make_run: MakeRun) -> RunFolder:
+    run = make_run(*LONG, "name=uninterrupted")
+    assert work(run.path) == 0
+    return run
+
+
+@pytest.mark.parametrize("step", [8, 23])
+def test_killed_and_resumed_equals_never_stopped(
+    make_run: MakeRun, start: Start, uninterrupted: RunFolder, step: int
+) -> None:
+    run = make_run(*LONG, "name=killed")
+    process = start("regard.runs", str(run.path))
+    wait_for_step(run, step, process)
+    process.kill()
+    process.communicate()
+    assert run.status()["status"] == "lost", "it could not say anything"
+    reached = len(measured(run))
+    assert reached < 40
+    assert work(run.path) == 0
+    assert measured(run) == measured(uninterrupted)
+    assert run.status()["attempt"] == 2
+    weights, others = (read_checkpoint(r.checkpoints / "last.ckpt")["state_dict"] for r in (run, uninterrupted))
+    assert all(weights[name].equal(others[name]) for name in weights)
+
+
+def stopped_early(uninterrupted: RunFolder, folder: Path) -> RunFolder:
+    """A copy of the uninterrupted run as it stood with the last checkpoint but one."""
+    shutil.copytree(uninterrupted.path, folder)
+    run = RunFolder(folder)
+    shutil.copy(run.checkpoints / "last.previous.ckpt", run.checkpoints / "last.ckpt")
+    return run
+
+
+@pytest.mark.filterwarnings("default:.*trying the one before:UserWarning")
+def test_a_truncated_checkpoint_falls_back_to_the_one_before(
+    uninterrupted: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = stopped_early(uninterrupted, tmp_path / "run")
+    last = run.checkpoints / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:5000])
+    assert work(run.path) == 0
+    assert "last.ckpt" in capsys.readouterr().err
+    assert measured(run) == measured(uninterrupted)
+
+
+def test_a_moved_run_goes_on_and_keeps_its_best_score(uninterrupted: RunFolder, tmp_path: Path) -> None:
+    run = stopped_early(uninterrupted, tmp_path / "elsewhere")
+    assert work(run.path) == 0
+    assert measured(run) == measured(uninterrupted)
+    kept, before = (best_state(r) for r in (run, uninterrupted))
+    assert Path(kept["best_model_path"]).parent == run.checkpoints
+    assert kept["best_model_score"] == before["best_model_score"]
+
+
+def test_what_older_code_did_not_count_is_left_out_and_not_made_up(uninterrupted: RunFolder, tmp_path: Path) -> None:
+    run = stopped_early(uninterrupted, tmp_path / "older")
+    last = run.checkpoints / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    del content["callbacks"]["Journal"]
+    torch.save(content, last)
+    assert work(run.path) == 0
+    assert measured(run, MEASURED[:5]) == measured(uninterrupted, MEASURED[:5])
+    counted = [int(row["step"]) for row in read_rows(run.metrics) if "train/tokens" in row]
+    assert counted == list(range(1, content["global_step"] + 1))
+
+
+def best_state(run: RunFolder) -> dict[str, Any]:
+    states = read_checkpoint(run.checkpoints / "last.ckpt")["callbacks"]
+    (state,) = [state for name, state in states.items() if "BestCheckpoint" in name]
+    return state
+
+
+def test_more_steps_go_on_from_the_last(uninterrupted: RunFolder, tmp_path: Path) -> None:
+    shutil.copytree(uninterrupted.path, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    prepare_resume([run], ["trainer.max_steps=44"])
+    assert run.config()["schedule"]["total_steps"] == 44
+    assert work(run.path) == 0
+    assert [step for step, *_ in measured(run)] == [str(step) for step in range(1, 45)]
+    assert measured(run)[:39] == measured(uninterrupted)[:39]
+
+
+def test_a_language_model_goes_on_as_if_never_stopped(make_language_run: MakeRun, tmp_path: Path) -> None:
+    several_epochs = ["batches.tokens_per_batch=256"]
+    stop = ["trainer.val_check_interval=30", "callbacks.last.every_n_steps=16"]
+    whole = make_language_run(*LONG, *several_epochs, *stop, "name=whole")
+    assert work(whole.path) == 0
+    run = stopped_early(whole, tmp_path / "run")
+    assert read_checkpoint(run.checkpoints / "last.ckpt")["global_step"] == 32
+    assert work(run.path) == 0
+    names = (*MEASURED[:4], "validation/bits_per_byte")
+    assert len(measured(run, names)) == 40
+    assert measured(run, names) == measured(whole, names)
+    assert (run.path / "samples.jsonl").read_bytes() == (whole.path / "samples.jsonl").read_bytes()
+    last, expected = (read_checkpoint(r.checkpoints / "last.ckpt") for r in (run, whole))
+    assert last["LanguageData"] == expected["LanguageData"]
+    assert last["LanguageData"]["epoch"] > 2
+    assert all(weight.equal(expected["state_dict"][name]) for name, weight in last["state_dict"].items())
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("optimizer.lr=1", "only trainer.max_steps"),
+        ("trainer.max_stesp=3", "did you mean"),
+        ("trainer.max_steps=x", "whole"),
+    ],
+)
+def test_nothing_else_may_change(finished: RunFolder, override: str, words: str) -> None:
+    before = (finished.path / "config.yaml").read_text()
+    with pytest.raises(UsageError, match=words):
+        prepare_resume([finished], [override])
+    assert (finished.path / "config.yaml").read_text() == before
+
+
+@pytest.mark.parametrize("moment", ["before it has said so", "when it has said so"])
+def test_of_two_that_resume_a_run_at_once_one_is_refused_before_it_changes_anything(
+    make_run: MakeRun, moment: str
+) -> None:
+    run = make_run("name=resumed_twice")
+    before = (run.path / "config.yaml").read_text()
+    run.set_status("preempted")
+    if moment == "when it has said so":
+        run.set_status("submitted", pid=os.getppid())
+    with run.at_rest() if moment == "before it has said so" else nullcontext(), pytest.raises(UsageError):
+        prepare_resume([run], ["trainer.max_steps=70"])
+    assert (run.path / "config.yaml").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "code"),
+    [
+        (signal.SIGINT, "cancelled", 1),
+        (signal.SIGTERM, "preempted", 75),
+        (signal.SIGUSR1, "preempted", 75),
+        (signal.SIGHUP, "preempted", 75),
+    ],
+)
+def test_signals_save_mark_and_leave(
+    make_run: MakeRun, start: Start, uninterrupted: RunFolder, number: signal.Signals, status: str, code: int
+) -> None:
+    run = make_run(*LONG, "name=signalled")
+    process = start("regard.runs", str(run.path))
+    wait_for_step(run, 11, process)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert f"regard resume {run.path}" in errors
+    assert run.status()["status"] == status
+    reached = len(measured(run))
+    assert read_checkpoint(run.checkpoints / "last.ckpt")["global_step"] == reached
+    assert work(run.path) == 0
+    assert measured(run) == measured(uninterrupted)
+
+
+# What a child does: at the second batch of the third validation it is sent a signal.
+IN_VALIDATION = """
+import os, sys
+from pathlib import Path
+from regard.runs.work import work
+from regard.training.task import Task
+
+seen, validate = [], Task.validation_step
+
+def validation_step(self, batch, batch_idx):
+    validate(self, batch, batch_idx)
+    seen.append((self.trainer.global_step, batch_idx))
+    if len({step for step, _ in seen}) == 3 and batch_idx == 1:
+        os.kill(os.getpid(), int(sys.argv[2]))
+
+Task.validation_step = validation_step
+sys.exit(work(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 75)])
+def test_a_validation_that_was_cut_short_is_made_up_for(
+    make_run: MakeRun, uninterrupted: RunFolder, number: signal.Signals, code: int
+) -> None:
+    run = make_run(*LONG, "name=validating")
+    command = [sys.executable, "-c", IN_VALIDATION, str(run.path), str(int(number))]
+    done = subprocess.run(command, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == code, done.stderr.decode()
+    assert len(measured(run)) == read_checkpoint(run.checkpoints / "last.ckpt")["global_step"] == 21, "nothing is lost"
+    assert "validation/loss" not in read_rows(run.metrics)[-1]
+    assert work(run.path) == 0
+    assert measured(run) == measured(uninterrupted)
+
+
+def test_time_too_makes_a_checkpoint(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    rare = ["trainer.max_steps=12", "trainer.val_check_interval=100", "callbacks.last.every_n_steps=100"]
+    saved: list[int] = []
+    save = pl.Trainer.save_checkpoint
+
+    def save_checkpoint(self: pl.Trainer, path: Path, *arguments: Any, **options: Any) -> None:
+        saved.append(self.global_step)
+        save(self, path, *arguments, **options)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(pl.Trainer, "save_checkpoint", save_checkpoint)
+    without = make_run(*rare, "callbacks.best.monitor=step", "callbacks.last.every_minutes=null", "name=rare")
+    assert work(without.path) == 0
+    assert set(saved) == {12}
+    saved.clear()
+    run = make_run(*rare, "callbacks.last.every_minutes=1e-9", "name=often")
+    assert work(run.path) == 0
+    assert set(range(1, 12)) <= set(saved)
+
+
+def test_a_finished_run_is_said_to_be_finished(finished: RunFolder, regard: Callable[..., Any]) -> None:
+    before = {name: (finished.path / name).read_bytes() for name in ("status.json", "summary.json", "metrics.csv")}
+    said = regard("resume", finished.path)
+    assert said.code == 0
+    assert said.out == f"{finished.path}: finished; to train it for longer, give trainer.max_steps=...\n"
+    assert {name: (finished.path / name).read_bytes() for name in before} == before

@@ -1,0 +1,200 @@
+"""What is looked at while a model learns, and what of it is kept, logged and shown."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from regard.observe.callbacks.sentences import Choice
+from regard.observe.record.maps import load_maps
+from regard.runs.folder import RunFolder
+from regard.runs.work import work
+from regard.training.callbacks.metrics_file import read_rows
+
+MakeRun = Callable[..., RunFolder]
+LAST = "step-0000006.npz"
+
+
+def spelled(pieces: list[str]) -> str:
+    return "".join(pieces).replace("</s>", "").replace("▁", " ").strip()
+
+
+@pytest.fixture(scope="module")
+def looked_at(make_run: MakeRun) -> RunFolder:
+    """A run with a sentence of the user's own, two of the validation part, and two extremes of each kind."""
+    options = ["texts=['the red <script>']", "sentences=2", "extremes=2", "measures=[maximum,first]"]
+    run = make_run("logger=none", *(f"callbacks.attention.{option}" for option in options), "name=looked_at")
+    assert work(run.path) == 0
+    return run
+
+
+def test_given_then_first_then_worst_then_best(looked_at: RunFolder, corpus: Path) -> None:
+    sources = [spelled(sentence.source) for sentence in load_maps(looked_at.attention / LAST)]
+    assert len(sources) == len(set(sources)) == 1 + 2 + 2 + 2
+    validation = [line.split("\t")[0] for line in (corpus / "validation.tsv").read_text().splitlines()]
+    assert sources[1:3] == validation[:2]
+    assert set(sources[3:]) <= set(validation[2:])
+
+
+def test_the_page_says_why_each_is_there(looked_at: RunFolder) -> None:
+    page = (looked_at.attention / "index.html").read_text()
+    notes = json.loads(re.search(r'"notes":(\[.*?\])', page)[1])
+    assert [note.split(",")[0] for note in notes] == ["given", "first", "first", "worst", "worst", "best", "best"]
+
+
+def test_the_extremes_are_those_of_this_validation(looked_at: RunFolder) -> None:
+    from regard.training.scorers.translation import TranslationScorer
+    from regard.training.task import Sample
+
+    scorer = TranslationScorer(1, 1, 1.0)
+    rows = [json.loads(line) for line in (looked_at.path / "samples.jsonl").read_text().splitlines()]
+    rows = [row for row in rows if row.pop("step") == 6]
+    scores = {row["source"]: scorer.one(Sample(**row)) for row in rows}
+    sources = [spelled(sentence.source) for sentence in load_maps(looked_at.attention / LAST)]
+    left = [score for source, score in scores.items() if source not in sources[:3]]
+    found = [scores[source] for source in sources[3:]]
+    assert sorted(found[:2]) == sorted(left)[:2]
+    assert sorted(found[2:]) == sorted(left)[-2:]
+
+
+def test_every_measure_of_every_head_is_a_metric(looked_at: RunFolder) -> None:
+    names = {name for name in read_rows(looked_at.metrics)[-1] if name.startswith("attention/")}
+    maps = ("encoder.0.self", "decoder.0.self", "decoder.0.cross")
+    assert names == {f"attention/{each}/{m}/{head}" for each in maps for m in ("maximum", "first") for head in (0, 1)}
+
+
+def byte_task(*sources: str) -> Any:
+    """What a choice needs of a task: validation sentences, and a token a byte."""
+    records = [(source, source.upper()) for source in sources]
+    return SimpleNamespace(
+        model=SimpleNamespace(encoder=object()),
+        source_tokenizer=SimpleNamespace(encode=str.encode),
+        data=SimpleNamespace(records=lambda split: iter(records)),
+        samples=[],
+    )
+
+
+def test_the_shortest_sentences_are_shown_if_all_are_over_the_limit() -> None:
+    task = byte_task("twenty-one characters", "   ", "nineteen characters", "twenty characters...")
+    with pytest.warns(UserWarning, match=r"callbacks.attention.longest=10: .* from 20 tokens on"):
+        found = Choice([], first=2, extremes=1, longest=10).fixed(task)
+    assert [each.source for each in found] == ["nineteen characters", "twenty characters..."]
+    assert [each.why for each in found] == ["shortest", "shortest"]
+    assert found[0].reference == "NINETEEN CHARACTERS"
+    with pytest.warns(UserWarning, match=r"callbacks.attention.longest=10"):
+        assert len(Choice([], first=0, extremes=1, longest=10).fixed(task)) == 1
+    (only,) = Choice([], first=2, extremes=1, longest=20).fixed(task)
+    assert only == ("first", "nineteen characters", "NINETEEN CHARACTERS")
+    assert Choice([], first=0, extremes=0, longest=10).fixed(task) == []
+
+
+def test_a_validation_part_without_text_is_reported() -> None:
+    with pytest.warns(UserWarning, match=r"callbacks.attention: every validation sentence is empty"):
+        assert Choice([], first=1, extremes=1, longest=10).fixed(byte_task(" ", "")) == []
+
+
+def test_an_unknown_measure_is_named_before_anything_is_trained(make_run: MakeRun) -> None:
+    run = make_run("callbacks.attention.measures=[entrpy]", "name=entrpy")
+    assert work(run.path) != 0
+    assert "measures: no entrpy; choose among entropy" in run.status()["why"]
+    assert not run.metrics.exists()
+
+
+@pytest.mark.filterwarnings("default:callbacks.attention")
+def test_a_text_over_the_limit_is_cut_and_that_is_said(make_run: MakeRun) -> None:
+    long = "the red boat " * 40
+    run = make_run("logger=none", "model.max_length=64", f"callbacks.attention.texts=['{long}']", "name=cut")
+    assert work(run.path) == 0
+    assert "text 1 has" in (run.path / "log.txt").read_text()
+    assert len(load_maps(run.attention / LAST)[0].source) == 64
+
+
+def test_of_a_language_model_the_extremes_are_beginnings(make_language_run: MakeRun) -> None:
+    run = make_language_run("callbacks.attention.sentences=1", "callbacks.attention.extremes=1", "name=extremes")
+    assert work(run.path) == 0
+    maps = load_maps(sorted(run.attention.glob("*.npz"))[-1])
+    assert 1 < len(maps) <= 3
+    assert len({spelled(each.target) for each in maps}) == len(maps)
+
+
+@pytest.mark.filterwarnings("default:W&B is not shown")
+def test_what_is_over_the_budget_is_left_out_of_the_dashboard_and_said_once(make_run: MakeRun) -> None:
+    options = ["logger=wandb", "logger.mode=offline", "callbacks.attention.dashboard_megabytes=0.3"]
+    run = make_run(*options, "name=small_dashboard")
+    assert work(run.path) == 0
+    said = (run.path / "log.txt").read_text()
+    assert said.count("W&B is not shown") == 1
+    assert "dashboard_megabytes" in said
+    media = [path for path in (run.path / "wandb").rglob("files/media/**/*") if path.is_file()]
+    assert not [path for path in media if path.suffix == ".html"]
+    assert 0 < sum(path.stat().st_size for path in media if path.suffix == ".png") < 2 * 0.3 * 2**20
+
+
+def test_what_a_page_has_no_room_for_is_said_once(make_run: MakeRun) -> None:
+    options = ["page_megabytes=0", "sentences=2", "extremes=0"]
+    run = make_run(*(f"callbacks.attention.{option}" for option in options), "logger=none", "name=small_page")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")  # as often as it is said
+        assert work(run.path) == 0
+    lines = (run.path / "log.txt").read_text().splitlines()
+    said = [line for line in lines if "UserWarning" in line and "page_megabytes=0" in line]
+    assert len(list(run.attention.glob("step-*.npz"))) == 2
+    assert len(said) == 1
+    assert "index.html: the numbers that the weights of 1 sentence come from, and 1 sentence left out" in said[0]
+    assert "Left out to keep this page small" in (run.attention / "index.html").read_text()
+
+
+def test_extremes_of_a_single_document_are_passages_of_it(make_language_run: MakeRun, tmp_path: Path) -> None:
+    passages = ["aaaa aaaa aaaa", "the boat is very red", "zq xj qz jx kw", "the book is very white"]
+    text = tmp_path / "validation.txt"
+    text.write_text("the house is very blue\n\n" + "\n\n".join(passages) + "\n")
+    run = make_language_run(f"data.validation={text}", "data.document=file", "name=passages")
+    assert work(run.path) == 0
+    notes = json.loads(re.search(r'"notes":(\[.*?\])', (run.attention / "index.html").read_text())[1])
+    assert [note.split(",")[0] for note in notes] == ["first", "worst", "best"]
+
+
+# A mixer that attends to nothing: the mean of what was before.
+MEAN = """
+import torch
+from torch import nn
+
+class Mean(nn.Module):
+    def __init__(self, dim, num_heads, causal, num_kv_heads=None, bias=True, rotation=None):
+        super().__init__()
+        self.value = nn.Linear(dim, dim)
+
+    def forward(self, x, mask, record=None):
+        count = torch.arange(1, x.shape[1] + 1, device=x.device)[None, :, None]
+        return self.value(x).cumsum(1) / count
+
+    def initial_state(self, batch, like):
+        return like.new_zeros(batch, like.shape[-1]), like.new_zeros(batch)
+
+    def extend(self, x, state):
+        total, count = state
+        sums = total[:, None] + self.value(x).cumsum(1)
+        counts = count[:, None] + torch.arange(1, x.shape[1] + 1)
+        return sums / counts[..., None], (sums[:, -1], counts[:, -1])
+"""
+
+
+@pytest.mark.filterwarnings("default:callbacks.attention")
+def test_a_model_without_attention_trains_and_says_that_there_is_nothing_to_look_at(
+    make_language_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, regard: Callable[..., Any]
+) -> None:
+    (tmp_path / "mean_mixer.py").write_text(MEAN)
+    monkeypatch.syspath_prepend(tmp_path)
+    run = make_language_run("model.mixer._target_=mean_mixer.Mean", "name=mean")
+    assert work(run.path) == 0, run.status()
+    assert (run.path / "log.txt").read_text().count("has no attention to look at") == 1
+    said = regard("attend", run.path, "--target", "the boat", "--trust")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "no attention to look at" in said.err

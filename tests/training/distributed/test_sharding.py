@@ -1,0 +1,124 @@
+"""A model in shards: who holds what, and when. In two processes, each of which looks at its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = """
+import sys
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.distributed
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
+from torch.nn.utils import clip_grad_norm_
+
+from regard.model.encoder import TextEncoder
+from regard.model.feed_forward import relu
+from regard.model.layer import Layer
+from regard.model.mixer import SelfAttention
+from regard.model.norm import layer_norm
+from regard.model.positions import Sinusoidal
+from regard.model.residual import PreNorm
+from regard.model.transformer import Transformer
+from regard.training.checkpoint import load_weights
+from regard.training.distributed.sharding import gather, scatter, shard
+
+rank, store = int(sys.argv[1]), sys.argv[2]
+torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+sizes = dict(vocab_size=14, source_vocab_size=None, dim=8, depth=2, num_heads=2, ffn_dim=8, dropout=0.0, max_length=16)
+pieces = dict(positions=Sinusoidal, mixer=SelfAttention, feed_forward=relu, residual=partial(PreNorm, norm=layer_norm))
+
+
+def make(seed):
+    torch.manual_seed(seed)
+    return Transformer(**sizes, **pieces, encoder=partial(TextEncoder, depth=2))
+
+
+def held():
+    return sum((p.to_local() if isinstance(p, DTensor) else p).numel() for p in model.parameters())
+
+
+def step(model, rows):
+    model.zero_grad()
+    model(prefix[rows], source[rows]).square().mean().backward()
+
+
+whole, model = make(0), make(0)
+names, total = list(model.state_dict()), sum(p.numel() for p in model.parameters())
+prefix, source = torch.randint(3, 14, (4, 6)), torch.randint(3, 14, (4, 5))
+shard(model, init_device_mesh("cpu", (2,)))
+
+# Half of it is here, every layer is a group, the tied embedding belongs to the whole model's.
+assert list(model.state_dict()) == names
+assert held() * 2 == total, (held(), total)
+assert {m for m in model.modules() if isinstance(m, FSDPModule)} == {
+    model, *(m for m in model.modules() if isinstance(m, Layer))
+}
+
+# Weights that every process has are dealt out as they are loaded; those of another seed, to see that.
+load_weights(model, {"state_dict": {f"model.{name}": weight for name, weight in make(7).state_dict().items()}}, Path())
+assert all(p.full_tensor().equal(q) for p, q in zip(model.parameters(), make(7).parameters(), strict=True))
+load_weights(model, {"state_dict": {f"model.{name}": weight for name, weight in whole.state_dict().items()}}, Path())
+
+# Each process trains on its half of the rows; gradients and their norm, clipped, are those of all rows.
+def compare():
+    step(whole, slice(None))
+    step(model, slice(rank, None, 2))
+    norm = clip_grad_norm_(whole.parameters(), 0.01)
+    assert norm > 0.02
+    torch.testing.assert_close(clip_grad_norm_(model.parameters(), 0.01).full_tensor(), norm)
+    for p, q in zip(model.parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(p.grad.full_tensor(), q.grad)
+    assert held() * 2 == total, "after a step each has its share"
+
+
+def evaluate():
+    with torch.inference_mode():
+        gather(model)
+        assert held() == total
+        logits = model(prefix, source)
+        for _ in range(3 * rank):  # one process runs what the other does not, and parts alone
+            state = model.decoder.start(model.encode(source), 4)
+            model.decoder.extend(prefix, state)
+        assert held() == total
+        scatter(model)
+    torch.testing.assert_close(logits, whole(prefix, source))
+    assert held() * 2 == total
+
+
+evaluate()  # even before the first step
+compare()
+evaluate()
+compare()
+model(prefix, source)
+assert not any(isinstance(p, DTensor) for p in model.decoder.embedding.parameters()), "kept for the backward pass"
+assert all(isinstance(p, DTensor) for layer in model.decoder.layers for p in layer.parameters()), "gathered again"
+torch.distributed.destroy_process_group()
+"""
+
+
+def test_two_processes_share_one_model(tmp_path: Path) -> None:
+    environment, root = os.environ | {"PYTHONPATH": "src", "OMP_NUM_THREADS": "1"}, Path(__file__).parents[2]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(rank), str(tmp_path / "store")],
+            cwd=root,
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        errors = [process.communicate(timeout=120)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(errors)
