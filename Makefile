@@ -23,10 +23,11 @@ demo: setup ## train the default model on the embedded corpus (ARGS="key=value .
 test: check ## lint, types and every test (ARGS="options of pytest")
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadgroup $(ARGS)
 
-check: setup ## lint, format and types
+check: setup ## lint, format, types and which folder imports which
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+	@$(VENV)/bin/lint-imports --no-logo
 
 format: setup ## bring the code into the format that check wants
 	@$(PY) -m ruff check --fix .

@@ -36,6 +36,11 @@ def test_what_cannot_be_called_is_named(config: dict[str, Any], words: list[str]
     assert "\n" not in str(raised.value)
 
 
+def test_a_class_of_another_version_is_said_to_be_one() -> None:
+    with pytest.raises(UsageError, match=r"regard\.data\.filters\.Length is not in regard .*: another version"):
+        build({"_target_": "regard.data.filters.Length"})
+
+
 def refuse(key: str) -> None:
     raise RegardError(f"{key}: said by the thing itself")
 

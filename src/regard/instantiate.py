@@ -8,6 +8,7 @@ from typing import Any
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
+from regard import __version__
 from regard.errors import RegardError, UsageError
 
 
@@ -24,6 +25,11 @@ def build(config: dict[str, Any], **arguments: Any) -> Any:
             cause = cause.__cause__
         if cause is not None:
             raise cause from error
+        if unknown := re.search(r"Error locating target '(regard\.[\w.]+)'", str(error)):
+            raise UsageError(
+                f"{unknown[1]} is not in regard {__version__}: another version configured this run (its config.yaml says "
+                "which); use that version, or start a new run with init_from=RUN"
+            ) from error
         key = re.search(r"full_key: (\S+)", str(error))
         reason = " ".join(str(error.__cause__ or error).split())[:300]
         raise UsageError(f"{key[1] if key else config.get('_target_')}: {reason}") from error

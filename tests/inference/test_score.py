@@ -15,11 +15,11 @@ from regard.data.tokenizer.tokenizer import BOS, EOS
 from regard.errors import RegardError
 from regard.inference import score
 from regard.inference.language_model import LanguageModel
+from regard.inference.perplexity import perplexity
 from regard.inference.score import score_lines
 from regard.inference.translator import Translator
 from regard.runs.folder import RunFolder
 from regard.training.checkpoint import load_model, read_checkpoint
-from regard.training.perplexity import perplexity
 
 Regard = Callable[..., Any]
 

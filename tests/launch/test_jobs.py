@@ -15,9 +15,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from regard.launch.jobs import look, see
+from regard.launch.jobs_table import show, table
 from regard.runs.fitted import Column, fitted, room
 from regard.runs.folder import RunFolder
-from regard.runs.jobs_table import show, table
 from regard.training.callbacks.metrics_file import latest_values
 
 CopyRun = Callable[..., RunFolder]

@@ -85,7 +85,7 @@ def jobs(
     else:
         from rich.console import Console
 
-        from regard.runs.jobs_table import show
+        from regard.launch.jobs_table import show
 
         show(paths, not runs, watch, wide, Console())
         for folder in filter(is_search, runs or []):

@@ -211,8 +211,8 @@ def score(
     For a language model a line is a document, for a translation model it is source TAB target. The line's end counts
     as a token.
     """
+    from regard.inference.perplexity import perplexity
     from regard.inference.score import score_lines
-    from regard.training.perplexity import perplexity
 
     lines = stdin_lines()
     model = load(run, device, trust)

@@ -1,0 +1,1 @@
+"""Comparing runs: reading them, the table, the page."""

@@ -12,8 +12,8 @@ from rich.text import Text
 from regard.compare.compare import Comparison, Spread
 from regard.compare.importance import as_key
 from regard.compare.keys import MISSING
+from regard.launch.jobs_table import colour, count_states_of, duration
 from regard.runs.fitted import Column, fitted, room
-from regard.runs.jobs_table import colour, count_states_of, duration
 
 KEYS_ON_TERMINAL = 6
 """So many fit beside the rest; the page and the CSV have all."""

@@ -1,0 +1,1 @@
+"""From the command line to frozen run folders: Hydra composes, regard checks."""

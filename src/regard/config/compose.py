@@ -24,7 +24,7 @@ from regard.config.errors import in_one_line
 from regard.config.keys import check_arguments, check_values, unknown_key
 from regard.errors import UsageError
 from regard.files import require_writable_folder
-from regard.launch.start import make_launcher
+from regard.instantiate import build
 from regard.observe.wandb.login import decide_mode
 from regard.places import conf_folder
 from regard.runs.folder import RunFolder, find_checkpoint, new_name
@@ -89,7 +89,7 @@ def compose_points(arguments: list[str]) -> list[Point]:
                 from regard.config.fine_tune import take_vocabulary
 
                 config |= take_vocabulary(config, overrides)
-            make_launcher(config["launcher"]).check(config)
+            build(config["launcher"]).check(config)
     return checked
 
 
@@ -131,7 +131,7 @@ def change_launcher(current: dict[str, Any], overrides: list[str]) -> dict[str, 
             launcher[name] = override.value()
     changed = _plain(launcher)
     check_arguments("hydra.launcher", changed)
-    make_launcher(changed)
+    build(changed)
     return changed
 
 

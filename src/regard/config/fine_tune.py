@@ -39,12 +39,6 @@ def take_vocabulary(config: dict[str, Any], overrides: Sequence[str]) -> dict[st
     return config | {"tokenizer": known}
 
 
-def vocabulary_sizes(tokenizers: Tokenizers) -> dict[str, int | None]:
-    """The arguments of a model that depend on its vocabularies."""
-    source, target = tokenizers
-    return {"vocab_size": target.vocab_size, "source_vocab_size": None if tokenizers.joint else source.vocab_size}
-
-
 def _check_overrides(wanted: dict[str, Any], known: dict[str, Any], overrides: Sequence[str], path: Path) -> None:
     keys = [override.lstrip("+").partition("=")[0] for override in overrides]
     for key in keys:
@@ -68,7 +62,7 @@ def _check_model(config: dict[str, Any], tokenizers: Tokenizers, content: dict[s
                 "give the model options of the run that it comes from"
             )
     with torch.device("meta"):
-        model: Transformer = build(config | vocabulary_sizes(tokenizers))
+        model: Transformer = build(config | tokenizers.sizes())
     try:
         require_fit(model, content, path)
     except RegardError as error:

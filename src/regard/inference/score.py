@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from regard.errors import RegardError
 from regard.inference.language_model import LanguageModel
+from regard.inference.perplexity import perplexity
 from regard.inference.translator import Translator
-from regard.training.perplexity import perplexity
 
 CHUNK_LINES = 512
 

@@ -1,0 +1,1 @@
+"""Starting, resuming, cancelling and watching runs, here or on SLURM."""

@@ -102,7 +102,7 @@ def search(folder: Path, workers: int, wanted: Geometry) -> int:
             shares = _share(workers * wanted.devices) | ({"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {})
             started.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "regard.runs", str(folder)], env=environment_of_its_own() | shares
+                    [sys.executable, "-m", "regard.search", str(folder)], env=environment_of_its_own() | shares
                 )
             )
             if told:  # while it was being started

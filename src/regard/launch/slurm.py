@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from regard.errors import RegardError, UsageError
+from regard.errors import RegardError
 from regard.runs.folder import RunFolder
-from regard.runs.resources import Geometry
 
 JOBS_A_CALL = 500
 
@@ -75,16 +73,6 @@ def largest_array() -> int:
     """The most tasks that an array may have here."""
     found = re.search(r"MaxArraySize\s*=\s*(\d+)", _call("scontrol", "show", "config"))
     return int(found[1]) if found else 1001
-
-
-def check_tasks(wanted: Geometry) -> None:
-    """Raises UsageError if this job has not the tasks that its run is made for."""
-    nodes, tasks = int(os.environ["SLURM_NNODES"]), int(os.environ["SLURM_NTASKS"])
-    if (nodes, tasks) != (wanted.nodes, wanted.processes):
-        raise UsageError(
-            f"this run wants {wanted.nodes} nodes with {wanted.devices} tasks each, its job {tasks} tasks on {nodes}; "
-            f"submit it with: sbatch --nodes={wanted.nodes} --ntasks-per-node={wanted.devices} ..."
-        )
 
 
 def _call(*command: str) -> str:

@@ -1,1 +1,1 @@
-"""The model of p(next token | prefix, memory) and the ways to decode with it."""
+"""The network: attention, layers, encoder, decoder. It imports nothing from the rest of regard."""

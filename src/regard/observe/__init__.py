@@ -1,1 +1,1 @@
-"""Attention as something to look at: maps as data, as images and as one self-contained page."""
+"""What a model attends to: recorded, measured, drawn, and logged to Weights & Biases."""

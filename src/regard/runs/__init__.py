@@ -1,1 +1,1 @@
-"""Runs: composing and freezing them, their folders, the work."""
+"""The run folder, and the work that it describes."""

@@ -1,5 +1,5 @@
 """``python -m regard.runs FOLDER`` does the work of a run in this process, or as one of several that torchrun or srun
-start: it reads the run folder and nothing else; no rank ever sees the command line. Of a search it is one worker.
+start: it reads the run folder and nothing else; no rank ever sees the command line.
 """
 
 from __future__ import annotations
@@ -9,19 +9,17 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from regard.errors import PREEMPTED, RegardError, in_one_line
+from regard.errors import RegardError, in_one_line
 from regard.runs.ending import of_being_told, or_of_another, write_down
 from regard.runs.folder import RunFolder
-from regard.runs.sweep import is_search
 from regard.stop import STOP, Interrupted
-from regard.training.distributed.ranks import is_first_process, note_whether_to_requeue
+from regard.training.distributed.ranks import is_first_process
 
 
 def main() -> int:
     """The exit code of the work; 75 too if a signal comes before it has begun."""
-    folder = Path(sys.argv[1])
     try:
-        return _search(folder) if is_search(folder) else _work(RunFolder.open(folder))
+        return _work(RunFolder.open(Path(sys.argv[1])))
     except Exception as error:
         if os.environ.get("REGARD_DEBUG"):
             raise
@@ -43,19 +41,6 @@ def _work(run: RunFolder) -> int:
 def _end_before_it_began(run: RunFolder, stop: Interrupted) -> int:
     ending = of_being_told(run, stop, " before it had begun")
     return write_down(run, or_of_another(run, ending), stop.signal) if is_first_process() else ending.exit_code
-
-
-def _search(folder: Path) -> int:
-    try:
-        with STOP.listening():
-            from regard.search.worker import work_on
-
-            code = work_on(folder)
-    except Interrupted:
-        code = PREEMPTED
-    if code == PREEMPTED:
-        note_whether_to_requeue(STOP.signal)
-    return code
 
 
 if __name__ == "__main__":

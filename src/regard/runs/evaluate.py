@@ -15,12 +15,12 @@ from regard.data.corpora.corpus import SPLITS
 from regard.data.corpora.text import read_lines, read_pairs
 from regard.errors import RegardError, UsageError
 from regard.inference.language_model import LanguageModel
+from regard.inference.perplexity import perplexity
 from regard.inference.translator import Translator
 from regard.runs.corpus_of import corpus_of
 from regard.runs.folder import RunFolder, find_checkpoint
 from regard.runs.work import make_task
 from regard.training.checkpoint import average_snapshots, load_model, load_weights, read_checkpoint
-from regard.training.perplexity import perplexity
 from regard.training.scorers.translation import TranslationScorer
 from regard.training.task import Task
 from regard.training.trainer import make_trainer, without_srun_hint

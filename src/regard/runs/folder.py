@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from regard import __version__
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
 from regard.runs.recorded import damaged, load_yaml, read_recorded
@@ -40,8 +41,9 @@ class RunFolder:
         return cls(path)
 
     def fill(self, config: dict[str, Any], overrides: Sequence[str]) -> None:
-        """Freeze ``config`` in this folder, which is empty."""
-        write_whole(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        """Freeze ``config``, and the version of regard that it is for, in this folder, which is empty."""
+        frozen = {"regard": __version__} | config
+        write_whole(self.path / "config.yaml", yaml.safe_dump(frozen, sort_keys=False, allow_unicode=True))
         write_whole(self.path / "overrides.yaml", yaml.safe_dump(list(overrides), allow_unicode=True))
         self.checkpoints.mkdir()
         self.set_status("submitted", attempt=0, pid=os.getpid())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple
 
 from regard.errors import UsageError
@@ -48,3 +49,13 @@ def one_machine(config: dict[str, Any]) -> Geometry:
     if wanted.nodes > 1:
         raise UsageError(f"trainer.num_nodes={wanted.nodes}: several machines need hydra/launcher=slurm")
     return wanted
+
+
+def check_tasks(wanted: Geometry) -> None:
+    """Raises UsageError if this job has not the tasks that its run is made for."""
+    nodes, tasks = int(os.environ["SLURM_NNODES"]), int(os.environ["SLURM_NTASKS"])
+    if (nodes, tasks) != (wanted.nodes, wanted.processes):
+        raise UsageError(
+            f"this run wants {wanted.nodes} nodes with {wanted.devices} tasks each, its job {tasks} tasks on {nodes}; "
+            f"submit it with: sbatch --nodes={wanted.nodes} --ntasks-per-node={wanted.devices} ..."
+        )

@@ -12,17 +12,15 @@ from typing import Any
 import pytorch_lightning as pl
 from rich.console import Console
 
-from regard.config.fine_tune import vocabulary_sizes
 from regard.data.datamodule import Limits, TextData
 from regard.instantiate import build
-from regard.launch.slurm import check_tasks
 from regard.model.transformer import Transformer
 from regard.observe.wandb.dashboard import finish
 from regard.runs.folder import RunFolder
 from regard.runs.heartbeat import Heartbeat
 from regard.runs.outcome import record
 from regard.runs.progress import ProgressReport, preparing, say
-from regard.runs.resources import geometry
+from regard.runs.resources import check_tasks, geometry
 from regard.runs.summary import show_summary, summarise
 from regard.runs.sweep import group_and_tags
 from regard.training.callbacks.metrics import FinalValidation, Journal
@@ -109,7 +107,7 @@ def test(trainer: pl.Trainer, task: Task, batches: TextData, run: RunFolder) -> 
 def make_task(config: dict[str, Any], batches: TextData) -> Task:
     """The LightningModule of a frozen configuration; the vocabulary sizes come from the tokenizers."""
     tokenizers = batches.prepared.tokenizers
-    model_config = config["model"] | vocabulary_sizes(tokenizers)
+    model_config = config["model"] | tokenizers.sizes()
     model: Transformer = build(model_config)
     make: Callable[..., Task] = build(config["task"])
     return make(

@@ -1,1 +1,1 @@
-"""Training: the one LightningModule, optimizer and schedule, checkpoints, callbacks."""
+"""Training: the LightningModule, optimizer schedule, checkpoints."""

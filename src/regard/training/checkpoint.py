@@ -17,6 +17,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from regard import __version__
 from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
@@ -46,6 +47,7 @@ def describe_model(
     return {
         "regard": {
             "format": FORMAT,
+            "version": __version__,
             "task": task,
             "model": config,
             "tokenizer": tokenizer_config,

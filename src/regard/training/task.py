@@ -18,11 +18,11 @@ from torch.nn.functional import cross_entropy
 from regard.data.batching import Batch
 from regard.data.corpora.corpus import Record, Split
 from regard.data.tokenizer.tokenizer import PAD, Tokenizers
+from regard.inference.perplexity import perplexity
 from regard.model.transformer import Transformer
 from regard.training.activation_checkpointing import recompute_layers
 from regard.training.checkpoint import describe_model, rename_optimizer_state
 from regard.training.distributed.sharding import gather, scatter, shard
-from regard.training.perplexity import perplexity
 from regard.training.schedule import Schedule
 
 

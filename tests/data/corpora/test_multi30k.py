@@ -16,7 +16,7 @@ from regard.data.corpora import multi30k
 from regard.data.corpora.multi30k import DIGESTS, Multi30k
 from regard.errors import RegardError, UsageError
 
-FOLDER = Path(__file__).parents[3] / "shared/data/multi30k"
+FOLDER = Path(__file__).parents[4] / "shared/data/multi30k"
 
 needs_files = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"needs the Multi30k files in {FOLDER}")
 

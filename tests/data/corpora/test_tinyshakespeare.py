@@ -10,7 +10,7 @@ from regard.data.corpora.corpus import MissingSplit
 from regard.data.corpora.tinyshakespeare import TinyShakespeare
 from regard.errors import RegardError
 
-FOLDER = Path(__file__).parents[3] / "shared/data/tinyshakespeare"
+FOLDER = Path(__file__).parents[4] / "shared/data/tinyshakespeare"
 
 
 @pytest.mark.skipif(not (FOLDER / "input.txt").is_file(), reason=f"needs input.txt in {FOLDER}")

@@ -26,7 +26,7 @@ from regard.data.prepare.store import TokenWriter
 from regard.data.tokenizer.tokenizer import TokenizerSettings
 from regard.errors import RegardError, UsageError
 
-MULTI30K = Path(__file__).parents[3] / "shared/data/multi30k"
+MULTI30K = Path(__file__).parents[4] / "shared/data/multi30k"
 SETTINGS = TokenizerSettings(vocab_size=70, byte_fallback=False, character_coverage=1.0)
 
 Pairs = list[tuple[str, str]]

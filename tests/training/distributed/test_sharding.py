@@ -105,7 +105,7 @@ torch.distributed.destroy_process_group()
 
 
 def test_two_processes_share_one_model(tmp_path: Path) -> None:
-    environment, root = os.environ | {"PYTHONPATH": "src", "OMP_NUM_THREADS": "1"}, Path(__file__).parents[2]
+    environment, root = os.environ | {"PYTHONPATH": "src", "OMP_NUM_THREADS": "1"}, Path(__file__).parents[3]
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", SCRIPT, str(rank), str(tmp_path / "store")],

@@ -1,0 +1,1 @@
+"""Sources of text: records in three parts."""

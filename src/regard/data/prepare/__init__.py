@@ -1,0 +1,1 @@
+"""From the records of a corpus to memory-mapped token ids."""

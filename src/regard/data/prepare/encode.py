@@ -1,7 +1,7 @@
 """From a shard of text to a shard of tokens: here, or in processes of their own.
 
-The processes are plain subprocesses (``python -m regard.data.prepare.encode``), not multiprocessing's: they import neither
-torch nor the main program, are safe beside torch's threads, and end by themselves if this one is killed.
+The processes are plain subprocesses (``python -m regard.data.prepare.encode``), not multiprocessing's: they import
+neither torch nor the main program, are safe beside torch's threads, and end by themselves if this one is killed.
 """
 
 from __future__ import annotations

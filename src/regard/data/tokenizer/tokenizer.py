@@ -214,6 +214,13 @@ class Tokenizers(NamedTuple):
         """Whether both sides share one vocabulary."""
         return self.source is self.target
 
+    def sizes(self) -> dict[str, int | None]:
+        """The arguments of a model that depend on its vocabularies."""
+        return {
+            "vocab_size": self.target.vocab_size,
+            "source_vocab_size": None if self.joint else self.source.vocab_size,
+        }
+
     def fingerprint(self) -> dict[str, object]:
         """Plain values that identify the vocabularies."""
         models = [self.target.model] if self.joint else [self.source.model, self.target.model]

@@ -1,0 +1,1 @@
+"""Lightning callbacks that look at the model after a validation."""

@@ -33,8 +33,8 @@ class AttentionProbe(pl.Callback):
     sentences: how many of the validation part follow, the first with at most ``longest`` tokens, or the shortest if
         all have more
     extremes: how many of the worst and of the best of the validation follow those (`Choice`)
-    measures: what is logged of each head, names of `regard.observe.measure.heads.MEASURES`; a mean over the sentences that
-        stay the same, as ``attention/<map>/<measure>/<head>``
+    measures: what is logged of each head, names of `regard.observe.measure.heads.MEASURES`; a mean over the sentences
+        that stay the same, as ``attention/<map>/<measure>/<head>``
     megabytes: the most that the maps of one validation may take on disk
     page_megabytes: the most that the page may take; what it has no room for is said once
     images: of how many sentences W&B gets a grid of all heads for each map

@@ -52,7 +52,7 @@ def render_page(
 
     Of a page over ``max_bytes`` are left out vectors, of the last sentences first, then the last sentences; the first
     sentence stays. What was left out is returned, and the page says so. The rounding of the numbers is that of
-    `regard.observe.draw.packing`. The page opens on ``#map=decoder.1.cross&head=2&query=3``, where any part may be missing.
+    `packing`. The page opens on ``#map=decoder.1.cross&head=2&query=3``, where any part may be missing.
 
     Raises ValueError without sentences or for a sentence without maps.
     """

@@ -1,0 +1,1 @@
+"""Numbers: heads, alignments, neighbours."""

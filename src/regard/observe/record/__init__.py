@@ -1,0 +1,1 @@
+"""Recording: attention maps, vectors, likelihoods of one forward pass, with their tokens."""

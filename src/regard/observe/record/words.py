@@ -20,8 +20,8 @@ BYTE = re.compile("<0x[0-9A-F]{2}>")
 def group_words(pieces: Sequence[str]) -> list[range]:
     """The pieces of each word of a text, split at white space as ``str.split`` does; marks belong to none.
 
-    pieces: names as `regard.data.tokenizer.tokenizer.Tokenizer.pieces` gives them. White space before a word belongs to it. Of
-    a piece that reaches over several words, each has it.
+    pieces: names as `Tokenizer.pieces` returns them. White space before a word belongs to it. A piece that reaches over
+    several words belongs to each of them.
     """
     plain = _plain(pieces)
     begins = np.cumsum([0, *map(len, plain)])

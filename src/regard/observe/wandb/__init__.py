@@ -1,0 +1,1 @@
+"""Weights & Biases: the logger, offline files, panels."""

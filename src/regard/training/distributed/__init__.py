@@ -1,0 +1,1 @@
+"""Several processes: ranks, and sharding with FSDP2."""

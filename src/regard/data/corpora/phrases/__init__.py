@@ -1,0 +1,1 @@
+"""The embedded corpus: phrases of the Unicode CLDR in two languages, with their word links."""

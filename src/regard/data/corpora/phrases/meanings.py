@@ -1,7 +1,7 @@
 """What a phrase of the embedded corpus can mean: each kind is a function that draws one meaning.
 
-A meaning is one of the functions of `regard.data.corpora.phrases.cldr` that say something, with all of its arguments but the locale;
-`regard.data.corpora.phrases.links` looks at them.
+A meaning is one of the functions of `cldr` that say something, with all of its arguments but the locale; `links` looks
+at them.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*experiments/sweeps:pytest.PytestUnraisableExceptionWarning"),
 ]
 
-SWEEPS = sorted((Path(__file__).parents[2] / "experiments/sweeps").glob("*.yaml"))
+SWEEPS = sorted((Path(__file__).parents[3] / "experiments/sweeps").glob("*.yaml"))
 
 
 def sample(parameter: dict[str, Any]) -> Any:

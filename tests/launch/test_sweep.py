@@ -18,10 +18,10 @@ from regard.config.compose import compose_points, freeze
 from regard.errors import UsageError
 from regard.launch import processes
 from regard.launch.jobs import short_names
+from regard.launch.jobs_table import duration
 from regard.launch.resume import prepare_resume
 from regard.runs.find import find_runs
 from regard.runs.folder import RunFolder
-from regard.runs.jobs_table import duration
 from regard.runs.sweep import group_and_tags, own_overrides
 
 Regard = Callable[..., Any]
