@@ -169,15 +169,15 @@ def test_bad_input_is_one_line_that_names_the_key(argument: str, words: list[str
         ),
         (
             ["trainer.limit_train_batches=0.5"],
-            "trainer.limit_train_batches=0.5: give a number of batches or null for all",
+            "trainer.limit_train_batches=0.5: give a whole number, 1 or more, or null",
         ),
         (
             ["trainer.limit_val_batches=1.5"],
-            "trainer.limit_val_batches=1.5: give a number of batches, a share from 0.0 to 1.0, or null for all",
+            "trainer.limit_val_batches=1.5: give a whole number, 0 or more, or a number from 0 and up to 1, or null",
         ),
         (
             ["trainer.limit_test_batches=-1"],
-            "trainer.limit_test_batches=-1: give a number of batches, a share from 0.0 to 1.0, or null for all",
+            "trainer.limit_test_batches=-1: give a whole number, 0 or more, or a number from 0 and up to 1, or null",
         ),
         (
             ["+trainer.overfit_batches=1"],

@@ -35,7 +35,7 @@ def stdin_lines() -> Iterator[str]:
 
     Raises UsageError at once if stdin is closed, and RegardError later if it cannot be read.
     """
-    if sys.stdin is None or sys.stdin.closed:
+    if sys.stdin is None:
         raise UsageError("stdin is closed; give lines of text, from a pipe or with < FILE")
     from regard.inference.stream import decoded_lines
 

@@ -38,7 +38,7 @@ def check(config: dict[str, Any]) -> None:
     _check_strategy(config["trainer"]["strategy"])
     _check_sharding(config)
     _check_clipping(config)
-    _check_limits(config)
+    _check_shortcuts(config)
     _check_validation_interval(config)
     settings = build(config["tokenizer"])
     build(config["data"]).check()
@@ -85,16 +85,10 @@ def _check_clipping(config: dict[str, Any]) -> None:
         )
 
 
-def _check_limits(config: dict[str, Any]) -> None:
-    """A limit is a number of batches; of an evaluation, whose batches are known, it may be a share."""
-    for name in ("limit_train_batches", "limit_val_batches", "limit_test_batches"):
-        limit = config["trainer"].get(name)
-        share = type(limit) is float and name != "limit_train_batches" and 0 <= limit <= 1
-        if limit is not None and not share and (type(limit) is not int or limit < 0):
-            wanted = "a number of batches" + (", a share from 0.0 to 1.0," if name != "limit_train_batches" else "")
-            raise UsageError(f"trainer.{name}={limit}: give {wanted} or null for all")
+def _check_shortcuts(config: dict[str, Any]) -> None:
+    """Lightning's own shortcuts take the first batches, and others after a resume."""
     for name, choice in (("overfit_batches", "overfit"), ("fast_dev_run", "debug")):
-        if config["trainer"].get(name):  # with which Lightning would take the first batches, and start again
+        if config["trainer"].get(name):
             raise UsageError(f"trainer.{name}: choose trainer={choice}, or give trainer.limit_train_batches=")
 
 

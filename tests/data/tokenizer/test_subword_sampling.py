@@ -57,7 +57,7 @@ def test_another_process_draws_the_same() -> None:
     script = f"""
 import sys
 sys.path[:0] = {sys.path!r}
-from test_sampling import *
+from test_subword_sampling import *
 for kind in ("bpe", "unigram"):
     tokenizer = learned(kind)
     tokenizer.encode_batch(TEXT[:%d])

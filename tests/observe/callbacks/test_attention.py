@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from regard.errors import UsageError
 from regard.observe.callbacks.sentences import Choice
 from regard.observe.record.maps import load_maps
 from regard.runs.folder import RunFolder
@@ -100,11 +101,9 @@ def test_a_validation_part_without_text_is_reported() -> None:
         assert Choice([], first=1, extremes=1, longest=10).fixed(byte_task(" ", "")) == []
 
 
-def test_an_unknown_measure_is_named_before_anything_is_trained(make_run: MakeRun) -> None:
-    run = make_run("callbacks.attention.measures=[entrpy]", "name=entrpy")
-    assert work(run.path) != 0
-    assert "measures: no entrpy; choose among entropy" in run.status()["why"]
-    assert not run.metrics.exists()
+def test_an_unknown_measure_is_named_before_anything_is_made(make_run: MakeRun) -> None:
+    with pytest.raises(UsageError, match=r"callbacks.attention.measures=\['entrpy'\]: give a list of one of entropy"):
+        make_run("callbacks.attention.measures=[entrpy]", "name=entrpy")
 
 
 @pytest.mark.filterwarnings("default:callbacks.attention")
