@@ -27,8 +27,8 @@ def build(config: dict[str, Any], **arguments: Any) -> Any:
             raise cause from error
         if unknown := re.search(r"Error locating target '(regard\.[\w.]+)'", str(error)):
             raise UsageError(
-                f"{unknown[1]} is not in regard {__version__}: another version configured this run (config.yaml says which); "
-                "use that version, or start a new run with init_from=RUN"
+                f"{unknown[1]} is not in regard {__version__}: another version configured this run (config.yaml says "
+                "which); use that version, or start a new run with init_from=RUN"
             ) from error
         key = re.search(r"full_key: (\S+)", str(error))
         reason = " ".join(str(error.__cause__ or error).split())[:300]

@@ -20,13 +20,13 @@ from regard.errors import RegardError
 from regard.instantiate import build
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import (
-    SafeCheckpointIO,
     describe_model,
     last_readable,
     load_model,
     load_weights,
     read_checkpoint,
 )
+from regard.training.checkpoint_io import SafeCheckpointIO
 
 SIZES = {"dim": 8, "depth": 1, "num_heads": 2, "ffn_dim": 8, "dropout": 0.1}
 ATTENTION = {"_target_": "regard.model.mixer.SelfAttention", "_partial_": True}

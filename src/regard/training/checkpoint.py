@@ -13,14 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from hydra.utils import get_object
-from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from regard import __version__
 from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers
 from regard.errors import RegardError, UsageError
-from regard.files import replacing
 from regard.instantiate import build
 from regard.model.transformer import Transformer
 
@@ -173,33 +171,6 @@ def average_snapshots(folder: Path, count: int) -> dict[str, Any]:
             total[name] += weight
     mean = {name: (total[name] / count).to(weight.dtype) for name, weight in content["state_dict"].items()}
     return content | {"state_dict": mean}
-
-
-class SafeCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target, flushes, renames, and keeps the last but one.
-
-    Lightning's own way over ``$TMPDIR`` can leave a truncated file where the good one was.
-    """
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Replace ``path`` in one step; what stood at ``last.ckpt`` becomes ``last.previous.ckpt``.
-
-        Raises OSError if it cannot be written, and leaves what is there as it is.
-        """
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with replacing(path) as beside:
-                with beside.open("wb") as file:
-                    torch.save(checkpoint, file)
-                if path.name == "last.ckpt" and path.exists():
-                    path.replace(path.with_name("last.previous.ckpt"))
-        except (OSError, RuntimeError) as error:
-            # PyTorch hides what the disk said behind a message of its own.
-            disk = error if isinstance(error, OSError) else error.__context__
-            if not isinstance(disk, OSError):
-                raise
-            raise OSError(disk.errno, disk.strerror, str(path)) from error
 
 
 def last_readable(folder: Path) -> Path | None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from regard.instantiate import build
-from regard.training.checkpoint import SafeCheckpointIO
+from regard.training.checkpoint_io import SafeCheckpointIO
 from regard.training.distributed.ranks import cluster_environment
 
 
