@@ -165,7 +165,8 @@ def test_someone_who_types_is_answered_line_by_line(
         assert capsys.readouterr().out.startswith("das")
         yield b"the\n"
 
-    found = regard("generate", finished_language.path, stdin=SimpleNamespace(isatty=lambda: True, buffer=typing()))
+    typist = SimpleNamespace(isatty=lambda: True, closed=False, buffer=typing())
+    found = regard("generate", finished_language.path, stdin=typist)
     assert found.code == 0, found.err
     assert found.out.startswith("---\nthe")
 

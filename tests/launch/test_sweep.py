@@ -141,7 +141,7 @@ def test_a_sweep_that_is_told_to_stop_saves_and_goes_on(
     assert process.returncode == 1
     assert states(sweep) == ["preempted", "preempted", "cancelled"]
     assert f"{sweep / '0'}\tpreempted\n" in out
-    said = regard("resume", sweep, "trainer.max_steps=20", "hydra/launcher=here")
+    said = regard("resume", sweep, "trainer.max_steps=500", "hydra/launcher=here")
     assert said.code == 0, said.err
     assert states(sweep) == ["finished"] * 3
     assert [run.status()["attempt"] for run in find_runs([sweep], print)] == [2, 2, 1]

@@ -120,9 +120,15 @@ def _change_number(config: dict[str, Any], override: str) -> None:
 
 
 def _check_steps(run: RunFolder, config: dict[str, Any]) -> None:
-    """Raise UsageError if ``run`` has taken more steps than ``config`` wants."""
+    """Raise UsageError if ``run`` would continue from a later step than ``config`` wants it to end at."""
     from regard.launch.jobs import look
 
-    taken, wanted = look(run, None).step or 0, config["trainer"]["max_steps"]
+    wanted = config["trainer"]["max_steps"]
+    if wanted >= (look(run, None).step or 0):
+        return
+    from regard.training.checkpoint import last_readable, read_checkpoint  # takes seconds
+
+    checkpoint = last_readable(run.checkpoints)  # steps after it, which a run has lost, are taken again
+    taken = 0 if checkpoint is None else read_checkpoint(checkpoint)["global_step"]
     if wanted < taken:
         raise UsageError(f"trainer.max_steps={wanted}: {run.path} has taken {taken} steps; give {taken} or more")
