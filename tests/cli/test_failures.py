@@ -99,7 +99,7 @@ def test_a_device_that_is_not_there_is_named_before_the_work(
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(
     regard: Regard, monkeypatch: pytest.MonkeyPatch, finished: RunFolder, tmp_path: Path, verb: list[str], where: str
 ) -> None:
-    for work in ("training.checkpoint.load_model", "runs.evaluate.evaluate_split", "runs.compared.read_run"):
+    for work in ("training.checkpoint.load_model", "runs.evaluate.evaluate_split", "compare.compared.read_run"):
         monkeypatch.setattr(f"regard.{work}", fail)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()

@@ -128,7 +128,7 @@ def test_a_text_of_ones_own_is_scored_as_one_document(
 def test_a_large_loss_has_an_infinite_perplexity(regard: Regard, finished_language: RunFolder, tmp_path: Path) -> None:
     assert perplexity(2.0) == pytest.approx(math.exp(2))
     assert perplexity(88.5) < float(torch.finfo(torch.float32).max) < math.exp(88.75)
-    assert perplexity(800) == math.inf
+    assert perplexity(800.0) == math.inf
     assert math.isnan(perplexity(math.nan))
     shutil.copytree(finished_language.path, tmp_path / "run")
     best = tmp_path / "run/checkpoints/best.ckpt"

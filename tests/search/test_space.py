@@ -21,7 +21,7 @@ from regard.errors import UsageError
 from regard.instantiate import build
 from regard.launch.cancel import cancel_search
 from regard.runs.folder import RunFolder
-from regard.search import search_worker
+from regard.search import worker
 from regard.search import start as search_start
 from regard.search.space import Search, distribution
 from regard.search.start import begin, result
@@ -206,14 +206,14 @@ def test_a_trial_that_is_being_composed_when_its_search_is_cancelled_does_not_ru
     space = "+search.space.optimizer.lr={low: 0.001, high: 0.1}"
     assert begin([*arguments, f"paths.runs={tmp_path}", *OPTIONS, *long, space]) == 0
     (folder,) = (tmp_path / "default").iterdir()
-    compose = search_worker.compose_points
+    compose = worker.compose_points
 
     def cancelled_meanwhile(arguments: list[str]) -> Any:
         cancel_search(folder)
         return compose(arguments)
 
-    monkeypatch.setattr(search_worker, "compose_points", cancelled_meanwhile)
-    assert search_worker.work_on(folder) == 75
+    monkeypatch.setattr(worker, "compose_points", cancelled_meanwhile)
+    assert worker.work_on(folder) == 75
     assert RunFolder(folder / "0").status()["status"] == "cancelled"
     assert [trial.state for trial in study(folder).get_trials()] == [TrialState.RUNNING], "to be gone on with"
 
