@@ -21,8 +21,8 @@ from regard.errors import UsageError
 from regard.instantiate import build
 from regard.launch.cancel import cancel_search
 from regard.runs.folder import RunFolder
-from regard.search import worker
 from regard.search import start as search_start
+from regard.search import worker
 from regard.search.space import Search, distribution
 from regard.search.start import begin, result
 
