@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +100,15 @@ def test_a_device_that_is_not_there_is_named_before_the_work(
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(
     regard: Regard, monkeypatch: pytest.MonkeyPatch, finished: RunFolder, tmp_path: Path, verb: list[str], where: str
 ) -> None:
-    for work in ("training.checkpoint.load_model", "runs.evaluate.evaluate_split", "compare.compared.read_run"):
-        monkeypatch.setattr(f"regard.{work}", fail)
+    # All modules before any is patched: one that is first imported here would keep what it took from another.
+    patched = [
+        ("training.checkpoint", "load_model"),
+        ("runs.evaluate", "evaluate_split"),
+        ("compare.compared", "read_run"),
+    ]
+    modules = [import_module(f"regard.{module}") for module, _ in patched]
+    for module, (_, work) in zip(modules, patched, strict=True):
+        monkeypatch.setattr(module, work, fail)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
