@@ -60,7 +60,7 @@ def stdin_is_terminal() -> bool:
 
 
 def flush_stdout() -> None:
-    """Write what is left. Raises BrokenPipeError if nobody reads it, and RegardError if it cannot be written."""
+    """Flush stdout. Raises BrokenPipeError if its reader has closed it, RegardError if it cannot be written."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -70,7 +70,7 @@ def flush_stdout() -> None:
 
 
 def abandon_stdout() -> None:
-    """Drop what is left, so that Python does not try to write it when it exits."""
+    """Discard buffered output, so that Python does not try to write it when it exits."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

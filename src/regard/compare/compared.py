@@ -90,7 +90,7 @@ class ComparedRun:
 
 
 def read_runs(folders: Sequence[tuple[str, RunFolder]], warn: Callable[[str], None]) -> Iterator[ComparedRun]:
-    """The runs with these names and folders, in order. ``warn`` is told of those that are damaged, which are left out.
+    """The runs with these names and folders, in order. Damaged ones are left out; ``warn`` takes a line for each.
 
     Numbers are read at some megabytes a second: of many runs each processor reads a part.
     """

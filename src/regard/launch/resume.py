@@ -70,8 +70,8 @@ def retry(runs: Sequence[RunFolder], states: Sequence[str], overrides: list[str]
 def prepare_resume(runs: Sequence[RunFolder], overrides: list[str]) -> None:
     """Mark ``runs`` as submitted by this process, with ``overrides`` in their config.yaml and overrides.yaml.
 
-    All are locked until all are marked, so that of two processes that resume one run at once, one is refused before it
-    has changed anything. The mark excludes others from then on, until a worker holds the lock of its own.
+    All runs stay locked until all are marked. If two processes resume a run at once, the second is refused before it
+    has changed anything: first by the lock, then by the mark, until a worker holds a lock of its own.
 
     Raises UsageError, before any run is changed, for a key that may not change, a value that the key does not take,
     fewer steps than a run has taken, a launcher that cannot start a run so, or if another process works on one.

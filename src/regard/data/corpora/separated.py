@@ -97,7 +97,8 @@ class _Rows:
         return self.end + 1 - row[-1].count("\n")
 
     def _numbered(self) -> Iterator[str]:
-        for self.end, line in enumerate(self._text(1, None), start=1):  # noqa: B020
+        for number, line in enumerate(self._text(1, None), start=1):
+            self.end = number
             yield line
 
     def _text(self, begin: int, end: int | None) -> Iterator[str]:
