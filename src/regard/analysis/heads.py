@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 from rich.text import Text
 
-from regard.analysis.sample import Sample
+from regard.analysis.sample import SurveyText
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
 from regard.inference.language_model import LanguageModel
@@ -31,7 +31,7 @@ SHORT = {"maximum": "max", "distance": "dist", "previous": "prev", "punctuation"
 SHORT |= {"agreement": "agree", "importance": "import"}
 
 
-def look(model: Translator | LanguageModel, sample: Sample) -> Survey:
+def look(model: Translator | LanguageModel, sample: SurveyText) -> Survey:
     """Every measure of every head of the model on the sample.
 
     Raises UsageError for a model without attention.
@@ -46,14 +46,14 @@ def look(model: Translator | LanguageModel, sample: Sample) -> Survey:
     return found
 
 
-def beginning(model: Translator | LanguageModel, sample: Sample) -> str:
+def beginning(model: Translator | LanguageModel, sample: SurveyText) -> str:
     """What `look` is about to do, which may take long."""
     heads = sum(attention.num_heads for attention in attention_modules(model.model).values())
     tokens = sum(batch.step_tokens for batch in sample.batches)
     return f"reading {sample.about} ({tokens:,} target tokens) {heads + 1} times: whole, and without each head in turn"
 
 
-def remarks(found: Survey, sample: Sample) -> list[str]:
+def remarks(found: Survey, sample: SurveyText) -> list[str]:
     """How the measures were made, a line each."""
     sources, targets = found.rare
     rare = f"{targets} of the decoder's tokens" + (f", {sources} of the encoder's" if sample.links else "")
@@ -84,7 +84,7 @@ def table_of(found: Survey) -> Table:
     return table
 
 
-def draw(found: Survey, sample: Sample, run: RunFolder | None, folder: Path) -> list[Path]:
+def draw(found: Survey, sample: SurveyText, run: RunFolder | None, folder: Path) -> list[Path]:
     """Write heads.png to ``folder``, and curves.png if the run's metrics.csv has the heads; their paths.
 
     Raises RegardError if they cannot be written.

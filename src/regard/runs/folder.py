@@ -18,6 +18,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from regard import __version__
+from regard.compatibility import with_present_names
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
 from regard.runs.recorded import damaged, load_yaml, read_recorded
@@ -82,7 +83,7 @@ class RunFolder:
 
     def config(self) -> dict[str, Any]:
         """The frozen configuration. Raises RegardError if its file is damaged."""
-        return read_recorded(self.path / "config.yaml", load_yaml, dict)
+        return with_present_names(read_recorded(self.path / "config.yaml", load_yaml, dict))
 
     def section(self, name: str) -> dict[str, Any]:
         """A section of the frozen configuration, without reading the others, which takes longer.

@@ -23,7 +23,7 @@ from regard.runs.progress import ProgressReport, preparing, say
 from regard.runs.resources import check_tasks, geometry
 from regard.runs.summary import show_summary, summarise
 from regard.runs.sweep import group_and_tags
-from regard.training.callbacks.metrics import FinalValidation, Journal
+from regard.training.callbacks.metrics import FinalValidation, MetricsLogger
 from regard.training.callbacks.metrics_file import MetricsFile
 from regard.training.checkpoint import last_readable, load_weights, read_checkpoint, tokenizers_of
 from regard.training.distributed.ranks import from_srun, is_first_process
@@ -121,8 +121,8 @@ def make_task(config: dict[str, Any], batches: TextData) -> Task:
 
 def training_trainer(run: RunFolder, config: dict[str, Any], console: Console, heartbeat: Heartbeat) -> pl.Trainer:
     """The Trainer with the callbacks of the configuration and those that every run has."""
-    journal = Journal(MetricsFile(run.metrics), config["trainer"]["log_every_n_steps"])
-    callbacks = [FinalValidation(), journal, ProgressReport(console, journal, heartbeat)]
+    metrics_logger = MetricsLogger(MetricsFile(run.metrics), config["trainer"]["log_every_n_steps"])
+    callbacks = [FinalValidation(), metrics_logger, ProgressReport(console, metrics_logger, heartbeat)]
     for callback in build(config["callbacks"]).values():
         callbacks.append(callback(folder=run.path) if isinstance(callback, functools.partial) else callback)
     group, tags = group_and_tags(run)

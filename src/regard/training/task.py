@@ -22,7 +22,7 @@ from regard.inference.perplexity import perplexity
 from regard.model.transformer import Transformer
 from regard.training.activation_checkpointing import recompute_layers
 from regard.training.checkpoint import describe_model, rename_optimizer_state
-from regard.training.distributed.sharding import gather, scatter, shard
+from regard.training.distributed.sharding import reshard, shard, unshard
 from regard.training.schedule import Schedule
 
 
@@ -134,19 +134,19 @@ class Task(pl.LightningModule):
 
     def on_validation_start(self) -> None:
         """Every process evaluates with all of the weights."""
-        gather(self.model)
+        unshard(self.model)
 
     def on_validation_end(self) -> None:
         """And keeps its share."""
-        scatter(self.model)
+        reshard(self.model)
 
     def on_test_start(self) -> None:
         """As for a validation."""
-        gather(self.model)
+        unshard(self.model)
 
     def on_test_end(self) -> None:
         """As for a validation."""
-        scatter(self.model)
+        reshard(self.model)
 
     def on_validation_epoch_start(self) -> None:
         """Begin a split."""

@@ -22,7 +22,7 @@ from regard.observe.measure.heads import MEASURES, means, rows_of
 from regard.observe.measure.occlusion import occlusion_links
 from regard.observe.record.maps import save_maps, split_name
 from regard.observe.record.recording import Regarded, record_attention, record_reading
-from regard.training.callbacks.metrics import Journal
+from regard.training.callbacks.metrics import MetricsLogger
 from regard.training.task import Task
 
 
@@ -127,7 +127,7 @@ class AttentionProbe(pl.Callback):
                 for head, value in enumerate(found.get(measure, ())):
                     values[f"attention/{name}/{measure}/{head}"] = float(value)
         for callback in cast(Any, trainer).callbacks:  # which Lightning sets and does not declare
-            if isinstance(callback, Journal):
+            if isinstance(callback, MetricsLogger):
                 callback.write(trainer, values)
 
 

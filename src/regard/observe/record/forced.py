@@ -10,7 +10,7 @@ import torch
 from regard.data.batching import Batch, Indices, cut_batches, pad
 from regard.data.tokenizer.tokenizer import BOS, PAD, Tokenizer
 from regard.inference.translator import Translator
-from regard.model.record import Record
+from regard.model.recorder import Recorder
 from regard.model.transformer import Transformer
 from regard.observe.record.maps import BLOCKS, SentenceMaps, split_name
 
@@ -69,11 +69,11 @@ def batch_maps(
 
     The maps are views of those of the whole batch: look at a row's, then let go of it.
     """
-    device, record = next(model.parameters()).device, Record()
+    device, recorder = next(model.parameters()).device, Recorder()
     source, documents = (None if x is None else x.to(device) for x in (batch.source, batch.documents))
-    model(batch.prefix.to(device), source, record, documents)
+    model(batch.prefix.to(device), source, recorder, documents)
     maps = {
-        name: weights.float().cpu().numpy() for name, weights in record.maps.items() if split_name(name)[0] in blocks
+        name: weights.float().cpu().numpy() for name, weights in recorder.maps.items() if split_name(name)[0] in blocks
     }
     for place, row in enumerate(batch.rows):
         prefix, target = _real(batch.prefix[place]), _real(batch.target[place])

@@ -13,7 +13,7 @@ from regard.data.batching import pad
 from regard.data.tokenizer.tokenizer import BOS, EOS, Tokenizer
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
-from regard.model.record import FullRecord, Vectors
+from regard.model.recorder import FullRecorder, Vectors
 from regard.model.transformer import Transformer
 from regard.observe.record.lens import Lens, look_through
 from regard.observe.record.likelihood import Likelihood, likelihood
@@ -83,22 +83,22 @@ def _record(
     """Of source (None for a language model) and target ``ids``; ``source_pieces`` spell the source."""
     source, output = ids
     device = next(model.parameters()).device
-    record = FullRecord()
+    recorder = FullRecorder()
     encoder_input = None if source is None else pad([list(source)]).to(device)
-    logits = model(pad([[BOS, *output]]).to(device), encoder_input, record)[0]
+    logits = model(pad([[BOS, *output]]).to(device), encoder_input, recorder)[0]
     target = [*output, EOS]
     maps = SentenceMaps(
         source=source_pieces,
         prefix=tokenizer.pieces([BOS, *output]),
         target=tokenizer.pieces(target),
-        maps={name: _array(weights) for name, weights in record.maps.items()},
+        maps={name: _array(weights) for name, weights in recorder.maps.items()},
     )
     return Regarded(
         *texts,
         maps=maps,
-        vectors=_arrays(record.vectors),
+        vectors=_arrays(recorder.vectors),
         likelihood=likelihood(logits, target, tokenizer),
-        lens=look_through(model.decoder, record.states, target, tokenizer),
+        lens=look_through(model.decoder, recorder.states, target, tokenizer),
     )
 
 
