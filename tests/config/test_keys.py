@@ -160,6 +160,12 @@ def test_what_regard_gives_the_trainer_cannot_be_given(key: str) -> None:
         compose_points([f"+trainer.{key}=3"])
 
 
+@pytest.mark.parametrize("key", ["optimizer", "schedule"])
+def test_optimizer_and_schedule_are_no_keys_of_the_task(key: str) -> None:
+    with pytest.raises(UsageError, match=f"^task.{key}=3: give no value: regard sets it$"):
+        compose_points([f"+task.{key}=3"])
+
+
 def test_a_user_class_is_checked_by_its_signature_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_schedule.py").write_text("def rise(warmup_steps: float, total_steps: int | None): ...\n")
     monkeypatch.syspath_prepend(str(tmp_path))

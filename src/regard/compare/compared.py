@@ -21,6 +21,7 @@ from regard.compare.read import (
     read_samples,
     read_summary,
 )
+from regard.compatibility import keys_in_present_form, present_key
 from regard.errors import RegardError
 from regard.observe.record.maps import SentenceMaps
 from regard.runs.find import attempt, readable
@@ -113,6 +114,7 @@ def read_run(folder: RunFolder, name: str) -> ComparedRun:
     Raises RegardError, naming the file, if one of these two cannot be read.
     """
     config, status = read_recorded(folder.path / "config.yaml", flat_config, dict), folder.status()
+    config = keys_in_present_form(config)
     notes: list[str] = []
     curves = read_curves(folder, notes)
     summary = read_summary(folder, notes)
@@ -128,7 +130,7 @@ def read_run(folder: RunFolder, name: str) -> ComparedRun:
         state=str(status["status"]),
         why=str(status.get("why", "")),
         config=config,
-        overrides=[each.partition("=")[0].lstrip("+~") for each in known_overrides(folder)],
+        overrides=[present_key(each.partition("=")[0].lstrip("+~")) for each in known_overrides(folder)],
         curves=curves,
         step=int(max(reached)) if reached else None,
         seconds=seconds(status),

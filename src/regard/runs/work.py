@@ -113,6 +113,8 @@ def make_task(config: dict[str, Any], batches: TextData) -> Task:
     return make(
         model=model,
         model_config=model_config,
+        optimizer=build(config["optimizer"]),
+        schedule=build(config["schedule"]),
         tokenizers=tokenizers,
         tokenizer_config=config["tokenizer"],
         data=batches,
