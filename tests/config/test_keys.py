@@ -42,7 +42,7 @@ def combinations() -> list[list[str]]:
     chosen = [
         [f"{path.relative_to(conf_folder())}={option.stem}" for option in sorted(path.glob("*.yaml"))]
         for path in groups
-        if path not in (conf_folder(), conf_folder() / "experiment") and path.name not in ("task", "module", "sweeper")
+        if path not in (conf_folder(), conf_folder() / "experiment") and path.name not in ("task", "sweeper")
     ]
     at_once = [[each for each in row if each] for row in zip_longest(*chosen)]
     return [[f"task={task}", *row] for task in ("translation", "language") for row in at_once]
