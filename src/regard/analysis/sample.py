@@ -13,7 +13,8 @@ from regard.data.batching import Batch
 from regard.data.corpora.links import Links
 from regard.data.corpora.text import read_lines, read_pairs
 from regard.data.language import PackedStream
-from regard.data.tokenizer.tokenizer import BOS, EOS
+from regard.data.teacher_forcing import decoder_prefix
+from regard.data.tokenizer.tokenizer import EOS
 from regard.errors import RegardError, UsageError
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
@@ -86,7 +87,8 @@ def sample_of_files(
     ids, length = model.tokenizer.encode("\n".join(read_lines(target))), model.model.max_length
     if not ids:
         raise RegardError(f"{target} is empty; give some text")
-    tokens, targets = np.array([BOS, *ids]), np.array([*ids, EOS])
+    targets = np.array([*ids, EOS])
+    tokens = np.array(decoder_prefix(targets.tolist()))
     parts = [slice(row * length, (row + 1) * length) for row in _block_rows(len(tokens), length, count, say)]
     blocks = [(tokens[part], targets[part], np.zeros_like(tokens[part])) for part in parts]
     return SurveyText(block_batches(blocks), f"{len(blocks)} blocks of {target}", {}, "")

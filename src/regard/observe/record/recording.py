@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from regard.data.batching import pad
-from regard.data.tokenizer.tokenizer import BOS, EOS, Tokenizer
+from regard.data.teacher_forcing import decoder_prefix
+from regard.data.tokenizer.tokenizer import EOS, Tokenizer
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
 from regard.model.recorder import FullRecorder, Vectors
@@ -85,11 +86,12 @@ def _record(
     device = next(model.parameters()).device
     recorder = FullRecorder()
     encoder_input = None if source is None else pad([list(source)]).to(device)
-    logits = model(pad([[BOS, *output]]).to(device), encoder_input, recorder)[0]
     target = [*output, EOS]
+    prefix = decoder_prefix(target)
+    logits = model(pad([prefix]).to(device), encoder_input, recorder)[0]
     maps = SentenceMaps(
         source=source_pieces,
-        prefix=tokenizer.pieces([BOS, *output]),
+        prefix=tokenizer.pieces(prefix),
         target=tokenizer.pieces(target),
         maps={name: _array(weights) for name, weights in recorder.maps.items()},
     )
