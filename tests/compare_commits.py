@@ -259,7 +259,9 @@ def check_used(before: Commit, after: Commit) -> Iterator[tuple[str, Callable[[]
 
 def numbers_of_page(path: Path) -> Iterator[Any]:
     """Yield numbers, and strings without spaces (vectors packed into base64), from the data of an attention page."""
-    scripts = re.findall(r'<script[^>]*type="(?:application/json|text/plain)"[^>]*>(.*?)</script>', path.read_text(), re.DOTALL)
+    scripts = re.findall(
+        r'<script[^>]*type="(?:application/json|text/plain)"[^>]*>(.*?)</script>', path.read_text(), re.DOTALL
+    )
     if not scripts:
         raise RuntimeError(f"{path}: no data found")
     for script in scripts:
