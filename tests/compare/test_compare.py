@@ -22,10 +22,11 @@ import numpy as np
 import pytest
 import yaml
 
-from regard.compare.compare import Comparison, Spread, chosen_metric, compare, spread_of
-from regard.compare.compared import flat, flat_config, read_run, read_runs
+from regard.compare.comparison import Comparison, Spread, chosen_metric, compare, spread_of
+from regard.compare.flat_config import flatten, parse_flat_config
 from regard.compare.page import maps_within, most_points, write_page
-from regard.compare.read import Curve, read_curves
+from regard.compare.run import read_run, read_runs
+from regard.compare.run_files import Curve, read_curves
 from regard.compare.table import as_csv
 from regard.errors import RegardError, UsageError
 from regard.observe.draw.compare_page import as_script, plain
@@ -417,7 +418,7 @@ def test_many_runs_are_read_by_several_processes_as_by_one(
     (tmp_path / "3/status.json").write_text("{")
     said: list[str] = []
     alone = list(read_runs(folders, said.append))
-    monkeypatch.setattr("regard.compare.compared.RUNS_A_PROCESS", 2)
+    monkeypatch.setattr("regard.compare.run.RUNS_A_PROCESS", 2)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads, which tests have
@@ -446,4 +447,4 @@ def test_a_configuration_is_read_section_by_section_as_at_once() -> None:
     shared = {"x": [1, {"y": None}], "empty": {}, "text": "a: b\n  c: d\n# e"}
     for content in ({"a": 1, "b": shared, "c": [1, 2], "d": {"e": {"f": 1.5}}}, {"a": shared, "b": {"c": shared}}):
         text = yaml.safe_dump(content, sort_keys=False)
-        assert flat_config(text) == flat(content)
+        assert parse_flat_config(text) == flatten(content)

@@ -12,7 +12,7 @@ from regard.data.corpora.corpus import PAIR, SPLITS, Split
 from regard.data.corpora.links import Link, LinkedCorpus, Links, read_links
 from regard.errors import RegardError, UsageError
 from regard.inference.translator import Translator
-from regard.observe.measure.alignment import Aligner, compare, diagonal
+from regard.observe.measure.alignment import Aligner, count_links, diagonal
 from regard.observe.record.forced import batch_maps, pair_batches
 from regard.observe.record.words import group_words, spaced
 from regard.runs.corpus_of import corpus_of
@@ -115,8 +115,8 @@ def report(found: Sequence[frozenset[Link]], gold: Sequence[Links], pairs: Pairs
     for name, chosen in rows.items():
         if not chosen:
             continue
-        ours = compare((found[row], gold[row]) for row in chosen)
-        straight = compare((diagonal(*(len(text.split()) for text in pairs[row])), gold[row]) for row in chosen)
+        ours = count_links((found[row], gold[row]) for row in chosen)
+        straight = count_links((diagonal(*(len(text.split()) for text in pairs[row])), gold[row]) for row in chosen)
         yield (
             f"{name.format(f'{len(chosen):,}')}: alignment error rate {ours.error_rate:.2%}, precision "
             f"{ours.precision:.2%}, recall {ours.recall:.2%}; the diagonal's error rate is {straight.error_rate:.2%}"

@@ -26,11 +26,11 @@ CHOSEN_ON = 200
 NO_WORDS = "no pair has words on both sides, so heads cannot be judged; give such pairs, or --layer and --head"
 
 
-class Choice(NamedTuple):
+class ChosenAligner(NamedTuple):
     """An aligner, and why it is this one, in words."""
 
     aligner: Aligner
-    why: str
+    reason: str
 
 
 class Ranking(NamedTuple):
@@ -39,25 +39,25 @@ class Ranking(NamedTuple):
     judge: str
     error_rates: dict[Aligner, float]
 
-    def best(self, layer: int | None, head: str | None) -> Choice:
+    def best(self, layer: int | None, head: str | None) -> ChosenAligner:
         """The best of all, or of those of a layer, or with a head (its number, or "mean").
 
         Raises UsageError naming those that there are.
         """
         aligner = first_of(self.error_rates, layer, head)
-        return Choice(aligner, f"judged by {self.judge}: {self.error_rates[aligner]:.2%}")
+        return ChosenAligner(aligner, f"judged by {self.judge}: {self.error_rates[aligner]:.2%}")
 
 
 def choose(
     run: RunFolder | None, translator: Translator, pairs: Pairs, layer: int | None, head: str | None, warn: Warn
-) -> Choice:
+) -> ChosenAligner:
     """The best aligner on the run's validation part, or of a checkpoint alone (no run) on ``pairs``.
 
     Where layer and head are both given and no ranking is kept, nothing is judged: it is theirs, as words are written.
     Raises UsageError for a layer or head that there is not.
     """
     if layer is not None and head is not None and (run is None or kept_ranking(run) is None):
-        return Choice(as_chosen(translator, layer, head), "as you chose")
+        return ChosenAligner(as_chosen(translator, layer, head), "as you chose")
     if run is None:
         return judge_by_occlusion(translator, pairs, "of the given", warn).best(layer, head)
     return validation_ranking(run, translator, warn).best(layer, head)

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from regard.compare.compared import ComparedRun
-from regard.compare.importance import as_key
+from regard.compare.flat_config import canonical_text
+from regard.compare.run import ComparedRun
 
 WHERE = re.compile(r"(paths|launcher|logger)\..*|batches\.cache|name")
 """Keys that say where a run lay and was shown: they make no other experiment of it."""
@@ -57,7 +57,7 @@ def without_seed(config: Mapping[str, Any]) -> str:
         for key, value in config.items()
         if key != "seed" and not WHERE.fullmatch(key) and not (key in COPIES_OF_SEED and value == seed)
     }
-    return as_key(own)
+    return canonical_text(own)
 
 
 def _same(runs: Sequence[ComparedRun], key: str) -> bool:
@@ -70,4 +70,4 @@ def _same(runs: Sequence[ComparedRun], key: str) -> bool:
 
 
 def _values(runs: Sequence[ComparedRun], key: str) -> tuple[str, ...]:
-    return tuple("" if key not in run.config else as_key(run.config[key]) for run in runs)
+    return tuple("" if key not in run.config else canonical_text(run.config[key]) for run in runs)

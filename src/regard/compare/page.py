@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from regard.compare.compare import Comparison, Group
-from regard.compare.compared import ComparedRun
+from regard.compare.comparison import Comparison, Group
+from regard.compare.run import ComparedRun
 from regard.compare.table import as_csv
 from regard.observe.draw.compare_page import as_steps, render_comparison, sentence_of
 from regard.observe.draw.thin import thin

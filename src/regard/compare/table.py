@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from regard.compare.compare import Comparison, Spread
-from regard.compare.importance import as_key
+from regard.compare.comparison import Comparison, Spread
+from regard.compare.flat_config import canonical_text
 from regard.compare.keys import MISSING
 from regard.launch.jobs_table import colour, count_states_of, duration
 from regard.runs.fitted import Column, fitted, room
@@ -125,7 +125,7 @@ def as_text(value: Any) -> str:
     """A value of a configuration to read; nothing for MISSING, a key that the run does not have."""
     if value is MISSING:
         return ""
-    return value if isinstance(value, str) else as_key(value)
+    return value if isinstance(value, str) else canonical_text(value)
 
 
 def _short(value: Any) -> str:

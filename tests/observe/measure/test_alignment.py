@@ -12,11 +12,11 @@ from regard.data.corpora.links import parse_links
 from regard.data.tokenizer.tokenizer import EOS, Tokenizer
 from regard.inference.translator import Translator
 from regard.model.transformer import Transformer
-from regard.observe.measure.alignment import Aligner, Comparison, aligners, compare, diagonal, rank
+from regard.observe.measure.alignment import Aligner, LinkCounts, aligners, count_links, diagonal, rank
 from regard.observe.measure.occlusion import prediction_difference
 from regard.observe.record.forced import batch_maps, pair_batches
 from regard.observe.record.maps import SentenceMaps
-from regard.observe.record.recording import record_attention
+from regard.observe.record.trace import trace_translation
 
 
 def reading(*columns: int, keys: int) -> np.ndarray:
@@ -59,16 +59,16 @@ def test_the_best_is_found_and_all_are_tried() -> None:
 def test_the_error_rate_is_that_of_och_and_ney() -> None:
     gold = parse_links("0-0 1-1 2?1 2?2")
     found = frozenset({(0, 0), (2, 1), (2, 0)})
-    comparison = compare([(found, gold)])
-    assert comparison == Comparison(found=3, sure=2, found_sure=1, found_possible=2)
+    comparison = count_links([(found, gold)])
+    assert comparison == LinkCounts(found=3, sure=2, found_sure=1, found_possible=2)
     assert comparison.precision == pytest.approx(2 / 3)
     assert comparison.recall == pytest.approx(1 / 2)
     assert comparison.error_rate == pytest.approx(1 - (1 + 2) / (3 + 2))
     # A corpus is counted together, not the mean of its sentences.
-    both = compare([(found, gold), (frozenset({(0, 0)}), parse_links("0-0"))])
+    both = count_links([(found, gold), (frozenset({(0, 0)}), parse_links("0-0"))])
     assert both.error_rate == pytest.approx(1 - (2 + 3) / (4 + 3))
-    assert compare([(gold.sure, gold)]).error_rate == 0
-    assert math.isnan(compare([]).error_rate)
+    assert count_links([(gold.sure, gold)]).error_rate == 0
+    assert math.isnan(count_links([]).error_rate)
 
 
 def test_the_diagonal() -> None:
@@ -91,7 +91,7 @@ def test_batches_give_the_maps_of_each_pair(translator: Translator, pairs: list[
     found = {row: maps for batch in batches for row, maps in batch_maps(*translator, batch)}
     assert sorted(found) == [0, 1, 2, 3]
     for row, (source, target) in enumerate(some):
-        alone = record_attention(translator, source, target).maps
+        alone = trace_translation(translator, source, target).maps
         assert (found[row].source, found[row].prefix, found[row].target) == (alone.source, alone.prefix, alone.target)
         for name, weights in alone.maps.items():
             np.testing.assert_allclose(found[row].maps[name], weights, atol=1e-5)

@@ -11,12 +11,12 @@ from regard.data.corpora.links import parse_links
 from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.translator import Translator
 from regard.model.transformer import Transformer
-from regard.observe.measure.alignment import Aligner, compare
+from regard.observe.measure.alignment import Aligner, count_links
 from regard.observe.measure.gating import mean_loss
 from regard.observe.measure.heads import means, rare_pieces, rows_of
 from regard.observe.measure.survey import survey
 from regard.observe.record.forced import block_batches, pair_batches
-from regard.observe.record.recording import record_attention
+from regard.observe.record.trace import trace_translation
 
 
 def test_a_sample_is_measured_as_its_sentences_are(
@@ -27,11 +27,11 @@ def test_a_sample_is_measured_as_its_sentences_are(
     batches, _ = pair_batches(translator, some, tokens_per_batch=30)
     links = [parse_links("0-0 1-1 2-2 3-3"), parse_links("0-0 1-1"), parse_links("1-1 3-3")]
     found = survey(*translator, batches, dict(enumerate(links)))
-    alone = [record_attention(translator, *pair).maps for pair in some]
+    alone = [trace_translation(translator, *pair).maps for pair in some]
     rare = rare_pieces(one.source for one in alone)
     for name in ("encoder.1.self", "decoder.0.cross"):
-        block = "encoder.self" if name.startswith("encoder") else "decoder.cross"
-        expected = means(rows_of(one.maps[name], block, one.source, rare) for one in alone)
+        kind = "encoder.self" if name.startswith("encoder") else "decoder.cross"
+        expected = means(rows_of(one.maps[name], kind, one.source, rare) for one in alone)
         assert expected.keys() == found.heads[name].keys() - {"importance", "agreement"}
         for measure, values in expected.items():
             np.testing.assert_allclose(found.heads[name][measure], values, atol=1e-5)
@@ -39,7 +39,7 @@ def test_a_sample_is_measured_as_its_sentences_are(
         shares = []
         for moment in ("written", "read"):
             aligner = Aligner(1, head, moment)
-            shares.append(compare(zip((aligner.links(one) for one in alone), links, strict=True)).precision)
+            shares.append(count_links(zip((aligner.links(one) for one in alone), links, strict=True)).precision)
         assert found.heads["decoder.1.cross"]["agreement"][head] == pytest.approx(max(shares))
     assert "agreement" not in found.heads["decoder.1.self"]
     assert found.loss == pytest.approx(mean_loss(translator.model, batches))

@@ -22,7 +22,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from regard.observe.draw.palette import LIGHT
-from regard.observe.record.maps import BLOCKS, SentenceMaps, entropy, split_name
+from regard.observe.record.maps import ATTENTION_KINDS, SentenceMaps, entropy, split_name
 
 COLOURS = LinearSegmentedColormap.from_list("regard", list(LIGHT), N=256)
 INK, FAINT = "#1d2733", "#5d6b7a"
@@ -168,9 +168,9 @@ def draw_layer(sentence: SentenceMaps, name: str) -> Figure:
     columns = min(len(weights), 4)
     rows = math.ceil(len(weights) / columns)
     sheet = _Sheet(rows, columns, queries, keys, cell, size=8.0 if cell > 0.16 else 7.0)
-    block = BLOCKS[split_name(name)[0]]
-    words = f"rows: {block.query} (query)\ncolumns: {block.key} (key)"
-    figure, axes = sheet.begin(f"{block.title}: {name}", words)
+    kind = ATTENTION_KINDS[split_name(name)[0]]
+    words = f"rows: {kind.query} (query)\ncolumns: {kind.key} (key)"
+    figure, axes = sheet.begin(f"{kind.title}: {name}", words)
     for head, nats in enumerate(entropy(weights)):
         sheet.draw(axes, head, weights[head], f"head {head}   {nats:.2f} nats")
     return figure
@@ -181,8 +181,8 @@ def overview_name(sentence: SentenceMaps) -> str:
 
     Raises ValueError if the sentence has no maps.
     """
-    for block in reversed(BLOCKS):
-        names = [name for name in sentence.maps if split_name(name)[0] == block]
+    for kind in reversed(ATTENTION_KINDS):
+        names = [name for name in sentence.maps if split_name(name)[0] == kind]
         if names:
             return max(names, key=lambda name: split_name(name)[1])
     raise ValueError("the sentence has no attention maps")
@@ -202,10 +202,10 @@ def draw_map(sentence: SentenceMaps, name: str) -> Figure:
     queries, keys = sentence.tokens(name)
     cell = min(0.4, 9.0 / max(len(queries), len(keys)))
     sheet = _Sheet(1, 1, queries, keys, cell, size=11.0 if cell > 0.25 else 8.0)
-    block = BLOCKS[split_name(name)[0]]
+    kind = ATTENTION_KINDS[split_name(name)[0]]
     heads = "1 head" if len(weights) == 1 else f"mean of {len(weights)} heads"
-    words = f"rows: {block.query} (query)\ncolumns: {block.key} (key)"
-    figure, axes = sheet.begin(f"{block.title}: {name}, {heads}", words)
+    words = f"rows: {kind.query} (query)\ncolumns: {kind.key} (key)"
+    figure, axes = sheet.begin(f"{kind.title}: {name}, {heads}", words)
     sheet.draw(axes, 0, weights.mean(axis=0))
     return figure
 

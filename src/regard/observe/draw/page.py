@@ -12,7 +12,7 @@ from jinja2.utils import htmlsafe_json_dumps
 
 from regard.files import replacing
 from regard.observe.draw.packing import pack_common, pack_sentence, pack_vectors
-from regard.observe.record.recording import Regarded
+from regard.observe.record.trace import Trace
 
 MAX_BYTES = 16 * 2**20
 JSON: dict[str, Any] = {"separators": (",", ":")}  # compact, and in order, where jinja2 would sort the keys
@@ -39,7 +39,7 @@ class LeftOut:
 
 def render_page(
     path: Path,
-    sentences: Sequence[Regarded],
+    sentences: Sequence[Trace],
     title: str,
     subtitle: str = "",
     facts: Mapping[str, str] | None = None,

@@ -40,7 +40,7 @@ class Aligner(NamedTuple):
         return strongest(merge_words(chosen[None], rows, source)[0]) if source and target else frozenset()
 
 
-class Comparison(NamedTuple):
+class LinkCounts(NamedTuple):
     """Links found and links that are right, counted (Och and Ney 2003); sums are those of a corpus."""
 
     found: int = 0
@@ -77,32 +77,32 @@ def diagonal(source_words: int, target_words: int) -> frozenset[Link]:
     return frozenset((int((number + 0.5) * source_words / target_words), number) for number in range(target_words))
 
 
-def compare(pairs: Iterable[tuple[frozenset[Link], Links]]) -> Comparison:
+def count_links(pairs: Iterable[tuple[frozenset[Link], Links]]) -> LinkCounts:
     """The links found in each sentence against those that are right."""
     counts = [
         (len(found), len(gold.sure), len(found & gold.sure), len(found & (gold.possible | gold.sure)))
         for found, gold in pairs
     ]
-    return Comparison(*map(sum, zip(*counts, strict=True))) if counts else Comparison()
+    return LinkCounts(*map(sum, zip(*counts, strict=True))) if counts else LinkCounts()
 
 
 def aligners(maps: SentenceMaps) -> Iterator[Aligner]:
     """All there are: every head of every layer, and the mean of each layer, at both moments."""
     for name, weights in maps.maps.items():
-        block, layer = split_name(name)
-        if block == "decoder.cross":
+        kind, layer = split_name(name)
+        if kind == "decoder.cross":
             for moment in get_args(Moment):
                 yield from (Aligner(layer, head, moment) for head in (None, *range(len(weights))))
 
 
-def rank(sentences: Iterable[tuple[SentenceMaps, Links]]) -> dict[Aligner, Comparison]:
+def rank(sentences: Iterable[tuple[SentenceMaps, Links]]) -> dict[Aligner, LinkCounts]:
     """Every aligner against the links of each sentence, the one with the lowest error rate first.
 
     Sentences may come one by one: no maps are held. Of none there are no aligners.
     """
-    found: dict[Aligner, Comparison] = {}
+    found: dict[Aligner, LinkCounts] = {}
     for maps, links in sentences:
         for aligner in aligners(maps):
-            one = compare([(aligner.links(maps), links)])
-            found[aligner] = Comparison(*map(sum, zip(found.get(aligner, Comparison()), one, strict=True)))
+            one = count_links([(aligner.links(maps), links)])
+            found[aligner] = LinkCounts(*map(sum, zip(found.get(aligner, LinkCounts()), one, strict=True)))
     return dict(sorted(found.items(), key=lambda item: item[1].error_rate))

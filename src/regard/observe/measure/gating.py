@@ -68,7 +68,9 @@ def mean_loss(model: Transformer, batches: Sequence[Batch]) -> float:
     return total / tokens
 
 
-def importance(model: Transformer, batches: Sequence[Batch]) -> tuple[float, dict[str, Float[np.ndarray, "heads"]]]:
+def head_importance(
+    model: Transformer, batches: Sequence[Batch]
+) -> tuple[float, dict[str, Float[np.ndarray, "heads"]]]:
     """The loss in nats a token, and by map how much it grows as each head alone is gated off.
 
     Below 0 where the model does better without the head.

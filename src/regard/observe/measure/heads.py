@@ -34,7 +34,7 @@ Rows = dict[str, Float[np.ndarray, "heads query"]]
 
 
 def measures(
-    weights: Float[np.ndarray, "heads query key"], block: str, keys: Sequence[str], rare: Collection[str] = ()
+    weights: Float[np.ndarray, "heads query key"], kind: str, keys: Sequence[str], rare: Collection[str] = ()
 ) -> dict[str, Float[np.ndarray, "heads"]]:
     """Each of MEASURES as far as the map has it, as the mean over the rows where it is defined.
 
@@ -42,9 +42,11 @@ def measures(
     cross-attention or where no token occurs twice, "rare" if none is named.
 
     weights: one map of one sentence, without padding; rows of zeros (fully masked) are left out.
-    block: one of `regard.observe.record.maps.BLOCKS`; keys: the pieces on the key axis; rare: those that are rare.
+    kind: one of `regard.observe.record.maps.ATTENTION_KINDS`
+    keys: the pieces on the key axis
+    rare: the pieces that count as rare
     """
-    return means([rows_of(weights, block, keys, rare)])
+    return means([rows_of(weights, kind, keys, rare)])
 
 
 def means(sentences: Iterable[Rows]) -> dict[str, Float[np.ndarray, "heads"]]:
@@ -76,7 +78,7 @@ class Tally:
 
 def rows_of(
     weights: Float[np.ndarray, "heads query key"],
-    block: str,
+    kind: str,
     keys: Sequence[str],
     rare: Collection[str] = (),
     documents: Int[np.ndarray, "key"] | None = None,
@@ -101,9 +103,9 @@ def rows_of(
         "first": _weight_on(p, np.zeros_like(query), documents),
         "punctuation": p[..., [is_punctuation(piece) for piece in keys]].sum(axis=-1),
     }
-    if block != "decoder.self":
+    if kind != "decoder.self":
         rows |= {"next": _weight_on(p, query + 1), "last": p[..., -1]}
-    if block != "decoder.cross":
+    if kind != "decoder.cross":
         # The same token in another document is another.
         tokens = keys if documents is None else list(zip(documents.tolist(), keys, strict=True))
         rows["induction"] = _weight_on(p, after_last_occurrence(tokens))
@@ -114,14 +116,14 @@ def rows_of(
 
 
 def uniform(
-    block: str, queries: int, keys: int, documents: Int[np.ndarray, "key"] | None = None
+    kind: str, queries: int, keys: int, documents: Int[np.ndarray, "key"] | None = None
 ) -> Float[np.ndarray, "1 query key"]:
     """A head that reads all it sees alike: what the measures of the others are to be compared with.
 
     documents: as in `rows_of`
     """
     seen = np.ones((1, queries, keys), dtype=np.float32)
-    if block == "decoder.self":
+    if kind == "decoder.self":
         seen = np.tril(seen)
     if documents is not None:
         seen *= documents[:, None] == documents

@@ -13,8 +13,8 @@ from regard.data.batching import Batch
 from regard.data.corpora.links import Links
 from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.model.transformer import Transformer
-from regard.observe.measure.alignment import Aligner, Moment, compare
-from regard.observe.measure.gating import importance
+from regard.observe.measure.alignment import Aligner, Moment, count_links
+from regard.observe.measure.gating import head_importance
 from regard.observe.measure.heads import MEASURES, Tally, rare_pieces, rows_of, uniform
 from regard.observe.record.forced import batch_maps
 from regard.observe.record.maps import SentenceMaps, split_name
@@ -67,18 +67,18 @@ def survey(
         for place, (row, maps) in enumerate(batch_maps(model, source_tokenizer, target_tokenizer, batch)):
             packed = None if batch.documents is None else batch.documents[place, : len(maps.prefix)].numpy()
             for name, weights in maps.maps.items():
-                block, _ = split_name(name)
+                kind, _ = split_name(name)
                 queries, keys = maps.tokens(name)
-                rare, documents = (rare_targets, packed) if block == "decoder.self" else (rare_sources, None)
-                tallies.setdefault(name, Tally()).add(rows_of(weights, block, keys, rare, documents))
-                even = uniform(block, len(queries), len(keys), documents)
-                flat.setdefault(name, Tally()).add(rows_of(even, block, keys, rare, documents))
+                rare, documents = (rare_targets, packed) if kind == "decoder.self" else (rare_sources, None)
+                tallies.setdefault(name, Tally()).add(rows_of(weights, kind, keys, rare, documents))
+                even = uniform(kind, len(queries), len(keys), documents)
+                flat.setdefault(name, Tally()).add(rows_of(even, kind, keys, rare, documents))
             for aligner, counts in _agreements(maps, reference.get(row)):
                 right.setdefault(aligner, []).append(counts)
     heads = {name: tally.means() for name, tally in tallies.items()}
     for name, shares in _shares(right).items():
         heads[name]["agreement"] = shares
-    loss, changes = importance(model, batches)
+    loss, changes = head_importance(model, batches)
     for name, change in changes.items():
         if name in heads:
             heads[name]["importance"] = change
@@ -95,12 +95,12 @@ def _pieces(tokenizer: Tokenizer, ids: Tensor | None) -> Iterator[list[str]]:
 def _agreements(maps: SentenceMaps, links: Links | None) -> Iterator[tuple[Aligner, tuple[int, int]]]:
     """Of every head at both moments: links found in this pair, and those of them that are right."""
     for name, weights in maps.maps.items() if links is not None else ():
-        block, layer = split_name(name)
-        if block == "decoder.cross":
+        kind, layer = split_name(name)
+        if kind == "decoder.cross":
             for moment in get_args(Moment):
                 for head in range(len(weights)):
                     aligner = Aligner(layer, head, moment)
-                    found = compare([(aligner.links(maps), links or Links(frozenset(), frozenset()))])
+                    found = count_links([(aligner.links(maps), links or Links(frozenset(), frozenset()))])
                     yield aligner, (found.found, found.found_possible)
 
 

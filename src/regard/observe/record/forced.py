@@ -12,7 +12,7 @@ from regard.data.tokenizer.tokenizer import BOS, PAD, Tokenizer
 from regard.inference.translator import Translator
 from regard.model.record import Record
 from regard.model.transformer import Transformer
-from regard.observe.record.maps import BLOCKS, SentenceMaps, split_name
+from regard.observe.record.maps import ATTENTION_KINDS, SentenceMaps, split_name
 
 TOKENS_PER_BATCH = 4096
 LARGEST_MAP = 1 << 18
@@ -63,9 +63,9 @@ def batch_maps(
     source_tokenizer: Tokenizer,
     target_tokenizer: Tokenizer,
     batch: Batch,
-    blocks: Collection[str] = tuple(BLOCKS),
+    kinds: Collection[str] = tuple(ATTENTION_KINDS),
 ) -> Iterator[tuple[int, SentenceMaps]]:
-    """The number of each row of the batch, in their order, and its maps of ``blocks`` without the padding.
+    """The number of each row of the batch, in their order, and its maps of ``kinds`` without the padding.
 
     The maps are views of those of the whole batch: look at a row's, then let go of it.
     """
@@ -73,7 +73,7 @@ def batch_maps(
     source, documents = (None if x is None else x.to(device) for x in (batch.source, batch.documents))
     model(batch.prefix.to(device), source, record, documents)
     maps = {
-        name: weights.float().cpu().numpy() for name, weights in record.maps.items() if split_name(name)[0] in blocks
+        name: weights.float().cpu().numpy() for name, weights in record.maps.items() if split_name(name)[0] in kinds
     }
     for place, row in enumerate(batch.rows):
         prefix, target = _real(batch.prefix[place]), _real(batch.target[place])

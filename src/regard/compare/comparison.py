@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from regard.compare.compared import ComparedRun
-from regard.compare.importance import Importance, Mode, importance, objective, search_of
 from regard.compare.keys import differing_keys, parameters_of, telling_keys, without_seed
+from regard.compare.parameter_importance import Mode, ParameterImportance, objective, parameter_importance, search_of
+from regard.compare.run import ComparedRun
 from regard.errors import UsageError
 
 DEFAULT_METRIC = "validation/loss"
@@ -50,7 +50,7 @@ class Comparison:
     columns: list[str]
     metrics: list[str]
     groups: list[Group]
-    importance: Importance
+    importance: ParameterImportance
 
     def score(self, run: ComparedRun) -> float | None:
         """Its best value of the metric."""
@@ -93,7 +93,7 @@ def compare(runs: Sequence[ComparedRun], metric: str | None = None, mode: Mode |
         columns=columns,
         metrics=sorted({name for run in ranked for name in run.curves if not name.startswith("attention/")}, key=_rank),
         groups=grouped(ranked, metric, mode),
-        importance=importance([run.folder for run in ranked], values, scores),
+        importance=parameter_importance([run.folder for run in ranked], values, scores),
     )
 
 

@@ -31,7 +31,7 @@ class HeadVectors(NamedTuple):
     value: np.ndarray
 
 
-class Regarded(NamedTuple):
+class Trace(NamedTuple):
     """A sentence, what the model made of it (or was made to say), and what it did; a language model has no source.
 
     vectors: by the names of the maps
@@ -47,9 +47,9 @@ class Regarded(NamedTuple):
 
 
 @torch.inference_mode()
-def record_attention(
+def trace_translation(
     translator: Translator, source: str, target: str | None = None, beam_size: int = 1, alpha: float = 1.0
-) -> Regarded:
+) -> Trace:
     """What encoder and decoder do with ``source`` and ``target``, or the model's own translation.
 
     It comes from one forced pass over the target, which by causality sees what generation saw.
@@ -66,7 +66,7 @@ def record_attention(
 
 
 @torch.inference_mode()
-def record_reading(language_model: LanguageModel, text: str) -> Regarded:
+def trace_text(language_model: LanguageModel, text: str) -> Trace:
     """What a language model does as it reads ``text`` as the begin of a document; cut at the model's limit."""
     tokenizer, model = language_model.tokenizer, language_model.model
     ids = tokenizer.encode(text)[: model.max_length - 1]
@@ -79,7 +79,7 @@ def _record(
     texts: tuple[str, str],
     ids: tuple[Sequence[int] | None, Sequence[int]],
     source_pieces: list[str],
-) -> Regarded:
+) -> Trace:
     """Of source (None for a language model) and target ``ids``; ``source_pieces`` spell the source."""
     source, output = ids
     device = next(model.parameters()).device
@@ -93,7 +93,7 @@ def _record(
         target=tokenizer.pieces(target),
         maps={name: _array(weights) for name, weights in record.maps.items()},
     )
-    return Regarded(
+    return Trace(
         *texts,
         maps=maps,
         vectors=_arrays(record.vectors),
