@@ -108,7 +108,7 @@ def make_trace() -> Callable[..., Trace]:
     """Makes what is recorded of a sentence of any pieces, by a model of random numbers: weights follow from vectors."""
     import numpy as np
 
-    from regard.observe.record.lens import Lens
+    from regard.observe.record.lens import LogitLens
     from regard.observe.record.likelihood import TEMPERATURES, Likelihood
     from regard.observe.record.maps import SentenceMaps
     from regard.observe.record.trace import HeadVectors, Trace
@@ -162,7 +162,7 @@ def make_trace() -> Callable[..., Trace]:
             maps=SentenceMaps(source, ["<s>", *target[:-1]], target, maps),
             vectors=vectors,
             likelihood=Likelihood(own, candidates, candidate_logits, np.stack(sums, axis=-1)),
-            lens=Lens(
+            lens=LogitLens(
                 layers=["embedding", *(f"layer {layer}" for layer in range(layers))],
                 candidates=[pieces for pieces, _, _ in guesses],
                 candidate_probabilities=np.stack([share for _, _, share in guesses]),

@@ -12,7 +12,7 @@ from optuna.distributions import FloatDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from regard.compare.parameter_importance import objective, parameter_importance, variance_explained
+from regard.compare.parameter_importance import parameter_importance, search_objective, variance_explained
 from regard.runs.folder import RunFolder
 
 
@@ -75,7 +75,7 @@ def test_a_search_is_judged_by_optuna(search: Path) -> None:
     found = parameter_importance(runs, {"optimizer.lr": [1, 2, 3, 4]}, [1.0, 2.0, 3.0, 4.0])
     assert "PED-ANOVA" in found.method
     assert "by validation/loss, which the search goes by" in found.method
-    assert objective(search) == ("validation/loss", "min")
+    assert search_objective(search) == ("validation/loss", "min")
     assert found.left_out == ""
     assert found.shares["optimizer.lr"] > 0.7
     assert sum(found.shares.values()) == pytest.approx(1)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from regard.analysis.align import Pairs, gold_of, pairs_of, single_spaced, spread
+from regard.analysis.align import Pairs, evenly_spaced, read_gold, read_split, single_spaced
 from regard.data.batching import Batch
 from regard.data.corpora.links import Links
 from regard.data.corpora.text import read_lines, read_pairs
@@ -37,18 +37,18 @@ class Sample(NamedTuple):
     whose_links: str
 
 
-def sample_of_run(
+def sample_run(
     run: RunFolder, model: Translator | LanguageModel, count: int | None, gold: Path | None, say: Callable[[str], None]
 ) -> Sample:
-    """``count`` pairs or blocks of the run's validation part, evenly spread; ``gold`` has links for each of its pairs.
+    """``count`` pairs or blocks of the run's validation part, evenly spaced; ``gold`` has links for each of its pairs.
 
     Raises UsageError for links of a language model.
     """
     if isinstance(model, Translator):
-        part = pairs_of(run, "validation", say)
+        part = read_split(run, "validation", say)
         links, whose = part.links, "the corpus's own links"
         if gold is not None:
-            links, whose = gold_of(gold, part.pairs), str(gold)
+            links, whose = read_gold(gold, part.pairs), str(gold)
         return _sample_of_pairs(model, part.pairs, links, whose, count, "validation pairs", say)
     _refuse(gold)
     batches = corpus_of(run, say)
@@ -59,7 +59,7 @@ def sample_of_run(
     return Sample(block_batches(blocks, isolated), f"{len(blocks)} blocks of the validation part", {}, "")
 
 
-def sample_of_files(
+def sample_files(
     model: Translator | LanguageModel,
     source: Path | None,
     target: Path | None,
@@ -79,7 +79,7 @@ def sample_of_files(
         )
     if isinstance(model, Translator) and source is not None:
         pairs = list(read_pairs(source, target))
-        links = None if gold is None else gold_of(gold, pairs)
+        links = None if gold is None else read_gold(gold, pairs)
         return _sample_of_pairs(model, pairs, links, str(gold), count, f"pairs of {target}", say)
     assert isinstance(model, LanguageModel)
     _refuse(gold)
@@ -101,8 +101,8 @@ def _sample_of_pairs(
     name: str,
     say: Callable[[str], None],
 ) -> Sample:
-    """``count`` of the pairs, evenly spread; where no links are known, occlusion gives them."""
-    rows = spread(len(pairs), count or PAIRS)
+    """``count`` of the pairs, evenly spaced; where no links are known, occlusion gives them."""
+    rows = evenly_spaced(len(pairs), count or PAIRS)
     if not rows:
         raise RegardError(f"there are no {name}; give at least one")
     pairs = single_spaced([pairs[row] for row in rows])
@@ -124,20 +124,20 @@ def _sample_of_pairs(
 
 
 def _block_rows(tokens: int, length: int, count: int | None, say: Callable[[str], None]) -> list[int]:
-    """The numbers of the blocks to take, evenly spread, of those that so many tokens make."""
+    """The numbers of the blocks to take, evenly spaced, of those that so many tokens make."""
     there = -(-tokens // length)
     if count is not None:
-        return spread(there, count)
+        return evenly_spaced(there, count)
     most = min(there, BLOCKS, max(1, TOKENS // length))
     _tell_fewer(most, min(there, BLOCKS), "blocks", say)
-    return spread(there, most)
+    return evenly_spaced(there, most)
 
 
 def _within(tokens: int, lengths: Sequence[int]) -> list[int]:
-    """As many places as keep within so many tokens together, evenly spread; one at least."""
+    """As many places as keep within so many tokens together, evenly spaced; one at least."""
     places = list(range(len(lengths)))
     while len(places) > 1 and (total := sum(lengths[place] for place in places)) > tokens:
-        places = spread(len(lengths), max(1, min(len(places) - 1, len(places) * tokens // total)))
+        places = evenly_spaced(len(lengths), max(1, min(len(places) - 1, len(places) * tokens // total)))
     return places
 
 

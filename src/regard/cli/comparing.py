@@ -41,7 +41,7 @@ def compare(
 
     from regard.compare.comparison import compare as compare_runs
     from regard.compare.page import write_page
-    from regard.compare.table import as_csv, show
+    from regard.compare.table import as_csv, print_comparison
     from regard.files import replacing, require_writable
 
     require_writable("--output", output)
@@ -55,7 +55,7 @@ def compare(
         if not found:
             raise UsageError("no run to compare; give run folders, sweeps, or runs/ for all")
         comparison = compare_runs(found, metric, None if mode is None else mode.value)
-        show(comparison, console)
+        print_comparison(comparison, console)
         try:
             write_page(output, comparison)
             if csv is not None:

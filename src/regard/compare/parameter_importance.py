@@ -46,18 +46,18 @@ def parameter_importance(
 
     Runs that are all trials of one search are judged by what Optuna knows of it.
     """
-    search = search_of(runs)
+    search = common_search(runs)
     return variance_explained(columns, scores) if search is None else search_importance(search)
 
 
-def search_of(runs: Sequence[RunFolder]) -> Path | None:
+def common_search(runs: Sequence[RunFolder]) -> Path | None:
     """The folder of the search that all of ``runs`` are trials of; None if there is none."""
     folders = {sweep_of(run) for run in runs}
     (folder,) = folders if len(folders) == 1 else (None,)
     return folder if folder is not None and is_search(folder) else None
 
 
-def objective(search: Path) -> tuple[str, Mode] | None:
+def search_objective(search: Path) -> tuple[str, Mode] | None:
     """The metric that a search goes by, and whether small or large is good; None if search.yaml does not say."""
     try:
         said = read_recorded(search / "search.yaml", load_yaml, dict)["search"]
@@ -68,7 +68,7 @@ def objective(search: Path) -> tuple[str, Mode] | None:
 
 def search_importance(folder: Path) -> ParameterImportance:
     """Optuna's PED-ANOVA, which needs no scikit-learn (its fANOVA does)."""
-    known = objective(folder)
+    known = search_objective(folder)
     method = PED_ANOVA.format(metric=known[0] if known else "the metric")
     try:
         import optuna

@@ -15,7 +15,7 @@ from rich.console import Console
 from regard.data.datamodule import Limits, TextData
 from regard.instantiate import build
 from regard.model.transformer import Transformer
-from regard.observe.wandb.dashboard import finish
+from regard.observe.wandb.dashboard import finish_loggers
 from regard.runs.folder import RunFolder
 from regard.runs.heartbeat import Heartbeat
 from regard.runs.outcome import record
@@ -78,7 +78,7 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
         test(trainer, task, batches, run)
         summary = summarise(run, trainer, task, time.monotonic() - started)
     finally:
-        finish(trainer.loggers, summary)
+        finish_loggers(trainer.loggers, summary)
     return summary, an_example(record[0] for record in batches.records("validation"))
 
 

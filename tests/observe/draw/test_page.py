@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from regard.observe.draw.packing import spans
-from regard.observe.draw.page import LeftOut, render_page
+from regard.observe.draw.page import Omitted, render_page
 from regard.observe.record.likelihood import TEMPERATURES
 from regard.observe.record.maps import SentenceMaps, entropy
 from regard.observe.record.trace import Trace
@@ -129,7 +129,7 @@ def test_over_the_budget_vectors_go_first_then_sentences(tmp_path: Path, make_tr
     sentences = [make_trace(tokens, tokens, dim=32, seed=seed) for seed in range(3)]
     path = tmp_path / "page.html"
 
-    def left_out(max_bytes: int) -> LeftOut:
+    def left_out(max_bytes: int) -> Omitted:
         found = render_page(path, sentences, "A title", max_bytes=max_bytes)
         page = Reader(path.read_text())
         assert len(page.data["sentences"]) == 3 - found.sentences
@@ -137,22 +137,22 @@ def test_over_the_budget_vectors_go_first_then_sentences(tmp_path: Path, make_tr
         assert held == list(range(3 - found.sentences - found.vectors))
         said = page.text.get("left-out", "")
         assert str(found) in said
-        assert bool(said) == (found != LeftOut())
+        assert bool(said) == (found != Omitted())
         return found
 
-    assert left_out(2**30) == LeftOut()
-    assert str(LeftOut()) == ""
+    assert left_out(2**30) == Omitted()
+    assert str(Omitted()) == ""
     whole = path.stat().st_size
-    assert left_out(whole - 1) == LeftOut(vectors=1)
+    assert left_out(whole - 1) == Omitted(vectors=1)
     first = path.stat().st_size
     steps = []
     for size in range(whole, 1, -20_000):
         steps.append(left_out(size))
-        assert path.stat().st_size <= size or steps[-1] == LeftOut(vectors=1, sentences=2)  # the first sentence stays
+        assert path.stat().st_size <= size or steps[-1] == Omitted(vectors=1, sentences=2)  # the first sentence stays
     assert first < whole
-    assert steps[-1] == LeftOut(vectors=1, sentences=2)
-    assert LeftOut(vectors=3) in steps
-    assert LeftOut(vectors=2, sentences=1) in steps
+    assert steps[-1] == Omitted(vectors=1, sentences=2)
+    assert Omitted(vectors=3) in steps
+    assert Omitted(vectors=2, sentences=1) in steps
     assert all(step.vectors + step.sentences == 3 for step in steps if step.sentences)
 
 

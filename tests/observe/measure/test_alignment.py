@@ -12,7 +12,14 @@ from regard.data.corpora.links import parse_links
 from regard.data.tokenizer.tokenizer import EOS, Tokenizer
 from regard.inference.translator import Translator
 from regard.model.transformer import Transformer
-from regard.observe.measure.alignment import Aligner, LinkCounts, aligners, count_links, diagonal, rank
+from regard.observe.measure.alignment import (
+    Aligner,
+    LinkCounts,
+    all_aligners,
+    count_links,
+    diagonal_links,
+    rank_aligners,
+)
 from regard.observe.measure.occlusion import prediction_difference
 from regard.observe.record.forced import batch_maps, pair_batches
 from regard.observe.record.maps import SentenceMaps
@@ -45,15 +52,15 @@ def test_a_head_is_read_as_words_are_written_or_read() -> None:
 
 
 def test_the_best_is_found_and_all_are_tried() -> None:
-    ranked = rank([(sentence(), parse_links("1-0 0-1"))] * 2)
-    assert len(ranked) == 8 == len(list(aligners(sentence())))
+    ranked = rank_aligners([(sentence(), parse_links("1-0 0-1"))] * 2)
+    assert len(ranked) == 8 == len(list(all_aligners(sentence())))
     best = [aligner for aligner, comparison in ranked.items() if comparison.error_rate == 0]
     assert best[0] == next(iter(ranked))
     assert {Aligner(0, 0, "written"), Aligner(0, 1, "read")} <= set(best)
     assert Aligner(0, 2, "written") not in best
     rates = [comparison.error_rate for comparison in ranked.values()]
     assert rates == sorted(rates)
-    assert rank([]) == {}
+    assert rank_aligners([]) == {}
 
 
 def test_the_error_rate_is_that_of_och_and_ney() -> None:
@@ -72,10 +79,10 @@ def test_the_error_rate_is_that_of_och_and_ney() -> None:
 
 
 def test_the_diagonal() -> None:
-    assert diagonal(3, 3) == {(0, 0), (1, 1), (2, 2)}
-    assert diagonal(2, 4) == {(0, 0), (0, 1), (1, 2), (1, 3)}
-    assert diagonal(4, 2) == {(1, 0), (3, 1)}
-    assert diagonal(0, 2) == frozenset()
+    assert diagonal_links(3, 3) == {(0, 0), (1, 1), (2, 2)}
+    assert diagonal_links(2, 4) == {(0, 0), (0, 1), (1, 2), (1, 3)}
+    assert diagonal_links(4, 2) == {(1, 0), (3, 1)}
+    assert diagonal_links(0, 2) == frozenset()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import wandb
 
 from regard.launch.resume import prepare_resume
 from regard.observe.wandb import logger as wandb_logger
-from regard.observe.wandb.file import history, records
+from regard.observe.wandb.offline_file import history, records
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 from regard.training.callbacks.metrics_file import read_rows

@@ -15,10 +15,10 @@ from regard.errors import UsageError
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
 from regard.observe.callbacks.sentences import ProbeSentence, SentenceSelector
-from regard.observe.draw.image import overview_name
+from regard.observe.draw.image import overview_map
 from regard.observe.draw.page import render_page
-from regard.observe.measure.alignment import rank
-from regard.observe.measure.heads import MEASURES, means, rows_of
+from regard.observe.measure.alignment import rank_aligners
+from regard.observe.measure.heads import MEASURES, mean_measures, row_measures
 from regard.observe.measure.occlusion import occlusion_links
 from regard.observe.record.maps import save_maps, split_name
 from regard.observe.record.trace import Trace, trace_text, trace_translation
@@ -122,7 +122,7 @@ class AttentionProbe(pl.Callback):
         values: dict[str, float] = {}
         for name in traces[0].maps.maps if traces else ():
             kind, _ = split_name(name)
-            found = means(rows_of(one.maps.maps[name], kind, one.maps.tokens(name)[1]) for one in traces)
+            found = mean_measures(row_measures(one.maps.maps[name], kind, one.maps.tokens(name)[1]) for one in traces)
             for measure in self.measures:
                 for head, value in enumerate(found.get(measure, ())):
                     values[f"attention/{name}/{measure}/{head}"] = float(value)
@@ -144,9 +144,9 @@ def _record(model: Translator | LanguageModel, source: str) -> Trace:
 def _best_aligned(model: Translator | LanguageModel, traces: Sequence[Trace]) -> str:
     """The cross-attention that agrees best with what occlusion says; of a language model the last layer."""
     if not isinstance(model, Translator):
-        return overview_name(traces[0].maps)
+        return overview_map(traces[0].maps)
     links = [occlusion_links(model, one.source, one.target) for one in traces]
-    ranked = rank((one.maps, Links(found, found)) for one, found in zip(traces, links, strict=True))
+    ranked = rank_aligners((one.maps, Links(found, found)) for one, found in zip(traces, links, strict=True))
     return f"decoder.{next(aligner.layer for aligner in ranked if aligner.head is None)}.cross"
 
 

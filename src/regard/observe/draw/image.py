@@ -57,7 +57,7 @@ def fonts() -> list[str]:
     return [name for name in FONTS if name in set(font_manager.get_font_names())]
 
 
-def label(token: str) -> str:
+def axis_label(token: str) -> str:
     """A token as an axis label: one line, cut at LABEL_CHARACTERS, control characters replaced."""
     control = {"Cc", "Cs", "Zl", "Zp"}
     shown = "".join("\N{REPLACEMENT CHARACTER}" if category(c) in control else c for c in token)
@@ -67,7 +67,7 @@ def label(token: str) -> str:
 
 def _label_inches(tokens: list[str], size: float) -> float:
     """Room for the longest label at ``size`` points: an estimate, since measuring costs more than drawing."""
-    wide = [sum(1.05 if east_asian_width(c) in "WF" else 0.64 for c in label(token)) for token in tokens]
+    wide = [sum(1.05 if east_asian_width(c) in "WF" else 0.64 for c in axis_label(token)) for token in tokens]
     return max(wide, default=0.0) * size / 72 + 0.08
 
 
@@ -132,10 +132,12 @@ class _Sheet:
         first_row, first_column = number < self.columns, number % self.columns == 0
         for row in range(0, len(self.queries), every) if first_column else ():
             middle = y + (row + 0.5) * cell
-            _write(axes, x - 0.05, middle, label(self.queries[row]), ha="right", va="center", **style)
+            _write(axes, x - 0.05, middle, axis_label(self.queries[row]), ha="right", va="center", **style)
         for column in range(0, len(self.keys), every) if first_row else ():
             middle = x + (column + 0.5) * cell
-            _write(axes, middle, y - 0.05, label(self.keys[column]), ha="center", va="bottom", rotation=90, **style)
+            _write(
+                axes, middle, y - 0.05, axis_label(self.keys[column]), ha="center", va="bottom", rotation=90, **style
+            )
         above = _label_inches(self.keys, self.size) if first_row else 0.05
         _write(axes, x, y - above, title, fontsize=9, color=INK, va="bottom")
         if cell > 0.1:  # white seams between cells, where there is room for them
@@ -176,7 +178,7 @@ def draw_layer(sentence: SentenceMaps, name: str) -> Figure:
     return figure
 
 
-def overview_name(sentence: SentenceMaps) -> str:
+def overview_map(sentence: SentenceMaps) -> str:
     """The map that says most at once: cross-attention of the last layer, or else self-attention of the last.
 
     Raises ValueError if the sentence has no maps.
@@ -189,11 +191,11 @@ def overview_name(sentence: SentenceMaps) -> str:
 
 
 def draw_overview(sentence: SentenceMaps) -> Figure:
-    """The map that ``overview_name`` chooses, as `draw_map` draws it.
+    """The map that ``overview_map`` chooses, as `draw_map` draws it.
 
     Raises ValueError if the sentence has no maps.
     """
-    return draw_map(sentence, overview_name(sentence))
+    return draw_map(sentence, overview_map(sentence))
 
 
 def draw_map(sentence: SentenceMaps, name: str) -> Figure:
@@ -210,7 +212,7 @@ def draw_map(sentence: SentenceMaps, name: str) -> Figure:
     return figure
 
 
-def png(figure: Figure) -> bytes:
+def png_bytes(figure: Figure) -> bytes:
     """The figure as a PNG; equal figures give equal bytes under the same matplotlib and fonts.
 
     A character that no installed font has is drawn as a box; matplotlib's warning about it is silenced here

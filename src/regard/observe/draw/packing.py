@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from regard.observe.draw.palette import DARK, LIGHT
-from regard.observe.record.lens import Lens
+from regard.observe.record.lens import LogitLens
 from regard.observe.record.likelihood import TEMPERATURES, Likelihood
 from regard.observe.record.maps import ATTENTION_KINDS, SentenceMaps, entropy
 from regard.observe.record.trace import HeadVectors, Trace
@@ -101,7 +101,7 @@ def _pack_likelihood(likelihood: Likelihood) -> dict[str, object]:
     }
 
 
-def _pack_lens(lens: Lens) -> dict[str, object]:
+def _pack_lens(lens: LogitLens) -> dict[str, object]:
     return {
         "layers": lens.layers,
         "candidates": lens.candidates,

@@ -37,7 +37,7 @@ class Aligner(NamedTuple):
         weights = maps.maps[f"decoder.{self.layer}.cross"]
         chosen = weights.mean(axis=0) if self.head is None else weights[self.head]
         rows = target if self.moment == "written" else [range(word.start + 1, word.stop + 1) for word in target]
-        return strongest(merge_words(chosen[None], rows, source)[0]) if source and target else frozenset()
+        return strongest_links(merge_words(chosen[None], rows, source)[0]) if source and target else frozenset()
 
 
 class LinkCounts(NamedTuple):
@@ -65,12 +65,12 @@ class LinkCounts(NamedTuple):
         return 1 - (self.found_sure + self.found_possible) / total if total else float("nan")
 
 
-def strongest(weights: Float[np.ndarray, "target_words source_words"]) -> frozenset[Link]:
+def strongest_links(weights: Float[np.ndarray, "target_words source_words"]) -> frozenset[Link]:
     """Each target word with its strongest source word."""
     return frozenset((int(source), target) for target, source in enumerate(weights.argmax(axis=-1)))
 
 
-def diagonal(source_words: int, target_words: int) -> frozenset[Link]:
+def diagonal_links(source_words: int, target_words: int) -> frozenset[Link]:
     """Each target word with the source word at the same share of the sentence: what no model has to learn."""
     if not source_words:
         return frozenset()
@@ -86,7 +86,7 @@ def count_links(pairs: Iterable[tuple[frozenset[Link], Links]]) -> LinkCounts:
     return LinkCounts(*map(sum, zip(*counts, strict=True))) if counts else LinkCounts()
 
 
-def aligners(maps: SentenceMaps) -> Iterator[Aligner]:
+def all_aligners(maps: SentenceMaps) -> Iterator[Aligner]:
     """All there are: every head of every layer, and the mean of each layer, at both moments."""
     for name, weights in maps.maps.items():
         kind, layer = split_name(name)
@@ -95,14 +95,14 @@ def aligners(maps: SentenceMaps) -> Iterator[Aligner]:
                 yield from (Aligner(layer, head, moment) for head in (None, *range(len(weights))))
 
 
-def rank(sentences: Iterable[tuple[SentenceMaps, Links]]) -> dict[Aligner, LinkCounts]:
+def rank_aligners(sentences: Iterable[tuple[SentenceMaps, Links]]) -> dict[Aligner, LinkCounts]:
     """Every aligner against the links of each sentence, the one with the lowest error rate first.
 
     Sentences may come one by one: no maps are held. Of none there are no aligners.
     """
     found: dict[Aligner, LinkCounts] = {}
     for maps, links in sentences:
-        for aligner in aligners(maps):
+        for aligner in all_aligners(maps):
             one = count_links([(aligner.links(maps), links)])
             found[aligner] = LinkCounts(*map(sum, zip(found.get(aligner, LinkCounts()), one, strict=True)))
     return dict(sorted(found.items(), key=lambda item: item[1].error_rate))

@@ -15,8 +15,8 @@ from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
 from regard.model.record import FullRecord, Vectors
 from regard.model.transformer import Transformer
-from regard.observe.record.lens import Lens, look_through
-from regard.observe.record.likelihood import Likelihood, likelihood
+from regard.observe.record.lens import LogitLens, logit_lens
+from regard.observe.record.likelihood import Likelihood, score_target
 from regard.observe.record.maps import SentenceMaps
 
 
@@ -43,7 +43,7 @@ class Trace(NamedTuple):
     maps: SentenceMaps
     vectors: dict[str, HeadVectors]
     likelihood: Likelihood
-    lens: Lens
+    lens: LogitLens
 
 
 @torch.inference_mode()
@@ -97,8 +97,8 @@ def _record(
         *texts,
         maps=maps,
         vectors=_arrays(record.vectors),
-        likelihood=likelihood(logits, target, tokenizer),
-        lens=look_through(model.decoder, record.states, target, tokenizer),
+        likelihood=score_target(logits, target, tokenizer),
+        lens=logit_lens(model.decoder, record.states, target, tokenizer),
     )
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from pytorch_lightning.loggers import WandbLogger
 
 from regard.observe.callbacks.sentences import ProbeSentence
-from regard.observe.draw.image import draw_layer, draw_map, png
+from regard.observe.draw.image import draw_layer, draw_map, png_bytes
 from regard.observe.record.trace import Trace
 from regard.training.task import Sample, Scorer
 
@@ -23,7 +23,7 @@ MOST_IMAGES = 50
 COLUMNS = ("why", "source", "reference", "hypothesis", "sentence_bleu", "map")
 
 
-class Room:
+class UploadBudget:
     """The bytes and the pictures that may still be sent; ``dropped`` names what had none."""
 
     def __init__(self, size: float, pictures: int) -> None:
@@ -61,7 +61,7 @@ class Panels:
         page: Path,
     ) -> None:
         """Log the sentences ``looked`` at, with their map ``shown`` in the table, and the page that shows them all."""
-        room = Room(self.megabytes * 2**20, MOST_IMAGES)
+        room = UploadBudget(self.megabytes * 2**20, MOST_IMAGES)
         media: dict[str, Any] = {}
         with TemporaryDirectory() as folder:  # a file is copied as it is, other pictures W&B would encode anew
             rows: list[list[Any]] = []
@@ -96,4 +96,4 @@ class Panels:
 
 def _write(path: Path, figure: Figure) -> tuple[str, int]:
     """Write a PNG; its path and size in bytes."""
-    return str(path), path.write_bytes(png(figure))
+    return str(path), path.write_bytes(png_bytes(figure))
