@@ -262,5 +262,5 @@ def test_many_pairs_are_aligned_some_at_a_time(
 ) -> None:
     run = shutil.copytree(finished.path, tmp_path / "run")
     whole = regard("align", run, "--split", "test")
-    monkeypatch.setattr(align, "TOGETHER", 3)
+    monkeypatch.setattr(align, "PAIRS_PER_CHUNK", 3)
     assert regard("align", run, "--split", "test") == whole

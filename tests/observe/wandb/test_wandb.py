@@ -153,7 +153,7 @@ def test_what_is_still_to_come_at_the_last_step_that_wandb_has_is_new_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Online it tells the last step alone; a validation that was cut short there is made up for by the next attempt."""
-    monkeypatch.setattr(wandb_logger, "seen_by", lambda run: (8, {}))
+    monkeypatch.setattr(wandb_logger, "logged_metrics", lambda run: (8, {}))
     options = {"dir": str(tmp_path), "id": "abc", "mode": "offline", "settings": wandb.Settings(silent=True)}
     rows = [{"step": str(step), "train/loss": "1.5"} for step in range(1, 9)]
     dashboard = wandb_logger.Dashboard(options, attempt=2, rows=lambda: rows)
