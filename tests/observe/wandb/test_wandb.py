@@ -156,10 +156,10 @@ def test_what_is_still_to_come_at_the_last_step_that_wandb_has_is_new_to_it(
     monkeypatch.setattr(wandb_logger, "logged_metrics", lambda run: (8, {}))
     options = {"dir": str(tmp_path), "id": "abc", "mode": "offline", "settings": wandb.Settings(silent=True)}
     rows = [{"step": str(step), "train/loss": "1.5"} for step in range(1, 9)]
-    dashboard = wandb_logger.Dashboard(options, attempt=2, rows=lambda: rows)
-    dashboard.log_metrics({"validation/loss": 2.5}, 8)
-    dashboard.log_metrics({"train/loss": 1.25}, 9)
-    dashboard.finish(None)
+    logger = wandb_logger.ResumableWandbLogger(options, attempt=2, rows=lambda: rows)
+    logger.log_metrics({"validation/loss": 2.5}, 8)
+    logger.log_metrics({"train/loss": 1.25}, 9)
+    logger.finish(None)
     (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
     logged = [(row["trainer/global_step"], name) for row in history(file) for name in row if "/loss" in name]
     assert logged == [(8, "validation/loss"), (9, "train/loss")]
