@@ -23,11 +23,12 @@ import pytest
 import yaml
 
 from regard.compare.comparison import Aggregate, Comparison, aggregate, choose_metric, compare
-from regard.compare.flat_config import flatten, parse_flat_config
+from regard.compare.flat_config import load_flat_config
 from regard.compare.page import fit_maps, points_per_curve, write_page
 from regard.compare.run import read_run, read_runs
 from regard.compare.run_files import Curve, read_curves
 from regard.compare.table import as_csv
+from regard.config.flatten import flatten
 from regard.errors import RegardError, UsageError
 from regard.observe.draw.compare_page import escape_script, to_json_value
 from regard.runs.folder import RunFolder
@@ -447,4 +448,4 @@ def test_a_configuration_is_read_section_by_section_as_at_once() -> None:
     shared = {"x": [1, {"y": None}], "empty": {}, "text": "a: b\n  c: d\n# e"}
     for content in ({"a": 1, "b": shared, "c": [1, 2], "d": {"e": {"f": 1.5}}}, {"a": shared, "b": {"c": shared}}):
         text = yaml.safe_dump(content, sort_keys=False)
-        assert parse_flat_config(text) == flatten(content)
+        assert load_flat_config(text) == flatten(content)

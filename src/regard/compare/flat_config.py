@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import yaml
 
-from regard.runs.recorded import load_yaml
+from regard.config.flatten import flatten
+from regard.runs.parse import load_yaml
 
 SECTIONS = (re.compile(r"^(?=[^\s#-])", re.MULTILINE), re.compile(r"^(?=  [^\s#-])", re.MULTILINE))
 """Where a key of the first level begins, and one of the second."""
 
 
-def parse_flat_config(text: str) -> Any:
+def load_flat_config(text: str) -> Any:
     """The values of a configuration by their dotted keys, not to be changed: equal sections of runs are parsed once.
 
     Anything else than a mapping is returned as it is. Raises YAMLError.
@@ -38,17 +38,6 @@ def parse_flat_config(text: str) -> Any:
 @lru_cache(maxsize=1 << 14)
 def _parse_part(text: str) -> dict[str, Any]:
     return flatten(load_yaml(text))
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Values by their dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            found |= flatten(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
 
 
 def canonical_text(value: Any) -> str:

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from regard.compare.flat_config import parse_flat_config
+from regard.compare.flat_config import load_flat_config
 from regard.compare.run_files import Curve, read_curves, read_maps, read_samples, read_summary
 from regard.errors import RegardError
 from regard.observe.record.maps import SentenceMaps
-from regard.runs.find import attempt, readable
+from regard.runs.find import successes, try_read
 from regard.runs.folder import RunFolder
-from regard.runs.recorded import read_recorded
-from regard.runs.status import seconds
-from regard.runs.sweep import known_overrides
+from regard.runs.parse import parse_file
+from regard.runs.status.content import elapsed_seconds
+from regard.runs.sweep import readable_overrides
 
 RUNS_A_PROCESS = 100
 """That it pays to start a process for."""
@@ -86,15 +86,15 @@ def read_runs(folders: Sequence[tuple[str, RunFolder]], warn: Callable[[str], No
     """
     processes = min(os.cpu_count() or 1, len(folders) // RUNS_A_PROCESS)
     if processes < 2 or "fork" not in get_all_start_methods():
-        yield from readable(map(_attempt, folders), warn)
+        yield from successes(map(_try_read, folders), warn)
         return
     with get_context("fork").Pool(processes) as pool:
-        yield from readable(pool.imap(_attempt, folders, chunksize=max(1, RUNS_A_PROCESS // 4)), warn)
+        yield from successes(pool.imap(_try_read, folders, chunksize=max(1, RUNS_A_PROCESS // 4)), warn)
 
 
-def _attempt(named: tuple[str, RunFolder]) -> ComparedRun | RegardError:
+def _try_read(named: tuple[str, RunFolder]) -> ComparedRun | RegardError:
     name, folder = named
-    return attempt(lambda run: read_run(run, name), folder)
+    return try_read(lambda run: read_run(run, name), folder)
 
 
 def read_run(folder: RunFolder, name: str) -> ComparedRun:
@@ -102,7 +102,7 @@ def read_run(folder: RunFolder, name: str) -> ComparedRun:
 
     Raises RegardError, naming the file, if one of these two cannot be read.
     """
-    config, status = read_recorded(folder.path / "config.yaml", parse_flat_config, dict), folder.status()
+    config, status = parse_file(folder.path / "config.yaml", load_flat_config, dict), folder.status()
     notes: list[str] = []
     curves = read_curves(folder, notes)
     summary = read_summary(folder, notes)
@@ -118,10 +118,10 @@ def read_run(folder: RunFolder, name: str) -> ComparedRun:
         state=str(status["status"]),
         why=str(status.get("why", "")),
         config=config,
-        overrides=[each.partition("=")[0].lstrip("+~") for each in known_overrides(folder)],
+        overrides=[each.partition("=")[0].lstrip("+~") for each in readable_overrides(folder)],
         curves=curves,
         step=int(max(reached)) if reached else None,
-        seconds=seconds(status),
+        seconds=elapsed_seconds(status),
         tokens_per_second=speed,
         parameters=summary.get("parameters"),
         samples=read_samples(folder, notes),
