@@ -22,7 +22,8 @@ from regard.data.datamodule import Limits
 from regard.data.language import BlockPlan, Blocks, LanguageData, PackedStream
 from regard.data.prepare.store import TokenFile, TokenWriter
 from regard.data.shuffle import fixed_sample
-from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, TokenizerSettings
+from regard.data.tokenizer.specials import BOS, EOS, PAD
+from regard.data.tokenizer.tokenizer import TokenizerSettings
 from regard.errors import RegardError, UsageError
 from regard.model.transformer import Transformer
 from regard.training.schedule import constant

@@ -18,7 +18,8 @@ from regard.data.corpora.parallel import ParallelFiles
 from regard.data.corpora.pydocs import Pydocs
 from regard.data.datamodule import Limits
 from regard.data.shuffle import fixed_sample
-from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, Tokenizer, TokenizerSettings
+from regard.data.tokenizer.specials import BOS, EOS, PAD
+from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings
 from regard.data.translation import TranslationData
 from regard.errors import RegardError, UsageError
 

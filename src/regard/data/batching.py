@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from regard.data.tokenizer.tokenizer import PAD
+from regard.data.tokenizer.specials import PAD
 
 Indices = npt.NDArray[np.int64]
 Lengths = npt.NDArray[np.int32]

@@ -15,7 +15,8 @@ from regard.data.corpora.filters import Filter
 from regard.data.datamodule import TextData
 from regard.data.prepare.store import TokenFile
 from regard.data.shuffle import Shuffle, fixed_sample
-from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, TokenizerSettings
+from regard.data.tokenizer.specials import BOS, EOS, PAD
+from regard.data.tokenizer.tokenizer import TokenizerSettings
 from regard.errors import RegardError, UsageError
 
 

@@ -15,7 +15,8 @@ from regard.data.datamodule import TextData
 from regard.data.prepare.prepare import Prepared
 from regard.data.prepare.store import TokenFile
 from regard.data.shuffle import Shuffle, fixed_sample
-from regard.data.tokenizer.tokenizer import BOS, EOS, Tokenizer, TokenizerSettings
+from regard.data.tokenizer.specials import BOS, EOS
+from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings
 from regard.errors import RegardError
 
 COUNTED_AT_ONCE = 1 << 16

@@ -13,14 +13,8 @@ from typing import Any
 
 import pytest
 
-from regard.data.tokenizer.tokenizer import (
-    BOS,
-    EOS,
-    PAD,
-    UNK,
-    Tokenizer,
-    TokenizerSettings,
-)
+from regard.data.tokenizer.specials import BOS, EOS, PAD, UNK
+from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings
 from regard.data.tokenizer.vocabulary import draw_lines, train_tokenizer
 from regard.errors import RegardError, UsageError
 

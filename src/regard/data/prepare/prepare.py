@@ -24,8 +24,9 @@ from regard.data.prepare.progress import Lines, Progress
 from regard.data.prepare.shards import read_shard
 from regard.data.prepare.stages import make
 from regard.data.prepare.store import TokenFile, disk_errors
-from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings, processors
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
 from regard.errors import RegardError, UsageError
+from regard.machine import available_processors
 
 # Part of the folder's name: raise it when the files change in form or meaning.
 FORMAT = 4
@@ -165,7 +166,7 @@ def prepare(
             if folder.is_dir():
                 return Prepared(folder)
             try:
-                workers = workers or processors()
+                workers = workers or available_processors()
                 whole = make(partial, corpus, settings, given, filters, workers, say, progress or Lines(say))
                 if corpus.fingerprint() != basis["corpus"]:
                     raise RegardError("the text was changed while it was being prepared; start again")

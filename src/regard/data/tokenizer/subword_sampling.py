@@ -14,7 +14,7 @@ from itertools import accumulate
 
 from sentencepiece import sentencepiece_model_pb2 as proto
 
-from regard.data.tokenizer.space_sign import SIGN
+from regard.data.tokenizer.specials import SPACE
 
 # Longer ones are rare, and those of a script without spaces are whole sentences: not kept in memory.
 _LONGEST_KEPT_WORD = 24
@@ -57,7 +57,7 @@ class Sampler:
         ids: list[int] = []
         for token in row:
             name = self._names[token]
-            if name is None or name.startswith(SIGN):
+            if name is None or name.startswith(SPACE):
                 yield word, ids
                 word, ids = "", []
             if name is None:

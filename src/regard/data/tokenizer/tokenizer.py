@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -13,11 +12,10 @@ from typing import NamedTuple
 import sentencepiece
 
 from regard.data.tokenizer.space_sign import hide, reveal
+from regard.data.tokenizer.specials import BOS, EOS, NUM_SPECIALS, PAD, UNK
 from regard.data.tokenizer.subword_sampling import Sampler
 from regard.errors import RegardError, UsageError
-
-PAD, BOS, EOS, UNK = 0, 1, 2, 3
-SPECIALS = 4
+from regard.machine import available_processors
 
 LEARNED = ("bpe", "unigram", "char")
 KINDS = (*LEARNED, "byte", "existing")
@@ -76,7 +74,7 @@ class TokenizerSettings:
             if TokenizerSettings.__annotations__[key] == "bool" and not isinstance(given[key], bool):
                 raise UsageError(f"tokenizer.{key}={given[key]}: give true or false")
         # Special ids, the bytes, and at least the space and one character.
-        fewest = SPECIALS + 256 * self.byte_fallback + 2
+        fewest = NUM_SPECIALS + 256 * self.byte_fallback + 2
         for key, lowest in (("vocab_size", fewest), ("input_sentence_size", 1)):
             number = given[key]
             if number is None and key == "vocab_size" and self.kind not in ("bpe", "unigram"):
@@ -162,7 +160,7 @@ class Tokenizer:
     def encode_batch(self, texts: Sequence[str], num_threads: int | None = None) -> list[list[int]]:
         """``encode`` for many texts at once, on all processors unless told how many."""
         shown = [hide(self._processor, encodable(text)) for text in texts]
-        num_threads = num_threads or processors()
+        num_threads = num_threads or available_processors()
         rows = self._processor.encode([text for text, _ in shown], out_type=int, num_threads=num_threads)
         return [reveal(self._processor, row, stand_in) for row, (_, stand_in) in zip(rows, shown, strict=True)]
 
@@ -234,8 +232,3 @@ def encodable(text: str) -> str:
 
 def _readable(piece: str) -> str:
     return "".join(char if char.isprintable() else f"<U+{ord(char):04X}>" for char in piece.replace("\n", "↵"))
-
-
-def processors() -> int:
-    """How many processors this process may use, which on a shared node is fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,7 +11,8 @@ from typing import Any
 import sentencepiece
 
 from regard.data.tokenizer.model_proto import adopt, byte_model
-from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, TokenizerSettings, encodable
+from regard.data.tokenizer.specials import BOS, EOS, PAD, UNK
+from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings, encodable
 from regard.errors import RegardError, UsageError
 
 # SentencePiece skips lines of more bytes when it learns. A character is at most four.
