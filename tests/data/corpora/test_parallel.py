@@ -101,7 +101,7 @@ def test_shares_are_held_out_of_the_training_part(tmp_path: Path, form: str) -> 
     assert 150 < len(parts["test"]) < 250
     assert {split: list(files.records(split)) for split in SPLITS} == parts
     table = FileParts(train, 0.1, 0.2)  # the draw is the one of data=table
-    assert list(table.records("test", lambda path: iter(pairs))) == parts["test"]
+    assert list(table.records("test", lambda files: iter(pairs))) == parts["test"]
     given: list[tuple[Any, Any]] = [(0.1, 0.2), (0.1, None), (0.2, 0.2)]
     assert len({str(ParallelFiles("en", "de", train, *shares).fingerprint()) for shares in given}) == 3
 

@@ -9,7 +9,7 @@ from typing import Any
 from regard.data.corpora.corpus import MissingSplit, Record, Split
 from regard.data.corpora.extra import load, need
 from regard.data.corpora.parts import HeldOut
-from regard.data.corpora.rows import pick
+from regard.data.corpora.reading.rows import pick
 from regard.data.corpora.tables import as_record, columns_of, name_columns
 from regard.errors import RegardError, UsageError
 
@@ -78,9 +78,7 @@ class HuggingFace:
         wanted = self._splits[split]
         if wanted is None:
             raise MissingSplit(f"this corpus has no {split} part; set data.{split} to a split of {self.path}")
-        if split == "train" or split in self._held_out.shares:
-            return self._held_out.select(split, self._read("train"))
-        return self._read(split)
+        return self._held_out.records(split, self._read)
 
     def _read(self, split: Split) -> Iterator[Record]:
         datasets = load("datasets", _PURPOSE)

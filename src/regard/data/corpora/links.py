@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from regard.data.corpora.corpus import Split
-from regard.data.corpora.text import read_lines
+from regard.data.corpora.reading.lines import read_lines
 from regard.errors import RegardError
 
 Link = tuple[int, int]

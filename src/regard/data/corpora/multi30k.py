@@ -7,7 +7,7 @@ from pathlib import Path
 
 from regard.data.corpora.corpus import PAIR, SPLITS, Split
 from regard.data.corpora.download import published
-from regard.data.corpora.text import read_pairs
+from regard.data.corpora.reading.lines import read_pairs
 from regard.errors import UsageError
 
 LANGUAGES = ("en", "de", "fr", "cs")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
-from regard.data.corpora.corpus import PAIR, TEXT, Record, Split
+from regard.data.corpora.corpus import PAIR, SPLITS, TEXT, Record, Split
 from regard.data.corpora.parts import FileParts, Part
-from regard.data.corpora.rows import Format, format_of, read_rows
+from regard.data.corpora.reading.rows import Format, format_of, read_rows
 from regard.errors import UsageError
 
 
@@ -24,7 +25,7 @@ class Tables:
         UsageError: neither one column nor two; or as ``FileParts``.
     """
 
-    FILES = ("train", "validation", "test")
+    FILES = SPLITS
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class Tables:
 
     def records(self, split: Split) -> Iterator[Record]:
         """The rows of one part; see ``Corpus.records``."""
-        return self._parts.records(split, self._read)
+        return self._parts.records(split, lambda files: chain.from_iterable(map(self._read, files)))
 
     def _read(self, path: Path) -> Iterator[Record]:
         return map(as_record, read_rows(path, self.names, self.format))

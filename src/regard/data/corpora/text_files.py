@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Literal, get_args
 
-from regard.data.corpora.corpus import TEXT, Split
+from regard.data.corpora.corpus import SPLITS, TEXT, Split
 from regard.data.corpora.parts import FileParts, Part
-from regard.data.corpora.rows import read_rows
-from regard.data.corpora.text import read_lines
+from regard.data.corpora.reading.lines import read_lines
+from regard.data.corpora.reading.rows import read_rows
 from regard.errors import UsageError
 
 Document = Literal["file", "paragraph", "line"]
@@ -31,7 +32,7 @@ class TextFiles:
     """
 
     columns = TEXT
-    FILES = ("train", "validation", "test")
+    FILES = SPLITS
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class TextFiles:
 
     def records(self, split: Split) -> Iterator[tuple[str, ...]]:
         """The documents of one part; see ``Corpus.records``."""
-        return self._parts.records(split, self._read)
+        return self._parts.records(split, lambda files: chain.from_iterable(map(self._read, files)))
 
     def _read(self, path: Path) -> Iterator[tuple[str, ...]]:
         if self._is_json(path):

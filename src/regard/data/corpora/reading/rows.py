@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 from regard.data.corpora.corpus import Record
 from regard.data.corpora.extra import load, need
-from regard.data.corpora.separated import COMMAS, TABS, read_separated
-from regard.data.corpora.text import read_lines, require_file
+from regard.data.corpora.reading.lines import read_lines, require_file
+from regard.data.corpora.reading.separated import COMMAS, TABS, read_separated
 from regard.errors import RegardError, UsageError
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]

@@ -14,7 +14,7 @@ import pyarrow.parquet
 import pytest
 
 from regard.data.corpora import extra
-from regard.data.corpora.rows import read_rows
+from regard.data.corpora.reading.rows import read_rows
 from regard.errors import RegardError, UsageError
 
 ROWS = [("a dog", "ein Hund"), ("", "leer"), ('two "cats", a comma ', "zwei\u2028Katzen"), ("x" * 200_000, "ß")]

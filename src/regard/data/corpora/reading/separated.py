@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from regard.data.corpora.corpus import Record
-from regard.data.corpora.text import read_lines
+from regard.data.corpora.reading.lines import read_lines
 from regard.errors import RegardError
 
 _CARRIAGE_RETURN = "\udc0d"
