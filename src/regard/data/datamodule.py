@@ -19,7 +19,7 @@ from regard.data.prepare.prepare import Prepared, prepare
 from regard.data.prepare.progress import Progress
 from regard.data.tokenizer.tokenizer import Tokenizers, TokenizerSettings
 from regard.errors import RegardError, UsageError
-from regard.stop import leave_signals_to_the_parent
+from regard.stop import ignore_signals
 
 
 class Limits(NamedTuple):
@@ -207,5 +207,5 @@ class TextData(pl.LightningDataModule, ABC):
             num_workers=self.workers,
             generator=generator,
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
-            worker_init_fn=leave_signals_to_the_parent,
+            worker_init_fn=ignore_signals,
         )

@@ -11,7 +11,7 @@ from regard.data.corpora.extra import load, need
 from regard.data.corpora.parts import HeldOut
 from regard.data.corpora.reading.rows import pick
 from regard.data.corpora.tables import as_record, columns_of, name_columns
-from regard.errors import RegardError, UsageError
+from regard.errors import RegardError, UsageError, one_line
 
 _PURPOSE = "data=huggingface"
 
@@ -90,9 +90,8 @@ class HuggingFace:
                 streaming=self.streaming,
             )
         except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-            reason = " ".join(str(error).split())
             raise UsageError(
-                f"data.path={self.path}: cannot be loaded ({reason}); correct data.path, data.name or "
+                f"data.path={self.path}: cannot be loaded ({one_line(error)}); correct data.path, data.name or "
                 "data.revision, or connect to the network"
             ) from error
         wanted = self._splits[split]
@@ -105,7 +104,6 @@ class HuggingFace:
             for number, row in enumerate(rows, start=1):
                 yield as_record(pick(row, self.names, f"{self.path}, split {name}, row {number}"))
         except (OSError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
             raise RegardError(
-                f"{self.path}, split {name}: cannot be read any further ({reason}); start again"
+                f"{self.path}, split {name}: cannot be read any further ({one_line(error)}); start again"
             ) from error

@@ -6,7 +6,6 @@ neither torch nor the main program, are safe beside torch's threads, and end by 
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import subprocess
@@ -23,6 +22,7 @@ from regard.data.prepare.shards import cut, read_json_lines
 from regard.data.prepare.store import TokenWriter
 from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.errors import RegardError
+from regard.files import NO_SPACE
 
 CHUNK_CHARACTERS = 1 << 18
 """Text that is encoded together."""
@@ -121,7 +121,7 @@ def _in_a_process(text: Path, models: Mapping[str, Path]) -> None:
     )
     if done.returncode == 0:
         return
-    if done.returncode in (errno.ENOSPC, errno.EDQUOT):
+    if done.returncode in NO_SPACE:
         raise OSError(done.returncode, os.strerror(done.returncode))
     if done.returncode < 0:
         raise WorkerFailed(
@@ -137,7 +137,7 @@ def main(text: str, *models: str) -> None:
         tokenizers = _load({name: Path(path) for name, _, path in (each.partition("=") for each in models)})
         encode_shard(Path(text), tokenizers, num_threads=1)
     except OSError as error:
-        sys.exit(error.errno if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"{type(error).__name__}: {error}")
+        sys.exit(error.errno if error.errno in NO_SPACE else f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

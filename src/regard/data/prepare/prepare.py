@@ -23,9 +23,10 @@ from regard.data.prepare.encode import Column, WorkerFailed
 from regard.data.prepare.progress import Lines, Progress
 from regard.data.prepare.shards import read_shard
 from regard.data.prepare.stages import make
-from regard.data.prepare.store import TokenFile, disk_errors
+from regard.data.prepare.store import TokenFile
 from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
 from regard.errors import RegardError, UsageError
+from regard.files import disk_errors
 from regard.machine import available_processors
 
 # Part of the folder's name: raise it when the files change in form or meaning.

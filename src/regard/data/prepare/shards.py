@@ -15,6 +15,7 @@ from regard.data.corpora.corpus import Corpus, MissingSplit, Record, Split, noun
 from regard.data.corpora.filters import Filter, select
 from regard.data.prepare.progress import Progress
 from regard.errors import RegardError
+from regard.files import replacing
 
 SHARD_CHARACTERS = 1 << 23
 """A shard ends with the record that brings it to so many characters; held in memory while it is gathered."""
@@ -111,8 +112,6 @@ def _counted(lines: Iterable[str], activity: str, progress: Progress) -> Iterato
 
 
 def _write(path: Path, lines: list[str]) -> None:
-    half = path.with_suffix(".half")
     # Lone surrogates, which UTF-8 cannot hold, become question marks.
-    with half.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
+    with replacing(path) as beside, beside.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
         file.writelines(f"{line}\n" for line in lines)
-    half.replace(path)

@@ -13,7 +13,7 @@ import sentencepiece
 from regard.data.tokenizer.model_proto import adopt, byte_model
 from regard.data.tokenizer.specials import BOS, EOS, PAD, UNK
 from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings, encodable
-from regard.errors import RegardError, UsageError
+from regard.errors import RegardError, UsageError, one_line
 
 # SentencePiece skips lines of more bytes when it learns. A character is at most four.
 _LONGEST_LINE_BYTES = 65_536
@@ -129,4 +129,4 @@ def _explain(error: RuntimeError, settings: TokenizerSettings, text: str) -> Reg
         )
     if "sentences_.empty()" in said:
         return RegardError(f"{text} holds no line to learn a vocabulary from; add text")
-    return RegardError(f"SentencePiece cannot learn a vocabulary from {text}: {' '.join(said.split())}")
+    return RegardError(f"SentencePiece cannot learn a vocabulary from {text}: {one_line(error)}")
