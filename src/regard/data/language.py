@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Dataset
 
-from regard.data.batching import Batch, Indices, Item, Plan, Planned, pad
+from regard.data.batching import Batch, Indices, Item, Plan, PlannedBatch, pad
 from regard.data.corpora.corpus import TEXT, Corpus, Split
 from regard.data.corpora.filters import Filter
 from regard.data.datamodule import NO_LIMITS, Limits, TextData
@@ -109,13 +109,13 @@ class BlockPlan:
         """See `Plan`."""
         return self._blocks(epoch)[1].pools
 
-    def pool(self, epoch: int, number: int) -> list[Planned]:
+    def pool(self, epoch: int, number: int) -> list[PlannedBatch]:
         """See `Plan`."""
         first, shuffle = self._blocks(epoch)
         starts = first + self.block_length * shuffle.pool(epoch, number)[0]
         rows = min(self.rows, len(starts))
         return [
-            Planned(starts[begin : begin + rows], rows * self.block_length)
+            PlannedBatch(starts[begin : begin + rows], rows * self.block_length)
             for begin in range(0, len(starts) - rows + 1, rows)
         ]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from torch.utils.data import Dataset
 
-from regard.data.batching import Batch, Indices, Item, Plan, Planned, cut_batches, pad
+from regard.data.batching import Batch, Indices, Item, Plan, PlannedBatch, cut_batches, pad
 from regard.data.corpora.corpus import PAIR, Corpus, Split
 from regard.data.corpora.filters import Filter
 from regard.data.datamodule import NO_LIMITS, Limits, TextData
@@ -132,7 +132,7 @@ class PairPlan:
         """See `Plan`."""
         return self.shuffle.pools
 
-    def pool(self, epoch: int, number: int) -> list[Planned]:
+    def pool(self, epoch: int, number: int) -> list[PlannedBatch]:
         """See `Plan`."""
         pairs, random = self.shuffle.pool(epoch, number)
         source, target = (tokens.lengths_of(pairs) + 1 for tokens in (self.source, self.target))
@@ -140,7 +140,7 @@ class PairPlan:
         order = np.lexsort((source, target))
         batches = cut_batches(order[longer[order] <= self.max_length], longer, self.tokens_per_batch)
         return [
-            Planned(pairs[batches[place]], int(target[batches[place]].sum()))
+            PlannedBatch(pairs[batches[place]], int(target[batches[place]].sum()))
             for place in random.permutation(len(batches)).tolist()
         ]
 

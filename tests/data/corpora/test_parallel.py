@@ -67,7 +67,7 @@ def test_without_a_test_part_the_key_is_named(folder: Path) -> None:
         ("table.tsv.bz2", r"data\.train: no file"),
         ("plain.en", r"data\.train=.*plain\.en is one file"),
         (["plain.en"], r"data\.train=.*expected two files in the list, found one"),
-        (["plain.en", "plain.de", "table.tsv"], r"data\.train=.*give a \.tsv file"),
+        (["plain.en", "plain.de", "table.tsv"], r"data\.train=.*expected a \.tsv file"),
     ],
 )
 def test_a_part_that_is_nothing_names_its_key(folder: Path, part: str | Sequence[str], message: str) -> None:
@@ -120,7 +120,7 @@ def test_a_tab_separated_file_of_any_name(folder: Path) -> None:
     files = ParallelFiles("en", "de", part, part, format="tsv")
     files.check()
     assert list(files.records("train")) == PAIRS
-    with pytest.raises(UsageError, match=r"with data\.format=tsv a part is one file"):
+    with pytest.raises(UsageError, match=r"with data\.format=tsv each part is one file"):
         ParallelFiles("en", "de", [part, part], part, format="tsv").check()
 
 

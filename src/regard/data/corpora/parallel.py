@@ -1,4 +1,4 @@
-"""The user's own parallel text: two aligned files, or one file with two columns."""
+"""The user's parallel text: two aligned files, or one file with two columns, per part."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ Format = Literal["tsv"]
 
 
 class ParallelFiles:
-    """A corpus in files of the user's own.
+    """Pairs of sentences in the user's files.
 
     Args:
-        source: name of the source language, the suffix of its files.
-        target: name of the target language.
-        train: the path of a ``.tsv`` file (source TAB target), a list of two paths, or a prefix P that stands for
-            P.<source> and P.<target>; any file may be compressed, with ``.gz`` behind its name.
+        source, target: names of the languages, the suffixes of their files.
+        train: the path of a ``.tsv`` file (source TAB target), a list of two paths, or a prefix P of the two files
+            P.<source> and P.<target>. Each file may be compressed, with a name that ends in ``.gz``.
         validation, test: the same, or a share of the training part to hold out (0.05); ``test`` may be None.
-        format: ``tsv`` if each part is one file with source TAB target, whatever its name; None for what that tells.
+        format: ``tsv`` if each part is one file with source TAB target; None to infer that from its name.
 
     Raises:
         UsageError: as ``HeldOut``.
@@ -46,7 +45,7 @@ class ParallelFiles:
         self._parts = FileParts(train, validation, test, self._find)
 
     def check(self) -> None:
-        """Raise a UsageError, naming the key, for a part in no known form or a file that is not there."""
+        """Raise a UsageError, naming the key, for a part in an unknown form, or a file that does not exist."""
         self._parts.check()
 
     def fingerprint(self) -> dict[str, object]:
@@ -60,7 +59,7 @@ class ParallelFiles:
         return content | ({"held_out": dict(shares)} if shares else {})
 
     def records(self, split: Split) -> Iterator[Record]:
-        """The pairs of one part; see ``Corpus.records``."""
+        """Return the pairs of one part; see ``Corpus.records``."""
         return self._parts.records(split, _read)
 
     def _find(self, key: str, part: Part) -> list[Path]:
@@ -68,10 +67,12 @@ class ParallelFiles:
         names = [part] if isinstance(part, str) else part
         if not isinstance(names, Sequence) or not all(names) or not 1 <= len(names) <= 2:
             share = "" if key == "data.train" else ", or a share of the training part such as 0.05"
-            raise UsageError(f"{key}={part}: give a .tsv file, a list of two files, or the prefix of two files{share}")
+            raise UsageError(
+                f"{key}={part}: expected a .tsv file, a list of two files, or the prefix of two files{share}"
+            )
         paths = [Path(name).expanduser().absolute() for name in names]
         if self.format == "tsv" and len(paths) == 2:
-            raise UsageError(f"{key}={part}: with data.format=tsv a part is one file; give one, or data.format=null")
+            raise UsageError(f"{key}={part}: with data.format=tsv each part is one file; give one, or data.format=null")
         if len(paths) == 2 or self.format == "tsv" or paths[0].name.removesuffix(".gz").endswith(".tsv"):
             return paths
         if not isinstance(part, str):

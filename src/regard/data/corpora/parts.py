@@ -1,4 +1,4 @@
-"""The parts of a corpus in files of the user's own: named by globs, or held out of the training part."""
+"""The parts of a corpus in the user's files: named by the user, or held out of the training part."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ FindFiles = Callable[[str, Part], list[Path]]
 
 
 class HeldOut:
-    """Validation and test parts that are shares of the training part, drawn by a hash of each record.
+    """Validation and test parts that are shares of the training part, selected by a hash of each record.
 
-    The draw is the same every time and on every machine, needs no memory, and puts equal records in the same part.
+    The selection is the same every time and on every machine, needs no memory, and puts equal records in the same part.
 
     Args:
-        validation, test: a share between 0 and 1 to hold out; anything else holds nothing out.
+        validation, test: the share to hold out, between 0 and 1; any value that is not a number holds out nothing.
 
     Raises:
-        UsageError: not shares that leave something to train on.
+        UsageError: a share is not above 0, or the shares leave nothing to train on.
     """
 
     def __init__(self, validation: object, test: object) -> None:
@@ -39,7 +39,7 @@ class HeldOut:
         }
         if any(share <= 0 for share in self.shares.values()) or sum(self.shares.values()) >= 1:
             given = ", ".join(f"data.{split}={share}" for split, share in self.shares.items())
-            raise UsageError(f"{given}: give shares above 0 that together stay below 1, or files")
+            raise UsageError(f"{given}: expected shares above 0 with a sum below 1, or files")
 
     def records(self, split: Split, read: Callable[[Split], Iterator[Record]]) -> Iterator[Record]:
         """Return the records of ``split``; ``read`` returns the records of a part from which none are held out."""
@@ -65,7 +65,7 @@ def matching_files(key: str, part: Part) -> list[Path]:
     patterns = [part] if isinstance(part, str) else part
     if not isinstance(patterns, Sequence) or not patterns or not all(isinstance(p, str) for p in patterns):
         share = "" if key == "data.train" else ", or a share of the training part such as 0.05"
-        raise UsageError(f"{key}={part}: give the path of a file, a glob or a list of them{share}")
+        raise UsageError(f"{key}={part}: expected the path of a file, a glob or a list of them{share}")
     return [path for pattern in patterns for path in _matches(key, str(Path(pattern).expanduser()))]
 
 
@@ -79,9 +79,9 @@ class FileParts:
     """Train, validation and test parts in files.
 
     Args:
-        train: the files, in a form that ``find`` knows.
+        train: the files, in a form that ``find`` accepts.
         validation, test: the same, or a share of the training part to hold out (0.05); ``test`` may be None.
-        find: finds the files of a part.
+        find: returns the files of a part.
 
     Raises:
         UsageError: as ``HeldOut``.
@@ -104,7 +104,7 @@ class FileParts:
         return self._find(f"data.{split}", part)
 
     def check(self, check_file: Callable[[Path], object] = lambda path: None) -> None:
-        """Raise a UsageError, naming the key, for a part without files, or with one that ``check_file`` refuses."""
+        """Raise a UsageError, naming the key, for a part without files, or with a file that ``check_file`` rejects."""
         for split in SPLITS:
             for path in self.files(split):
                 try:
@@ -114,13 +114,13 @@ class FileParts:
                     raise UsageError(f"data.{split}: {error}") from error
 
     def check_divisible(self, hint: str) -> None:
-        """Raise a UsageError if the training files are too few for the shares, where each is one record."""
+        """Raise a UsageError if there are too few training files for the shares, where each file is one record."""
         files = len(self.files("train"))
         for split, share in self.shares.items():
             if files * share < 1:
                 raise UsageError(
-                    f"data.{split}={share} of {files} files, each one document, is less than one; name files of its "
-                    f"own, or {hint}"
+                    f"data.{split}={share} of {files} files with one document each is less than one document; "
+                    f"give files for this part, or {hint}"
                 )
 
     def fingerprint(self) -> dict[str, object]:
@@ -149,5 +149,5 @@ def _matches(key: str, pattern: str) -> list[Path]:
     names = glob.glob(pattern, recursive=True)  # noqa: PTH207  (Path.glob would find hidden files)
     found = sorted(path for name in names if (path := Path(name).absolute()).is_file())
     if not found:
-        raise UsageError(f"{key}={pattern}: no file matches; correct the pattern (** stands for folders)")
+        raise UsageError(f"{key}={pattern}: no file matches; correct the pattern (** matches any folders)")
     return found

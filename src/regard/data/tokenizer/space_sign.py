@@ -14,7 +14,7 @@ from regard.data.tokenizer.specials import SPACE
 _STAND_INS = [chr(code) for code in range(0x10FFFD, 0x10FEFF, -1)]
 
 
-def hide(processor: SentencePieceProcessor, text: str) -> tuple[str, str | None]:
+def replace_spaces(processor: SentencePieceProcessor, text: str) -> tuple[str, str | None]:
     """``text`` with another character for each ``▁``, and which: None if it has no ``▁``, or ids no bytes."""
     if SPACE not in text or _byte_ids(processor, SPACE)[0] == processor.unk_id():
         return text, None
@@ -23,7 +23,7 @@ def hide(processor: SentencePieceProcessor, text: str) -> tuple[str, str | None]
     return (text, None) if stand_in is None else (text.replace(SPACE, stand_in), stand_in)
 
 
-def reveal(processor: SentencePieceProcessor, ids: list[int], stand_in: str | None) -> list[int]:
+def restore_spaces(processor: SentencePieceProcessor, ids: list[int], stand_in: str | None) -> list[int]:
     """``ids`` with the bytes of ``▁`` for those of the character that ``hide`` put there."""
     if stand_in is None:
         return ids

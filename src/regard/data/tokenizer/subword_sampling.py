@@ -27,13 +27,13 @@ Lattice = list[tuple[list[int], list[int], list[float]]]
 class Sampler:
     """Cuts again at random what was cut by ``model``, each word by itself.
 
-    ``has_choice`` is false of a vocabulary of characters, bytes or words, which has one way to cut.
+    ``can_sample`` is false of a vocabulary of characters, bytes or words, which has one way to cut.
     """
 
     def __init__(self, model: bytes) -> None:
         parsed = proto.ModelProto.FromString(model)
         self._is_bpe = parsed.trainer_spec.model_type == proto.TrainerSpec.BPE
-        self.has_choice = self._is_bpe or parsed.trainer_spec.model_type == proto.TrainerSpec.UNIGRAM
+        self.can_sample = self._is_bpe or parsed.trainer_spec.model_type == proto.TrainerSpec.UNIGRAM
         # None: a special, a byte, a newline. These stay, and part the words.
         self._names = [p.piece if p.type == proto.ModelProto.SentencePiece.NORMAL else None for p in parsed.pieces]
         self._scores = [piece.score for piece in parsed.pieces]
