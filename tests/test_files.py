@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from regard.files import replacing
-from regard.runs.folder import write_whole
+from regard.runs.folder import write_atomically
 
 
 @pytest.mark.parametrize("before", [None, b"old"])
@@ -43,7 +43,7 @@ def test_several_may_write_the_same_file_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
     contents = [f"{number}" * 5000 for number in range(4)]
     with ThreadPoolExecutor(4) as writers:
-        for done in [writers.submit(write_whole, path, content) for content in contents * 25]:
+        for done in [writers.submit(write_atomically, path, content) for content in contents * 25]:
             done.result()
     assert path.read_text() in contents
     assert list(tmp_path.iterdir()) == [path]

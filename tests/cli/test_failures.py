@@ -55,7 +55,7 @@ def test_any_error_is_one_line(error: BaseException, line: str) -> None:
 def test_an_unexpected_error_is_a_line_and_with_debug_a_traceback(
     regard: Regard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("regard.launch.jobs_table.see", fail)
+    monkeypatch.setattr("regard.launch.jobs_table.list_runs", fail)
     found = regard("jobs", tmp_path)
     assert (found.code, found.out) == (1, "")
     assert found.err == "regard: KeyError: 'the work was begun' (unexpected; REGARD_DEBUG=1 shows the traceback)\n"

@@ -165,7 +165,7 @@ def killed(count: int, folder: Path) -> bool:
 
 def told(count: int, folder: Path) -> bool:
     from regard.launch.processes import command
-    from regard.runs.resources import one_machine
+    from regard.runs.resources import single_node_resources
 
     long = [f"trainer.max_steps={300 + 60 * count}", "trainer.val_check_interval=60", *TWO]
     (undisturbed,) = make(folder, *long, "name=undisturbed")
@@ -173,7 +173,7 @@ def told(count: int, folder: Path) -> bool:
     (run,) = make(folder, *long, "name=told")
     longest = 0.0
     for number in range(count):
-        process = quiet(*command(run, one_machine(run.config())), start_new_session=True)
+        process = quiet(*command(run, single_node_resources(run.config())), start_new_session=True)
         before = run.status()["attempt"]
         wait_until(lambda before=before: run.status()["attempt"] > before)
         reached = steps(run)

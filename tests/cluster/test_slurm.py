@@ -18,8 +18,8 @@ from regard.config.compose import compose_points, freeze
 from regard.errors import RegardError, UsageError
 from regard.launch import slurm
 from regard.launch.cancel import cancel
-from regard.launch.jobs import look
-from regard.launch.resume import go_on, prepare_resume, retry
+from regard.launch.jobs import inspect_run
+from regard.launch.resume import prepare_resume, resume, retry
 from regard.launch.start import start
 from regard.runs.folder import RunFolder
 
@@ -81,7 +81,7 @@ def test_preempted_told_of_its_time_limit_and_by_hand_it_goes_on_exactly(
     assert f"job {job}" in capsys.readouterr().out
 
     wait_until(lambda: steps(run) > 10)
-    assert look(run, slurm.queue()).node == "n[1-2]"
+    assert inspect_run(run, slurm.queue()).node == "n[1-2]"
     submit("--partition=high", "--nodes=2", "--ntasks=16", "--output=/dev/null", "--wrap=sleep 1")
     wait_until(lambda: run.status()["attempt"] == 2)
     reached = steps(run)
@@ -146,9 +146,9 @@ def test_many_runs_are_several_arrays(cluster: Path, make_run: MakeRun, tmp_path
     assert start(runs) == 0
     assert len(slurm.queue()) == 103
     assert len({str(each.job()).partition("_")[0] for each in runs}) == 2
-    assert look(runs[50], slurm.queue()).note.startswith("job ")
+    assert inspect_run(runs[50], slurm.queue()).note.startswith("job ")
     with pytest.raises(UsageError, match="is in the queue"):
-        go_on(runs[:1], [])
+        resume(runs[:1], [])
     assert len(cancel(runs)) == 103
     wait_until(lambda: not slurm.queue(), 30)
     assert {status(each) for each in runs} == {"cancelled"}
@@ -192,7 +192,7 @@ def test_a_setup_that_fails_is_told_where_the_run_is(
     wait_until(lambda: not slurm.queue(), 60)
     for run in runs:
         assert "no such module" in run.console.read_text(), "what `regard logs` shows"
-        seen = look(run, slurm.queue())
+        seen = inspect_run(run, slurm.queue())
         assert (seen.state, "has ended without beginning" in seen.note) == ("lost", True)
 
 
@@ -200,7 +200,7 @@ def test_workers_of_a_search_are_jobs(
     cluster: Path, arguments: list[str], tmp_path: Path, wait_until: Wait, start: Start, capsys: Captured
 ) -> None:
     from regard.search.start import begin, result
-    from regard.search.start import go_on as search_on
+    from regard.search.start import resume as resume_search
 
     space = ["search=tpe", "search.trials=3", "search.workers=2", "+search.space.optimizer.lr={low: 0.001, high: 0.1}"]
     held = ["hydra/launcher=slurm", "hydra.launcher.options=['--hold']"]
@@ -208,7 +208,7 @@ def test_workers_of_a_search_are_jobs(
     (folder,) = (tmp_path / "default").iterdir()
     assert f"regard jobs {folder} --watch" in capsys.readouterr().out
     with pytest.raises(UsageError, match="is in the queue"):
-        search_on(folder, [])
+        resume_search(folder, [])
     watching = start("regard.cli", "jobs", str(folder), "--watch")
     with pytest.raises(subprocess.TimeoutExpired):
         watching.wait(timeout=8)
@@ -249,7 +249,7 @@ def test_by_hand_with_the_wrong_tasks_it_says_which_are_right(
     wait_until(lambda: status(run) == "running")
     assert run.job() == job, "it is known when it begins"
     with pytest.raises(UsageError, match="is in the queue"):
-        go_on([run], [])
+        resume([run], [])
     wait_until(lambda: status(run) == "finished")
     assert job in slurm.queue()
     assert cancel([run]) == []

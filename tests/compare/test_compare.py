@@ -23,10 +23,11 @@ import pytest
 import yaml
 
 from regard.compare.compare import Comparison, Spread, chosen_metric, compare, spread_of
-from regard.compare.compared import flat, flat_config, read_run, read_runs
+from regard.compare.compared import load_flat_config, read_run, read_runs
 from regard.compare.page import maps_within, most_points, write_page
 from regard.compare.read import Curve, read_curves
 from regard.compare.table import as_csv
+from regard.config.flatten import flatten
 from regard.errors import RegardError, UsageError
 from regard.observe.draw.compare_page import as_script, plain
 from regard.runs.folder import RunFolder
@@ -446,4 +447,4 @@ def test_a_configuration_is_read_section_by_section_as_at_once() -> None:
     shared = {"x": [1, {"y": None}], "empty": {}, "text": "a: b\n  c: d\n# e"}
     for content in ({"a": 1, "b": shared, "c": [1, 2], "d": {"e": {"f": 1.5}}}, {"a": shared, "b": {"c": shared}}):
         text = yaml.safe_dump(content, sort_keys=False)
-        assert flat_config(text) == flat(content)
+        assert load_flat_config(text) == flatten(content)

@@ -14,10 +14,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from regard.launch.jobs import look, see
+from regard.launch.jobs import inspect_run, list_runs
 from regard.launch.jobs_table import show, table
-from regard.runs.fitted import Column, fitted, room
 from regard.runs.folder import RunFolder
+from regard.runs.table import Column, format_table, table_width
 from regard.training.callbacks.metrics_file import latest_values
 
 CopyRun = Callable[..., RunFolder]
@@ -39,7 +39,7 @@ ROWS = [("finished", "2200/2200", "sweep/0123456789", "because of this"), ("lost
     ],
 )
 def test_a_table_fits_into_the_terminal(width: int | None, line: str) -> None:
-    shown = fitted(COLUMNS, ROWS, width, "look there").plain.splitlines()
+    shown = format_table(COLUMNS, ROWS, width, "look there").plain.splitlines()
     assert [*shown[3:]] == (
         [] if width in (None, 60, 50) else [f"no room for {'run, ' * (width == 20)}why: look there"]
     )
@@ -50,9 +50,9 @@ def test_a_table_fits_into_the_terminal(width: int | None, line: str) -> None:
 
 
 def test_what_nobody_looks_at_is_not_cut() -> None:
-    assert room(Console(file=io.StringIO(), width=20)) is None
-    assert room(Console(file=io.StringIO(), width=20, force_terminal=True)) == 20
-    assert room(Console(file=io.StringIO(), width=20, force_terminal=True), wide=True) is None
+    assert table_width(Console(file=io.StringIO(), width=20)) is None
+    assert table_width(Console(file=io.StringIO(), width=20, force_terminal=True)) == 20
+    assert table_width(Console(file=io.StringIO(), width=20, force_terminal=True), wide=True) is None
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_state_and_step_come_first_and_a_run_is_one_line(runs: Path, width: int)
 
 
 def test_wide_shows_everything(runs: Path, regard: Regard) -> None:
-    seen = [look(RunFolder(runs / f"n/{number}"), None) for number in (0, 1)]
+    seen = [inspect_run(RunFolder(runs / f"n/{number}"), None) for number in (0, 1)]
     assert "seed=0" in table(seen, 80).plain
     piped, wide = regard("jobs", runs), regard("jobs", runs, "--wide")
     assert piped.out == wide.out
@@ -167,9 +167,9 @@ def test_a_folder_that_may_not_be_read_is_named(runs: Path, monkeypatch: pytest.
 
     (runs / "secret").mkdir()
     monkeypatch.setattr(Path, "iterdir", iterdir)
-    sight = see([runs])
-    assert len(sight.seen) == 4
-    assert sight.problems == [f"{runs / 'secret'}: cannot be read (Permission denied); left out"]
+    found = list_runs([runs])
+    assert len(found.seen) == 4
+    assert found.problems == [f"{runs / 'secret'}: cannot be read (Permission denied); left out"]
 
 
 def test_a_status_without_a_time_is_shown(runs: Path, regard: Regard) -> None:
@@ -190,7 +190,7 @@ def test_a_thousand_runs_are_seen_in_two_seconds(finished: RunFolder, tmp_path: 
             (folder / name).write_bytes(content)
     for _ in range(3):  # others may be at work on this machine
         began = time.process_time()
-        shown = table(see([tmp_path]).seen, 120)
+        shown = table(list_runs([tmp_path]).seen, 120)
         seconds = time.process_time() - began
         if seconds < 1.5:
             break

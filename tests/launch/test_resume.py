@@ -174,7 +174,7 @@ def test_of_two_that_resume_a_run_at_once_one_is_refused_before_it_changes_anyth
     run.set_status("preempted")
     if moment == "when it has said so":
         run.set_status("submitted", pid=os.getppid())
-    with run.at_rest() if moment == "before it has said so" else nullcontext(), pytest.raises(UsageError):
+    with run.locked_while_idle() if moment == "before it has said so" else nullcontext(), pytest.raises(UsageError):
         prepare_resume([run], ["trainer.max_steps=70"])
     assert (run.path / "config.yaml").read_text() == before
 

@@ -12,7 +12,7 @@ import pytest
 
 from regard.errors import RegardError
 from regard.launch.cancel import cancel
-from regard.launch.resume import go_on, retry
+from regard.launch.resume import resume, retry
 from regard.runs.folder import RunFolder
 
 MakeRun = Callable[..., RunFolder]
@@ -40,8 +40,8 @@ def pending(make_run: MakeRun) -> RunFolder:
 def test_what_would_start_or_end_runs_stops_and_says_so(silent: Path, pending: RunFolder) -> None:
     for verb in (
         lambda: retry([pending], ["failed", "lost"], []),
-        lambda: go_on([pending], []),
-        lambda: go_on([pending, pending], []),
+        lambda: resume([pending], []),
+        lambda: resume([pending, pending], []),
         lambda: cancel([pending]),
     ):
         with pytest.raises(RegardError, match=r"SLURM does not say which jobs it has.*Unable to contact"):

@@ -18,11 +18,11 @@ from regard.config.compose import compose_points, freeze
 from regard.errors import UsageError
 from regard.launch import processes
 from regard.launch.jobs import short_names
-from regard.launch.jobs_table import duration
+from regard.launch.jobs_table import format_duration
 from regard.launch.resume import prepare_resume
 from regard.runs.find import find_runs
 from regard.runs.folder import RunFolder
-from regard.runs.sweep import group_and_tags, own_overrides
+from regard.runs.sweep import group_and_tags, varying_overrides
 
 Regard = Callable[..., Any]
 Start = Callable[..., subprocess.Popen[str]]
@@ -203,7 +203,7 @@ def test_a_run_that_works_is_not_changed_nor_are_others_with_it(at: list[str], w
     runs[0].set_status("failed", why="for a reason")
     if where == "elsewhere":  # where there may be no lock to be seen
         runs[1].set_status("running", host="elsewhere")
-    with runs[1].working() if where == "here" else nullcontext(), pytest.raises(UsageError, match="another process"):
+    with runs[1].locked() if where == "here" else nullcontext(), pytest.raises(UsageError, match="another process"):
         prepare_resume(runs, ["trainer.max_steps=9"])
     assert [(run.path / "config.yaml").read_text() for run in runs] == before
     assert states(runs[0].path.parent)[0] == "failed", "retry will find it again"
@@ -221,7 +221,7 @@ def test_runs_that_a_sweep_is_still_to_start_are_left_to_it(
     process.kill()
     process.communicate()
     os.kill(RunFolder(sweep / "0").status()["pid"], signal.SIGKILL)
-    assert RunFolder(sweep / "1").waits_for() is None, "nobody will start it any more"
+    assert RunFolder(sweep / "1").submitter() is None, "nobody will start it any more"
 
 
 def test_a_signal_while_a_process_is_being_started_reaches_it(at: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,8 +314,8 @@ def test_more_gpus_than_there_are_is_said_before_anything_begins(
 
 
 def test_own_overrides_and_names() -> None:
-    assert own_overrides([["a=1", "b=2"], ["a=1", "b=3"]]) == [["b=2"], ["b=3"]]
-    assert own_overrides([["a=1"]]) == [["a=1"]]
+    assert varying_overrides([["a=1", "b=2"], ["a=1", "b=3"]]) == [["b=2"], ["b=3"]]
+    assert varying_overrides([["a=1"]]) == [["a=1"]]
     assert short_names([RunFolder(Path("/r/n/s/0")), RunFolder(Path("/r/n/s/1"))]) == ["0", "1"]
     assert short_names([RunFolder(Path("/r/n/s"))]) == ["n/s"]
-    assert [duration(seconds) for seconds in (None, 5, 65, 3605)] == ["", "0:05", "1:05", "1:00:05"]
+    assert [format_duration(seconds) for seconds in (None, 5, 65, 3605)] == ["", "0:05", "1:05", "1:00:05"]

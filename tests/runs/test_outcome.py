@@ -14,8 +14,8 @@ import pytest
 from regard.launch.resume import prepare_resume
 from regard.runs.__main__ import _end_before_it_began
 from regard.runs.folder import RunFolder
-from regard.runs.heartbeat import Heartbeat
-from regard.runs.outcome import _end_stuck
+from regard.runs.status.heartbeat import Heartbeat
+from regard.runs.status.supervise import _end_stuck
 from regard.runs.work import work
 from regard.stop import STOP, STUCK_SECONDS, STUCK_WHEN_HELD_SECONDS, Interrupted
 

@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 
 from regard.data.prepare import progress
-from regard.runs import heartbeat
 from regard.runs.folder import RunFolder
 from regard.runs.progress import preparing
+from regard.runs.status import heartbeat
 from regard.runs.summary import show_summary
 from regard.runs.work import an_example
 

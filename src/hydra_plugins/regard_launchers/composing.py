@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 if TYPE_CHECKING:
     from regard.runs.folder import RunFolder
-    from regard.runs.resources import Geometry
+    from regard.runs.resources import Resources
 
 
 class Composing(Launcher):
@@ -90,5 +90,5 @@ class Composing(Launcher):
         """Do, or have done, the work of ``runs``; the exit code."""
 
     @abstractmethod
-    def search(self, folder: Path, workers: int, wanted: Geometry) -> int:
+    def search(self, folder: Path, workers: int, required: Resources) -> int:
         """Have ``workers`` work on the search in ``folder``, whose trials want so much each; the exit code."""

@@ -10,7 +10,7 @@ from hydra_plugins.regard_launchers.composing import Composing
 
 if TYPE_CHECKING:
     from regard.runs.folder import RunFolder
-    from regard.runs.resources import Geometry
+    from regard.runs.resources import Resources
 
 
 class Local(Composing):
@@ -21,9 +21,9 @@ class Local(Composing):
 
     def check(self, config: dict[str, Any]) -> None:
         """Raises UsageError if the run wants several machines."""
-        from regard.runs.resources import one_machine
+        from regard.runs.resources import single_node_resources
 
-        one_machine(config)
+        single_node_resources(config)
 
     def start(self, runs: Sequence[RunFolder]) -> int:
         """Do the work; the exit code of a single run, or whether all are finished."""
@@ -31,8 +31,8 @@ class Local(Composing):
 
         return do(runs, self.jobs)
 
-    def search(self, folder: Path, workers: int, wanted: Geometry) -> int:
+    def search(self, folder: Path, workers: int, required: Resources) -> int:
         """Have processes here work on the search in ``folder``; 0 if they have come to its end."""
         from regard.launch.processes import search
 
-        return search(folder, workers, wanted)
+        return search(folder, workers, required)

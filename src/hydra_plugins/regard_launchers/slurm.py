@@ -12,7 +12,7 @@ from hydra_plugins.regard_launchers.composing import Composing
 
 if TYPE_CHECKING:
     from regard.runs.folder import RunFolder
-    from regard.runs.resources import Geometry
+    from regard.runs.resources import Resources
 
 RUNS_A_CALL = 1000
 """Each is an argument of the job's script."""
@@ -61,9 +61,9 @@ class Slurm(Composing):
         """Raises UsageError if there is no SLURM, or the trainer does not say what it needs."""
         from regard.errors import UsageError
         from regard.launch.slurm import is_here
-        from regard.runs.resources import geometry
+        from regard.runs.resources import required_resources
 
-        geometry(config)
+        required_resources(config)
         if not is_here():
             raise UsageError("hydra/launcher=slurm: no sbatch on this machine; submit from a node of the cluster")
         if config["trainer"]["accelerator"] == "auto":
@@ -75,16 +75,16 @@ class Slurm(Composing):
         Raises RegardError if SLURM refuses; runs that it does not get are failed, and can be retried.
         """
         from regard.errors import RegardError
-        from regard.runs.resources import geometry
+        from regard.runs.resources import required_resources
         from regard.runs.sweep import sweep_of
 
-        groups: dict[Geometry, list[RunFolder]] = {}
+        groups: dict[Resources, list[RunFolder]] = {}
         for run in runs:
-            groups.setdefault(geometry(run.config()), []).append(run)
+            groups.setdefault(required_resources(run.config()), []).append(run)
         jobs: list[str] = []
         try:
-            for wanted, group in groups.items():
-                for job in self._submit(group, wanted):
+            for required, group in groups.items():
+                for job in self._submit(group, required):
                     jobs.append(job)
         except RegardError as error:
             for run in runs:
@@ -96,15 +96,15 @@ class Slurm(Composing):
         print(f"watch with: regard jobs {sweep_of(runs[0]) or runs[0].path} --watch")
         return 0
 
-    def search(self, folder: Path, workers: int, wanted: Geometry) -> int:
+    def search(self, folder: Path, workers: int, required: Resources) -> int:
         """Submit a job for each worker; 0."""
         from regard.launch.slurm import submit
         from regard.places import job_script
         from regard.runs.folder import RunFolder
-        from regard.runs.resources import Geometry
+        from regard.runs.resources import Resources
 
         # One task: the worker starts the processes of a trial itself.
-        options = self._options(Geometry(1, 1, wanted.gpus, wanted.devices * wanted.processors))
+        options = self._options(Resources(1, 1, required.gpus, required.devices * required.processors))
         options += [f"--array=0-{workers - 1}", f"--output={folder / 'slurm.txt'}", "--job-name=search"]
         setup = self._write_setup(folder)
         job = submit([*options, *self.options, str(job_script()), "--setup", str(setup), *[str(folder)] * workers])
@@ -113,7 +113,7 @@ class Slurm(Composing):
         print(f"watch with: regard jobs {folder} --watch")
         return 0
 
-    def _submit(self, runs: Sequence[RunFolder], wanted: Geometry) -> Iterator[str]:
+    def _submit(self, runs: Sequence[RunFolder], required: Resources) -> Iterator[str]:
         """The job of each run, once it has one."""
         from regard.launch.slurm import largest_array, submit
         from regard.places import job_script
@@ -125,7 +125,7 @@ class Slurm(Composing):
             part = runs[begin : begin + size]
             home = (sweep_of(part[0]) or part[0].path) if len(part) > 1 else part[0].path
             setup = self._write_setup(home)
-            options = self._options(wanted)
+            options = self._options(required)
             if len(part) > 1:
                 at_a_time = f"%{self.array_parallelism}" if self.array_parallelism else ""
                 options += [f"--array=0-{len(part) - 1}{at_a_time}", f"--output={home / 'slurm.txt'}"]
@@ -141,14 +141,14 @@ class Slurm(Composing):
                 run.set_job(name)
                 yield name
 
-    def _options(self, wanted: Geometry) -> list[str]:
+    def _options(self, required: Resources) -> list[str]:
         """What sbatch is told, from the geometry of the run and from the launcher's configuration."""
-        gpus = f"{self.gpu_type}:{wanted.gpus}" if self.gpu_type else wanted.gpus
+        gpus = f"{self.gpu_type}:{required.gpus}" if self.gpu_type else required.gpus
         given = {
-            "nodes": wanted.nodes,
-            "ntasks-per-node": wanted.devices,
-            "cpus-per-task": self.cpus_per_task or wanted.processors,
-            "gres": f"gpu:{gpus}" if wanted.gpus else None,
+            "nodes": required.nodes,
+            "ntasks-per-node": required.devices,
+            "cpus-per-task": self.cpus_per_task or required.processors,
+            "gres": f"gpu:{gpus}" if required.gpus else None,
             "mem": f"{self.memory_gb}G" if self.memory_gb else None,
             "time": self.time_minutes,
             "signal": f"USR1@{self.leave_seconds}",
@@ -161,8 +161,8 @@ class Slurm(Composing):
 
     def _write_setup(self, home: Path) -> Path:
         """What the job's script begins with."""
-        from regard.runs.folder import write_whole
+        from regard.runs.folder import write_atomically
 
         python = shlex.split(self.python) if self.python else [sys.executable]
-        write_whole(home / "setup.sh", "\n".join([*self.setup_lines, f"python=({shlex.join(python)})", ""]))
+        write_atomically(home / "setup.sh", "\n".join([*self.setup_lines, f"python=({shlex.join(python)})", ""]))
         return (home / "setup.sh").absolute()

@@ -15,7 +15,7 @@ from regard.inference.translator import Translator
 from regard.observe.measure.alignment import Aligner, compare, diagonal
 from regard.observe.record.forced import batch_maps, pair_batches
 from regard.observe.record.words import group_words, spaced
-from regard.runs.corpus_of import corpus_of
+from regard.runs.corpus import load_corpus
 from regard.runs.folder import RunFolder
 
 TOGETHER = 512
@@ -41,7 +41,7 @@ def pairs_of(run: RunFolder, split: str, say: Warn) -> SplitPairs:
     """
     if split not in SPLITS[1:]:
         raise UsageError(f"--split {split}: choose validation or test")
-    batches = corpus_of(run, say)
+    batches = load_corpus(run, say)
     if batches.columns != PAIR:
         raise UsageError(f"{run.path}: a language model, there is nothing to align; use a translation model")
     part: Split = "test" if split == "test" else "validation"

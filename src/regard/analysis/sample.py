@@ -19,7 +19,7 @@ from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
 from regard.observe.measure.occlusion import occlusion_links
 from regard.observe.record.forced import block_batches, pair_batches
-from regard.runs.corpus_of import corpus_of
+from regard.runs.corpus import load_corpus
 from regard.runs.folder import RunFolder
 
 PAIRS, BLOCKS = 200, 32
@@ -51,7 +51,7 @@ def sample_of_run(
             links, whose = gold_of(gold, part.pairs), str(gold)
         return _sample_of_pairs(model, part.pairs, links, whose, count, "validation pairs", say)
     _refuse(gold)
-    batches = corpus_of(run, say)
+    batches = load_corpus(run, say)
     stream, length = PackedStream(batches.prepared.tokens("validation")[0]), model.model.max_length
     rows = _block_rows(len(stream), length, count, say)
     blocks = [stream.read(row * length, min((row + 1) * length, len(stream))) for row in rows]

@@ -49,15 +49,15 @@ def resume(
 
     Only trainer.max_steps, trainer.devices, trainer.num_nodes and the launcher (hydra/launcher=...) may change.
     """
-    from regard.launch.resume import go_on
+    from regard.launch.resume import resume
     from regard.runs.sweep import is_search
 
     if is_search(run):
-        from regard.search.start import go_on as search_on
+        from regard.search.start import resume as resume_search
 
-        raise typer.Exit(search_on(run, overrides or []))
+        raise typer.Exit(resume_search(run, overrides or []))
     runs, damaged = _intact([run])
-    raise typer.Exit(max(damaged, go_on(runs, overrides or []) if runs else 0))
+    raise typer.Exit(max(damaged, resume(runs, overrides or []) if runs else 0))
 
 
 @app.command()
@@ -72,15 +72,15 @@ def jobs(
     """What runs are doing: state, step, validation loss, speed, node; from their folders, and from squeue."""
     import json
 
-    from regard.launch.jobs import as_plain, see
+    from regard.launch.jobs import as_plain, list_runs
     from regard.runs.sweep import is_search
 
     paths = runs or [Path("runs")]
     if as_json:
-        sight = see(paths)
-        for problem in sight.problems:
+        found = list_runs(paths)
+        for problem in found.problems:
             warn(problem)
-        for seen in sight.seen:
+        for seen in found.seen:
             print(json.dumps(as_plain(seen), ensure_ascii=False))
     else:
         from rich.console import Console
@@ -144,7 +144,7 @@ def logs(
 
 def _intact(paths: list[Path]) -> tuple[list[RunFolder], int]:
     """The runs at or below ``paths`` that can be read, and the exit code: 1 if a damaged one was left out."""
-    from regard.runs.find import attempt, find_runs, readable
+    from regard.runs.find import find_runs, successes, try_read
 
     problems: list[str] = []
 
@@ -154,7 +154,7 @@ def _intact(paths: list[Path]) -> tuple[list[RunFolder], int]:
         return run
 
     found = find_runs(paths, problems.append)
-    runs = list(readable((attempt(read, run) for run in found), problems.append))
+    runs = list(successes((try_read(read, run) for run in found), problems.append))
     for problem in problems:
         warn(problem)
     return runs, int(bool(problems))

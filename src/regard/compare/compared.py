@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from multiprocessing import get_all_start_methods, get_context
@@ -21,13 +21,14 @@ from regard.compare.read import (
     read_samples,
     read_summary,
 )
+from regard.config.flatten import flatten
 from regard.errors import RegardError
 from regard.observe.record.maps import SentenceMaps
-from regard.runs.find import attempt, readable
+from regard.runs.find import successes, try_read
 from regard.runs.folder import RunFolder
-from regard.runs.recorded import load_yaml, read_recorded
-from regard.runs.status import seconds
-from regard.runs.sweep import known_overrides
+from regard.runs.parse import load_yaml, parse_file
+from regard.runs.status.content import elapsed_seconds
+from regard.runs.sweep import readable_overrides
 
 SECTIONS = (re.compile(r"^(?=[^\s#-])", re.MULTILINE), re.compile(r"^(?=  [^\s#-])", re.MULTILINE))
 """Where a key of the first level begins, and one of the second."""
@@ -96,15 +97,15 @@ def read_runs(folders: Sequence[tuple[str, RunFolder]], warn: Callable[[str], No
     """
     processes = min(os.cpu_count() or 1, len(folders) // RUNS_A_PROCESS)
     if processes < 2 or "fork" not in get_all_start_methods():
-        yield from readable(map(_attempt, folders), warn)
+        yield from successes(map(_try_read, folders), warn)
         return
     with get_context("fork").Pool(processes) as pool:
-        yield from readable(pool.imap(_attempt, folders, chunksize=max(1, RUNS_A_PROCESS // 4)), warn)
+        yield from successes(pool.imap(_try_read, folders, chunksize=max(1, RUNS_A_PROCESS // 4)), warn)
 
 
-def _attempt(named: tuple[str, RunFolder]) -> ComparedRun | RegardError:
+def _try_read(named: tuple[str, RunFolder]) -> ComparedRun | RegardError:
     name, folder = named
-    return attempt(lambda run: read_run(run, name), folder)
+    return try_read(lambda run: read_run(run, name), folder)
 
 
 def read_run(folder: RunFolder, name: str) -> ComparedRun:
@@ -112,7 +113,7 @@ def read_run(folder: RunFolder, name: str) -> ComparedRun:
 
     Raises RegardError, naming the file, if one of these two cannot be read.
     """
-    config, status = read_recorded(folder.path / "config.yaml", flat_config, dict), folder.status()
+    config, status = parse_file(folder.path / "config.yaml", load_flat_config, dict), folder.status()
     notes: list[str] = []
     curves = read_curves(folder, notes)
     summary = read_summary(folder, notes)
@@ -128,10 +129,10 @@ def read_run(folder: RunFolder, name: str) -> ComparedRun:
         state=str(status["status"]),
         why=str(status.get("why", "")),
         config=config,
-        overrides=[each.partition("=")[0].lstrip("+~") for each in known_overrides(folder)],
+        overrides=[each.partition("=")[0].lstrip("+~") for each in readable_overrides(folder)],
         curves=curves,
         step=int(max(reached)) if reached else None,
-        seconds=seconds(status),
+        seconds=elapsed_seconds(status),
         tokens_per_second=speed,
         parameters=summary.get("parameters"),
         samples=read_samples(folder, notes),
@@ -139,7 +140,7 @@ def read_run(folder: RunFolder, name: str) -> ComparedRun:
     )
 
 
-def flat_config(text: str) -> Any:
+def load_flat_config(text: str) -> Any:
     """The values of a configuration by their dotted keys, not to be changed: equal sections of runs are parsed once.
 
     Anything else than a mapping is returned as it is. Raises YAMLError.
@@ -155,20 +156,9 @@ def flat_config(text: str) -> Any:
         return found or load_yaml(text)
     except (yaml.YAMLError, AttributeError):  # one that refers to another, or none at all
         whole = load_yaml(text)
-        return flat(whole) if isinstance(whole, dict) else whole
+        return flatten(whole) if isinstance(whole, dict) else whole
 
 
 @lru_cache(maxsize=1 << 14)
 def _flat_part(text: str) -> dict[str, Any]:
-    return flat(load_yaml(text))
-
-
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Values by their dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
+    return flatten(load_yaml(text))

@@ -13,7 +13,7 @@ import yaml
 
 from regard.errors import RegardError
 from regard.runs.folder import RunFolder
-from regard.runs.recorded import load_yaml, read_recorded
+from regard.runs.parse import load_yaml, parse_file
 from regard.runs.sweep import is_search, sweep_of
 
 Mode = Literal["min", "max"]
@@ -60,7 +60,7 @@ def search_of(runs: Sequence[RunFolder]) -> Path | None:
 def objective(search: Path) -> tuple[str, Mode] | None:
     """The metric that a search goes by, and whether small or large is good; None if search.yaml does not say."""
     try:
-        said = read_recorded(search / "search.yaml", load_yaml, dict)["search"]
+        said = parse_file(search / "search.yaml", load_yaml, dict)["search"]
         return str(said["metric"]), "min" if said["direction"] == "minimize" else "max"
     except (RegardError, KeyError, TypeError):
         return None

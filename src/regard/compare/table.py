@@ -12,8 +12,8 @@ from rich.text import Text
 from regard.compare.compare import Comparison, Spread
 from regard.compare.importance import as_key
 from regard.compare.keys import MISSING
-from regard.launch.jobs_table import colour, count_states_of, duration
-from regard.runs.fitted import Column, fitted, room
+from regard.launch.jobs_table import count_states, format_duration, state_style
+from regard.runs.table import Column, format_table, table_width
 
 KEYS_ON_TERMINAL = 6
 """So many fit beside the rest; the page and the CSV have all."""
@@ -24,9 +24,9 @@ WHERE = "the page and --csv have them"
 
 def show(comparison: Comparison, console: Console) -> None:
     """Print the runs, best first; where there are seeds, what they have in common below."""
-    parts = [of_runs(comparison, room(console))]
+    parts = [of_runs(comparison, table_width(console))]
     if any(len(group.runs) > 1 for group in comparison.groups):
-        parts += [Text("\n"), of_groups(comparison, room(console))]
+        parts += [Text("\n"), of_groups(comparison, table_width(console))]
     for part in parts:
         console.print(part, end="", soft_wrap=True)
 
@@ -37,7 +37,7 @@ def of_runs(comparison: Comparison, width: int | None) -> Text:
     keys = comparison.columns[:KEYS_ON_TERMINAL]
     columns = [
         Column("run", least=25, keeps_end=True),
-        Column("state", style=colour),
+        Column("state", style=state_style),
         *(Column(name, right=True) for name in (f"{better} {comparison.metric}", "at step")),
         *(Column(key, least=KEY_WIDTH) for key in keys),
         *(Column(name, right=True) for name in ("step", "time", "tokens/s", "parameters")),
@@ -53,15 +53,15 @@ def of_runs(comparison: Comparison, width: int | None) -> Text:
                 "" if best is None else f"{best[1]:,}",
                 *(_short(run.config.get(key, MISSING)) for key in keys),
                 "" if run.step is None else f"{run.step:,}",
-                duration(run.seconds),
+                format_duration(run.seconds),
                 "" if run.tokens_per_second is None else f"{run.tokens_per_second:,.0f}",
                 "" if run.parameters is None else f"{run.parameters:,}",
             ]
         )
     left_out = comparison.columns[KEYS_ON_TERMINAL:]
     more = f"; also different: {', '.join(left_out)}" if left_out else ""
-    counted = count_states_of([run.state for run in comparison.runs]) + more
-    return fitted(columns, rows, width, WHERE).append(f"{counted}\n", "italic")
+    counted = count_states([run.state for run in comparison.runs]) + more
+    return format_table(columns, rows, width, WHERE).append(f"{counted}\n", "italic")
 
 
 def of_groups(comparison: Comparison, width: int | None) -> Text:
@@ -84,7 +84,7 @@ def of_groups(comparison: Comparison, width: int | None) -> Text:
         for group in comparison.groups
     ]
     meaning = "mean ± sample standard deviation over the finished runs that differ in nothing but seed"
-    return fitted(columns, rows, width, WHERE).append(f"{meaning}\n", "italic")
+    return format_table(columns, rows, width, WHERE).append(f"{meaning}\n", "italic")
 
 
 def spelt(spread: Spread | None) -> str:

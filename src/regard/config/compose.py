@@ -27,8 +27,8 @@ from regard.files import require_writable_folder
 from regard.instantiate import build
 from regard.observe.wandb.login import decide_mode
 from regard.places import conf_folder
-from regard.runs.folder import RunFolder, find_checkpoint, new_name
-from regard.runs.sweep import create_sweep, own_overrides
+from regard.runs.folder import RunFolder, find_checkpoint, unique_path
+from regard.runs.sweep import create_sweep, varying_overrides
 from regard.training.precision import decide_precision
 
 Point = tuple[dict[str, Any], list[str]]
@@ -109,7 +109,7 @@ def at_point(number: int, points: list[list[str]]) -> Iterator[None]:
     except UsageError as error:
         if len(points) == 1:
             raise
-        own = " ".join(own_overrides(points)[number])
+        own = " ".join(varying_overrides(points)[number])
         raise UsageError(f"point {number + 1} of {len(points)} ({own}): {error}") from error
 
 
@@ -146,7 +146,7 @@ def freeze(points: list[Point]) -> list[RunFolder]:
     config, overrides = points[0]
     home = Path(config["paths"]["runs"]) / config["name"]
     if len(points) == 1:
-        return [RunFolder.create(new_name(home), config, overrides)]
+        return [RunFolder.create(unique_path(home), config, overrides)]
     return create_sweep(home, points)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from regard.config.flatten import flatten
 from regard.data.tokenizer.tokenizer import Tokenizers
 from regard.errors import RegardError, UsageError
 from regard.instantiate import build
@@ -54,7 +55,7 @@ def _check_overrides(wanted: dict[str, Any], known: dict[str, Any], overrides: S
 
 
 def _check_model(config: dict[str, Any], tokenizers: Tokenizers, content: dict[str, Any], path: Path) -> None:
-    here, there = dict(_leaves(config)), dict(_leaves(content["regard"]["model"]))
+    here, there = flatten(config, "model."), flatten(content["regard"]["model"], "model.")
     for key in sorted((here.keys() | there.keys()) - MAY_DIFFER):
         if here.get(key) != there.get(key):
             raise UsageError(
@@ -67,12 +68,3 @@ def _check_model(config: dict[str, Any], tokenizers: Tokenizers, content: dict[s
         require_fit(model, content, path)
     except RegardError as error:
         raise UsageError(f"init_from: {error}") from error
-
-
-def _leaves(config: Any, path: str = "model") -> Iterator[tuple[str, Any]]:
-    """The plain values of a configuration by their dotted keys."""
-    if isinstance(config, dict):
-        for key, value in config.items():
-            yield from _leaves(value, f"{path}.{key}")
-    else:
-        yield path, config

@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 
 from regard.errors import RegardError
 from regard.launch.slurm import Job, is_here, queue_of, tasks
-from regard.runs.find import attempt, find_runs, readable
+from regard.runs.find import find_runs, successes, try_read
 from regard.runs.folder import RunFolder
-from regard.runs.status import seconds
-from regard.runs.sweep import is_search, known_overrides
+from regard.runs.status.content import elapsed_seconds
+from regard.runs.sweep import is_search, readable_overrides
 from regard.training.callbacks.metrics_file import latest_values
 
 SPEED, LOSS = "train/tokens_per_second", "validation/loss"
 
 
-class Look(NamedTuple):
+class RunInfo(NamedTuple):
     """One run at a moment. What is not known is None; ``elapsed`` is in seconds, from the first start on."""
 
     run: RunFolder
@@ -34,7 +34,7 @@ class Look(NamedTuple):
     overrides: list[str]
 
 
-def look(run: RunFolder, jobs: Mapping[str, Job] | None) -> Look:
+def inspect_run(run: RunFolder, jobs: Mapping[str, Job] | None) -> RunInfo:
     """What ``run`` is doing, by its folder and the ``jobs`` in the queue, None where they are not known.
 
     Raises RegardError, naming the file, if its folder is damaged.
@@ -47,7 +47,7 @@ def look(run: RunFolder, jobs: Mapping[str, Job] | None) -> Look:
         state, note = "lost", f"job {name} has ended without beginning; look at: regard logs {run.path}"
     if job is not None and job.state == "PENDING":
         note = f"job {name} waits ({job.reason})"
-    return Look(
+    return RunInfo(
         run=run,
         state=state,
         node=(job.nodes if job else "") or (status["host"] if status["attempt"] else None),
@@ -55,29 +55,29 @@ def look(run: RunFolder, jobs: Mapping[str, Job] | None) -> Look:
         max_steps=run.section("trainer").get("max_steps"),
         tokens_per_second=values.get(SPEED),
         validation_loss=values.get(LOSS),
-        elapsed=seconds(status),
+        elapsed=elapsed_seconds(status),
         attempts=status["attempt"],
         note=note,
-        overrides=known_overrides(run),
+        overrides=readable_overrides(run),
     )
 
 
-def is_over(seen: Look, jobs: Mapping[str, Job] | None) -> bool:
+def is_over(seen: RunInfo, jobs: Mapping[str, Job] | None) -> bool:
     """Whether nothing will happen to it by itself, as far as is known."""
     job = seen.run.job()
     waits = job is not None and (jobs is None or job in jobs)
     return seen.state not in ("running", "submitted") and not waits
 
 
-class Sight(NamedTuple):
+class RunList(NamedTuple):
     """Runs at a moment; whether all is over; and what is wrong: folders that are damaged, SLURM if it is silent."""
 
-    seen: list[Look]
+    seen: list[RunInfo]
     over: bool
     problems: list[str]
 
 
-def see(paths: Sequence[Path]) -> Sight:
+def list_runs(paths: Sequence[Path]) -> RunList:
     """The runs at or below ``paths``; a search is over when none of its jobs is left.
 
     If SLURM does not answer, the folders tell what they can. A damaged folder is a problem, and the others are seen.
@@ -89,12 +89,12 @@ def see(paths: Sequence[Path]) -> Sight:
         jobs = queue_of([*runs, *searches])
     except RegardError as error:
         problems.append(str(error))
-    seen = list(readable((attempt(lambda run: look(run, jobs), run) for run in runs), problems.append))
+    seen = list(successes((try_read(lambda run: inspect_run(run, jobs), run) for run in runs), problems.append))
     at_work = any(job and (jobs is None or tasks(job, jobs)) for job in (search.job() for search in searches))
-    return Sight(seen, not at_work and all(is_over(each, jobs) for each in seen), problems)
+    return RunList(seen, not at_work and all(is_over(each, jobs) for each in seen), problems)
 
 
-def as_plain(seen: Look) -> dict[str, Any]:
+def as_plain(seen: RunInfo) -> dict[str, Any]:
     """For JSON."""
     return seen._asdict() | {"run": str(seen.run.path)}
 

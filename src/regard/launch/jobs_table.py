@@ -11,21 +11,21 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from regard.launch.jobs import Look, Sight, see, short_names
-from regard.runs.fitted import Column, fitted, room
-from regard.runs.sweep import own_overrides, sweep_of
+from regard.launch.jobs import RunInfo, RunList, list_runs, short_names
+from regard.runs.sweep import sweep_of, varying_overrides
+from regard.runs.table import Column, format_table, table_width
 
 WATCH_SECONDS = 2
 COLOURS = {"running": "cyan", "finished": "green", "failed": "red", "lost": "red", "preempted": "yellow"}
 
 
-def colour(state: str) -> str:
+def state_style(state: str) -> str:
     """The style of a state."""
     return COLOURS.get(state, "")
 
 
 COLUMNS = (
-    Column("state", style=colour),
+    Column("state", style=state_style),
     Column("step", right=True),
     Column("run", least=25, keeps_end=True),
     Column("val loss", right=True),
@@ -43,20 +43,20 @@ SWEEP_COLUMNS = (Column("sweep", least=25, keeps_end=True), Column("runs", right
 def show(paths: Sequence[Path], sweeps_as_one: bool, watch: bool, wide: bool, console: Console) -> None:
     """Print the table of the runs at or below ``paths``; to ``watch``, again and again until all is over."""
 
-    def draw(sight: Sight) -> Text:
-        return (overview if sweeps_as_one else table)(sight.seen, room(console, wide))
+    def draw(found: RunList) -> Text:
+        return (overview if sweeps_as_one else table)(found.seen, table_width(console, wide))
 
-    sight = see(paths)
-    say_problems(sight.problems)
+    found = list_runs(paths)
+    say_problems(found.problems)
     if not watch:
-        console.print(draw(sight), end="", soft_wrap=True)
+        console.print(draw(found), end="", soft_wrap=True)
         return
-    with Live(draw(sight), console=console, auto_refresh=False, vertical_overflow="visible") as live:
-        while not sight.over:
+    with Live(draw(found), console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        while not found.over:
             time.sleep(WATCH_SECONDS)
-            before, sight = sight, see(paths)
-            say_problems([problem for problem in sight.problems if problem not in before.problems])
-            live.update(draw(sight), refresh=True)
+            before, found = found, list_runs(paths)
+            say_problems([problem for problem in found.problems if problem not in before.problems])
+            live.update(draw(found), refresh=True)
 
 
 def say_problems(problems: Sequence[str]) -> None:
@@ -65,21 +65,24 @@ def say_problems(problems: Sequence[str]) -> None:
         print(f"regard: {problem}", file=sys.stderr)
 
 
-def overview(seen: Sequence[Look], width: int | None) -> Text:
+def overview(seen: Sequence[RunInfo], width: int | None) -> Text:
     """Runs by themselves as in ``table``, and a line for each sweep."""
-    sweeps: dict[Path, list[Look]] = {}
-    alone: list[Look] = []
+    sweeps: dict[Path, list[RunInfo]] = {}
+    alone: list[RunInfo] = []
     for each in seen:
         sweep = sweep_of(each.run)
         (alone if sweep is None else sweeps.setdefault(sweep, [])).append(each)
-    rows = [(f"{sweep.parent.name}/{sweep.name}", str(len(of)), count_states(of)) for sweep, of in sweeps.items()]
-    parts = [fitted(SWEEP_COLUMNS, rows, width, WHERE)] if sweeps else []
+    rows = [
+        (f"{sweep.parent.name}/{sweep.name}", str(len(of)), count_states([each.state for each in of]))
+        for sweep, of in sweeps.items()
+    ]
+    parts = [format_table(SWEEP_COLUMNS, rows, width, WHERE)] if sweeps else []
     return Text().join([*parts, *([table(alone, width)] if alone else [])])
 
 
-def table(seen: Sequence[Look], width: int | None) -> Text:
+def table(seen: Sequence[RunInfo], width: int | None) -> Text:
     """A line a run, and a count of the states below."""
-    own = own_overrides([each.overrides for each in seen]) if len(seen) > 1 else [[] for _ in seen]
+    own = varying_overrides([each.overrides for each in seen]) if len(seen) > 1 else [[] for _ in seen]
     rows = [
         (
             each.state,
@@ -87,7 +90,7 @@ def table(seen: Sequence[Look], width: int | None) -> Text:
             name,
             f"{each.validation_loss:.4f}" if each.validation_loss is not None else "",
             " ".join(overrides),
-            duration(each.elapsed),
+            format_duration(each.elapsed),
             each.note,
             f"{each.tokens_per_second:,.0f}" if each.tokens_per_second else "",
             each.node or "",
@@ -95,21 +98,16 @@ def table(seen: Sequence[Look], width: int | None) -> Text:
         )
         for each, name, overrides in zip(seen, short_names([each.run for each in seen]), own, strict=True)
     ]
-    shown = fitted(COLUMNS, rows, width, WHERE)
-    return shown.append(f"{count_states(seen)}\n", "italic") if len(seen) > 1 else shown
+    shown = format_table(COLUMNS, rows, width, WHERE)
+    return shown.append(f"{count_states([each.state for each in seen])}\n", "italic") if len(seen) > 1 else shown
 
 
-def count_states(seen: Sequence[Look]) -> str:
-    """How many are finished, failed, ..."""
-    return count_states_of([each.state for each in seen])
-
-
-def count_states_of(states: Sequence[str]) -> str:
+def count_states(states: Sequence[str]) -> str:
     """3 finished, 1 failed"""
     return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
 
 
-def duration(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """Hours, minutes and seconds, as far as there are any."""
     if seconds is None:
         return ""

@@ -14,9 +14,9 @@ from types import FrameType
 
 from regard.errors import PREEMPTED, UsageError
 from regard.machine import available_processors
-from regard.runs.ending import of_being_told
 from regard.runs.folder import RunFolder
-from regard.runs.resources import Geometry, one_machine
+from regard.runs.resources import Resources, single_node_resources
+from regard.runs.status.outcome import of_being_told
 from regard.stop import Interrupted
 
 SHUTDOWN_SECONDS = 600
@@ -25,12 +25,12 @@ SHUTDOWN_SECONDS = 600
 POLL_SECONDS = 0.1
 
 
-def command(run: RunFolder, wanted: Geometry) -> list[str]:
+def command(run: RunFolder, required: Resources) -> list[str]:
     """The command that does the work of ``run``: one process, or torchrun with one for each device."""
     work = ["-m", "regard.runs", str(run.path)]
-    if wanted.devices == 1:
+    if required.devices == 1:
         return [sys.executable, *work]
-    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={wanted.devices}"]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={required.devices}"]
     return [sys.executable, *torchrun, f"--shutdown-timeout={SHUTDOWN_SECONDS}", *work]
 
 
@@ -44,25 +44,25 @@ def do(runs: Sequence[RunFolder], at_a_time: int) -> int:
 
     Raises UsageError if a run wants more GPUs than there are.
     """
-    wanted = [one_machine(run.config()) for run in runs]
-    gpus = visible_gpus() if any(each.gpus for each in wanted) else []
-    if (most := max(each.gpus for each in wanted)) > len(gpus):
+    resources = [single_node_resources(run.config()) for run in runs]
+    gpus = visible_gpus() if any(each.gpus for each in resources) else []
+    if (most := max(each.gpus for each in resources)) > len(gpus):
         raise UsageError(f"trainer.devices={most}: this machine has {len(gpus)} GPUs; give fewer, or trainer=default")
-    waiting = list(zip(runs, wanted, strict=True))
+    waiting = list(zip(runs, resources, strict=True))
     working: dict[RunFolder, tuple[subprocess.Popen[bytes], list[str]]] = {}
     quiet = at_a_time > 1
     with _passed_on(lambda: [process for process, _ in working.values()]) as told:
         while waiting or working:
             while waiting and len(working) < at_a_time and not told and waiting[0][1].gpus <= len(gpus):
-                run, geometry = waiting.pop(0)
+                run, required = waiting.pop(0)
                 if reason := run.cancelled():
                     run.set_status("cancelled", why=reason)
                     continue
-                mine = [gpus.pop(0) for _ in range(geometry.gpus)]
-                shares = _share(at_a_time * geometry.devices) if quiet else {}
+                mine = [gpus.pop(0) for _ in range(required.gpus)]
+                shares = _share(at_a_time * required.devices) if quiet else {}
                 shares |= {"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {}
                 _say(f"begins    {run.path}")
-                working[run] = (_start(run, geometry, shares, quiet), mine)
+                working[run] = (_start(run, required, shares, quiet), mine)
                 if told:  # while it was being started
                     working[run][0].send_signal(signal.SIGTERM)
             for run, (process, used) in list(working.items()):
@@ -86,25 +86,23 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def search(folder: Path, workers: int, wanted: Geometry) -> int:
+def search(folder: Path, workers: int, required: Resources) -> int:
     """Have ``workers`` processes work on the search in ``folder``; 0 if they have come to its end.
 
     Raises UsageError if their trials want more GPUs than there are.
     """
-    gpus = visible_gpus() if wanted.gpus else []
-    if wanted.gpus * workers > len(gpus):
-        raise UsageError(f"search.workers={workers}: they want {wanted.gpus} GPUs each, this machine has {len(gpus)}")
+    gpus = visible_gpus() if required.gpus else []
+    if required.gpus * workers > len(gpus):
+        raise UsageError(f"search.workers={workers}: they want {required.gpus} GPUs each, this machine has {len(gpus)}")
     started: list[subprocess.Popen[bytes]] = []
     with _passed_on(lambda: started) as told:
         for number in range(workers):
             if told:
                 break
-            mine = gpus[number * wanted.gpus : (number + 1) * wanted.gpus]
-            shares = _share(workers * wanted.devices) | ({"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {})
+            mine = gpus[number * required.gpus : (number + 1) * required.gpus]
+            shares = _share(workers * required.devices) | ({"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {})
             started.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "regard.search", str(folder)], env=environment_of_its_own() | shares
-                )
+                subprocess.Popen([sys.executable, "-m", "regard.search", str(folder)], env=child_environment() | shares)
             )
             if told:  # while it was being started
                 started[-1].send_signal(signal.SIGTERM)
@@ -122,7 +120,7 @@ def exit_code(runs: Sequence[RunFolder]) -> int:
     return int(any(end != "finished" for end in ends))
 
 
-def environment_of_its_own() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """The environment for other work than this process's: without what tells of the rank and of the W&B of this one."""
     return {name: value for name, value in os.environ.items() if name not in ("REGARD_RANKS", "WANDB_SERVICE")}
 
@@ -143,12 +141,12 @@ def _share(processes: int) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(max(1, available_processors() // processes))}
 
 
-def _start(run: RunFolder, wanted: Geometry, environment: dict[str, str], quiet: bool) -> subprocess.Popen[bytes]:
+def _start(run: RunFolder, required: Resources, environment: dict[str, str], quiet: bool) -> subprocess.Popen[bytes]:
     with ExitStack() as closing:
         output = closing.enter_context(run.console.open("ab")) if quiet else None
         return subprocess.Popen(
-            command(run, wanted),
-            env=environment_of_its_own() | environment,
+            command(run, required),
+            env=child_environment() | environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT if quiet else None,

@@ -12,7 +12,7 @@ import yaml
 from regard.config.keys import check_value
 from regard.config.ranges import ARGUMENTS
 from regard.errors import UsageError
-from regard.runs.folder import RunFolder, write_whole
+from regard.runs.folder import RunFolder, write_atomically
 
 NUMBERS = ("trainer.max_steps", "trainer.devices", "trainer.num_nodes")
 MAX_STEPS = "trainer.max_steps="
@@ -20,7 +20,7 @@ ENDED = ("failed", "lost", "cancelled", "preempted")
 LAUNCHER = ("hydra/launcher", "hydra.launcher.")
 
 
-def go_on(runs: Sequence[RunFolder], overrides: list[str]) -> int:
+def resume(runs: Sequence[RunFolder], overrides: list[str]) -> int:
     """Go on with a run, or with those of several that are over and not finished; the exit code.
 
     Says which are left to the process that is still to start them, and that a finished one has nothing left to do: it
@@ -33,7 +33,7 @@ def go_on(runs: Sequence[RunFolder], overrides: list[str]) -> int:
     jobs = queue_of(runs)
     if len(runs) > 1:
         runs = [run for run in runs if run.status()["status"] not in ("finished", "running") and run.job() not in jobs]
-        waiting = {run.path: process for run in runs if (process := run.waits_for())}
+        waiting = {run.path: process for run in runs if (process := run.submitter())}
         for path, process in waiting.items():
             print(f"{path}: left to process {process}, which is to start it", flush=True)
         runs = [run for run in runs if run.path not in waiting]
@@ -53,14 +53,14 @@ def retry(runs: Sequence[RunFolder], states: Sequence[str], overrides: list[str]
 
     Says which. The exit code. Raises UsageError for a state that is none.
     """
-    from regard.launch.jobs import is_over, look
+    from regard.launch.jobs import inspect_run, is_over
     from regard.launch.slurm import queue_of
     from regard.launch.start import start
 
     if unknown := set(states) - set(ENDED):
         raise UsageError(f"--status {unknown.pop()}: choose among {', '.join(ENDED)}")
     jobs = queue_of(runs)
-    seen = [look(run, jobs) for run in runs]
+    seen = [inspect_run(run, jobs) for run in runs]
     chosen = [each.run for each in seen if each.state in states and is_over(each, jobs)]
     print(f"{len(chosen)} of {len(runs)} runs to try again ({', '.join(states)})", flush=True)
     prepare_resume(chosen, overrides)
@@ -78,13 +78,13 @@ def prepare_resume(runs: Sequence[RunFolder], overrides: list[str]) -> None:
     """
     with ExitStack() as locks:
         for run in runs:
-            locks.enter_context(run.at_rest())
+            locks.enter_context(run.locked_while_idle())
         for run, config in [(run, _changed(run, overrides)) for run in runs]:
             if overrides:
                 given = [*run.overrides(), *overrides]
-                write_whole(run.path / "overrides.yaml", yaml.safe_dump(given, allow_unicode=True))
-                write_whole(run.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-            run.let_go_on()
+                write_atomically(run.path / "overrides.yaml", yaml.safe_dump(given, allow_unicode=True))
+                write_atomically(run.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+            run.mark_submitted()
 
 
 def _changed(run: RunFolder, overrides: list[str]) -> dict[str, Any]:
@@ -121,10 +121,10 @@ def _change_number(config: dict[str, Any], override: str) -> None:
 
 def _check_steps(run: RunFolder, config: dict[str, Any]) -> None:
     """Raise UsageError if ``run`` would continue from a later step than ``config`` wants it to end at."""
-    from regard.launch.jobs import look
+    from regard.launch.jobs import inspect_run
 
     wanted = config["trainer"]["max_steps"]
-    if wanted >= (look(run, None).step or 0):
+    if wanted >= (inspect_run(run, None).step or 0):
         return
     from regard.training.checkpoint import last_readable, read_checkpoint  # takes seconds
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from regard.instantiate import build
 from regard.runs.folder import RunFolder
-from regard.runs.resources import Geometry
+from regard.runs.resources import Resources
 
 
 class Launcher(Protocol):
@@ -21,7 +21,7 @@ class Launcher(Protocol):
     def start(self, runs: Sequence[RunFolder]) -> int:
         """Do, or have done, the work of ``runs``; the exit code."""
 
-    def search(self, folder: Path, workers: int, wanted: Geometry) -> int:
+    def search(self, folder: Path, workers: int, required: Resources) -> int:
         """Have ``workers`` work on the search in ``folder``, whose trials want so much each; the exit code."""
 
 

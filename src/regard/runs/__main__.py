@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from regard.errors import RegardError, user_message
-from regard.runs.ending import of_being_told, or_of_another, write_down
 from regard.runs.folder import RunFolder
+from regard.runs.status.outcome import of_being_told, or_of_another, write_down
 from regard.stop import STOP, Interrupted
 from regard.training.distributed.ranks import is_first_process
 

@@ -17,7 +17,7 @@ from regard.errors import RegardError, UsageError
 from regard.inference.language_model import LanguageModel
 from regard.inference.perplexity import perplexity
 from regard.inference.translator import Translator
-from regard.runs.corpus_of import corpus_of
+from regard.runs.corpus import load_corpus
 from regard.runs.folder import RunFolder, find_checkpoint
 from regard.runs.work import make_task
 from regard.training.checkpoint import average_snapshots, load_model, load_weights, read_checkpoint
@@ -61,7 +61,7 @@ def evaluate_split(
     """
     if split not in SPLITS[1:]:
         raise UsageError(f"--split {split}: choose validation or test")
-    batches = corpus_of(run, say)
+    batches = load_corpus(run, say)
     task = make_task(config, batches)
     load_weights(task.model, *weights_of(run, average))
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # not what this machine has, nor what to install

@@ -34,7 +34,7 @@ def find_runs(paths: Iterable[Path], warn: Warn) -> list[RunFolder]:
     return list(found.values())
 
 
-def attempt(read: Callable[[RunFolder], Result], run: RunFolder) -> Result | RegardError:
+def try_read(read: Callable[[RunFolder], Result], run: RunFolder) -> Result | RegardError:
     """What ``read`` makes of ``run``, or the error of a folder that is damaged."""
     try:
         return read(run)
@@ -44,9 +44,9 @@ def attempt(read: Callable[[RunFolder], Result], run: RunFolder) -> Result | Reg
         return RegardError(f"{run.path}: cannot be read ({error.strerror})")
 
 
-def readable(attempts: Iterable[Result | RegardError], warn: Warn) -> Iterator[Result]:
+def successes(results: Iterable[Result | RegardError], warn: Warn) -> Iterator[Result]:
     """Those of ``attempts`` that were successful; ``warn`` is told of the others."""
-    for found in attempts:
+    for found in results:
         if isinstance(found, RegardError):
             warn(f"{found}; left out")
         else:

@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 from regard import __version__
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
-from regard.runs.recorded import damaged, load_yaml, read_recorded
-from regard.runs.status import is_alive, is_lost
+from regard.runs.parse import damaged_file, load_yaml, parse_file
+from regard.runs.status.content import is_alive, is_lost
 
 
 class RunFolder:
@@ -36,15 +36,15 @@ class RunFolder:
 
         The folder appears complete or not at all. Raises RegardError if it cannot be written.
         """
-        with appearing(path) as making:
+        with create_atomically(path) as making:
             cls(making).fill(config, overrides)
         return cls(path)
 
     def fill(self, config: dict[str, Any], overrides: Sequence[str]) -> None:
         """Freeze ``config``, and the version of regard that it is for, in this folder, which is empty."""
         frozen = {"regard": __version__} | config
-        write_whole(self.path / "config.yaml", yaml.safe_dump(frozen, sort_keys=False, allow_unicode=True))
-        write_whole(self.path / "overrides.yaml", yaml.safe_dump(list(overrides), allow_unicode=True))
+        write_atomically(self.path / "config.yaml", yaml.safe_dump(frozen, sort_keys=False, allow_unicode=True))
+        write_atomically(self.path / "overrides.yaml", yaml.safe_dump(list(overrides), allow_unicode=True))
         self.checkpoints.mkdir()
         self.set_status("submitted", attempt=0, pid=os.getpid())
 
@@ -82,7 +82,7 @@ class RunFolder:
 
     def config(self) -> dict[str, Any]:
         """The frozen configuration. Raises RegardError if its file is damaged."""
-        return read_recorded(self.path / "config.yaml", load_yaml, dict)
+        return parse_file(self.path / "config.yaml", load_yaml, dict)
 
     def section(self, name: str) -> dict[str, Any]:
         """A section of the frozen configuration, without reading the others, which takes longer.
@@ -96,11 +96,11 @@ class RunFolder:
                     return load_yaml(found[0])[name] or {}
             return load_yaml(text)[name] or {}
 
-        return read_recorded(self.path / "config.yaml", parse, dict)
+        return parse_file(self.path / "config.yaml", parse, dict)
 
     def overrides(self) -> list[str]:
         """What the user asked for. Raises RegardError if its file is damaged."""
-        found = read_recorded(self.path / "overrides.yaml", lambda text: load_yaml(text) or [], list)
+        found = parse_file(self.path / "overrides.yaml", lambda text: load_yaml(text) or [], list)
         return [str(override) for override in found]
 
     def status(self) -> dict[str, Any]:
@@ -123,9 +123,9 @@ class RunFolder:
             "host": socket.gethostname(),
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        write_whole(path, json.dumps(old | new | facts, indent=2, ensure_ascii=False) + "\n")
+        write_atomically(path, json.dumps(old | new | facts, indent=2, ensure_ascii=False) + "\n")
 
-    def waits_for(self) -> int | None:
+    def submitter(self) -> int | None:
         """The other process of this machine that is still to start it, as far as this one can see; else None."""
         status = self.status()
         if (status["status"], status["host"], self.job()) != ("submitted", socket.gethostname(), None):
@@ -134,7 +134,7 @@ class RunFolder:
         return pid if pid is not None and pid != os.getpid() and is_alive(pid) else None
 
     @contextmanager
-    def working(self, patience_seconds: float = 0) -> Iterator[None]:
+    def locked(self, patience_seconds: float = 0) -> Iterator[None]:
         """Within this, no other process works on this run.
 
         Raises UsageError if one does, and goes on to for ``patience_seconds``.
@@ -150,15 +150,15 @@ class RunFolder:
             lock.release()
 
     @contextmanager
-    def at_rest(self) -> Iterator[None]:
+    def locked_while_idle(self) -> Iterator[None]:
         """Within this, no other process works on this run or is about to: its configuration may be changed.
 
         Raises UsageError if one does, on this machine or another.
         """
-        with self.working():
+        with self.locked():
             if self.status()["status"] == "running":
                 raise self._is_worked_on()
-            if process := self.waits_for():
+            if process := self.submitter():
                 raise UsageError(f"{self.path}: left to process {process}, which is to start it")
             yield
 
@@ -167,7 +167,7 @@ class RunFolder:
 
     def set_job(self, job: str) -> None:
         """Note the SLURM job that is to work on this run; not in status.json, which the job may be writing already."""
-        write_whole(self.path / ".job", job)
+        write_atomically(self.path / ".job", job)
 
     def job(self) -> str | None:
         """The SLURM job that works on this run, or is to; None if it is none's."""
@@ -175,28 +175,28 @@ class RunFolder:
 
     def cancel(self, reason: str) -> None:
         """Leave word that this run is to end and not to begin again, whoever would start it."""
-        write_whole(self.path / ".cancelled", reason)
+        write_atomically(self.path / ".cancelled", reason)
 
     def cancelled(self) -> str | None:
         """Why it shall not go on, if so."""
         return self._word(".cancelled")
 
-    def allow(self) -> None:
+    def clear_cancelled(self) -> None:
         """It may go on after all."""
         (self.path / ".cancelled").unlink(missing_ok=True)
 
-    def let_go_on(self) -> None:
+    def mark_submitted(self) -> None:
         """It is to be worked on again: this process will start it, or has that done."""
-        self.allow()
+        self.clear_cancelled()
         for name in (".failed", ".job"):
             (self.path / name).unlink(missing_ok=True)
         self.set_status("submitted", pid=os.getpid(), idle=0)
 
     def _recorded_status(self) -> dict[str, Any]:
         path = self.path / "status.json"
-        status = read_recorded(path, json.loads, dict)
+        status = parse_file(path, json.loads, dict)
         if not isinstance(status.get("status"), str):
-            raise damaged(path, "it says no status")
+            raise damaged_file(path, "it says no status")
         return {"attempt": 0, "host": None} | status
 
     def _word(self, name: str) -> str | None:
@@ -208,16 +208,16 @@ class RunFolder:
 
     def write_json(self, name: str, content: Any) -> None:
         """Write ``content`` to the file ``name``, whole or not at all."""
-        write_whole(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        write_atomically(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def new_name(parent: Path) -> Path:
+def unique_path(parent: Path) -> Path:
     """A name in ``parent`` that nobody else comes upon."""
     return parent / f"{datetime.now().strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
 
 
 @contextmanager
-def appearing(final: Path) -> Iterator[Path]:
+def create_atomically(final: Path) -> Iterator[Path]:
     """A new folder to fill, which will appear as ``final`` when that is done."""
     making = final.with_name(f".{final.name}")
     try:
@@ -229,7 +229,7 @@ def appearing(final: Path) -> Iterator[Path]:
         raise RegardError(f"{final}: cannot make the run folder ({error.strerror}); set paths.runs") from error
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     """Write a text file, which others may be writing too: readers see the old one or the new one."""
     with replacing(path, f".{secrets.token_hex(4)}") as beside:
         beside.write_text(text, encoding="utf-8")

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from regard.data.prepare.progress import Progress, ProgressLines
-from regard.runs.heartbeat import Heartbeat
+from regard.runs.status.heartbeat import Heartbeat
 from regard.training.callbacks.metrics import Journal
 
 LINE_SECONDS = 15

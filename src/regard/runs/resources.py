@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from regard.errors import UsageError
 
 
-class Geometry(NamedTuple):
+class Resources(NamedTuple):
     """What a run is spread over.
 
     nodes: machines
@@ -28,11 +28,11 @@ class Geometry(NamedTuple):
         return self.nodes * self.devices
 
 
-def geometry(config: dict[str, Any]) -> Geometry:
+def required_resources(config: dict[str, Any]) -> Resources:
     """What ``config``, whose values `regard.config.keys` has checked, says."""
     trainer = config["trainer"]
     on_gpus = trainer["accelerator"] in ("gpu", "cuda")
-    return Geometry(
+    return Resources(
         nodes=trainer["num_nodes"],
         devices=trainer["devices"],
         gpus=trainer["devices"] if on_gpus else 0,
@@ -40,22 +40,22 @@ def geometry(config: dict[str, Any]) -> Geometry:
     )
 
 
-def one_machine(config: dict[str, Any]) -> Geometry:
+def single_node_resources(config: dict[str, Any]) -> Resources:
     """The geometry of a run on this machine.
 
     Raises UsageError if it wants several.
     """
-    wanted = geometry(config)
-    if wanted.nodes > 1:
-        raise UsageError(f"trainer.num_nodes={wanted.nodes}: several machines need hydra/launcher=slurm")
-    return wanted
+    required = required_resources(config)
+    if required.nodes > 1:
+        raise UsageError(f"trainer.num_nodes={required.nodes}: several machines need hydra/launcher=slurm")
+    return required
 
 
-def check_tasks(wanted: Geometry) -> None:
+def check_job_tasks(required: Resources) -> None:
     """Raises UsageError if this job has not the tasks that its run is made for."""
     nodes, tasks = int(os.environ["SLURM_NNODES"]), int(os.environ["SLURM_NTASKS"])
-    if (nodes, tasks) != (wanted.nodes, wanted.processes):
+    if (nodes, tasks) != (required.nodes, required.processes):
         raise UsageError(
-            f"this run wants {wanted.nodes} nodes with {wanted.devices} tasks each, its job {tasks} tasks on {nodes}; "
-            f"submit it with: sbatch --nodes={wanted.nodes} --ntasks-per-node={wanted.devices} ..."
+            f"this run needs {required.nodes} nodes with {required.devices} tasks each; its job has {tasks} tasks on "
+            f"{nodes} nodes. Submit it with: sbatch --nodes={required.nodes} --ntasks-per-node={required.devices} ..."
         )

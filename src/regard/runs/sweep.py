@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from regard.errors import RegardError
-from regard.runs.folder import RunFolder, appearing, new_name, write_whole
-from regard.runs.recorded import load_yaml, read_recorded
+from regard.runs.folder import RunFolder, create_atomically, unique_path, write_atomically
+from regard.runs.parse import load_yaml, parse_file
 
 
 def create_sweep(parent: Path, points: Sequence[tuple[dict[str, Any], list[str]]]) -> list[RunFolder]:
@@ -17,12 +17,13 @@ def create_sweep(parent: Path, points: Sequence[tuple[dict[str, Any], list[str]]
 
     It appears complete or not at all. Raises RegardError if it cannot be written.
     """
-    final = new_name(parent)
-    with appearing(final) as making:
+    final = unique_path(parent)
+    with create_atomically(final) as making:
         for number, (config, overrides) in enumerate(points):
             (making / str(number)).mkdir()
             RunFolder(making / str(number)).fill(config, overrides)
-        write_whole(making / "sweep.json", json.dumps({"points": [overrides for _, overrides in points]}, indent=2))
+        content = {"points": [overrides for _, overrides in points]}
+        write_atomically(making / "sweep.json", json.dumps(content, indent=2))
     return [RunFolder(final / str(number)) for number in range(len(points))]
 
 
@@ -37,7 +38,7 @@ def is_search(path: Path) -> bool:
     return (path / "search.yaml").is_file()
 
 
-def known_overrides(run: RunFolder) -> list[str]:
+def readable_overrides(run: RunFolder) -> list[str]:
     """The overrides of ``run``; none if they cannot be read, since they only name what differs."""
     try:
         return run.overrides()
@@ -45,7 +46,7 @@ def known_overrides(run: RunFolder) -> list[str]:
         return []
 
 
-def own_overrides(points: list[list[str]]) -> list[list[str]]:
+def varying_overrides(points: list[list[str]]) -> list[list[str]]:
     """Of each point of a sweep, the overrides that not all points share; of a single one, all."""
     if len(points) == 1:
         return points
@@ -60,7 +61,7 @@ def group_and_tags(run: RunFolder) -> tuple[str, list[str]]:
         return run.config()["name"], run.overrides()
     group, number = f"{sweep.parent.name}/{sweep.name}", int(run.path.name)
     if is_search(sweep):
-        given = read_recorded(sweep / "search.yaml", load_yaml, dict)["arguments"]
+        given = parse_file(sweep / "search.yaml", load_yaml, dict)["arguments"]
         return group, [override for override in run.overrides() if override not in given]
-    points = read_recorded(sweep / "sweep.json", json.loads, dict)["points"]
-    return group, own_overrides(points)[number]
+    points = parse_file(sweep / "sweep.json", json.loads, dict)["points"]
+    return group, varying_overrides(points)[number]

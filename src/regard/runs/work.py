@@ -17,10 +17,10 @@ from regard.instantiate import build
 from regard.model.transformer import Transformer
 from regard.observe.wandb.dashboard import finish
 from regard.runs.folder import RunFolder
-from regard.runs.heartbeat import Heartbeat
-from regard.runs.outcome import record
 from regard.runs.progress import ProgressReport, preparing, say
-from regard.runs.resources import check_tasks, geometry
+from regard.runs.resources import check_job_tasks, required_resources
+from regard.runs.status.heartbeat import Heartbeat
+from regard.runs.status.supervise import record
 from regard.runs.summary import show_summary, summarise
 from regard.runs.sweep import group_and_tags
 from regard.training.callbacks.metrics import FinalValidation, Journal
@@ -56,7 +56,7 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
     """Train, test the best checkpoint, and write summary.json; the summary, and a text to try the model with."""
     config, started = run.config(), time.monotonic()
     if from_srun():
-        check_tasks(geometry(config))
+        check_job_tasks(required_resources(config))
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     checkpoint = last_readable(run.checkpoints)
     begin = checkpoint or (Path(config["init_from"]) if config["init_from"] else None)

@@ -21,7 +21,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from regard.errors import UsageError
-from regard.runs.recorded import load_yaml, read_recorded
+from regard.runs.parse import load_yaml, parse_file
 
 
 class Search:
@@ -49,7 +49,7 @@ class Search:
             raise UsageError("search.space is empty: '+search.space.optimizer.lr={low: 1e-4, high: 1e-2, log: true}'")
         self.metric, self.direction, self.trials, self.workers = metric, direction, trials, workers
         self.sampler, self.pruner = sampler, pruner
-        self.space = {key: distribution(key, dict(entry)) for key, entry in flat(space).items()}
+        self.space = {key: distribution(key, dict(entry)) for key, entry in entries_by_key(space).items()}
 
     def study(self, folder: Path) -> optuna.Study:
         """The study in ``folder``, which is made if it is not there."""
@@ -64,8 +64,8 @@ class Search:
         )
 
 
-def flat(space: Mapping[str, Any], path: str = "") -> dict[str, Mapping[str, Any]]:
-    """The entries by their dotted keys: Hydra makes nested ones of ``+search.space.optimizer.lr={...}``."""
+def entries_by_key(space: Mapping[str, Any], path: str = "") -> dict[str, Mapping[str, Any]]:
+    """Return the entries of a search space by their dotted keys; Hydra nests ``+search.space.optimizer.lr={...}``."""
     entries: dict[str, Mapping[str, Any]] = {}
     for name, entry in space.items():
         key = f"{path}.{name}" if path else str(name)
@@ -74,7 +74,7 @@ def flat(space: Mapping[str, Any], path: str = "") -> dict[str, Mapping[str, Any
         if "low" in entry or "high" in entry or "choices" in entry:
             entries[key] = entry
         else:
-            entries |= flat(entry, key)
+            entries |= entries_by_key(entry, key)
     return entries
 
 
@@ -118,4 +118,4 @@ def best(study: optuna.Study) -> FrozenTrial | None:
 
 def read(folder: Path) -> dict[str, Any]:
     """search.yaml of a search's folder: ``arguments`` of the command line, ``cwd``, ``search``, ``launcher``, ...."""
-    return read_recorded(folder / "search.yaml", load_yaml, dict)
+    return parse_file(folder / "search.yaml", load_yaml, dict)

@@ -12,8 +12,8 @@ from regard.errors import UsageError
 from regard.instantiate import build
 from regard.launch.slurm import queue, tasks
 from regard.launch.start import make_launcher
-from regard.runs.folder import RunFolder, appearing, new_name, write_whole
-from regard.runs.resources import Geometry, one_machine
+from regard.runs.folder import RunFolder, create_atomically, unique_path, write_atomically
+from regard.runs.resources import Resources, single_node_resources
 from regard.search.space import Search, as_overrides, best, extremes, read
 
 LAUNCHER = ("hydra/launcher", "hydra.launcher.")
@@ -38,28 +38,28 @@ def begin(arguments: list[str]) -> int:
         "cwd": str(Path.cwd()),
         "search": config["search"],
         "launcher": config["launcher"],
-        "geometry": one_machine(config)._asdict(),
+        "geometry": single_node_resources(config)._asdict(),
     }
-    final = new_name(Path(config["paths"]["runs"]) / config["name"])
-    with appearing(final) as making:
+    final = unique_path(Path(config["paths"]["runs"]) / config["name"])
+    with create_atomically(final) as making:
         _write(making, content)
     print(f"search\t{final}", flush=True)
-    with RunFolder(final).working():
+    with RunFolder(final).locked():
         return _start(final, content)
 
 
-def go_on(folder: Path, overrides: list[str]) -> int:
+def resume(folder: Path, overrides: list[str]) -> int:
     """Go on with a search, perhaps with more trials or workers or elsewhere; the exit code.
 
     Raises UsageError for anything else, and if a job in the queue goes on with it.
     """
     folder = folder.absolute()  # a worker changes to where the search was begun
     search = RunFolder(folder)
-    with search.working():  # two that resume it at once would each write how many trials it is to have
-        return _go_on(folder, search, overrides)
+    with search.locked():  # two that resume it at once would each write how many trials it is to have
+        return _resume(folder, search, overrides)
 
 
-def _go_on(folder: Path, search: RunFolder, overrides: list[str]) -> int:
+def _resume(folder: Path, search: RunFolder, overrides: list[str]) -> int:
     if (job := search.job()) and tasks(job, queue()):
         raise UsageError(f"{folder}: job {job} is in the queue and works on it, or will; first: regard cancel {folder}")
     content = read(folder)
@@ -75,7 +75,7 @@ def _go_on(folder: Path, search: RunFolder, overrides: list[str]) -> int:
             raise UsageError(f"{override}: give a whole number, 1 or more")
         content["search"][key.removeprefix("search.")] = int(value)
     _write(folder, content)
-    search.allow()
+    search.clear_cancelled()
     return _start(folder, content)
 
 
@@ -89,12 +89,12 @@ def result(folder: Path) -> str | None:
 
 
 def _write(folder: Path, content: dict[str, Any]) -> None:
-    write_whole(folder / "search.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    write_atomically(folder / "search.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
 def _start(folder: Path, content: dict[str, Any]) -> int:
     code = make_launcher(content["launcher"]).search(
-        folder, content["search"]["workers"], Geometry(**content["geometry"])
+        folder, content["search"]["workers"], Resources(**content["geometry"])
     )
     if (line := result(folder)) is not None:
         print(line)

@@ -15,9 +15,9 @@ from optuna.trial import Trial, TrialState
 from regard.config.compose import compose_points, without_search
 from regard.errors import PREEMPTED, RegardError
 from regard.instantiate import build
-from regard.launch.processes import close, command, environment_of_its_own
+from regard.launch.processes import child_environment, close, command
 from regard.runs.folder import RunFolder
-from regard.runs.resources import one_machine
+from regard.runs.resources import single_node_resources
 from regard.search.space import Search, as_overrides, read
 from regard.stop import STOP
 from regard.training.callbacks.metrics_file import read_rows
@@ -93,7 +93,7 @@ class Work:
         except RegardError as error:
             self._tell(TrialState.FAIL, str(error))
             return
-        self.run.allow()
+        self.run.clear_cancelled()
         pruned = self._work()
         status = self.run.status()
         if pruned is not None:
@@ -112,8 +112,8 @@ class Work:
         """
         with self.run.console.open("ab") as console:
             process = subprocess.Popen(
-                command(self.run, one_machine(self.run.config())),
-                env=environment_of_its_own(),
+                command(self.run, single_node_resources(self.run.config())),
+                env=child_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,

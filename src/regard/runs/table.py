@@ -31,7 +31,7 @@ class Column(NamedTuple):
     style: Callable[[str], str] = lambda text: ""
 
 
-def fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None, where: str) -> Text:
+def format_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None, where: str) -> Text:
     """The table in ``width`` cells of a terminal, or as wide as it is; columns without any content are left out.
 
     A last line names the columns that there is no room for, and says ``where`` they are shown.
@@ -61,8 +61,8 @@ def fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int 
     return shown
 
 
-def room(console: Console, wide: bool = False) -> int | None:
-    """The width for `fitted`: the terminal's, or None for all there is if that is asked for or nobody looks on."""
+def table_width(console: Console, wide: bool = False) -> int | None:
+    """Return the width for `format_table`: that of the terminal; None (no limit) if ``wide`` or not a terminal."""
     return None if wide or not console.is_terminal else console.width
 
 

@@ -10,7 +10,7 @@ from regard.runs.folder import RunFolder, find_checkpoint
 from regard.training.checkpoint import read_checkpoint, tokenizers_of
 
 
-def corpus_of(run: RunFolder, say: Callable[[str], None]) -> TextData:
+def load_corpus(run: RunFolder, say: Callable[[str], None]) -> TextData:
     """The batches of a run, with the vocabularies of its checkpoint.
 
     The text may have changed since: vocabularies learned from it now could be others. ``say`` takes lines about

@@ -21,7 +21,7 @@ def load_yaml(text: str) -> Any:
     return yaml.load(text, SAFE_LOADER)
 
 
-def read_recorded(path: Path, parse: Callable[[str], Any], kind: type[Content]) -> Content:
+def parse_file(path: Path, parse: Callable[[str], Any], kind: type[Content]) -> Content:
     """What ``parse`` makes of the text of ``path``, which is of ``kind``.
 
     Raises RegardError naming ``path`` if it cannot be read, or holds anything else.
@@ -31,12 +31,12 @@ def read_recorded(path: Path, parse: Callable[[str], Any], kind: type[Content]) 
     except OSError as error:
         raise RegardError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, LookupError, TypeError, RecursionError, yaml.YAMLError) as error:
-        raise damaged(path, " ".join(str(error).split())[:200]) from error
+        raise damaged_file(path, " ".join(str(error).split())[:200]) from error
     if not isinstance(content, kind):
-        raise damaged(path, f"{type(content).__name__}, not {kind.__name__}")
+        raise damaged_file(path, f"{type(content).__name__}, not {kind.__name__}")
     return content
 
 
-def damaged(path: Path, why: str) -> RegardError:
+def damaged_file(path: Path, why: str) -> RegardError:
     """The error of a file that does not hold what it should."""
     return RegardError(f"{path}: damaged ({why}); restore it, or remove its run folder")

@@ -20,10 +20,10 @@ import torch
 
 from regard.data.prepare.encode import WorkerFailed
 from regard.errors import RegardError
-from regard.runs.ending import Ending, of_being_told, or_of_another, write_down
 from regard.runs.folder import RunFolder
-from regard.runs.heartbeat import Heartbeat
-from regard.runs.status import STALE_SECONDS
+from regard.runs.status.content import STALE_SECONDS
+from regard.runs.status.heartbeat import Heartbeat
+from regard.runs.status.outcome import Ending, of_being_told, or_of_another, write_down
 from regard.stop import STOP, Interrupted
 from regard.training.checkpoint import read_checkpoint
 from regard.training.distributed.ranks import from_srun, is_first_process, job_id, rank, world_size
@@ -39,7 +39,7 @@ def record(run: RunFolder, work: Callable[[Heartbeat], Result]) -> tuple[int, Re
     """
     first, heartbeat = is_first_process(), Heartbeat(run)
     # A job that SLURM has requeued may be there before its former self is gone.
-    alone = run.working(patience_seconds=60 if from_srun() else 0) if first else nullcontext()
+    alone = run.locked(patience_seconds=60 if from_srun() else 0) if first else nullcontext()
     with alone, _log_to(run):
         STOP.when_stuck = partial(_end_stuck, run, heartbeat)
         with STOP.listening():

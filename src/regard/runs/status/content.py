@@ -23,7 +23,7 @@ def is_lost(status: Mapping[str, Any]) -> bool:
     return silent or (status.get("host") == socket.gethostname() and isinstance(pid, int) and not is_alive(pid))
 
 
-def seconds(status: Mapping[str, Any]) -> float | None:
+def elapsed_seconds(status: Mapping[str, Any]) -> float | None:
     """From the first start of a run to its end, or to now if it is running; None if it does not say."""
     began = _moment(status.get("began"))
     end = datetime.now(UTC) if status["status"] == "running" else _moment(status.get("time"))

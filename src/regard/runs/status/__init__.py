@@ -1,0 +1,1 @@
+"""The state of a run in status.json: content, heartbeat, outcome, and the supervised work."""
