@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from regard.data.batching import Batch, pad
-from regard.data.tokenizer.tokenizer import BOS
+from regard.data.tokenizer.specials import BOS
 
 
 def decoder_prefix(target: Sequence[int]) -> list[int]:

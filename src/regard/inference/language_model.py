@@ -11,7 +11,8 @@ from torch import Tensor
 
 from regard.data.batching import Batch, cut_batches, pad
 from regard.data.teacher_forcing import decoder_prefix
-from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, Tokenizer
+from regard.data.tokenizer.specials import BOS, EOS, PAD
+from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.decoding import Sampling
 from regard.inference.forced_pass import target_log_probabilities
 from regard.model.decoder import DecoderState

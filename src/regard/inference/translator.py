@@ -9,7 +9,8 @@ from torch import Tensor
 
 from regard.data.batching import cut_batches, pad
 from regard.data.teacher_forcing import pair_batch
-from regard.data.tokenizer.tokenizer import BOS, EOS, Tokenizer
+from regard.data.tokenizer.specials import BOS, EOS
+from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.decoding import Hypothesis, beam_search, greedy
 from regard.inference.forced_pass import target_log_probabilities
 from regard.model.transformer import Transformer

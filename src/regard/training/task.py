@@ -16,7 +16,8 @@ from torch.distributed.fsdp import FSDPModule
 
 from regard.data.batching import Batch
 from regard.data.corpora.corpus import Record, Split
-from regard.data.tokenizer.tokenizer import PAD, Tokenizers
+from regard.data.tokenizer.specials import PAD
+from regard.data.tokenizer.tokenizer import Tokenizers
 from regard.inference.forced_pass import forced_logits, summed_loss
 from regard.inference.perplexity import perplexity
 from regard.model.transformer import Transformer

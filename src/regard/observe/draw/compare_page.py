@@ -13,9 +13,9 @@ from jaxtyping import Float
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from regard.data.tokenizer.specials import SPACE, SPECIAL_PIECES
 from regard.files import replacing
 from regard.observe.draw.palette import DARK, LIGHT
-from regard.observe.measure.heads import SPACE, SPECIALS
 from regard.observe.record.maps import SentenceMaps
 
 
@@ -35,8 +35,8 @@ def render_comparison(path: Path, title: str, subtitle: str, data: Mapping[str, 
     html = environment.get_template("compare.html.jinja").render(
         title=title,
         subtitle=subtitle,
-        plotly=as_script(get_plotlyjs()),
-        data=plain(dict(data) | {"palette": {"light": LIGHT, "dark": DARK}}),
+        plotly=escape_script(get_plotlyjs()),
+        data=to_json_value(dict(data) | {"palette": {"light": LIGHT, "dark": DARK}}),
     )
     content = html.encode("utf-8", errors="replace")  # a lone surrogate in a name is no reason to stop
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,21 +44,21 @@ def render_comparison(path: Path, title: str, subtitle: str, data: Mapping[str, 
         beside.write_bytes(content)
 
 
-def as_script(code: str) -> Markup:
+def escape_script(code: str) -> Markup:
     """JavaScript of a library to stand inside a script element, which its strings must not end or comment out."""
     return Markup(code.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
 
 
-def plain(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
     """``value`` as JSON may have it; what it does not know, as text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
     if value is None or isinstance(value, str | int):
         return value
     if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
+        return {str(key): to_json_value(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return value if _all_finite(value) else [plain(each) for each in value]
+        return value if _all_finite(value) else [to_json_value(each) for each in value]
     return str(value)
 
 
@@ -76,7 +76,7 @@ def as_steps(weights: Float[np.ndarray, "heads query key"]) -> str:
     return b64encode(steps.tobytes()).decode("ascii")
 
 
-def sentence_of(maps: SentenceMaps) -> str:
+def sentence_text(maps: SentenceMaps) -> str:
     """The text by which runs are laid side by side: the source, or what a language model reads."""
     pieces = maps.source or maps.target
-    return "".join(piece for piece in pieces if piece not in SPECIALS).replace(SPACE, " ").strip()
+    return "".join(piece for piece in pieces if piece not in SPECIAL_PIECES).replace(SPACE, " ").strip()

@@ -1,4 +1,4 @@
-"""A `Regarded` sentence as what the script of the attention page reads: plain values, and vectors as packed bytes."""
+"""A `Trace` sentence as what the script of the attention page reads: plain values, and vectors as packed bytes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from regard.observe.draw.palette import DARK, LIGHT
-from regard.observe.record.lens import Lens
+from regard.observe.record.lens import LogitLens
 from regard.observe.record.likelihood import TEMPERATURES, Likelihood
-from regard.observe.record.maps import BLOCKS, SentenceMaps, entropy
-from regard.observe.record.recording import HeadVectors, Regarded
+from regard.observe.record.maps import ATTENTION_KINDS, SentenceMaps, entropy
+from regard.observe.record.trace import HeadVectors, Trace
 from regard.observe.record.words import group_words, merge_words
 
 HALF_MAX = float(np.finfo(np.float16).max)
@@ -24,31 +24,31 @@ def pack_common() -> dict[str, object]:
     """What all sentences share: the scale of colours, the kinds of maps, the stops of the temperature."""
     return {
         "palette": {"light": LIGHT, "dark": DARK},
-        "blocks": {name: asdict(block) for name, block in BLOCKS.items()},
+        "kinds": {name: asdict(kind) for name, kind in ATTENTION_KINDS.items()},
         "temperatures": TEMPERATURES,
     }
 
 
-def pack_sentence(regarded: Regarded) -> dict[str, object]:
-    """All of ``regarded`` but its vectors.
+def pack_sentence(trace: Trace) -> dict[str, object]:
+    """All of ``trace`` but its vectors.
 
     Weights are whole steps of 1/255, so each is within 1/510 of what it was; ``entropy`` and ``wordEntropy`` (of the
     map merged to words) come from before that rounding. ``words`` are the ranges of pieces that are one word, of each
     side. What is not finite, as in a model that diverged, is None, and as a weight 0.
     """
-    maps = regarded.maps
+    maps = trace.maps
     sides = {"source": maps.source, "prefix": maps.prefix, "target": maps.target}
     return {
-        "sourceText": regarded.source,
-        "targetText": regarded.target,
+        "sourceText": trace.source,
+        "targetText": trace.target,
         **sides,
         "words": {side: [[span.start, span.stop] for span in spans(pieces)] for side, pieces in sides.items()},
         "maps": {name: _pack_map(maps, name) for name in maps.maps},
-        "likelihood": _pack_likelihood(regarded.likelihood),
-        "lens": _pack_lens(regarded.lens),
+        "likelihood": _pack_likelihood(trace.likelihood),
+        "lens": _pack_lens(trace.lens),
         "vectors": {
             name: {"heads": len(each.query), "groups": len(each.key), "dim": each.query.shape[-1]}
-            for name, each in regarded.vectors.items()
+            for name, each in trace.vectors.items()
         },
     }
 
@@ -101,7 +101,7 @@ def _pack_likelihood(likelihood: Likelihood) -> dict[str, object]:
     }
 
 
-def _pack_lens(lens: Lens) -> dict[str, object]:
+def _pack_lens(lens: LogitLens) -> dict[str, object]:
     return {
         "layers": lens.layers,
         "candidates": lens.candidates,

@@ -9,11 +9,12 @@ import torch
 
 from regard.data.batching import Batch, Indices, cut_batches, pad
 from regard.data.teacher_forcing import pair_batch
-from regard.data.tokenizer.tokenizer import PAD, Tokenizer
+from regard.data.tokenizer.specials import PAD
+from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.translator import Translator
 from regard.model.recorder import Recorder
 from regard.model.transformer import Transformer
-from regard.observe.record.maps import BLOCKS, SentenceMaps, split_name
+from regard.observe.record.maps import ATTENTION_KINDS, SentenceMaps, split_name
 
 TOKENS_PER_BATCH = 4096
 LARGEST_MAP = 1 << 18
@@ -57,9 +58,9 @@ def batch_maps(
     source_tokenizer: Tokenizer,
     target_tokenizer: Tokenizer,
     batch: Batch,
-    blocks: Collection[str] = tuple(BLOCKS),
+    kinds: Collection[str] = tuple(ATTENTION_KINDS),
 ) -> Iterator[tuple[int, SentenceMaps]]:
-    """The number of each row of the batch, in their order, and its maps of ``blocks`` without the padding.
+    """The number of each row of the batch, in their order, and its maps of ``kinds`` without the padding.
 
     The maps are views of those of the whole batch: look at a row's, then let go of it.
     """
@@ -67,7 +68,7 @@ def batch_maps(
     moved = batch.on(device)
     model(moved.prefix, moved.source, recorder, moved.documents)
     maps = {
-        name: weights.float().cpu().numpy() for name, weights in recorder.maps.items() if split_name(name)[0] in blocks
+        name: weights.float().cpu().numpy() for name, weights in recorder.maps.items() if split_name(name)[0] in kinds
     }
     for place, row in enumerate(batch.rows):
         prefix, target = _real(batch.prefix[place]), _real(batch.target[place])

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from regard.data.batching import Batch
-from regard.data.tokenizer.tokenizer import PAD
+from regard.data.tokenizer.specials import PAD
 from regard.inference.forced_pass import forced_logits, summed_loss
 from regard.model.attention import MultiHeadAttention
 from regard.model.transformer import Transformer
@@ -28,7 +28,7 @@ def attention_modules(model: nn.Module) -> dict[str, MultiHeadAttention]:
 
 
 @contextmanager
-def gated(model: nn.Module, heads: Mapping[str, Collection[int]]) -> Iterator[None]:
+def ablated(model: nn.Module, heads: Mapping[str, Collection[int]]) -> Iterator[None]:
     """Within the block nothing that these heads heard is passed on: ``{"decoder.2.cross": [0, 3]}``.
 
     What a head adds to the output is its slice of the channels through the output projection; that slice is zeroed.
@@ -66,8 +66,10 @@ def mean_loss(model: Transformer, batches: Sequence[Batch]) -> float:
     return total / tokens
 
 
-def importance(model: Transformer, batches: Sequence[Batch]) -> tuple[float, dict[str, Float[np.ndarray, "heads"]]]:
-    """The loss in nats a token, and by map how much it grows as each head alone is gated off.
+def head_importance(
+    model: Transformer, batches: Sequence[Batch]
+) -> tuple[float, dict[str, Float[np.ndarray, "heads"]]]:
+    """The loss in nats a token, and by map how much it grows as each head alone is ablated.
 
     Below 0 where the model does better without the head.
     """
@@ -76,7 +78,7 @@ def importance(model: Transformer, batches: Sequence[Batch]) -> tuple[float, dic
     for name, attention in attention_modules(model).items():
         losses = []
         for head in range(attention.num_heads):
-            with gated(model, {name: [head]}):
+            with ablated(model, {name: [head]}):
                 losses.append(mean_loss(model, batches))
         changes[name] = np.array(losses) - whole
     return whole, changes
