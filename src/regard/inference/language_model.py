@@ -91,7 +91,7 @@ class LanguageModel(NamedTuple):
                 continue
             if len(stays) < len(over):
                 kept = torch.tensor(stays, device=self.device)
-                state = state.keep(kept, kept)
+                state = state.select(kept, kept)
             tokens = torch.tensor([texts[row][length - 1] for row in alive], device=self.device)
             logits, state = self.model.decoder.step(tokens, state)
 
@@ -139,4 +139,4 @@ class LanguageModel(NamedTuple):
     def _read(self, rows: list[list[int]]) -> tuple[Tensor, DecoderState]:
         """The scores after rows of one length, and the state that has read them."""
         decoder = self.model.decoder
-        return decoder.read(torch.tensor(rows, device=self.device), decoder.start(None, len(rows)))
+        return decoder.extend_last(torch.tensor(rows, device=self.device), decoder.start(None, len(rows)))
