@@ -30,7 +30,7 @@ class LanguageModel(NamedTuple):
         """Where the model lies."""
         return next(self.model.parameters()).device
 
-    def prompt_ids(self, text: str) -> tuple[list[int], bool]:
+    def encode_prompt(self, text: str) -> tuple[list[int], bool]:
         """What the model reads of a prompt, and whether it is longer than the context: then its last part.
 
         A prompt may stand anywhere in a text; an empty one is the begin of a document.
@@ -38,7 +38,7 @@ class LanguageModel(NamedTuple):
         ids = self.tokenizer.encode(text) or [BOS]
         return ids[-self.model.max_length :], len(ids) > self.model.max_length
 
-    def continuations(
+    def continue_prompts(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, max_new_tokens: int, seed: int
     ) -> list[list[int]]:
         """What `generate` writes after each prompt; row i draws with the seed (seed, i)."""
