@@ -348,5 +348,7 @@ def test_the_training_process_cuts_nothing_that_its_workers_cut(folder: Path, mo
 
 def test_characters_cannot_be_sampled(folder: Path) -> None:
     data = make(folder, tokenizer=TokenizerSettings(kind="char", vocab_size=None), sampling_alpha=0.1)
-    with pytest.raises(UsageError, match=r"batches\.sampling_alpha=0\.1: characters and bytes can be cut in one way"):
+    with pytest.raises(
+        UsageError, match=r"batches\.sampling_alpha=0\.1: the segmentation into characters or bytes is unique"
+    ):
         pieces(data, 1)

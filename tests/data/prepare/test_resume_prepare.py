@@ -226,9 +226,7 @@ def test_a_worker_does_not_import_torch(tmp_path: Path) -> None:
 def test_a_worker_that_fails_or_is_killed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "no.model").write_bytes(b"none")
     (tmp_path / "train.00000.jsonl").write_text(json.dumps(["a"]) * 10_000)
-    with pytest.raises(
-        RegardError, match=r"a process that encoded .*train\.00000\.jsonl failed: .*not a SentencePiece"
-    ):
+    with pytest.raises(RegardError, match=r"a process that encoded .*train\.00000\.jsonl failed: .*a SentencePiece"):
         list(encode.encode_shards([tmp_path / "train.00000.jsonl"], {"text": tmp_path / "no.model"}, 2))
     monkeypatch.setattr(
         encode.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -signal.SIGKILL, "", "")
@@ -249,5 +247,5 @@ def test_shards_are_kept_when_a_worker_fails(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_number_of_workers_is_checked(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"batches\.preparation_workers=0 is out of range: expected an integer >= 1"):
+    with pytest.raises(UsageError, match=r"batches\.preparation_workers=0: expected an integer >= 1"):
         make(tmp_path, Numbered(), workers=0)

@@ -137,7 +137,7 @@ def prepare(
         WorkerFailed: a process was killed; the next call resumes.
     """
     if workers is not None and (type(workers) is not int or workers < 1):
-        raise UsageError(f"batches.preparation_workers={workers} is out of range: expected an integer >= 1, or null")
+        raise UsageError(f"batches.preparation_workers={workers}: expected an integer >= 1, or null")
     corpus.check()
     filters = filters or {}
     basis: dict[str, object] = {
