@@ -105,19 +105,30 @@ def test_an_unknown_metric_is_refused_and_the_known_ones_are_named(tmp_path: Pat
 
 
 def test_only_keys_that_differ_are_columns_each_thing_once(tmp_path: Path, copy_run: CopyRun) -> None:
-    """The rate stands in the configuration twice, and the cache is a place."""
+    """The size of the corpus is copied within the configuration, and the cache is a place."""
     runs = [
         copy_run(
-            tmp_path / str(rate),
-            {"optimizer.lr": rate, "task.optimizer.lr": rate, "paths.cache": f"/{rate}", "batches.cache": f"/{rate}"},
+            tmp_path / str(size),
+            {"data.size": size, "batches.corpus.size": size, "paths.cache": f"/{size}", "batches.cache": f"/{size}"},
         )
-        for rate in (0.1, 0.2)
+        for size in (100, 200)
     ]
-    (runs[0].path / "overrides.yaml").write_text("[optimizer.lr=0.1]")
-    (runs[1].path / "overrides.yaml").write_text("[optimizer.lr=0.2]")
+    (runs[0].path / "overrides.yaml").write_text("[data.size=100]")
+    (runs[1].path / "overrides.yaml").write_text("[data.size=200]")
     comparison = compared(*runs)
+    assert comparison.columns == ["data.size"]
+    assert set(comparison.differing) == {"data.size", "batches.corpus.size", "paths.cache", "batches.cache"}
+
+
+def test_runs_of_regard_0_2_are_compared_by_present_keys(tmp_path: Path, copy_run: CopyRun) -> None:
+    """Until 0.2, task repeated optimizer and schedule."""
+    old = copy_run(tmp_path / "old", {"optimizer.lr": 0.1, "task.optimizer.lr": 0.1, "task.schedule.warmup_steps": 5})
+    new = copy_run(tmp_path / "new", {"optimizer.lr": 0.2, "schedule.warmup_steps": 5})
+    (old.path / "overrides.yaml").write_text("[task.optimizer.lr=0.1]")
+    comparison = compared(old, new)
     assert comparison.columns == ["optimizer.lr"]
-    assert set(comparison.differing) == {"optimizer.lr", "task.optimizer.lr", "paths.cache", "batches.cache"}
+    assert comparison.runs[0].overrides == ["optimizer.lr"]
+    assert not [key for key in comparison.differing if key.startswith("task.")]
 
 
 def test_what_is_only_recorded_is_a_column_and_no_parameter(tmp_path: Path, copy_run: CopyRun) -> None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 from rich.text import Text
 
-from regard.analysis.sample import Sample
+from regard.analysis.sample import TextSample
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
 from regard.inference.language_model import LanguageModel
@@ -31,7 +31,7 @@ SHORT = {"maximum": "max", "distance": "dist", "previous": "prev", "punctuation"
 SHORT |= {"agreement": "agree", "importance": "import"}
 
 
-def measure_sample(model: Translator | LanguageModel, sample: Sample) -> HeadMeasures:
+def measure_sample(model: Translator | LanguageModel, sample: TextSample) -> HeadMeasures:
     """Every measure of every head of the model on the sample.
 
     Raises UsageError for a model without attention.
@@ -46,14 +46,14 @@ def measure_sample(model: Translator | LanguageModel, sample: Sample) -> HeadMea
     return found
 
 
-def describe_passes(model: Translator | LanguageModel, sample: Sample) -> str:
+def describe_passes(model: Translator | LanguageModel, sample: TextSample) -> str:
     """What `measure_sample` is about to do, which may take long."""
     heads = sum(attention.num_heads for attention in attention_modules(model.model).values())
     tokens = sum(batch.step_tokens for batch in sample.batches)
     return f"reading {sample.about} ({tokens:,} target tokens) {heads + 1} times: whole, and without each head in turn"
 
 
-def describe_measures(found: HeadMeasures, sample: Sample) -> list[str]:
+def describe_measures(found: HeadMeasures, sample: TextSample) -> list[str]:
     """How the measures were made, a line each."""
     sources, targets = found.rare
     rare = f"{targets} of the decoder's tokens" + (f", {sources} of the encoder's" if sample.links else "")
@@ -85,7 +85,7 @@ def head_table(found: HeadMeasures) -> Table:
     return table
 
 
-def write_pictures(found: HeadMeasures, sample: Sample, run: RunFolder | None, folder: Path) -> list[Path]:
+def write_pictures(found: HeadMeasures, sample: TextSample, run: RunFolder | None, folder: Path) -> list[Path]:
     """Write heads.png to ``folder``, and curves.png if the run's metrics.csv has the heads; their paths.
 
     Raises RegardError if they cannot be written.

@@ -13,7 +13,8 @@ from regard.data.batching import Batch
 from regard.data.corpora.links import Links
 from regard.data.corpora.reading.lines import read_lines, read_pairs
 from regard.data.language import PackedStream
-from regard.data.tokenizer.specials import BOS, EOS
+from regard.data.teacher_forcing import decoder_prefix
+from regard.data.tokenizer.specials import EOS
 from regard.errors import RegardError, UsageError
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
@@ -28,7 +29,7 @@ TOKENS = 8192
 """Target tokens, since all of them are read once more for every head."""
 
 
-class Sample(NamedTuple):
+class TextSample(NamedTuple):
     """Batches with what they are, and the links of each pair with whose they are."""
 
     batches: list[Batch]
@@ -39,7 +40,7 @@ class Sample(NamedTuple):
 
 def sample_run(
     run: RunFolder, model: Translator | LanguageModel, count: int | None, gold: Path | None, say: Callable[[str], None]
-) -> Sample:
+) -> TextSample:
     """``count`` pairs or blocks of the run's validation part, evenly spaced; ``gold`` has links for each of its pairs.
 
     Raises UsageError for links of a language model.
@@ -56,7 +57,7 @@ def sample_run(
     rows = _block_rows(len(stream), length, count, say)
     blocks = [stream.read(row * length, min((row + 1) * length, len(stream))) for row in rows]
     isolated = bool(run.config()["batches"].get("isolate_documents"))
-    return Sample(block_batches(blocks, isolated), f"{len(blocks)} blocks of the validation part", {}, "")
+    return TextSample(block_batches(blocks, isolated), f"{len(blocks)} blocks of the validation part", {}, "")
 
 
 def sample_files(
@@ -66,7 +67,7 @@ def sample_files(
     count: int | None,
     gold: Path | None,
     say: Callable[[str], None],
-) -> Sample:
+) -> TextSample:
     """Of texts of one's own: two aligned files, or one for a language model, read as a document.
 
     Raises UsageError for other files than the model needs, RegardError for such as are empty or do not go together.
@@ -86,10 +87,11 @@ def sample_files(
     ids, length = model.tokenizer.encode("\n".join(read_lines(target))), model.model.max_length
     if not ids:
         raise RegardError(f"{target} is empty; give some text")
-    tokens, targets = np.array([BOS, *ids]), np.array([*ids, EOS])
+    targets = np.array([*ids, EOS])
+    tokens = np.array(decoder_prefix(targets.tolist()))
     parts = [slice(row * length, (row + 1) * length) for row in _block_rows(len(tokens), length, count, say)]
     blocks = [(tokens[part], targets[part], np.zeros_like(tokens[part])) for part in parts]
-    return Sample(block_batches(blocks), f"{len(blocks)} blocks of {target}", {}, "")
+    return TextSample(block_batches(blocks), f"{len(blocks)} blocks of {target}", {}, "")
 
 
 def _sample_of_pairs(
@@ -100,7 +102,7 @@ def _sample_of_pairs(
     count: int | None,
     name: str,
     say: Callable[[str], None],
-) -> Sample:
+) -> TextSample:
     """``count`` of the pairs, evenly spaced; where no links are known, occlusion gives them."""
     rows = evenly_spaced(len(pairs), count or PAIRS)
     if not rows:
@@ -116,11 +118,13 @@ def _sample_of_pairs(
     if cut:
         say(f"{len(cut)} of {len(chosen)} {name} are cut to the model's {translator.model.max_length} tokens")
     if links is not None:
-        return Sample(batches, f"{len(chosen)} {name}", {place: links[row] for place, row in enumerate(rows)}, whose)
+        return TextSample(
+            batches, f"{len(chosen)} {name}", {place: links[row] for place, row in enumerate(rows)}, whose
+        )
     say(f"leaving out each source word of {len(chosen)} {name} in turn, to see which target words depend on it")
     found = (occlusion_links(translator, *pair) for pair in chosen)
     by_place = {place: Links(one, one) for place, one in enumerate(found)}
-    return Sample(batches, f"{len(chosen)} {name}", by_place, "occlusion (the word whose absence hurts most)")
+    return TextSample(batches, f"{len(chosen)} {name}", by_place, "occlusion (the word whose absence hurts most)")
 
 
 def _block_rows(tokens: int, length: int, count: int | None, say: Callable[[str], None]) -> list[int]:

@@ -27,8 +27,8 @@ def differing_keys(runs: Sequence[ComparedRun]) -> list[str]:
 def distinguishing_keys(runs: Sequence[ComparedRun], differing: Sequence[str]) -> list[str]:
     """Of the ``differing`` keys those that tell the runs apart.
 
-    The configuration says some things twice (optimizer.lr, task.optimizer.lr): of keys with one last name and the same
-    value in every run, the one that the user set stays, or the shortest. What the user set comes first; last what
+    Some values are copied within the configuration (data.size, batches.corpus.size): of keys with one last name and the
+    same value in every run, the one that the user set stays, or the shortest. What the user set comes first; last what
     is only recorded, and what only some runs have (newer code has keys that older code had not).
     """
     set_by_user = {key for run in runs for key in run.overrides}

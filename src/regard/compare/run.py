@@ -14,6 +14,7 @@ import numpy as np
 
 from regard.compare.flat_config import load_flat_config
 from regard.compare.run_files import Curve, read_curves, read_maps, read_samples, read_summary
+from regard.compatibility import keys_in_present_form, present_key
 from regard.errors import RegardError
 from regard.observe.record.maps import SentenceMaps
 from regard.runs.find import successes, try_read
@@ -103,6 +104,7 @@ def read_run(folder: RunFolder, name: str) -> ComparedRun:
     Raises RegardError, naming the file, if one of these two cannot be read.
     """
     config, status = parse_file(folder.path / "config.yaml", load_flat_config, dict), folder.status()
+    config = keys_in_present_form(config)
     notes: list[str] = []
     curves = read_curves(folder, notes)
     summary = read_summary(folder, notes)
@@ -118,7 +120,7 @@ def read_run(folder: RunFolder, name: str) -> ComparedRun:
         state=str(status["status"]),
         why=str(status.get("why", "")),
         config=config,
-        overrides=[each.partition("=")[0].lstrip("+~") for each in readable_overrides(folder)],
+        overrides=[present_key(each.partition("=")[0].lstrip("+~")) for each in readable_overrides(folder)],
         curves=curves,
         step=int(max(reached)) if reached else None,
         seconds=elapsed_seconds(status),

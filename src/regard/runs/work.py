@@ -24,7 +24,7 @@ from regard.runs.status.heartbeat import Heartbeat
 from regard.runs.status.supervise import record
 from regard.runs.summary import show_summary, summarise
 from regard.runs.sweep import group_and_tags
-from regard.training.callbacks.metrics import FinalValidation, Journal
+from regard.training.callbacks.metrics import FinalValidation, MetricsLogger
 from regard.training.callbacks.metrics_file import MetricsFile
 from regard.training.checkpoint import last_readable, load_weights, read_checkpoint, tokenizers_of
 from regard.training.distributed.ranks import from_srun, is_first_process
@@ -116,25 +116,28 @@ def make_task(config: dict[str, Any], batches: TextData) -> Task:
     return make(
         model=model,
         model_config=model_config,
+        optimizer=build(config["optimizer"]),
+        schedule=build(config["schedule"]),
         tokenizers=tokenizers,
         tokenizer_config=config["tokenizer"],
         data=batches,
     )
 
 
-def complete(callback: functools.partial[pl.Callback], run: RunFolder, journal: Journal) -> pl.Callback:
+def complete(callback: functools.partial[pl.Callback], run: RunFolder, metrics_logger: MetricsLogger) -> pl.Callback:
     """Call a callback of the configuration with ``folder`` and, if it has such an argument, ``metrics_logger``."""
     if "metrics_logger" in inspect.signature(callback).parameters:
-        return callback(folder=run.path, metrics_logger=journal)
+        return callback(folder=run.path, metrics_logger=metrics_logger)
     return callback(folder=run.path)
 
 
 def training_trainer(run: RunFolder, config: dict[str, Any], console: Console, heartbeat: Heartbeat) -> pl.Trainer:
     """The Trainer with the callbacks of the configuration and those that every run has."""
-    journal = Journal(MetricsFile(run.metrics), config["trainer"]["log_every_n_steps"])
-    callbacks = [FinalValidation(), journal, ProgressReport(console, journal, heartbeat)]
+    metrics_logger = MetricsLogger(MetricsFile(run.metrics), config["trainer"]["log_every_n_steps"])
+    callbacks = [FinalValidation(), metrics_logger, ProgressReport(console, metrics_logger, heartbeat)]
     for callback in build(config["callbacks"]).values():
-        callbacks.append(complete(callback, run, journal) if isinstance(callback, functools.partial) else callback)
+        partial = isinstance(callback, functools.partial)
+        callbacks.append(complete(callback, run, metrics_logger) if partial else callback)
     group, tags = group_and_tags(run)
     return make_trainer(
         config["trainer"],

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from regard.data.batching import Batch
 from regard.model.attention import MultiHeadAttention
-from regard.model.record import Record
+from regard.model.recorder import Recorder
 from regard.model.transformer import Transformer
 from regard.observe.measure.ablation import ablated, attention_modules, head_importance, mean_loss
 
@@ -35,9 +35,9 @@ PREFIX, SOURCE = torch.tensor([[1, 5, 6, 7]]), torch.tensor([[4, 5, 8, 9, 2]])
 
 
 def test_attentions_have_the_names_of_their_maps(model: Transformer, make_model: MakeModel) -> None:
-    record = Record()
-    model(PREFIX, SOURCE, record)
-    assert attention_modules(model).keys() == record.maps.keys()
+    recorder = Recorder()
+    model(PREFIX, SOURCE, recorder)
+    assert attention_modules(model).keys() == recorder.maps.keys()
     assert {module.num_heads for module in attention_modules(model).values()} == {3}
     assert list(attention_modules(make_model(encoder=False))) == ["decoder.0.self", "decoder.1.self"]
 

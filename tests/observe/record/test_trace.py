@@ -15,7 +15,7 @@ from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
 from regard.model.mixer import SelfAttention
-from regard.model.positions import Rotary, Unmarked
+from regard.model.positions import NoPositions, Rotary
 from regard.model.transformer import Transformer
 from regard.observe.record.likelihood import TEMPERATURES
 from regard.observe.record.trace import Trace, trace_text, trace_translation
@@ -25,7 +25,7 @@ MakeModel = Callable[..., Transformer]
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "rotary": {"positions": Unmarked, "mixer": partial(SelfAttention, rotation=Rotary)},
+    "rotary": {"positions": NoPositions, "mixer": partial(SelfAttention, rotation=Rotary)},
     "grouped": {"mixer": partial(SelfAttention, num_kv_heads=1)},
 }
 

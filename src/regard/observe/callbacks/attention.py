@@ -22,7 +22,7 @@ from regard.observe.measure.heads import MEASURES, mean_measures, row_measures
 from regard.observe.measure.occlusion import occlusion_links
 from regard.observe.record.maps import save_maps, split_name
 from regard.observe.record.trace import Trace, trace_text, trace_translation
-from regard.training.callbacks.metrics import Journal
+from regard.training.callbacks.metrics import MetricsLogger
 from regard.training.task import Task
 
 
@@ -47,7 +47,7 @@ class AttentionProbe(pl.Callback):
     def __init__(
         self,
         folder: Path,
-        metrics_logger: Journal,
+        metrics_logger: MetricsLogger,
         sentences: int,
         megabytes: int,
         page_megabytes: int = 4,

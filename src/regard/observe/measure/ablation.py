@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from regard.data.batching import Batch
 from regard.data.tokenizer.specials import PAD
+from regard.inference.forced_pass import forced_logits, summed_loss
 from regard.model.attention import MultiHeadAttention
 from regard.model.transformer import Transformer
 
@@ -60,11 +60,9 @@ def mean_loss(model: Transformer, batches: Sequence[Batch]) -> float:
     device = next(model.parameters()).device
     total, tokens = 0.0, 0
     for batch in batches:
-        source, documents = (None if x is None else x.to(device) for x in (batch.source, batch.documents))
-        logits = model(batch.prefix.to(device), source, documents=documents)
-        target = batch.target.to(device)
-        total += cross_entropy(logits.flatten(0, 1).float(), target.flatten(), ignore_index=PAD, reduction="sum").item()
-        tokens += int((target != PAD).sum())
+        batch = batch.on(device)
+        total += summed_loss(forced_logits(model, batch), batch.target).item()
+        tokens += int((batch.target != PAD).sum())
     return total / tokens
 
 

@@ -36,7 +36,7 @@ class LogitLens:
 
 @torch.inference_mode()
 def logit_lens(decoder: Decoder, states: Mapping[str, Tensor], ids: Sequence[int], tokenizer: Tokenizer) -> LogitLens:
-    """Of the text ``ids``, where ``states`` are those of a `FullRecord` of its prefix, in a batch of one.
+    """Of the text ``ids``, where ``states`` are those of a `FullRecorder` of its prefix, in a batch of one.
 
     A layer's state passes the last norm and the output embedding, like the last layer's; ``<pad>`` and ``<s>`` are left
     out, as in generation.

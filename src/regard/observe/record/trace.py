@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from regard.data.batching import pad
-from regard.data.tokenizer.specials import BOS, EOS
+from regard.data.teacher_forcing import decoder_prefix
+from regard.data.tokenizer.specials import EOS
 from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
-from regard.model.record import FullRecord, Vectors
+from regard.model.recorder import FullRecorder, Vectors
 from regard.model.transformer import Transformer
 from regard.observe.record.lens import LogitLens, logit_lens
 from regard.observe.record.likelihood import Likelihood, score_target
@@ -84,22 +85,23 @@ def _record(
     """Of source (None for a language model) and target ``ids``; ``source_pieces`` spell the source."""
     source, output = ids
     device = next(model.parameters()).device
-    record = FullRecord()
+    recorder = FullRecorder()
     encoder_input = None if source is None else pad([list(source)]).to(device)
-    logits = model(pad([[BOS, *output]]).to(device), encoder_input, record)[0]
     target = [*output, EOS]
+    prefix = decoder_prefix(target)
+    logits = model(pad([prefix]).to(device), encoder_input, recorder)[0]
     maps = SentenceMaps(
         source=source_pieces,
-        prefix=tokenizer.pieces([BOS, *output]),
+        prefix=tokenizer.pieces(prefix),
         target=tokenizer.pieces(target),
-        maps={name: _array(weights) for name, weights in record.maps.items()},
+        maps={name: _array(weights) for name, weights in recorder.maps.items()},
     )
     return Trace(
         *texts,
         maps=maps,
-        vectors=_arrays(record.vectors),
+        vectors=_arrays(recorder.vectors),
         likelihood=score_target(logits, target, tokenizer),
-        lens=logit_lens(model.decoder, record.states, target, tokenizer),
+        lens=logit_lens(model.decoder, recorder.states, target, tokenizer),
     )
 
 
