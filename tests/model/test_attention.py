@@ -13,7 +13,7 @@ from torch import Tensor
 
 from regard.model import attention
 from regard.model.attention import MultiHeadAttention, attend, attention_weights, causal_mask
-from regard.model.record import Record
+from regard.model.recorder import Recorder
 from regard.model.transformer import Transformer
 
 BATCH, HEADS = 3, 2
@@ -79,9 +79,9 @@ def allowed(case: Case) -> Tensor:
 
 
 def recorded(case: Case, *tensors: Tensor, dropout: float = 0.0) -> tuple[Tensor, Tensor]:
-    record = Record()
-    output = attend(*tensors, case.mask, case.causal, dropout, record.under("here"))
-    return output, record.maps["here"]
+    recorder = Recorder()
+    output = attend(*tensors, case.mask, case.causal, dropout, recorder.under("here"))
+    return output, recorder.maps["here"]
 
 
 @every_mask
@@ -135,8 +135,8 @@ def test_weights_are_recorded_before_dropout() -> None:
     assert not torch.allclose(dropped, whole)
 
 
-@pytest.mark.parametrize("record", [None, Record()], ids=["fused", "explicit"])
-def test_dropout_is_for_training_and_leaves_the_mean(record: Record | None) -> None:
+@pytest.mark.parametrize("record", [None, Recorder()], ids=["fused", "explicit"])
+def test_dropout_is_for_training_and_leaves_the_mean(record: Recorder | None) -> None:
     torch.manual_seed(0)
     module = MultiHeadAttention(8, 2, dropout=0.5)
     x = torch.randn(1, 6, 8).expand(2000, 6, 8)
@@ -162,7 +162,7 @@ def test_half_precision_is_weighed_in_single() -> None:
 def test_recording_changes_no_output(make_model: Callable[..., Transformer]) -> None:
     model = make_model()
     prefix, source = torch.tensor([[1, 5, 6], [1, 7, 0]]), torch.tensor([[4, 5, 6, 2], [9, 2, 0, 0]])
-    torch.testing.assert_close(model(prefix, source, Record()), model(prefix, source), rtol=0, atol=1e-5)
+    torch.testing.assert_close(model(prefix, source, Recorder()), model(prefix, source), rtol=0, atol=1e-5)
 
 
 def test_weights_are_computed_for_a_record_only(
@@ -176,7 +176,7 @@ def test_weights_are_computed_for_a_record_only(
     prefix, source = torch.tensor([[1, 5, 6]]), torch.tensor([[4, 5, 2]])
     model(prefix, source)
     with pytest.raises(AssertionError, match="the explicit form ran"):
-        model(prefix, source, Record())
+        model(prefix, source, Recorder())
 
 
 def test_nothing_is_kept_on_the_modules(make_model: Callable[..., Transformer]) -> None:
@@ -192,9 +192,9 @@ def test_nothing_is_kept_on_the_modules(make_model: Callable[..., Transformer]) 
         return found
 
     before = attributes()
-    record = Record()
-    model(torch.tensor([[1, 5, 6]]), torch.tensor([[4, 5, 2]]), record)
-    assert record.maps
+    recorder = Recorder()
+    model(torch.tensor([[1, 5, 6]]), torch.tensor([[4, 5, 2]]), recorder)
+    assert recorder.maps
     assert attributes() == before
 
 
@@ -203,8 +203,8 @@ def test_recorded_weights_hold_no_graph() -> None:
     assert not weights.requires_grad
 
 
-@pytest.mark.parametrize("record", [None, Record()], ids=["fused", "explicit"])
-def test_groups_of_heads_share_keys_and_values(record: Record | None) -> None:
+@pytest.mark.parametrize("record", [None, Recorder()], ids=["fused", "explicit"])
+def test_groups_of_heads_share_keys_and_values(record: Recorder | None) -> None:
     torch.manual_seed(1)
     query, shared = torch.randn(2, 4, 3, 8), torch.randn(2, 2, 5, 8)
     value, mask = torch.randn(2, 2, 5, 8), padding(5, 5, 2)

@@ -21,14 +21,14 @@ from regard.model.encoder import TextEncoder
 from regard.model.feed_forward import relu
 from regard.model.mixer import SelfAttention
 from regard.model.norm import layer_norm
-from regard.model.positions import Rotary, Unmarked
+from regard.model.positions import Rotary, NoPositions
 from regard.model.residual import PreNorm
 from regard.model.transformer import Transformer
 
 torch.manual_seed(0)
 sizes = dict(vocab_size=13, source_vocab_size=None, dim=8, depth=1, num_heads=2, ffn_dim=8, dropout=0.0, max_length=16)
 mixer, residual = partial(SelfAttention, rotation=Rotary), partial(PreNorm, norm=layer_norm)
-pieces = dict(positions=Unmarked, mixer=mixer, feed_forward=relu, residual=residual)
+pieces = dict(positions=NoPositions, mixer=mixer, feed_forward=relu, residual=residual)
 model = Transformer(**sizes, **pieces, encoder=partial(TextEncoder, depth=1))
 batches = [
     (torch.randint(1, 13, (rows, target)), torch.randint(1, 13, (rows, source)))

@@ -13,14 +13,14 @@ from regard.model.decoder import document_positions
 from regard.model.feed_forward import SwiGLU, gelu
 from regard.model.mixer import SelfAttention
 from regard.model.norm import layer_norm, rms_norm
-from regard.model.positions import Learned, Rotary, Unmarked
-from regard.model.record import Record
+from regard.model.positions import Learned, NoPositions, Rotary
+from regard.model.recorder import Recorder
 from regard.model.residual import PostNorm, PreNorm
 from regard.model.transformer import Transformer
 
 MakeModel = Callable[..., Transformer]
 
-ROTARY = {"positions": Unmarked, "mixer": partial(SelfAttention, rotation=Rotary)}
+ROTARY = {"positions": NoPositions, "mixer": partial(SelfAttention, rotation=Rotary)}
 OPTIONS: dict[str, dict[str, Any]] = {
     "post-norm": {"residual": partial(PostNorm, norm=layer_norm)},
     "rms norm": {"residual": partial(PreNorm, norm=rms_norm)},
@@ -31,7 +31,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "grouped": {"mixer": partial(SelfAttention, num_kv_heads=1)},
     "all": {
         "residual": partial(PostNorm, norm=rms_norm),
-        "positions": Unmarked,
+        "positions": NoPositions,
         "mixer": partial(SelfAttention, rotation=Rotary, num_kv_heads=1),
         "feed_forward": SwiGLU,
     },
@@ -70,10 +70,10 @@ def test_cached_equals_uncached(make_model: MakeModel, options: dict[str, Any], 
 
 @every_option
 def test_recording_changes_nothing(make_model: MakeModel, options: dict[str, Any]) -> None:
-    model, record = make_model(**options), Record()
-    torch.testing.assert_close(model(PREFIX, SOURCE, record), model(PREFIX, SOURCE), rtol=0, atol=1e-5)
-    assert len(record.maps) == 6
-    assert all(weights.shape[1] == 2 for weights in record.maps.values())
+    model, recorder = make_model(**options), Recorder()
+    torch.testing.assert_close(model(PREFIX, SOURCE, recorder), model(PREFIX, SOURCE), rtol=0, atol=1e-5)
+    assert len(recorder.maps) == 6
+    assert all(weights.shape[1] == 2 for weights in recorder.maps.values())
 
 
 @every_option

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from regard.model.positions import sinusoids
-from regard.model.record import Record
+from regard.model.recorder import Recorder
 from regard.model.transformer import Transformer
 
 MakeModel = Callable[..., Transformer]
@@ -59,23 +59,23 @@ def test_a_source_is_neither_forgotten_nor_ignored(make_model: MakeModel, encode
 
 
 def test_a_record_names_every_map(make_model: MakeModel) -> None:
-    record = Record()
-    make_model()(PREFIX, SOURCE, record)
-    shapes = {name: tuple(weights.shape) for name, weights in record.maps.items()}
+    recorder = Recorder()
+    make_model()(PREFIX, SOURCE, recorder)
+    shapes = {name: tuple(weights.shape) for name, weights in recorder.maps.items()}
     assert shapes == {
         **{f"encoder.{i}.self": (2, 2, 3, 3) for i in range(2)},
         **{f"decoder.{i}.self": (2, 2, 4, 4) for i in range(2)},
         **{f"decoder.{i}.cross": (2, 2, 4, 3) for i in range(2)},
     }
-    assert not record.maps["decoder.0.self"].triu(1).any()
-    assert not record.maps["decoder.1.cross"][1, :, :, 2].any()  # padding of the second source
-    assert not record.maps["encoder.0.self"][1, :, :, 2].any()
+    assert not recorder.maps["decoder.0.self"].triu(1).any()
+    assert not recorder.maps["decoder.1.cross"][1, :, :, 2].any()  # padding of the second source
+    assert not recorder.maps["encoder.0.self"][1, :, :, 2].any()
 
 
 def test_a_record_of_a_language_model(make_model: MakeModel) -> None:
-    record = Record()
-    make_model(encoder=False)(PREFIX, record=record)
-    assert set(record.maps) == {"decoder.0.self", "decoder.1.self"}
+    recorder = Recorder()
+    make_model(encoder=False)(PREFIX, record=recorder)
+    assert set(recorder.maps) == {"decoder.0.self", "decoder.1.self"}
 
 
 def test_it_can_be_made_without_memory(make_model: MakeModel) -> None:

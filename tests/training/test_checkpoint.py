@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import resource
@@ -14,10 +15,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from regard.compatibility import with_present_names
 from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.errors import RegardError
+from regard.inference.score import score_lines
+from regard.inference.stream import translate_lines
+from regard.inference.translator import Translator
 from regard.instantiate import build
+from regard.model.positions import NoPositions
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import (
     describe_model,
@@ -101,6 +107,23 @@ def test_tokenizers_of_two_vocabularies_come_back_each(tmp_path: Path, tokenizer
 def test_it_loads_without_running_code(checkpoint: Path) -> None:
     loaded = torch.load(checkpoint, weights_only=True)
     assert loaded["regard"]["model"] == model_config()
+
+
+def test_a_model_configuration_with_names_of_regard_0_2_is_loaded(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    rotation = {"_target_": "regard.model.positions.Unturned", "_partial_": True}
+    config = model_config(
+        positions={"_target_": "regard.model.positions.Unmarked", "_partial_": True},
+        mixer=ATTENTION | {"rotation": rotation},
+    )
+    saved = content(tokenizer, with_present_names(config))
+    saved["regard"]["model"] = config
+    torch.save(saved, tmp_path / "best.ckpt")
+    loaded = load_model(tmp_path / "best.ckpt")
+    assert isinstance(loaded.model.decoder.embedding.positions, NoPositions)
+    assert "Un" not in json.dumps(loaded.config)
+    translator = Translator(loaded.model.eval(), loaded.source_tokenizer, loaded.target_tokenizer)
+    assert list(translate_lines(translator, ["two six"], 1, 1.0, warn=pytest.fail))
+    assert list(score_lines(translator, ["two six\ttwo six"]))
 
 
 def test_weights_are_copied_out_of_the_file(checkpoint: Path) -> None:

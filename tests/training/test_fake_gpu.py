@@ -20,7 +20,7 @@ from regard.inference.decoding import Sampling
 from regard.instantiate import build
 from regard.runs.folder import RunFolder
 from regard.runs.work import make_task
-from regard.training.callbacks.metrics import Journal
+from regard.training.callbacks.metrics import MetricsLogger
 from regard.training.callbacks.metrics_file import MetricsFile
 from regard.training.callbacks.moving_average import MovingAverage
 from regard.training.task import Task
@@ -80,7 +80,7 @@ def test_a_training_step(case: str, request: pytest.FixtureRequest, tmp_path: Pa
         assert {value.device.type for value in outputs.values()} == {"cuda"}
         for parameter in task.parameters():  # the engine of the backward pass wants a real GPU
             parameter.grad = torch.empty_like(parameter)
-        Journal(MetricsFile(tmp_path / "metrics.csv"), 2).on_before_optimizer_step(task.trainer, task, optimizer)
+        MetricsLogger(MetricsFile(tmp_path / "metrics.csv"), 2).on_before_optimizer_step(task.trainer, task, optimizer)
         optimizer.step()
         average.on_train_batch_end(task.trainer, task, outputs, batch, 0)
         average.on_validation_start(task.trainer, task)

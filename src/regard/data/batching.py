@@ -39,6 +39,12 @@ class Batch(NamedTuple):
     step_tokens: int
     rows: list[int]
 
+    def on(self, device: torch.device) -> Batch:
+        """Return the batch with its tensors on ``device``."""
+        prefix, target = self.prefix.to(device), self.target.to(device)
+        source, documents = (None if x is None else x.to(device) for x in (self.source, self.documents))
+        return self._replace(prefix=prefix, target=target, source=source, documents=documents)
+
 
 class Item(NamedTuple):
     """Description of a batch to load: its rows, the target tokens of its optimizer step, its position in the stream."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from torch.utils.data import Dataset
 
-from regard.data.batching import Batch, Indices, Item, Plan, PlannedBatch, cut_batches, pad
+from regard.data.batching import Batch, Indices, Item, Plan, PlannedBatch, cut_batches
 from regard.data.corpora.corpus import PAIR, Corpus, Split
 from regard.data.corpora.filters import Filter
 from regard.data.datamodule import NO_LIMITS, Limits, TextData
@@ -16,7 +16,8 @@ from regard.data.prepare.prepare import Prepared
 from regard.data.prepare.progress import Progress
 from regard.data.prepare.store import TokenFile
 from regard.data.shuffle import Shuffle, fixed_sample
-from regard.data.tokenizer.specials import BOS, EOS
+from regard.data.teacher_forcing import pair_batch
+from regard.data.tokenizer.specials import EOS
 from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
 from regard.errors import RegardError
 
@@ -164,17 +165,10 @@ class Pairs(Dataset[Batch]):
     def __getitem__(self, item: Item) -> Batch:
         targets = self._pieces(self.target, self.tokenizers[1], item.rows, 2 * item.position)
         sources = self._pieces(self.source, self.tokenizers[0], item.rows, 2 * item.position + 1)
-        return Batch(
-            prefix=pad([[BOS, *ids] for ids in targets]),
-            target=pad([[*ids, EOS] for ids in targets]),
-            source=pad([[*ids, EOS] for ids in sources]),
-            documents=None,
-            step_tokens=item.step_tokens,
-            rows=item.rows,
-        )
+        return pair_batch(sources, targets, item.rows, item.step_tokens)
 
     def _pieces(self, tokens: TokenFile, tokenizer: Tokenizer, rows: list[int], draw: int) -> list[list[int]]:
         ids = [tokens[row].tolist() for row in rows]
         if self.sampling_alpha is not None:
             ids = tokenizer.sample(ids, self.sampling_alpha, self.seed << 48 | draw)
-        return [row[: self.max_length - 1] for row in ids]
+        return [[*row[: self.max_length - 1], EOS] for row in ids]

@@ -113,7 +113,7 @@ def _change_number(config: dict[str, Any], override: str) -> None:
     trainer, name = config["trainer"], key.removeprefix("trainer.")
     check_value(key, int(value) if value.isdecimal() else value, ARGUMENTS["pytorch_lightning.Trainer"][name])
     if name == "max_steps" and config["schedule"].get("total_steps") == trainer["max_steps"]:
-        config["schedule"]["total_steps"] = config["task"]["schedule"]["total_steps"] = int(value)
+        config["schedule"]["total_steps"] = int(value)
     trainer[name] = int(value)
     if trainer["strategy"] == "auto" and trainer["devices"] * trainer["num_nodes"] > 1:
         trainer["strategy"] = "ddp"

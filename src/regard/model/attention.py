@@ -11,17 +11,17 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from regard.model.record import Record, Vectors
+from regard.model.recorder import Recorder, Vectors
 
 Queries = Float[Tensor, "batch heads query head_dim"]
 Keys = Float[Tensor, "batch groups key head_dim"]
-Mask = Bool[Tensor, "#batch #heads #query key"]
+AttentionMask = Bool[Tensor, "#batch #heads #query key"]
 
 
 def attention_weights(
     query: Queries,
     key: Keys,
-    mask: Mask | None = None,
+    mask: AttentionMask | None = None,
 ) -> Float[Tensor, "batch heads query key"]:
     """softmax(Q K^T / sqrt(d)), in float32; a query that may attend to nothing gets zeros.
 
@@ -39,10 +39,10 @@ def attend(
     query: Queries,
     key: Keys,
     value: Keys,
-    mask: Mask | None = None,
+    mask: AttentionMask | None = None,
     causal: bool = False,
     dropout: float = 0.0,
-    record: Record | None = None,
+    record: Recorder | None = None,
 ) -> Queries:
     """softmax(Q K^T / sqrt(d)) V (Vaswani et al. 2017, equation 1).
 
@@ -111,9 +111,9 @@ class MultiHeadAttention(nn.Module):
         query: Queries,
         key: Keys,
         value: Keys,
-        mask: Mask | None = None,
+        mask: AttentionMask | None = None,
         causal: bool = False,
-        record: Record | None = None,
+        record: Recorder | None = None,
     ) -> Float[Tensor, "batch query dim"]:
         """What each ``query`` gets from ``value`` when it asks ``key``."""
         heard = attend(query, key, value, mask, causal, self.dropout if self.training else 0.0, record)

@@ -11,7 +11,7 @@ from regard.model.embedding import Embedding
 from regard.model.encoder import Encoded
 from regard.model.layer import Layer, LayerFactory, Memory
 from regard.model.mixer import State
-from regard.model.record import Record
+from regard.model.recorder import Recorder
 
 
 class DecoderState(NamedTuple):
@@ -55,7 +55,7 @@ class Decoder(nn.Module):
         self,
         prefix: Int[Tensor, "batch target"],
         encoded: Encoded | None,
-        record: Record | None = None,
+        record: Recorder | None = None,
         documents: Int[Tensor, "batch target"] | None = None,
     ) -> Float[Tensor, "batch target vocab"]:
         """Logits of the token after each position of a right-padded ``prefix``.
@@ -116,7 +116,7 @@ class Decoder(nn.Module):
         return self.norm(x), state._replace(layers=tuple(layers), length=state.length + tokens.shape[1])
 
 
-def _show(record: Record | None, name: str, x: Tensor) -> None:
+def _show(record: Recorder | None, name: str, x: Tensor) -> None:
     if record is not None:
         record.under(name).state(x)
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from regard.model.embedding import Embedding
 from regard.model.layer import Layer, LayerFactory
-from regard.model.record import Record
+from regard.model.recorder import Recorder
 
 
 class Encoded(NamedTuple):
@@ -29,7 +29,7 @@ class TextEncoder(nn.Module):
         self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
         self.norm = layers[-1].last_norm()
 
-    def forward(self, source: Int[Tensor, "batch source"], record: Record | None = None) -> Encoded:
+    def forward(self, source: Int[Tensor, "batch source"], record: Recorder | None = None) -> Encoded:
         """Encode right-padded sentences."""
         mask = source != self.padding
         x = self.embedding(source)

@@ -6,8 +6,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from regard.model.attention import MultiHeadAttention
-from regard.model.mixer import Mask, Mixer, State
-from regard.model.record import Record
+from regard.model.mixer import Mixer, SequenceMask, State
+from regard.model.recorder import Recorder
 from regard.model.residual import PostNorm, PreNorm
 
 MixerFactory = Callable[..., Mixer]
@@ -60,10 +60,10 @@ class Layer(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch length dim"],
-        mask: Mask | None,
+        mask: SequenceMask | None,
         encoded: Float[Tensor, "batch source dim"] | None = None,
         memory_mask: Bool[Tensor, "batch 1 1 source"] | None = None,
-        record: Record | None = None,
+        record: Recorder | None = None,
     ) -> Float[Tensor, "batch length dim"]:
         """A whole sequence at once, and the encoded source."""
         memory = None if encoded is None else self.memory(encoded)
@@ -86,7 +86,7 @@ class Layer(nn.Module):
         return self._after_mixing(self.mixer_path.leave(x, mixed), memory, memory_mask, None), state
 
     def _after_mixing(
-        self, x: Tensor, memory: Memory | None, memory_mask: Tensor | None, record: Record | None
+        self, x: Tensor, memory: Memory | None, memory_mask: Tensor | None, record: Recorder | None
     ) -> Tensor:
         if self.cross is not None and self.cross_path is not None and memory is not None:
             asked = self.cross_path.enter(x).reshape(len(memory[0]), -1, x.shape[-1])

@@ -11,21 +11,21 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from regard.model.attention import MultiHeadAttention
-from regard.model.positions import Unturned
-from regard.model.record import Record
+from regard.model.positions import NoRotation
+from regard.model.recorder import Recorder
 
 State = tuple[Tensor, ...]
 """What a mixer remembers of a sequence: tensors whose first axis is the batch."""
 
-Mask = Bool[Tensor, "batch #query length"]
+SequenceMask = Bool[Tensor, "batch #query length"]
 """True where a position may look: one row for all positions (padding, on the right) or one for each (documents)."""
 
 
 class Mixer(Protocol):
     """Mixes along the sequence: a whole one at once, or step by step with an explicit state."""
 
-    def __call__(self, x: Tensor, mask: Tensor | None, record: Record | None = None) -> Tensor:
-        """Mix a whole sequence, "batch length dim" to the same; ``mask`` is a `Mask`."""
+    def __call__(self, x: Tensor, mask: Tensor | None, record: Recorder | None = None) -> Tensor:
+        """Mix a whole sequence, "batch length dim" to the same; ``mask`` is a `SequenceMask`."""
 
     def initial_state(self, batch: int, like: Tensor) -> State:
         """The state before the first token, on the device and in the type of ``like``."""
@@ -47,7 +47,7 @@ class SelfAttention(nn.Module):
         num_heads: int,
         causal: bool,
         num_kv_heads: int | None = None,
-        rotation: Callable[[int], nn.Module] = Unturned,
+        rotation: Callable[[int], nn.Module] = NoRotation,
         dropout: float = 0.0,
         bias: bool = True,
     ) -> None:
@@ -57,7 +57,7 @@ class SelfAttention(nn.Module):
         self.rotation = rotation(self.attention.head_dim)
 
     def forward(
-        self, x: Float[Tensor, "batch length dim"], mask: Mask | None, record: Record | None = None
+        self, x: Float[Tensor, "batch length dim"], mask: SequenceMask | None, record: Recorder | None = None
     ) -> Float[Tensor, "batch length dim"]:
         key, value = self.attention.keys_values(x)
         query, key = self.rotation(self.attention.queries(x)), self.rotation(key)

@@ -47,7 +47,7 @@ class Learned(nn.Module):
         return x + self.table[positions] * self.scale
 
 
-class Unmarked(nn.Module):
+class NoPositions(nn.Module):
     """Adds nothing: the mixer knows what comes before what."""
 
     def __init__(self, max_length: int, dim: int) -> None:
@@ -85,7 +85,7 @@ class Rotary(nn.Module):
         return turned.flatten(-2).to(x.dtype)
 
 
-class Unturned(nn.Module):
+class NoRotation(nn.Module):
     """Leaves queries and keys as they are."""
 
     def __init__(self, head_dim: int) -> None:

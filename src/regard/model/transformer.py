@@ -10,7 +10,7 @@ from regard.model.decoder import Decoder
 from regard.model.embedding import Embedding, PositionsFactory
 from regard.model.encoder import Encoded
 from regard.model.layer import FeedForwardFactory, Layer, MixerFactory, ResidualFactory
-from regard.model.record import Record
+from regard.model.recorder import Recorder
 
 
 class Transformer(nn.Module):
@@ -53,7 +53,7 @@ class Transformer(nn.Module):
         self.decoder = Decoder(embedding, layer, depth, cross=encoder is not None)
         self.apply(_initialise)
 
-    def encode(self, source: Tensor | None, record: Record | None = None) -> Encoded | None:
+    def encode(self, source: Tensor | None, record: Recorder | None = None) -> Encoded | None:
         """The memory of ``source``; None for a model without an encoder.
 
         Raises TypeError for an encoder without a source, or a source without an encoder.
@@ -69,7 +69,7 @@ class Transformer(nn.Module):
         self,
         prefix: Int[Tensor, "batch target"],
         source: Tensor | None = None,
-        record: Record | None = None,
+        record: Recorder | None = None,
         documents: Int[Tensor, "batch target"] | None = None,
     ) -> Float[Tensor, "batch target vocab"]:
         """Logits of the token after each position of ``prefix``, given the whole source.

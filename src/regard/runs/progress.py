@@ -16,7 +16,7 @@ from rich.progress import Progress as Bar
 
 from regard.data.prepare.progress import Progress, ProgressLines
 from regard.runs.status.heartbeat import Heartbeat
-from regard.training.callbacks.metrics import Journal
+from regard.training.callbacks.metrics import MetricsLogger
 
 LINE_SECONDS = 15
 
@@ -24,8 +24,8 @@ LINE_SECONDS = 15
 class ProgressReport(pl.Callback):
     """Shows the step, the loss and the speed, and tells the heartbeat of the step; on rank 0."""
 
-    def __init__(self, console: Console, journal: Journal, heartbeat: Heartbeat) -> None:
-        self.console, self.journal, self.heartbeat = console, journal, heartbeat
+    def __init__(self, console: Console, metrics_logger: MetricsLogger, heartbeat: Heartbeat) -> None:
+        self.console, self.metrics_logger, self.heartbeat = console, metrics_logger, heartbeat
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
         self.bar = Bar(
             *columns,
@@ -77,7 +77,7 @@ class ProgressReport(pl.Callback):
         self.bar.stop()
 
     def _facts(self) -> str:
-        latest = self.journal.latest
+        latest = self.metrics_logger.latest
         if "train/loss" not in latest:
             return ""
         return f"loss {latest['train/loss']:.3f}  {latest['train/tokens_per_second']:,.0f} tokens/s"

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from regard import __version__
+from regard.compatibility import with_present_names
 from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers
 from regard.errors import RegardError, UsageError
 from regard.instantiate import build
@@ -96,7 +97,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise RegardError(
             f"{path}: written in format {about.get('format')}, this regard reads {FORMAT}; use the regard that wrote it"
         )
-    return content
+    return content | {"regard": about | {"model": with_present_names(about.get("model"))}}
 
 
 def load_model(path: Path, device: str | torch.device = "cpu", trust: bool = False) -> LoadedModel:

@@ -12,14 +12,14 @@ from jaxtyping import Float
 from regard.data.corpora.links import Link
 from regard.data.tokenizer.specials import EOS
 from regard.inference.translator import Translator
-from regard.observe.measure.alignment import strongest
+from regard.observe.measure.alignment import strongest_links
 from regard.observe.record.words import group_words
 
 
 def occlusion_links(translator: Translator, source: str, target: str) -> frozenset[Link]:
     """Each target word with the source word it depends on most."""
     falls = prediction_difference(translator, source, target)
-    return strongest(falls) if falls.size else frozenset()
+    return strongest_links(falls) if falls.size else frozenset()
 
 
 def prediction_difference(

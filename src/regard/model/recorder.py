@@ -17,7 +17,7 @@ class Vectors(NamedTuple):
     value: Tensor
 
 
-class Record:
+class Recorder:
     """Collects attention weights under dotted names, such as ``decoder.2.cross``.
 
     A caller who wants the maps makes one and hands it to the model; each part of the model hands
@@ -29,7 +29,7 @@ class Record:
         self.maps: dict[str, Tensor] = {}
         self._path: tuple[str, ...] = ()
 
-    def under(self, *names: str) -> "Record":
+    def under(self, *names: str) -> "Recorder":
         """The same record, one level (or more) down."""
         below = copy(self)
         below._path = (*self._path, *names)
@@ -48,7 +48,7 @@ class Record:
         """Be shown what a layer hands on, "batch length dim"."""
 
 
-class FullRecord(Record):
+class FullRecorder(Recorder):
     """Keeps the queries, keys and values of each map too, and what each layer hands on.
 
     vectors: by the names of ``maps``
