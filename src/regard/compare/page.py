@@ -11,8 +11,11 @@ import numpy as np
 from regard.compare.comparison import Comparison, Group
 from regard.compare.run import ComparedRun
 from regard.compare.table import as_csv
-from regard.observe.draw.compare_page import as_steps, render_comparison, sentence_text
+from regard.data.tokenizer.specials import SPACE, SPECIAL_PIECES
+from regard.observe.draw.compare_page import render_comparison
+from regard.observe.draw.packing import pack_weights
 from regard.observe.draw.thin import thin
+from regard.observe.record.maps import SentenceMaps
 
 POINTS = 150_000
 """The most points that all curves of a page may have; some 2 MB."""
@@ -99,14 +102,20 @@ def fit_maps(runs: Sequence[ComparedRun], budget: int) -> tuple[list[list[dict[s
             for name, weights in sentence.maps.items():
                 queries, keys = sentence.tokens(name)
                 mine.append(
-                    {"sentence": sentence_text(sentence), "name": name, "queries": queries, "keys": keys}
-                    | {"heads": len(weights), "steps": as_steps(weights)}
+                    {"sentence": _text(sentence), "name": name, "queries": queries, "keys": keys}
+                    | {"heads": len(weights), "steps": pack_weights(weights)}
                 )
         budget -= sum(each["heads"] * len(each["queries"]) * len(each["keys"]) for each in mine)
         if budget < 0:
             return found, sum(any(run.folder.attention.glob("step-*.npz")) for run in runs[place:])
         found[place] = mine
     return found, 0
+
+
+def _text(maps: SentenceMaps) -> str:
+    """Return the source text, or the text that a language model reads; the page pairs runs by it."""
+    pieces = maps.source or maps.target
+    return "".join(piece for piece in pieces if piece not in SPECIAL_PIECES).replace(SPACE, " ").strip()
 
 
 def fit_samples(runs: Sequence[ComparedRun], budget: int) -> tuple[list[list[dict[str, Any]]], int]:

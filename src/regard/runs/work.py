@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import time
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -123,12 +124,20 @@ def make_task(config: dict[str, Any], batches: TextData) -> Task:
     )
 
 
+def complete(callback: functools.partial[pl.Callback], run: RunFolder, metrics_logger: MetricsLogger) -> pl.Callback:
+    """Call a callback of the configuration with ``folder`` and, if it has such an argument, ``metrics_logger``."""
+    if "metrics_logger" in inspect.signature(callback).parameters:
+        return callback(folder=run.path, metrics_logger=metrics_logger)
+    return callback(folder=run.path)
+
+
 def training_trainer(run: RunFolder, config: dict[str, Any], console: Console, heartbeat: Heartbeat) -> pl.Trainer:
     """The Trainer with the callbacks of the configuration and those that every run has."""
     metrics_logger = MetricsLogger(MetricsFile(run.metrics), config["trainer"]["log_every_n_steps"])
     callbacks = [FinalValidation(), metrics_logger, ProgressReport(console, metrics_logger, heartbeat)]
     for callback in build(config["callbacks"]).values():
-        callbacks.append(callback(folder=run.path) if isinstance(callback, functools.partial) else callback)
+        partial = isinstance(callback, functools.partial)
+        callbacks.append(complete(callback, run, metrics_logger) if partial else callback)
     group, tags = group_and_tags(run)
     return make_trainer(
         config["trainer"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
@@ -47,6 +47,7 @@ class AttentionProbe(pl.Callback):
     def __init__(
         self,
         folder: Path,
+        metrics_logger: MetricsLogger,
         sentences: int,
         megabytes: int,
         page_megabytes: int = 4,
@@ -59,7 +60,7 @@ class AttentionProbe(pl.Callback):
     ) -> None:
         if unknown := [name for name in measures if name not in MEASURES]:
             raise UsageError(f"callbacks.attention.measures: no {unknown[0]}; choose among {', '.join(MEASURES)}")
-        self.folder = folder / "attention"
+        self.folder, self.metrics_logger = folder / "attention", metrics_logger
         self.selector = SentenceSelector(texts, sentences, extremes, longest)
         self.measures, self.megabytes, self.page_megabytes = list(measures), megabytes, page_megabytes
         self.images, self.dashboard_megabytes = images, dashboard_megabytes
@@ -126,9 +127,7 @@ class AttentionProbe(pl.Callback):
             for measure in self.measures:
                 for head, value in enumerate(found.get(measure, ())):
                     values[f"attention/{name}/{measure}/{head}"] = float(value)
-        for callback in cast(Any, trainer).callbacks:  # which Lightning sets and does not declare
-            if isinstance(callback, MetricsLogger):
-                callback.write(trainer, values)
+        self.metrics_logger.write(trainer, values)
 
 
 def _model(task: Task) -> Translator | LanguageModel:

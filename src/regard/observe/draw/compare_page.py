@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import math
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from regard.data.tokenizer.specials import SPACE, SPECIAL_PIECES
 from regard.files import replacing
+from regard.observe.draw.page_template import load_template
 from regard.observe.draw.palette import DARK, LIGHT
-from regard.observe.record.maps import SentenceMaps
 
 
 def render_comparison(path: Path, title: str, subtitle: str, data: Mapping[str, Any]) -> None:
@@ -28,11 +23,7 @@ def render_comparison(path: Path, title: str, subtitle: str, data: Mapping[str, 
     """
     from plotly.offline import get_plotlyjs
 
-    environment = Environment(
-        loader=PackageLoader("regard.observe"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False, "ensure_ascii": False}
-    html = environment.get_template("compare.html.jinja").render(
+    html = load_template("compare.html.jinja").render(
         title=title,
         subtitle=subtitle,
         plotly=escape_script(get_plotlyjs()),
@@ -68,15 +59,3 @@ def _all_finite(values: Sequence[Any]) -> bool:
         return math.isfinite(sum(values))
     except TypeError:
         return False
-
-
-def as_steps(weights: Float[np.ndarray, "heads query key"]) -> str:
-    """Weights from 0 to 1 as whole steps of 1/255, a byte each, in base64."""
-    steps = np.rint(np.clip(np.nan_to_num(weights), 0, 1) * 255).astype(np.uint8)
-    return b64encode(steps.tobytes()).decode("ascii")
-
-
-def sentence_text(maps: SentenceMaps) -> str:
-    """The text by which runs are laid side by side: the source, or what a language model reads."""
-    pieces = maps.source or maps.target
-    return "".join(piece for piece in pieces if piece not in SPECIAL_PIECES).replace(SPACE, " ").strip()

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unicodedata import east_asian_width
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
 from regard.observe.draw.image import FAINT, INK, axis_label, fonts, png_bytes
+from regard.observe.draw.page_template import load_template
 from regard.observe.measure.neighbours import Neighbourhood, Projection, place_labels
 
 WIDTH, HEIGHT, EDGE, GAP = 900.0, 620.0, 70.0, 8.0  # pixels of the map
@@ -116,11 +116,7 @@ def draw_projection(around: Neighbourhood, points: Projection) -> Figure:
 
 def render_projection(around: Neighbourhood, points: Projection) -> str:
     """The map with the table of cosines as a page."""
-    environment = Environment(
-        loader=PackageLoader("regard.observe"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    template = environment.get_template("neighbours.html.jinja")
-    return template.render(
+    return load_template("neighbours.html.jinja").render(
         word=around.word,
         pieces=around.pieces,
         words=caption(points),

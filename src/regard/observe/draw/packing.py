@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from regard.observe.draw.palette import DARK, LIGHT
 from regard.observe.record.lens import LogitLens
@@ -53,6 +54,12 @@ def pack_sentence(trace: Trace) -> dict[str, object]:
     }
 
 
+def pack_weights(weights: Float[np.ndarray, "heads query key"]) -> str:
+    """Return weights from 0 to 1 as steps of 1/255, one byte each, in base64; NaN is 0."""
+    steps = np.rint(np.clip(np.nan_to_num(weights), 0, 1) * 255).astype(np.uint8)
+    return b64encode(steps.tobytes()).decode("ascii")
+
+
 def pack_vectors(vectors: Mapping[str, HeadVectors]) -> str:
     """Query, key and value of each map in turn as float16 (relative error 2**-11), in base64.
 
@@ -84,11 +91,10 @@ def spans(pieces: Sequence[str]) -> list[range]:
 def _pack_map(sentence: SentenceMaps, name: str) -> dict[str, object]:
     weights = np.nan_to_num(sentence.maps[name], nan=0.0)
     queries, keys = map(spans, sentence.tokens(name))
-    steps = np.rint(np.clip(weights, 0, 1) * 255).astype(np.uint8)
     return {
         "entropy": _plain(entropy(weights), 4),
         "wordEntropy": _plain(entropy(merge_words(weights, queries, keys)), 4),
-        "steps": b64encode(steps.tobytes()).decode("ascii"),
+        "steps": pack_weights(weights),
     }
 
 
