@@ -92,7 +92,7 @@ class SentenceSelector:
         """Worst first: by BLEU, and of equal ones the longer is the better or the worse, since it shows more."""
         for sample in task.samples:
             if self._fits(task, sample.source):
-                score, length = task.scorer.one(sample) or 0.0, len(sample.source)
+                score, length = task.scorer.score_sample(sample) or 0.0, len(sample.source)
                 order = (score, length if score >= 50 else -length)
                 yield order, ProbeSentence(f"BLEU {score:.1f}", sample.source, sample.reference)
 

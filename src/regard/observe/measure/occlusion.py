@@ -29,8 +29,8 @@ def prediction_difference(
 
     A word's is the sum over its pieces, given the words before it, which stay. Words are those of `group_words`.
     """
-    (ids,), _ = translator.source_ids([source])
-    (wanted,), _ = translator.target_ids([target])
+    (ids,), _ = translator.encode_sources([source])
+    (wanted,), _ = translator.encode_targets([target])
     source_words = group_words(translator.source_tokenizer.pieces(ids))
     target_words = group_words(translator.target_tokenizer.pieces(wanted))
     # Without its last word a source keeps the mark of its end.

@@ -25,8 +25,8 @@ def pair_batches(
     translator: Translator, pairs: Sequence[tuple[str, str]], tokens_per_batch: int = TOKENS_PER_BATCH
 ) -> tuple[list[Batch], list[int]]:
     """Pairs of sentences as batches of like length, ``rows`` being their numbers; and which were cut to the limit."""
-    sources, sources_cut = translator.source_ids([source for source, _ in pairs])
-    targets, targets_cut = translator.target_ids([target for _, target in pairs])
+    sources, sources_cut = translator.encode_sources([source for source, _ in pairs])
+    targets, targets_cut = translator.encode_targets([target for _, target in pairs])
     lengths = np.array([max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)], dtype=np.int32)
     batches = [
         pair_batch([sources[row] for row in rows], [targets[row] for row in rows], rows.tolist())

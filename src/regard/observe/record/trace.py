@@ -57,7 +57,7 @@ def trace_translation(
     It comes from one forced pass over the target, which by causality sees what generation saw.
     A side over the model's limit is cut.
     """
-    (source_ids,), _ = translator.source_ids([source])
+    (source_ids,), _ = translator.encode_sources([source])
     if target is None:
         output = translator.decode(pad([source_ids]).to(translator.device), beam_size, alpha)[0].tokens
         target = translator.target_tokenizer.decode(output)

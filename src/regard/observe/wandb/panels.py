@@ -69,7 +69,7 @@ class Panels:
                 path, size = _write(Path(folder) / f"{len(rows)}.png", draw_map(one.maps, shown))
                 picture = wandb.Image(path) if room.takes("maps of the table", size, 1) else None
                 sample = Sample(one.source, each.reference or "", one.target)
-                score = None if each.reference is None else scorer.one(sample)
+                score = None if each.reference is None else scorer.score_sample(sample)
                 rows.append([each.reason, *sample, score, picture])
             media["attention/sentences"] = wandb.Table(list(COLUMNS), rows)
             for name in traces[0].maps.maps if self.images else ():
