@@ -1,13 +1,13 @@
-"""What regard says when it stops.
+"""Errors with a message for the user, and the exit codes of the process.
 
-Every message is one line: it names the file, the line or the key, what was expected and what to do.
+Every message is one line. It names the file, line or key, states what was expected, and what to do.
 """
 
 from __future__ import annotations
 
 
 class RegardError(Exception):
-    """The work cannot be done; the message is for the user. ``exit_code`` is the process's."""
+    """An error whose message is for the user. ``exit_code`` is the exit code of the process."""
 
     exit_code = 1
 
@@ -19,18 +19,22 @@ class UsageError(RegardError):
 
 
 PREEMPTED = 75
-"""Exit code of work that was told to stop, and can go on."""
+"""Exit code of work that was stopped by a signal and can be resumed."""
 
 LONGEST_LINE = 500
-"""Characters of a message that a library wrote."""
+"""Maximum number of characters of a message that a library wrote."""
 
 
-def in_one_line(error: BaseException) -> str:
-    """Describe any error to the user in one line; a RegardError by its own message."""
-    text = " ".join(str(error).split()) or type(error).__name__
+def one_line(error: BaseException, longest: int | None = None) -> str:
+    """Return the message of ``error`` in one line of at most ``longest`` characters; its type if it has no message."""
+    return (" ".join(str(error).split()) or type(error).__name__)[:longest]
+
+
+def user_message(error: BaseException) -> str:
+    """Describe any error to the user in one line. The message of a RegardError is unchanged."""
     if isinstance(error, RegardError):
-        return text
-    text = text[:LONGEST_LINE]
+        return one_line(error)
+    text = one_line(error, LONGEST_LINE)
     if isinstance(error, MemoryError) or "out of memory" in text or "not enough memory" in text:
         return "out of memory: give less text at a time, or choose another device"
     if isinstance(error, OSError) and error.strerror:

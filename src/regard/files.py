@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and places that can be written."""
+"""Writing whole files, and checks that a place can be written."""
 
 from __future__ import annotations
 
@@ -9,22 +9,27 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from regard.errors import UsageError
+from regard.errors import RegardError, UsageError
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+"""Error numbers of a full disk and of a quota that is used up."""
+
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
 @contextmanager
-def replacing(path: Path, writer: str = "") -> Generator[Path, None, None]:
-    """A file beside ``path`` to write to; when the block ends well it is flushed and takes the place of ``path``.
+def replacing(path: Path, suffix: str = "") -> Generator[Path, None, None]:
+    """Yield a temporary file beside ``path``. Without an error it is flushed at the end and replaces ``path``.
 
-    Readers see the old file or the new one. What a kill leaves is written over by the next try. Where several may write
-    at a time, each calls itself something else, ``writer``, so that none writes into the file of another. A device or a
-    pipe is written to directly. An OSError names ``path``, not the file beside it.
+    Readers see either the old file or the new one. The next writer overwrites what a killed writer left. Concurrent
+    writers of one path need different ``suffix``es, so that they do not share the temporary file. A device or a pipe
+    is written directly. An OSError names ``path`` instead of the temporary file.
     """
     if path.exists() and not path.is_file():
         yield path
         return
-    path = Path(os.path.realpath(path))  # the file that a link leads to
-    beside = path.with_name(f".{path.name}{writer}.part")
+    path = Path(os.path.realpath(path))  # follow a link: its target is replaced
+    beside = path.with_name(f".{path.name}{suffix}.part")
     try:
         yield beside
         with beside.open("rb") as file:
@@ -39,10 +44,23 @@ def replacing(path: Path, writer: str = "") -> Generator[Path, None, None]:
             beside.unlink()
 
 
-def require_writable(option: str, path: Path) -> None:
-    """Check that the file ``path`` can be written, before any work is done for it. Leave it as it is.
+@contextmanager
+def disk_errors(folder: Path) -> Generator[None, None, None]:
+    """Convert the errors of a full disk, a used-up quota or a read-only folder to a RegardError that names it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise RegardError(f"no space left to write in {folder}; free some, or choose another folder") from error
+        if error.errno in _NOT_ALLOWED:
+            raise RegardError(f"cannot write in {folder}: {error.strerror}; choose another folder") from error
+        raise
 
-    Folders that are missing can be made later. Raises UsageError naming ``option`` and ``path``.
+
+def require_writable(option: str, path: Path) -> None:
+    """Check that the file ``path`` can be written, before any work is done for it. The file is not changed.
+
+    Missing folders are not an error: they can be created later. Raises UsageError naming ``option`` and ``path``.
     """
     try:
         if path.is_dir():
@@ -50,24 +68,24 @@ def require_writable(option: str, path: Path) -> None:
         if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         if path.is_file() or not path.exists():  # not a device or a pipe
-            _write_something(path.parent)
+            _write_temporary_file(path.parent)
     except OSError as error:
         raise UsageError(f"{option} {path}: cannot be written ({error.strerror}); choose another file") from error
 
 
 def require_writable_folder(option: str, folder: Path) -> None:
-    """Check that files can be written in ``folder``, which can be made later if it is missing.
+    """Check that files can be written in ``folder``. A missing folder is not an error: it can be created later.
 
     Raises UsageError naming ``option`` and ``folder``.
     """
     try:
-        _write_something(folder)
+        _write_temporary_file(folder)
     except OSError as error:
         raise UsageError(f"{option}={folder}: cannot be written ({error.strerror}); choose another folder") from error
 
 
-def _write_something(folder: Path) -> None:
-    """Write a temporary file in ``folder`` or, if there is none, in the one that it would be made in."""
+def _write_temporary_file(folder: Path) -> None:
+    """Write a temporary file in ``folder``, or in its nearest parent that exists."""
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():

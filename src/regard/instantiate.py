@@ -1,4 +1,4 @@
-"""Objects from configuration: the one place where ``_target_`` is followed."""
+"""Objects from configuration: the only place that follows ``_target_``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from regard import __version__
-from regard.errors import RegardError, UsageError
+from regard.errors import RegardError, UsageError, one_line
 
 
 def build(config: dict[str, Any], **arguments: Any) -> Any:
-    """What ``config`` describes: ``_target_`` called with its other keys and ``arguments``.
+    """Call the ``_target_`` of ``config`` with its other keys and ``arguments``, and return the result.
 
-    Raises RegardError as the called code does; UsageError, naming the key, if it cannot be called.
+    Raises a RegardError of the called code unchanged; UsageError, naming the key, if the target cannot be called.
     """
     try:
         return instantiate(config, **arguments)
@@ -27,9 +27,10 @@ def build(config: dict[str, Any], **arguments: Any) -> Any:
             raise cause from error
         if unknown := re.search(r"Error locating target '(regard\.[\w.]+)'", str(error)):
             raise UsageError(
-                f"{unknown[1]} is not in regard {__version__}: another version configured this run (config.yaml says "
-                "which); use that version, or start a new run with init_from=RUN"
+                f"{unknown[1]} is not in regard {__version__}: another version configured this run (config.yaml names "
+                "it); use that version, or start a new run with init_from=RUN"
             ) from error
         key = re.search(r"full_key: (\S+)", str(error))
-        reason = " ".join(str(error.__cause__ or error).split())[:300]
-        raise UsageError(f"{key[1] if key else config.get('_target_')}: {reason}") from error
+        raise UsageError(
+            f"{key[1] if key else config.get('_target_')}: {one_line(error.__cause__ or error, 300)}"
+        ) from error

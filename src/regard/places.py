@@ -1,4 +1,4 @@
-"""Where the files that come with regard are."""
+"""Locations of the files that are installed with regard."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from regard.errors import RegardError
 
 
 def conf_folder() -> Path:
-    """The folder of the configs: ``regard/conf`` of an installed wheel, ``conf`` of a checkout.
+    """Return the folder of the configs: ``regard/conf`` in an installed wheel, ``conf`` in a checkout.
 
-    Raises RegardError if neither is there.
+    Raises RegardError if neither exists.
     """
-    package = Path(__file__).resolve().parent
-    for folder in (package / "conf", package.parents[1] / "conf"):
-        if (folder / "train.yaml").is_file():
-            return folder
-    raise RegardError(f"no conf folder with train.yaml in or beside {package}: install regard again")
+    return _find("conf", "train.yaml").parent
 
 
 def job_script() -> Path:
-    """The script of SLURM jobs: ``regard/slurm/job.sbatch`` of an installed wheel, ``slurm/job.sbatch`` of a checkout.
+    """Return the script of SLURM jobs: ``regard/slurm/job.sbatch`` in a wheel, ``slurm/job.sbatch`` in a checkout.
 
-    Raises RegardError if neither is there.
+    Raises RegardError if neither exists.
     """
+    return _find("slurm", "job.sbatch")
+
+
+def _find(folder: str, file: str) -> Path:
     package = Path(__file__).resolve().parent
-    for folder in (package / "slurm", package.parents[1] / "slurm"):
-        if (folder / "job.sbatch").is_file():
-            return folder / "job.sbatch"
-    raise RegardError(f"no slurm/job.sbatch in or beside {package}: install regard again")
+    for parent in (package, package.parents[1]):
+        if (path := parent / folder / file).is_file():
+            return path
+    raise RegardError(f"no {folder}/{file} in or beside {package}: install regard again")

@@ -1,6 +1,6 @@
-"""Being told to stop: what signals mean to a run.
+"""Signals that stop a run: SIGINT, SIGTERM, SIGUSR1 and SIGHUP.
 
-Light, so that a process can listen before it loads anything else.
+Imports little, so that a process can listen before it loads anything else.
 """
 
 from __future__ import annotations
@@ -16,18 +16,22 @@ from types import FrameType
 from regard.errors import PREEMPTED
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
-"""Ctrl-C; leave soon (a preemption, torchrun); leave soon (a time limit is near); the terminal is gone."""
+"""Ctrl-C; preemption or torchrun; the time limit is near; the terminal was closed."""
 
-PATIENCE_SECONDS = 2.0
+SAME_CTRL_C_SECONDS = 2.0
+"""A SIGINT that arrives this soon after the first signal is the same Ctrl-C."""
+
 STUCK_SECONDS = 10.0
+"""Time after which a process that has not handled a signal is ended."""
+
 STUCK_WHEN_HELD_SECONDS = 60.0
-"""A step of training may take its time, but a cluster's patience ends: hydra.launcher.leave_seconds, 120 s."""
+"""The same while signals are held: a training step takes time. Below hydra.launcher.leave_seconds, 120 s."""
 
 
 class Interrupted(BaseException):
-    """A signal asked the work to stop; what is on the disk goes on from there. ``signal`` says which.
+    """A signal stopped the work, which can be resumed from the disk. ``signal`` is the signal.
 
-    Like KeyboardInterrupt no Exception: it passes what handles errors.
+    Not an Exception, like KeyboardInterrupt: error handlers do not catch it.
     """
 
     def __init__(self, number: int) -> None:
@@ -36,34 +40,37 @@ class Interrupted(BaseException):
 
 
 class Stop:
-    """What this process was told: ``signal`` is the first signal that was heard, or 0.
+    """The stop signals of this process. ``signal`` is the first signal that was received, or 0.
 
-    A signal ends what is going on with ``Interrupted``, except between ``hold`` and ``release``: there it is left to
-    the work to look at ``signal`` where it can save. A second Ctrl-C does not wait for that.
+    A signal raises ``Interrupted`` in the main thread, except between ``hold`` and ``release``: there the work polls
+    ``signal`` at the points where it can save. A second Ctrl-C raises KeyboardInterrupt in both cases.
 
-    Python hears a signal only when C code returns, which does not happen in a process that waits for another one that
-    has left. A thread sees to that: a process that has not heard for ``STUCK_SECONDS`` ends, with what is on the disk,
-    and with the exit code that ``when_stuck`` gives.
+    Python runs a signal handler only when C code returns, which never happens in a process that waits for another
+    process that has left. Therefore a thread ends a process that has not handled a signal for ``STUCK_SECONDS``. What
+    is on the disk stays. The exit code is the result of ``when_stuck``.
     """
 
     def __init__(self) -> None:
         self.signal = 0
         self.when_stuck: Callable[[Interrupted], int] = lambda stop: PREEMPTED
-        self._heard_at = 0.0
+        self._received_at = 0.0
         self._held = self._listening = False
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Hear signals; afterwards they are whose they were before. One that is to be ignored stays ignored."""
-        if threading.current_thread() is not threading.main_thread():  # which alone may listen
+        """Handle signals inside the with statement, and restore the previous handlers after it.
+
+        A signal that was ignored before stays ignored.
+        """
+        if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
             yield
             return
         before = {number: signal.getsignal(number) for number in SIGNALS}
-        heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+        handled = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
         outer, self._listening = self._listening, True
         self.signal, self._held = 0, False
-        for number in heard:
-            signal.signal(number, self._hear)
+        for number in handled:
+            signal.signal(number, self._handle)
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -73,37 +80,37 @@ class Stop:
             yield
         finally:
             signal.set_wakeup_fd(previous)
-            for number in heard:
+            for number in handled:
                 signal.signal(number, before[number])
             self._listening = outer
-            os.close(writer)  # which ends the thread
+            os.close(writer)  # ends the thread
             watching.join()
             os.close(reader)
 
     def hold(self) -> None:
-        """From here on signals are only noted."""
+        """From now on, only record signals."""
         self._held = True
 
     def release(self) -> None:
-        """From here on the first signal ends what is going on."""
+        """From now on, raise ``Interrupted`` at the first signal."""
         self._held = False
 
     def note(self, number: int) -> None:
-        """Take ``number`` for heard: by this process, or by another one that it works with. The first one counts."""
+        """Record a signal that this process or one that it works with has received. Only the first one counts."""
         if not self.signal:
-            self.signal, self._heard_at = number, time.monotonic()
+            self.signal, self._received_at = number, time.monotonic()
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self.signal:
             self.note(number)
             if not self._held:
                 raise Interrupted(number)
         # One Ctrl-C may arrive twice, from the terminal and from torchrun.
-        elif number == signal.SIGINT and time.monotonic() - self._heard_at > PATIENCE_SECONDS:
+        elif number == signal.SIGINT and time.monotonic() - self._received_at > SAME_CTRL_C_SECONDS:
             raise KeyboardInterrupt
 
     def _watch(self, reader: int) -> None:
-        """Wait for signals to arrive, and for Python to hear them."""
+        """Wait for each signal to arrive, then for Python to handle it."""
         while number := os.read(reader, 1):
             arrived = time.monotonic()
             while number[0] in SIGNALS and not self.signal and self._listening:
@@ -117,10 +124,13 @@ class Stop:
 
 
 STOP = Stop()
-"""The one of this process: signals are sent to processes."""
+"""The only instance: signals are sent to a process."""
 
 
-def leave_signals_to_the_parent(worker: int = 0) -> None:
-    """For a helper process: a cluster signals all processes of a job, and it is the parent that ends this one."""
+def ignore_signals(worker: int = 0) -> None:
+    """Ignore stop signals in a helper process: a cluster signals all processes of a job, and the parent ends this one.
+
+    worker: the number of the DataLoader's worker, unused
+    """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from regard.errors import RegardError, in_one_line
+from regard.errors import RegardError, user_message
 from regard.files import replacing
 from regard.runs.folder import RunFolder
 
@@ -49,7 +49,7 @@ def fail(*_: Any, **__: Any) -> Any:
     ],
 )
 def test_any_error_is_one_line(error: BaseException, line: str) -> None:
-    assert in_one_line(error) == line
+    assert user_message(error) == line
 
 
 def test_an_unexpected_error_is_a_line_and_with_debug_a_traceback(

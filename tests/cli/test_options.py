@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from regard.cli import app
-from regard.data.corpora.text import decoded_lines
+from regard.data.corpora.reading.lines import decoded_lines
 
 
 def test_a_byte_order_mark_at_the_start_of_stdin_is_no_text() -> None:

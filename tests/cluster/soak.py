@@ -276,15 +276,13 @@ def prepared(count: int, folder: Path) -> bool:
     from regard.instantiate import build
 
     (run,) = make(folder, "name=prepared")
-    batches = build(run.config()["batches"])
     answers = folder / "answers"
     answers.mkdir()
     children = []
     for number in range(count):
         if not (child := os.fork()):
             said: list[str] = []
-            batches.say = said.append
-            made = batches.prepared.folder
+            made = build(run.config()["batches"], say=said.append).prepared.folder
             waited, encoded = (any(word in each for each in said) for word in ("waiting", "encoding"))
             (answers / str(number)).write_text(f"{made} {waited} {encoded}")
             os._exit(0)

@@ -60,8 +60,8 @@ def stream(
 def pools(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The corpus as one pool, or as several."""
     if request.param != "one pool":
-        monkeypatch.setattr(shuffle, "BLOCK", 4)
-        monkeypatch.setattr(shuffle, "BLOCKS_PER_POOL", 5)
+        monkeypatch.setattr(shuffle, "GROUP_SIZE", 4)
+        monkeypatch.setattr(shuffle, "GROUPS_PER_POOL", 5)
         assert make_plan().pools(0) == 5
 
 
@@ -116,23 +116,23 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
     assert plans[1, 0] != sorted(plans[1, 0], key=lambda batch: TARGET[batch].max())  # not by length
 
 
-@pytest.mark.parametrize(("size", "block"), [(1, 4), (20, 4), (21, 4), (97, 4), (1003, 4), (1000, 1)])
+@pytest.mark.parametrize(("size", "group"), [(1, 4), (20, 4), (21, 4), (97, 4), (1003, 4), (1000, 1)])
 def test_a_shuffle_is_a_permutation_in_pools_of_equal_size(
-    monkeypatch: pytest.MonkeyPatch, size: int, block: int
+    monkeypatch: pytest.MonkeyPatch, size: int, group: int
 ) -> None:
-    monkeypatch.setattr(shuffle, "BLOCK", block)
-    monkeypatch.setattr(shuffle, "BLOCKS_PER_POOL", 20 // block)
+    monkeypatch.setattr(shuffle, "GROUP_SIZE", group)
+    monkeypatch.setattr(shuffle, "GROUPS_PER_POOL", 20 // group)
     order = Shuffle(size, seed=1)
     pools = [order.pool(3, number)[0] for number in range(order.pools)]
     assert sorted(np.concatenate(pools).tolist()) == list(range(size))
     assert order.pools == -(-size // 20)
     assert max(map(len, pools)) <= 20
-    assert max(map(len, pools)) - min(map(len, pools)) <= 2 * block
+    assert max(map(len, pools)) - min(map(len, pools)) <= 2 * group
 
 
 def test_an_epoch_mixes_the_whole_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shuffle, "BLOCK", 8)
-    monkeypatch.setattr(shuffle, "BLOCKS_PER_POOL", 64)
+    monkeypatch.setattr(shuffle, "GROUP_SIZE", 8)
+    monkeypatch.setattr(shuffle, "GROUPS_PER_POOL", 64)
     order = Shuffle(50_000, seed=1)
     places = []
     for number in range(order.pools):
@@ -154,8 +154,8 @@ def test_neighbours_of_a_small_corpus_are_parted() -> None:
 
 
 def test_a_plan_is_entered_without_what_comes_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shuffle, "BLOCK", 4)
-    monkeypatch.setattr(shuffle, "BLOCKS_PER_POOL", 5)
+    monkeypatch.setattr(shuffle, "GROUP_SIZE", 4)
+    monkeypatch.setattr(shuffle, "GROUPS_PER_POOL", 5)
     first = stream()
     whole = take(first, 400)
     state = first.state_at(300)
@@ -190,7 +190,7 @@ def test_what_a_stream_holds_does_not_grow_with_the_corpus() -> None:
     held, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < 16e6
-    assert peak < 200e6  # the order of its four million blocks, for a moment
+    assert peak < 200e6  # the order of its four million groups, for a moment
 
 
 def test_the_stream_is_epoch_after_epoch() -> None:

@@ -22,7 +22,8 @@ from regard.data.datamodule import Limits
 from regard.data.language import BlockPlan, Blocks, LanguageData, PackedStream
 from regard.data.prepare.store import TokenFile, TokenWriter
 from regard.data.shuffle import fixed_sample
-from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, TokenizerSettings
+from regard.data.tokenizer.specials import BOS, EOS, PAD
+from regard.data.tokenizer.tokenizer import TokenizerSettings
 from regard.errors import RegardError, UsageError
 from regard.model.transformer import Transformer
 from regard.training.schedule import constant
@@ -145,10 +146,9 @@ def make(folder: Path, train: str = "train", **options: Any) -> LanguageData:
         "stride": None,
         "isolate_documents": False,
         "seed": 1,
+        "say": lambda text: None,
     }
-    data = LanguageData(**(arguments | options))
-    data.say = lambda text: None
-    return data
+    return LanguageData(**(arguments | options))
 
 
 def as_rank(data: LanguageData, rank: int, world_size: int, accumulate: int = 1, device: str = "cpu") -> LanguageData:
@@ -241,8 +241,7 @@ def test_a_limited_evaluation_reads_a_random_sample_of_blocks(
 ) -> None:
     starts: list[int] = []
     for rank in range(world_size):
-        data = make(folder, seed=rank)
-        data.limits = Limits(validation=limit)
+        data = make(folder, seed=rank, limits=Limits(validation=limit))
         if size < world_size:
             with pytest.raises(RegardError, match="too small for 2 processes"):
                 as_rank(data, rank, world_size).val_dataloader()

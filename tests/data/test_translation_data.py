@@ -18,7 +18,8 @@ from regard.data.corpora.parallel import ParallelFiles
 from regard.data.corpora.pydocs import Pydocs
 from regard.data.datamodule import Limits
 from regard.data.shuffle import fixed_sample
-from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, Tokenizer, TokenizerSettings
+from regard.data.tokenizer.specials import BOS, EOS, PAD
+from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings
 from regard.data.translation import TranslationData
 from regard.errors import RegardError, UsageError
 
@@ -66,11 +67,9 @@ def make(folder: Path, **options: Any) -> TranslationData:
         "evaluation_tokens_per_batch": 60,
         "max_length": 30,
         "seed": 1,
+        "say": lambda text: None,
     }
-    data = TranslationData(**(arguments | options))
-    data.said = []
-    data.say = data.said.append
-    return data
+    return TranslationData(**(arguments | options))
 
 
 def as_rank(
@@ -123,10 +122,11 @@ def test_batches_are_framed_and_padded(folder: Path) -> None:
 
 
 def test_pairs_over_the_limit_are_left_out_of_training_and_that_is_said(folder: Path) -> None:
-    data = as_rank(make(folder), 0, 1)
+    messages: list[str] = []
+    data = as_rank(make(folder, say=messages.append), 0, 1)
     seen = [sentence for batch in epoch(data) for sentence in batch.rows]
     assert sorted(seen) == list(range(1, 71))
-    assert data.said[-1:] == [
+    assert messages[-1:] == [
         "2 of 72 train pairs have a side of more than 30 tokens (model.max_length) and are left out"
     ]
 
@@ -166,34 +166,35 @@ def test_evaluation_covers_every_sentence_once(folder: Path, split: str, world_s
 
 
 def test_evaluation_cuts_what_is_over_the_limit_and_says_so(folder: Path) -> None:
-    data = make(folder)
+    messages: list[str] = []
+    data = make(folder, say=messages.append)
     cut = [batch for batch in data.test_dataloader() if 0 in batch.rows]
     assert len(cut) == 1
     row = cut[0].rows.index(0)
     assert cut[0].source[row, -1] == cut[0].target[row, -1] == EOS
     assert cut[0].source.shape[1] == cut[0].target.shape[1] == 30
-    assert data.said[-1:] == [
+    assert messages[-1:] == [
         "1 of 6 test pairs have a side of more than 30 tokens (model.max_length) and are cut to 30"
     ]
     list(data.val_dataloader())
-    assert len([line for line in data.said if "cut" in line]) == 1
+    assert len([line for line in messages if "cut" in line]) == 1
 
 
-def limited(data: TranslationData, limit: int | float, rank: int = 0, world_size: int = 1) -> list[Batch]:
+def limited(folder: Path, limit: int | float, rank: int = 0, world_size: int = 1, **options: Any) -> list[Batch]:
     """The validation batches of one process."""
-    data.limits = Limits(validation=limit)
+    data = make(folder, limits=Limits(validation=limit), **options)
     return list(as_rank(data, rank, world_size).val_dataloader())
 
 
 @pytest.mark.parametrize("limit", [1, 2, 4])
 @pytest.mark.parametrize("budget", [40, 60])
 def test_a_limited_evaluation_reads_a_random_sample(folder: Path, limit: int, budget: int) -> None:
-    data = make(folder, evaluation_tokens_per_batch=budget)
-    batches = limited(data, limit)
+    messages: list[str] = []
+    batches = limited(folder, limit, evaluation_tokens_per_batch=budget, say=messages.append)
     rows = sorted(row for batch in batches for row in batch.rows)
     assert 1 <= len(batches) <= limit
     assert len(set(rows)) == len(rows) < 15
-    assert data.said[-1] == f"validation: a random sample of {len(rows)} of 15 pairs (trainer.limit_val_batches)"
+    assert messages[-1] == f"validation: a random sample of {len(rows)} of 15 pairs (trainer.limit_val_batches)"
     assert rows == sorted(fixed_sample(15, len(rows)).tolist()), "whatever their lengths"
     _, more = make(folder, evaluation_tokens_per_batch=budget).evaluation("validation", limit)
     assert len(more) == len(batches)
@@ -204,16 +205,16 @@ def test_a_limited_evaluation_reads_a_random_sample(folder: Path, limit: int, bu
 
 @pytest.mark.parametrize("limit", [1, 3, 0.5])
 def test_a_sample_is_the_same_for_any_seed_and_number_of_processes(folder: Path, limit: int | float) -> None:
-    alone = sorted(row for batch in limited(make(folder), limit) for row in batch.rows)
-    other = sorted(row for batch in limited(make(folder, seed=7, tokens_per_batch=50), limit) for row in batch.rows)
-    shared = [batch for rank in range(2) for batch in limited(make(folder), limit, rank, 2)]
+    alone = sorted(row for batch in limited(folder, limit) for row in batch.rows)
+    other = sorted(row for batch in limited(folder, limit, seed=7, tokens_per_batch=50) for row in batch.rows)
+    shared = [batch for rank in range(2) for batch in limited(folder, limit, rank, 2)]
     assert alone == other == sorted(row for batch in shared for row in batch.rows)
     assert len(alone) < 15
 
 
 @pytest.mark.parametrize(("limit", "size"), [(0.5, 7), (1.0, 15), (0.01, 1), (1000, 15)])
 def test_a_limit_is_a_share_or_more_than_there_is(folder: Path, limit: int | float, size: int) -> None:
-    assert sum(len(batch.rows) for batch in limited(make(folder), limit)) == size
+    assert sum(len(batch.rows) for batch in limited(folder, limit)) == size
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
@@ -241,9 +242,10 @@ def test_pinning_and_moving_keep_a_batch_as_it_is(folder: Path, monkeypatch: pyt
 
 
 def test_a_state_of_an_older_version_continues_with_a_new_epoch_and_says_so(folder: Path) -> None:
-    data = make(folder)
+    messages: list[str] = []
+    data = make(folder, say=messages.append)
     data.load_state_dict({"taken": 20, "position": 20, "epoch": 2, "epoch_position": 14})
-    assert data.said == [
+    assert messages == [
         "the checkpoint is from an older version of regard, which took the batches in another order: "
         "training continues with a new epoch, so its losses are not those of a run that never stopped"
     ]

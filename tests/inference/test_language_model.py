@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, TokenizerSettings
+from regard.data.tokenizer.specials import BOS, EOS, PAD
+from regard.data.tokenizer.tokenizer import TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.inference.decoding import Sampling
 from regard.inference.language_model import LanguageModel

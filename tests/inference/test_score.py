@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from regard.data.tokenizer.tokenizer import BOS, EOS
+from regard.data.tokenizer.specials import BOS, EOS
 from regard.errors import RegardError
 from regard.inference import score
 from regard.inference.language_model import LanguageModel

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from regard.data.tokenizer.tokenizer import EOS, Tokenizer
+from regard.data.tokenizer.specials import EOS
+from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.decoding import Hypothesis
 from regard.inference.translator import Translator
 from regard.model.transformer import Transformer

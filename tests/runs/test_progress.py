@@ -37,7 +37,7 @@ def test_a_terminal_has_a_bar_for_each_activity() -> None:
 
 
 def test_a_log_has_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress.Lines.__init__, "__defaults__", (0,))
+    monkeypatch.setattr(progress.ProgressLines.__init__, "__defaults__", (0,))
     assert shown(terminal=False) == "reading the train part: 4,096\nencoding: 1,000 of 2,000\n"
 
 

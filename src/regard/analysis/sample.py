@@ -11,9 +11,9 @@ import numpy as np
 from regard.analysis.align import Pairs, gold_of, pairs_of, single_spaced, spread
 from regard.data.batching import Batch
 from regard.data.corpora.links import Links
-from regard.data.corpora.text import read_lines, read_pairs
+from regard.data.corpora.reading.lines import read_lines, read_pairs
 from regard.data.language import PackedStream
-from regard.data.tokenizer.tokenizer import BOS, EOS
+from regard.data.tokenizer.specials import BOS, EOS
 from regard.errors import RegardError, UsageError
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from regard.cli.streams import abandon_stdout, flush_stdout, prepare_streams
-from regard.errors import RegardError, in_one_line
+from regard.errors import RegardError, user_message
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of writing, which does not name the file."""
@@ -63,7 +63,7 @@ def _report(error: Exception) -> int:
         flush_stdout()
     except (BrokenPipeError, RegardError):
         abandon_stdout()
-    _say(in_one_line(error))
+    _say(user_message(error))
     return error.exit_code if isinstance(error, RegardError) else 1
 
 

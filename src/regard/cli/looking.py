@@ -37,7 +37,7 @@ def align(
     """Which word translates which, from cross-attention: SOURCE-TARGET, counted from 0, a line a pair."""
     from regard.analysis.align import gold_of, links_of, pairs_of, report
     from regard.analysis.aligner import choose, judge_by_links
-    from regard.data.corpora.text import read_pairs
+    from regard.data.corpora.reading.lines import read_pairs
     from regard.runs.folder import RunFolder
 
     given = [source is not None or target is not None, bool(source_file or target_file), split is not None]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 from regard.config.kinds import NAME, NULL, OBJECT, OF_REGARD, TEXT, TRUTH, Kind, choice, number, sequence, whole
-from regard.data.corpora.rows import Format
+from regard.data.corpora.reading.rows import Format
 from regard.data.corpora.text_files import Document
 from regard.data.tokenizer.tokenizer import KINDS, NORMALIZATIONS
 from regard.observe.measure.heads import MEASURES

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from regard.data.tokenizer.tokenizer import PAD
+from regard.data.tokenizer.specials import PAD
 
 Indices = npt.NDArray[np.int64]
 Lengths = npt.NDArray[np.int32]
@@ -48,7 +48,7 @@ class Item(NamedTuple):
     position: int
 
 
-class Planned(NamedTuple):
+class PlannedBatch(NamedTuple):
     """A batch of a plan: its rows, and the number of their target tokens, ends included."""
 
     rows: Indices
@@ -64,7 +64,7 @@ class Plan(Protocol):
     def pools(self, epoch: int) -> int:
         """The number of pools of an epoch, at least 1."""
 
-    def pool(self, epoch: int, number: int) -> list[Planned]:
+    def pool(self, epoch: int, number: int) -> list[PlannedBatch]:
         """The batches of one pool, in order; possibly none."""
 
 
@@ -156,7 +156,7 @@ class StepBatches(Sampler[Item]):
             for position, planned in step[self.rank :: self.world_size]:
                 yield Item(planned.rows.tolist(), tokens, position)
 
-    def _stream(self) -> Iterator[tuple[int, Planned]]:
+    def _stream(self) -> Iterator[tuple[int, PlannedBatch]]:
         self._entered = [self._begin[1:]]
         position, epoch, pool, batch = self._entered[0]
         while True:

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 
 from regard.data.batching import Batch
-from regard.data.tokenizer.tokenizer import PAD
+from regard.data.tokenizer.specials import PAD
 
 
 class CountedSteps:

@@ -19,7 +19,7 @@ from regard.data.prepare.prepare import Prepared, prepare
 from regard.data.prepare.progress import Progress
 from regard.data.tokenizer.tokenizer import Tokenizers, TokenizerSettings
 from regard.errors import RegardError, UsageError
-from regard.stop import leave_signals_to_the_parent
+from regard.stop import ignore_signals
 
 
 class Limits(NamedTuple):
@@ -34,6 +34,9 @@ class Limits(NamedTuple):
     test: int | float | None = None
 
 
+NO_LIMITS = Limits()
+
+
 class TextData(pl.LightningDataModule, ABC):
     """Batches of a prepared corpus; a task says which.
 
@@ -42,8 +45,12 @@ class TextData(pl.LightningDataModule, ABC):
     workers: processes that read batches ahead; 0 reads in the training process
     filters: what training records have to pass, by name, in this order
     preparation_workers: processes that prepare a large corpus; None for as many as there are processors
+    tokenizers: the vocabularies of an existing model, with which the text is tokenized; None to learn them
+    limits: how much of each part is used
+    say: called with each message for the user
+    progress: called during the preparation of the corpus; None to report it to ``say``
 
-    Raises UsageError if the corpus has not the columns that the task needs.
+    Raises UsageError if the corpus does not have the columns that the task reads.
     """
 
     columns: tuple[str, ...]
@@ -61,6 +68,10 @@ class TextData(pl.LightningDataModule, ABC):
         workers: int,
         filters: Mapping[str, Filter] | None,
         preparation_workers: int | None,
+        tokenizers: Tokenizers | None,
+        limits: Limits,
+        say: Callable[[str], None],
+        progress: Progress | None,
     ) -> None:
         super().__init__()
         if corpus.columns != self.columns:
@@ -71,17 +82,10 @@ class TextData(pl.LightningDataModule, ABC):
         self.corpus, self.tokenizer, self.cache = corpus, tokenizer, Path(cache)
         self.seed, self.workers = seed, workers
         self.filters, self.preparation_workers = filters, preparation_workers
-        self.limits = Limits()
-        self.say: Callable[[str], None] = print
-        self.progress: Progress | None = None  # None to say it now and then
-        self._given: Tokenizers | None = None
+        self.tokenizers, self.limits, self.say, self.progress = tokenizers, limits, say, progress
         self._prepared: Prepared | None = None
         self._stream: StepBatches | None = None
         self._resume_from: StreamState | None = None
-
-    def use_vocabulary_of(self, tokenizers: Tokenizers) -> None:
-        """Cut the text with the vocabularies of an existing model, and learn none."""
-        self._given, self._prepared = tokenizers, None
 
     @property
     def prepared(self) -> Prepared:
@@ -95,7 +99,7 @@ class TextData(pl.LightningDataModule, ABC):
                 self.filters,
                 self.preparation_workers,
                 self.progress,
-                self._given,
+                self.tokenizers,
             )
         return self._prepared
 
@@ -175,8 +179,8 @@ class TextData(pl.LightningDataModule, ABC):
             taken, place, epoch = (position.get(name, 0) for name in ("taken", "position", "epoch"))
             self._resume_from = StreamState(taken, place, epoch + 1, pool=0, batch=0)
 
-    def say_sample(self, split: Split, size: int, of: int, rows: str) -> None:
-        """Say that an evaluation of ``split`` reads a sample."""
+    def report_sample(self, split: Split, size: int, of: int, rows: str) -> None:
+        """Report that an evaluation of ``split`` reads a sample."""
         limit = {"validation": "limit_val_batches", "test": "limit_test_batches"}[split]
         self.say(f"{split}: a random sample of {size:,} of {of:,} {rows} (trainer.{limit})")
 
@@ -203,5 +207,5 @@ class TextData(pl.LightningDataModule, ABC):
             num_workers=self.workers,
             generator=generator,
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
-            worker_init_fn=leave_signals_to_the_parent,
+            worker_init_fn=ignore_signals,
         )

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Dataset
 
-from regard.data.batching import Batch, Indices, Item, Plan, Planned, pad
+from regard.data.batching import Batch, Indices, Item, Plan, PlannedBatch, pad
 from regard.data.corpora.corpus import TEXT, Corpus, Split
 from regard.data.corpora.filters import Filter
-from regard.data.datamodule import TextData
+from regard.data.datamodule import NO_LIMITS, Limits, TextData
+from regard.data.prepare.progress import Progress
 from regard.data.prepare.store import TokenFile
 from regard.data.shuffle import Shuffle, fixed_sample
-from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, TokenizerSettings
+from regard.data.tokenizer.specials import BOS, EOS, PAD
+from regard.data.tokenizer.tokenizer import Tokenizers, TokenizerSettings
 from regard.errors import RegardError, UsageError
 
 
@@ -46,8 +48,14 @@ class LanguageData(TextData):
         workers: int = 0,
         filters: Mapping[str, Filter] | None = None,
         preparation_workers: int | None = None,
+        tokenizers: Tokenizers | None = None,
+        limits: Limits = NO_LIMITS,
+        say: Callable[[str], None] = print,
+        progress: Progress | None = None,
     ) -> None:
-        super().__init__(corpus, tokenizer, cache, seed, workers, filters, preparation_workers)
+        super().__init__(
+            corpus, tokenizer, cache, seed, workers, filters, preparation_workers, tokenizers, limits, say, progress
+        )
         if stride is not None and not 1 <= stride <= block_length:
             raise UsageError(f"batches.stride={stride}: give 1 to batches.block_length={block_length}, or null")
         self.rows = max(1, tokens_per_batch // block_length)
@@ -80,7 +88,7 @@ class LanguageData(TextData):
         if limit is not None:
             size = limit * self.evaluation_rows if isinstance(limit, int) else max(1, int(limit * len(starts)))
             chosen = [starts[block] for block in fixed_sample(len(starts), size).tolist()]
-            self.say_sample(split, len(chosen), len(starts), "blocks")
+            self.report_sample(split, len(chosen), len(starts), "blocks")
         else:
             chosen = list(starts)
         batches = range(0, len(chosen), self.evaluation_rows)
@@ -101,13 +109,13 @@ class BlockPlan:
         """See `Plan`."""
         return self._blocks(epoch)[1].pools
 
-    def pool(self, epoch: int, number: int) -> list[Planned]:
+    def pool(self, epoch: int, number: int) -> list[PlannedBatch]:
         """See `Plan`."""
         first, shuffle = self._blocks(epoch)
         starts = first + self.block_length * shuffle.pool(epoch, number)[0]
         rows = min(self.rows, len(starts))
         return [
-            Planned(starts[begin : begin + rows], rows * self.block_length)
+            PlannedBatch(starts[begin : begin + rows], rows * self.block_length)
             for begin in range(0, len(starts) - rows + 1, rows)
         ]
 

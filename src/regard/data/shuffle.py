@@ -8,19 +8,19 @@ import numpy as np
 
 from regard.data.batching import Indices
 
-BLOCK = 256
-"""Neighbouring items that are always in the same pool."""
+GROUP_SIZE = 256
+"""Number of neighbouring items that are always in the same pool."""
 
-BLOCKS_PER_POOL = 512
-"""The most blocks that a pool consists of: 131,072 items, which is what a plan holds in memory at a time."""
+GROUPS_PER_POOL = 512
+"""The most groups that a pool consists of: 131,072 items, which is what a plan holds in memory at a time."""
 
 
 class Shuffle(NamedTuple):
     """The order of the items 0 to ``size`` - 1 in every epoch, as a function of (seed, epoch).
 
-    Blocks of 256 neighbouring items are permuted uniformly and dealt out to pools of equal size; the items of a pool
+    Groups of 256 neighbouring items are permuted uniformly and dealt out to pools of equal size; the items of a pool
     are then permuted uniformly. The whole order is uniform if there is one pool, that is up to 131,072 items. In a
-    larger corpus the place of each item is uniform as well, but neighbours of one block are in the same pool: a batch
+    larger corpus the place of each item is uniform as well, but neighbours of one group are in the same pool: a batch
     draws from 256 to 512 random places of the corpus. In return a pool reads each of these places once, in sequence.
     """
 
@@ -30,19 +30,19 @@ class Shuffle(NamedTuple):
     @property
     def pools(self) -> int:
         """The number of pools, at least 1."""
-        return max(1, -(-self._blocks // BLOCKS_PER_POOL))
+        return max(1, -(-self._groups // GROUPS_PER_POOL))
 
     def pool(self, epoch: int, number: int) -> tuple[Indices, np.random.Generator]:
         """The items of one pool in random order, Int64 "items", and a generator for what else is drawn in the pool."""
-        order = np.random.default_rng([self.seed, epoch, 1]).permutation(self._blocks)
-        first, end = (self._blocks * bound // self.pools for bound in (number, number + 1))
-        items = (order[first:end, None] * BLOCK + np.arange(BLOCK)).ravel()
+        order = np.random.default_rng([self.seed, epoch, 1]).permutation(self._groups)
+        first, end = (self._groups * bound // self.pools for bound in (number, number + 1))
+        items = (order[first:end, None] * GROUP_SIZE + np.arange(GROUP_SIZE)).ravel()
         random = np.random.default_rng([self.seed, epoch, 2 + number])
         return random.permutation(items[items < self.size]), random
 
     @property
-    def _blocks(self) -> int:
-        return -(-self.size // BLOCK)
+    def _groups(self) -> int:
+        return -(-self.size // GROUP_SIZE)
 
 
 def fixed_sample(count: int, size: int) -> Indices:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from torch.utils.data import Dataset
 
-from regard.data.batching import Batch, Indices, Item, Plan, Planned, cut_batches, pad
+from regard.data.batching import Batch, Indices, Item, Plan, PlannedBatch, cut_batches, pad
 from regard.data.corpora.corpus import PAIR, Corpus, Split
 from regard.data.corpora.filters import Filter
-from regard.data.datamodule import TextData
+from regard.data.datamodule import NO_LIMITS, Limits, TextData
 from regard.data.prepare.prepare import Prepared
+from regard.data.prepare.progress import Progress
 from regard.data.prepare.store import TokenFile
 from regard.data.shuffle import Shuffle, fixed_sample
-from regard.data.tokenizer.tokenizer import BOS, EOS, Tokenizer, TokenizerSettings
+from regard.data.tokenizer.specials import BOS, EOS
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
 from regard.errors import RegardError
 
 COUNTED_AT_ONCE = 1 << 16
@@ -48,8 +50,14 @@ class TranslationData(TextData):
         sampling_alpha: float | None = None,
         filters: Mapping[str, Filter] | None = None,
         preparation_workers: int | None = None,
+        tokenizers: Tokenizers | None = None,
+        limits: Limits = NO_LIMITS,
+        say: Callable[[str], None] = print,
+        progress: Progress | None = None,
     ) -> None:
-        super().__init__(corpus, tokenizer, cache, seed, workers, filters, preparation_workers)
+        super().__init__(
+            corpus, tokenizer, cache, seed, workers, filters, preparation_workers, tokenizers, limits, say, progress
+        )
         self.tokens_per_batch = tokens_per_batch
         self.evaluation_tokens_per_batch = evaluation_tokens_per_batch
         self.max_length, self.sampling_alpha = max_length, sampling_alpha
@@ -86,7 +94,7 @@ class TranslationData(TextData):
             else:
                 size = max(1, int(limit * len(pairs)))
             rows = fixed_sample(len(pairs), size)
-            self.say_sample(split, len(rows), len(pairs), "pairs")
+            self.report_sample(split, len(rows), len(pairs), "pairs")
         return pairs, [Item(batch.tolist(), int(target[batch].sum()), -1) for batch in batches(rows)]
 
     def _count_short(self, split: Split, fate: str) -> int:
@@ -124,7 +132,7 @@ class PairPlan:
         """See `Plan`."""
         return self.shuffle.pools
 
-    def pool(self, epoch: int, number: int) -> list[Planned]:
+    def pool(self, epoch: int, number: int) -> list[PlannedBatch]:
         """See `Plan`."""
         pairs, random = self.shuffle.pool(epoch, number)
         source, target = (tokens.lengths_of(pairs) + 1 for tokens in (self.source, self.target))
@@ -132,7 +140,7 @@ class PairPlan:
         order = np.lexsort((source, target))
         batches = cut_batches(order[longer[order] <= self.max_length], longer, self.tokens_per_batch)
         return [
-            Planned(pairs[batches[place]], int(target[batches[place]].sum()))
+            PlannedBatch(pairs[batches[place]], int(target[batches[place]].sum()))
             for place in random.permutation(len(batches)).tolist()
         ]
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from regard.data.batching import cut_batches, pad
-from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, Tokenizer
+from regard.data.tokenizer.specials import BOS, EOS, PAD
+from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.decoding import Sampling
 from regard.model.decoder import DecoderState
 from regard.model.transformer import Transformer

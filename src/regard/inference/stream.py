@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from regard.data.corpora.text import decoded_lines as decoded_lines
+from regard.data.corpora.reading.lines import decoded_lines as decoded_lines
 from regard.inference.translator import Translator
 
 CHUNK_LINES = 2048

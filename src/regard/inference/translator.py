@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from regard.data.batching import cut_batches, pad
-from regard.data.tokenizer.tokenizer import BOS, EOS, Tokenizer
+from regard.data.tokenizer.specials import BOS, EOS
+from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.decoding import Hypothesis, beam_search, greedy
 from regard.model.transformer import Transformer
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from regard.errors import PREEMPTED, UsageError
+from regard.machine import available_processors
 from regard.runs.folder import RunFolder
 from regard.runs.resources import Resources, single_node_resources
 from regard.runs.status.outcome import of_being_told
@@ -133,14 +134,11 @@ def visible_gpus() -> list[str]:
     return [str(number) for number in range(torch.cuda.device_count())]
 
 
-def processors() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _share(processes: int) -> dict[str, str]:
     """Threads for each of ``processes``; what the user has set stays."""
-    return {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": str(max(1, processors() // processes))}
+    if "OMP_NUM_THREADS" in os.environ:
+        return {}
+    return {"OMP_NUM_THREADS": str(max(1, available_processors() // processes))}
 
 
 def _start(run: RunFolder, required: Resources, environment: dict[str, str], quiet: bool) -> subprocess.Popen[bytes]:

@@ -9,7 +9,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from regard.errors import RegardError, in_one_line
+from regard.errors import RegardError, user_message
 from regard.runs.folder import RunFolder
 from regard.runs.status.outcome import of_being_told, or_of_another, write_down
 from regard.stop import STOP, Interrupted
@@ -23,7 +23,7 @@ def main() -> int:
     except Exception as error:
         if os.environ.get("REGARD_DEBUG"):
             raise
-        print(f"regard: {in_one_line(error)}", file=sys.stderr)
+        print(f"regard: {user_message(error)}", file=sys.stderr)
         return error.exit_code if isinstance(error, RegardError) else 1
 
 

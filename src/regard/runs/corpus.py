@@ -16,7 +16,6 @@ def load_corpus(run: RunFolder, say: Callable[[str], None]) -> TextData:
     The text may have changed since: vocabularies learned from it now could be others. ``say`` takes lines about
     the preparation of the text. Raises UsageError if the run has no checkpoint yet.
     """
-    batches: TextData = build(run.config()["batches"])
-    batches.say = say
-    batches.use_vocabulary_of(tokenizers_of(read_checkpoint(find_checkpoint(run.path))))
+    tokenizers = tokenizers_of(read_checkpoint(find_checkpoint(run.path)))
+    batches: TextData = build(run.config()["batches"], tokenizers=tokenizers, say=say)
     return batches

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from regard.data.corpora.corpus import SPLITS
-from regard.data.corpora.text import read_lines, read_pairs
+from regard.data.corpora.reading.lines import read_lines, read_pairs
 from regard.errors import RegardError, UsageError
 from regard.inference.language_model import LanguageModel
 from regard.inference.perplexity import perplexity

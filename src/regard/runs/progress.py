@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from regard.data.prepare.progress import Lines, Progress
+from regard.data.prepare.progress import Progress, ProgressLines
 from regard.runs.status.heartbeat import Heartbeat
 from regard.training.callbacks.metrics import Journal
 
@@ -87,7 +87,7 @@ class ProgressReport(pl.Callback):
 def preparing(console: Console) -> Iterator[Progress]:
     """What to tell how far the preparation of a corpus has come, which shows it."""
     if not console.is_terminal:
-        yield Lines(partial(say, console))
+        yield ProgressLines(partial(say, console))
         return
     count = TextColumn("{task.completed:,} {task.fields[of]}")
     with Bar(TextColumn("{task.description}"), BarColumn(), count, console=console, transient=True) as bar:

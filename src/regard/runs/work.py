@@ -59,13 +59,15 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
         check_job_tasks(required_resources(config))
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     checkpoint = last_readable(run.checkpoints)
-    batches: TextData = build(config["batches"])
-    batches.say = functools.partial(say, console)
     begin = checkpoint or (Path(config["init_from"]) if config["init_from"] else None)
-    if begin is not None:
-        batches.use_vocabulary_of(tokenizers_of(read_checkpoint(begin)))
-    batches.limits = Limits(*(config["trainer"].get(name) for name in LIMITS))
-    with preparing(console) as batches.progress:
+    with preparing(console) as progress:
+        batches: TextData = build(
+            config["batches"],
+            tokenizers=None if begin is None else tokenizers_of(read_checkpoint(begin)),
+            limits=Limits(*(config["trainer"].get(name) for name in LIMITS)),
+            say=functools.partial(say, console),
+            progress=progress,
+        )
         task = make_task(config, batches)
     choose_kernels(config["trainer"]["precision"], config["trainer"]["accelerator"])
     trainer = training_trainer(run, config, console, heartbeat)

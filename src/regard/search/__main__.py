@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from regard.errors import PREEMPTED, RegardError, in_one_line
+from regard.errors import PREEMPTED, RegardError, user_message
 from regard.stop import STOP, Interrupted
 from regard.training.distributed.ranks import note_whether_to_requeue
 
@@ -18,7 +18,7 @@ def main() -> int:
     except Exception as error:
         if os.environ.get("REGARD_DEBUG"):
             raise
-        print(f"regard: {in_one_line(error)}", file=sys.stderr)
+        print(f"regard: {user_message(error)}", file=sys.stderr)
         return error.exit_code if isinstance(error, RegardError) else 1
 
 

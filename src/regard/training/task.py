@@ -17,7 +17,8 @@ from torch.nn.functional import cross_entropy
 
 from regard.data.batching import Batch
 from regard.data.corpora.corpus import Record, Split
-from regard.data.tokenizer.tokenizer import PAD, Tokenizers
+from regard.data.tokenizer.specials import PAD
+from regard.data.tokenizer.tokenizer import Tokenizers
 from regard.inference.perplexity import perplexity
 from regard.model.transformer import Transformer
 from regard.training.activation_checkpointing import recompute_layers

@@ -82,16 +82,16 @@ def test_the_description_follows_fields_names_and_order() -> None:
 @pytest.mark.parametrize("each", [LengthRatio(2.0), NoCopies()])
 def test_what_compares_sides_refuses_documents(each: Filter) -> None:
     name = type(each).__name__
-    with pytest.raises(UsageError, match=f"batches.filters: {name} compares source and target, .* only text; leave"):
+    with pytest.raises(UsageError, match=f"batches.filters: {name} compares source and target, .* only text; remove"):
         each.start(TEXT)
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Length(max_words="two"), "max_words=two: give a whole number"),
+        (lambda: Length(max_words="two"), "max_words=two is out of range: expected an integer >= 0"),
         (lambda: Length(min_words=-1), "min_words=-1"),
-        (lambda: LengthRatio(0.5), "largest=0.5: give a ratio, 1 or more"),
+        (lambda: LengthRatio(0.5), "largest=0.5 is out of range: expected a number >= 1"),
     ],
 )
 def test_settings_are_checked(make, words: str) -> None:

@@ -95,7 +95,7 @@ def test_missing_files_are_downloaded_when_read_and_not_before(tmp_path: Path, r
 @pytest.mark.parametrize("language", ["en", "cs"])
 def test_a_wrong_download_is_not_kept(tmp_path: Path, remote: Path, language: str) -> None:
     (remote / f"train.{language}.gz").write_bytes(b"something else")
-    with pytest.raises(RegardError, match=rf"/train\.{language}\.gz gave a file that is not"):
+    with pytest.raises(RegardError, match=rf"/train\.{language}\.gz returned a file that is not"):
         Multi30k(language, "de", str(tmp_path / "data")).records("train")
     assert not (tmp_path / "data").exists()
 

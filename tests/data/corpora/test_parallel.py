@@ -67,7 +67,7 @@ def test_without_a_test_part_the_key_is_named(folder: Path) -> None:
         ("table.tsv.bz2", r"data\.train: no file"),
         ("plain.en", r"data\.train=.*plain\.en is one file"),
         (["plain.en"], r"data\.train=.*expected two files in the list, found one"),
-        (["plain.en", "plain.de", "table.tsv"], r"data\.train=.*give a \.tsv file"),
+        (["plain.en", "plain.de", "table.tsv"], r"data\.train=.*expected a \.tsv file"),
     ],
 )
 def test_a_part_that_is_nothing_names_its_key(folder: Path, part: str | Sequence[str], message: str) -> None:
@@ -101,7 +101,7 @@ def test_shares_are_held_out_of_the_training_part(tmp_path: Path, form: str) -> 
     assert 150 < len(parts["test"]) < 250
     assert {split: list(files.records(split)) for split in SPLITS} == parts
     table = FileParts(train, 0.1, 0.2)  # the draw is the one of data=table
-    assert list(table.records("test", lambda path: iter(pairs))) == parts["test"]
+    assert list(table.records("test", lambda files: iter(pairs))) == parts["test"]
     given: list[tuple[Any, Any]] = [(0.1, 0.2), (0.1, None), (0.2, 0.2)]
     assert len({str(ParallelFiles("en", "de", train, *shares).fingerprint()) for shares in given}) == 3
 
@@ -120,7 +120,7 @@ def test_a_tab_separated_file_of_any_name(folder: Path) -> None:
     files = ParallelFiles("en", "de", part, part, format="tsv")
     files.check()
     assert list(files.records("train")) == PAIRS
-    with pytest.raises(UsageError, match=r"with data\.format=tsv a part is one file"):
+    with pytest.raises(UsageError, match=r"with data\.format=tsv each part is one file"):
         ParallelFiles("en", "de", [part, part], part, format="tsv").check()
 
 

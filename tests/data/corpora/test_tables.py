@@ -48,7 +48,7 @@ def test_columns_decide_the_task(folder: Path) -> None:
     assert documents.columns == tables(folder, "de").columns == TEXT
     assert next(documents.records("train")) == ("Haus\n1 0",)  # a document keeps its lines
     for wrong in ([], ["a", "b", "c"], [True], None):
-        with pytest.raises(UsageError, match=r"data\.columns=.*: give one name, of documents, or two"):
+        with pytest.raises(UsageError, match=r"data\.columns=.*: expected one name \(of documents\), or two"):
             tables(folder, wrong)
 
 
@@ -61,7 +61,7 @@ def test_columns_may_be_named_by_numbers(folder: Path) -> None:
 def test_a_format_is_given_for_all_files(folder: Path) -> None:
     (folder / "t.txt").write_text("en\tde\nred\trot\n")
     path = str(folder / "t.txt")
-    with pytest.raises(UsageError, match=r"data\.train: .*t\.txt: cannot tell the format .*or give data\.format="):
+    with pytest.raises(UsageError, match=r"data\.train: .*t\.txt: unknown format; .*or data\.format="):
         Tables(["en", "de"], path, path).check()
     corpus = Tables(["en", "de"], path, path, format="tsv")
     corpus.check()
@@ -83,10 +83,10 @@ def test_what_is_held_out_is_a_share_and_the_parts_are_the_whole(folder: Path) -
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"validation": 1.5}, r"data\.validation=1\.5: give shares above 0"),
-        ({"validation": 0.6, "test": 0.4}, r"data\.validation=0\.6, data\.test=0\.4: give shares"),
-        ({"train": 0.5}, r"data\.train=0\.5: give the path of a file, a glob or a list of them$"),
-        ({"validation": None}, r"data\.validation=None: give .* or a share of the training part such as 0\.05"),
+        ({"validation": 1.5}, r"data\.validation=1\.5: expected shares above 0"),
+        ({"validation": 0.6, "test": 0.4}, r"data\.validation=0\.6, data\.test=0\.4: expected shares"),
+        ({"train": 0.5}, r"data\.train=0\.5: expected the path of a file, a glob or a list of them$"),
+        ({"validation": None}, r"data\.validation=None: expected .* or a share of the training part such as 0\.05"),
         ({"train": "*.parquet"}, r"data\.train=.*\*\.parquet: no file matches; correct the pattern"),
         ({"train": "part3.jsonl"}, r"data\.train: no file .*part3\.jsonl; did you mean part\d\.jsonl"),
         ({"test": "v.xlsx"}, r"data\.test: no file"),
@@ -99,7 +99,7 @@ def test_a_wrong_part_names_its_key(folder: Path, parts: dict[str, Any], message
 
 def test_a_file_of_no_known_format_is_found_before_anything_is_read(folder: Path) -> None:
     (folder / "v.xlsx").touch()
-    with pytest.raises(UsageError, match=r"data\.test: .*v\.xlsx: cannot tell the format"):
+    with pytest.raises(UsageError, match=r"data\.test: .*v\.xlsx: unknown format"):
         tables(folder, test="v.xlsx").check()
 
 

@@ -52,7 +52,7 @@ def test_the_field_may_lie_deep(folder: Path) -> None:
 def test_what_is_wrong_is_named(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"data\.document=word: choose one of file, paragraph, line"):
         TextFiles("x", "y", document="word")
-    with pytest.raises(RegardError, match=r"c\.jsonl, line 1: no column body; there are text, meta\.title"):
+    with pytest.raises(RegardError, match=r"c\.jsonl, line 1: no column body; the columns are text, meta\.title"):
         list(TextFiles(str(folder / "c.jsonl"), 0.5, field="body").records("train"))
     (folder / "b.txt").write_bytes(b"fine\n\xff\n")
     with pytest.raises(RegardError, match=r"b\.txt, line 2: not UTF-8"):
@@ -60,7 +60,7 @@ def test_what_is_wrong_is_named(folder: Path) -> None:
 
 
 def test_few_files_that_are_documents_cannot_be_divided(folder: Path) -> None:
-    message = r"data\.validation=0\.1 of 1 files, each one document, .*data\.document=paragraph or line"
+    message = r"data\.validation=0\.1 of 1 files with one document each .*data\.document=paragraph or line"
     with pytest.raises(UsageError, match=message):
         TextFiles(str(folder / "b.txt"), 0.1).check()
     TextFiles(str(folder / "b.txt"), 0.1, document="line").check()

@@ -19,9 +19,9 @@ import pytest
 from regard.data.corpora.corpus import PAIR, TEXT, MissingSplit, Record, Split
 from regard.data.corpora.filters import Length, NoDuplicates
 from regard.data.prepare import encode, shards, stages
-from regard.data.prepare.encode import encoded
+from regard.data.prepare.encode import tokens_folder
 from regard.data.prepare.prepare import Prepared, prepare
-from regard.data.prepare.progress import Lines
+from regard.data.prepare.progress import ProgressLines
 from regard.data.tokenizer.tokenizer import TokenizerSettings
 from regard.errors import RegardError, UsageError
 
@@ -172,7 +172,7 @@ def test_only_what_is_missing_is_encoded_again(tmp_path: Path, monkeypatch: pyte
         make(tmp_path, Numbered())
     (partial,) = (path for path in tmp_path.iterdir() if path.is_dir())
     texts = list(partial.glob("*.*.jsonl"))
-    assert sum(encoded(text).is_dir() for text in texts) == 3
+    assert sum(tokens_folder(text).is_dir() for text in texts) == 3
     monkeypatch.setattr(stages, "encode_shards", counting)
     make(tmp_path, Numbered(dies_at=0))  # the text need not be read again
     assert asked == [len(texts) - 3]
@@ -212,11 +212,11 @@ def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_progress_is_a_line_now_and_then() -> None:
     said: list[str] = []
-    lines = Lines(said.append, seconds=0)
+    lines = ProgressLines(said.append, seconds=0)
     lines("reading", 1000, None)
     lines("encoding", 1000, 2000)
     assert said == ["reading: 1,000", "encoding: 1,000 of 2,000"]
-    Lines(lambda line: pytest.fail(line))("reading", 1, None)
+    ProgressLines(lambda line: pytest.fail(line))("reading", 1, None)
 
 
 def test_a_worker_imports_no_torch(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regard.data.prepare.store import TokenFile, TokenWriter, disk_errors, join_tokens
+from regard.data.prepare.store import TokenFile, TokenWriter, join_tokens
 from regard.errors import RegardError
+from regard.files import disk_errors
 
 ROWS = [[4, 5, 6], [], [7], [], [8, 9]]
 

@@ -10,7 +10,8 @@ import pytest
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2 as proto
 
-from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, Tokenizer, TokenizerSettings
+from regard.data.tokenizer.specials import BOS, EOS, NUM_SPECIALS, PAD, UNK
+from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings
 from regard.data.tokenizer.vocabulary import known_vocab_size, train_tokenizer
 from regard.errors import UsageError
 
@@ -79,8 +80,8 @@ def test_pieces_keep_their_order_scores_and_types(path: Path) -> None:
     after = proto.ModelProto.FromString(ours.model)
     special = {original.pad_id(), original.bos_id(), original.eos_id(), original.unk_id()} - {-1}
     rest = [piece for place, piece in enumerate(before.pieces) if place not in special]
-    assert list(after.pieces[SPECIALS:]) == rest
-    assert ours.vocab_size == len(rest) + SPECIALS == known_vocab_size(TokenizerSettings("existing", str(path)))
+    assert list(after.pieces[NUM_SPECIALS:]) == rest
+    assert ours.vocab_size == len(rest) + NUM_SPECIALS == known_vocab_size(TokenizerSettings("existing", str(path)))
     assert ours.decode([BOS, *ours.encode("the kalo"), EOS, PAD]) == "the kalo"
     assert after.normalizer_spec == before.normalizer_spec
     again = path.with_name("again.model")

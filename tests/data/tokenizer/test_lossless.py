@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from regard.data.tokenizer.tokenizer import NORMALIZATIONS, SPECIALS, Tokenizer, TokenizerSettings
+from regard.data.tokenizer.specials import NUM_SPECIALS
+from regard.data.tokenizer.tokenizer import NORMALIZATIONS, Tokenizer, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 
 SYLLABLES = ("ka", "lo", "mi", "rü", "sen", "tor", "vel", "ß")
@@ -70,7 +71,7 @@ def test_any_text_comes_back_exactly(tokenizer: Tokenizer) -> None:
     rows = tokenizer.encode_batch(texts)
     assert [tokenizer.decode(row) for row in rows] == texts
     assert [tokenizer.encode(text) for text in texts[:500]] == rows[:500]
-    assert min(min(row, default=SPECIALS) for row in rows) == SPECIALS
+    assert min(min(row, default=NUM_SPECIALS) for row in rows) == NUM_SPECIALS
 
 
 def test_every_newline_is_one_token_of_its_own(tokenizer: Tokenizer) -> None:
@@ -99,9 +100,9 @@ def test_newlines_and_the_sign_of_a_space_outlast_normalization(normalization: s
 
 def test_bytes_are_ids() -> None:
     tokenizer = train_tokenizer((), TokenizerSettings(kind="byte"))
-    assert tokenizer.vocab_size == SPECIALS + 256
+    assert tokenizer.vocab_size == NUM_SPECIALS + 256
     for text in (*NASTY, *TEXT):
-        assert tokenizer.encode(text) == [SPECIALS + byte for byte in text.encode()]
+        assert tokenizer.encode(text) == [NUM_SPECIALS + byte for byte in text.encode()]
     assert tokenizer.pieces(tokenizer.encode("ä ")) == ["<0xC3>", "<0xA4>", "<0x20>"]
 
 
@@ -109,7 +110,7 @@ def test_characters_need_no_size() -> None:
     settings = TokenizerSettings(kind="char", vocab_size=None, byte_fallback=False, character_coverage=1.0)
     text = ["the quick brown 漢字", "ßß"]
     tokenizer = train_tokenizer(text, settings)
-    assert tokenizer.vocab_size == SPECIALS + len({*"".join(text)})
+    assert tokenizer.vocab_size == NUM_SPECIALS + len({*"".join(text)})
     assert tokenizer.pieces(tokenizer.encode("the 漢")) == ["▁", "t", "h", "e", "▁", "漢"]
     assert train_tokenizer(text, replace(settings, vocab_size=1000)).vocab_size == tokenizer.vocab_size
     commonest = train_tokenizer(["aaabbc"] * 9, replace(settings, vocab_size=6, add_dummy_prefix=False))

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import sentencepiece
 
-from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, TokenizerSettings
+from regard.data.tokenizer.specials import BOS, EOS, PAD, UNK
+from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.errors import UsageError
 

@@ -13,15 +13,9 @@ from typing import Any
 
 import pytest
 
-from regard.data.tokenizer.tokenizer import (
-    BOS,
-    EOS,
-    PAD,
-    UNK,
-    Tokenizer,
-    TokenizerSettings,
-)
-from regard.data.tokenizer.vocabulary import draw_lines, train_tokenizer
+from regard.data.tokenizer.specials import BOS, EOS, PAD, UNK
+from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings
+from regard.data.tokenizer.vocabulary import sample_lines, train_tokenizer
 from regard.errors import RegardError, UsageError
 
 SMALL = TokenizerSettings(vocab_size=120, byte_fallback=False, character_coverage=1.0)
@@ -143,11 +137,11 @@ for kind in ("bpe", "unigram"):
 
 def test_a_sample_is_bounded_even_and_repeatable() -> None:
     lines = [str(number) for number in range(10_000)]
-    drawn = draw_lines(iter(lines), 1000)
-    assert drawn == draw_lines(iter(lines), 1000)
+    drawn = sample_lines(iter(lines), 1000)
+    assert drawn == sample_lines(iter(lines), 1000)
     assert len(set(drawn)) == 1000
     assert 4700 < sum(map(int, drawn)) / 1000 < 5300
-    assert draw_lines(iter(lines[:10]), 1000) == lines[:10]
+    assert sample_lines(iter(lines[:10]), 1000) == lines[:10]
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from regard.data.corpora.links import parse_links
-from regard.data.tokenizer.tokenizer import EOS, Tokenizer
+from regard.data.tokenizer.specials import EOS
+from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.translator import Translator
 from regard.model.transformer import Transformer
 from regard.observe.measure.alignment import Aligner, Comparison, aligners, compare, diagonal, rank

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regard.data.tokenizer.tokenizer import EOS, SPECIALS, Tokenizer, TokenizerSettings
+from regard.data.tokenizer.specials import EOS, NUM_SPECIALS
+from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.errors import RegardError, UsageError
 from regard.observe.draw.neighbours_map import EDGE, HEIGHT, WIDTH, draw_map, lay_out, render_map, write_map
@@ -48,11 +49,11 @@ def test_neighbours_are_those_of_largest_cosine_whatever_their_length(
     for token, _, cosine in found.neighbours:
         u, v = embeddings[token], embeddings[the]
         assert cosine == pytest.approx(u @ v / np.linalg.norm(u) / np.linalg.norm(v))
-        assert token >= SPECIALS
+        assert token >= NUM_SPECIALS
         assert token != the
     cosines = [neighbour.cosine for neighbour in found.neighbours]
     assert cosines == sorted(cosines, reverse=True)
-    assert len(neighbourhood(embeddings, tokenizer, "the", 1000).neighbours) == len(embeddings) - SPECIALS - 1
+    assert len(neighbourhood(embeddings, tokenizer, "the", 1000).neighbours) == len(embeddings) - NUM_SPECIALS - 1
 
 
 def test_a_word_of_several_pieces_is_their_mean(embeddings: np.ndarray, tokenizer: Tokenizer) -> None:

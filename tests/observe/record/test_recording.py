@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, Tokenizer
+from regard.data.tokenizer.specials import BOS, EOS, PAD
+from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
 from regard.model.mixer import SelfAttention

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from regard.data.tokenizer.model_proto import byte_model
-from regard.data.tokenizer.tokenizer import EOS, Tokenizer, TokenizerSettings
+from regard.data.tokenizer.specials import EOS
+from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.observe.record.words import group_words, merge_words, spaced
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from regard.data.tokenizer.tokenizer import BOS, EOS, Tokenizer, TokenizerSettings
+from regard.data.tokenizer.specials import BOS, EOS
+from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.inference.decoding import Sampling
 from regard.inference.language_model import LanguageModel

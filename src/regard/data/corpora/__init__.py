@@ -1,1 +1,1 @@
-"""Sources of text: records in three parts."""
+"""Corpora: records of text in a train, a validation and a test part."""

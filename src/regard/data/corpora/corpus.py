@@ -1,4 +1,4 @@
-"""What a corpus is: records of text, with one column or two, in three parts."""
+"""The protocol of a corpus: records of text, with one or two columns, in three parts."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 Record = tuple[str, ...]
-"""The texts of one record, one a column."""
+"""The texts of one record, one per column."""
 
 TEXT = ("text",)
-"""The columns of a corpus for language models: a record is a document, newlines and all."""
+"""The columns of a corpus for language models. A record is a document, with its newlines."""
 
 PAIR = ("source", "target")
-"""The columns of a corpus for translation: a record is a sentence and its translation."""
+"""The columns of a corpus for translation. A record is a sentence and its translation."""
 
 
 class MissingSplit(UsageError):
-    """The corpus has no such part, and none was named for it."""
+    """The corpus does not have the requested part."""
 
 
 class Corpus(Protocol):
-    """A source of text. Implement this to bring a corpus of your own."""
+    """A source of text. Implement this protocol to add a corpus."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """``TEXT`` or ``PAIR``: what the texts of a record are."""
+        """``TEXT`` or ``PAIR``."""
         ...
 
     def check(self) -> None:
-        """Fail early: files exist (or can be downloaded). Cheap: reads no text.
+        """Check early that files exist or can be downloaded. Fast: reads no text.
 
         Raises:
-            RegardError: what is missing, and what to do.
+            RegardError: names what is missing, and what to do.
         """
         ...
 
     def fingerprint(self) -> dict[str, object]:
-        """Everything that the text depends on, as plain JSON values."""
+        """Return everything that the text depends on, as plain JSON values."""
         ...
 
     def records(self, split: Split) -> Iterator[Record]:
-        """The records of one part, the same ones in the same order every time; streamed, not held.
+        """Stream the records of one part. Every call yields the same records in the same order.
 
         Raises:
-            MissingSplit: there is no such part.
-            RegardError: a file that cannot be read, with its line.
+            MissingSplit: the corpus has no such part.
+            RegardError: a file cannot be read; names the file and the line.
         """
         ...
 
 
-def noun(columns: tuple[str, ...]) -> str:
-    """What records with these columns are called in messages."""
+def record_noun(columns: tuple[str, ...]) -> str:
+    """Return the noun for records with these columns, for messages."""
     return "pairs" if len(columns) > 1 else "documents"

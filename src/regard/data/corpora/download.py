@@ -1,30 +1,34 @@
-"""Files that are published with a digest: found in a folder, or downloaded to it."""
+"""Published files with a known digest: found in a folder, or downloaded into it.
+
+Not pooch: it would overwrite a file of the user that has another digest, create the folder of a download that fails,
+and report one digest without naming the files to place by hand.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import http.client
-import tempfile
+import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 
-from regard.data.prepare.store import disk_errors
 from regard.errors import RegardError
+from regard.files import disk_errors, replacing
 
 TIMEOUT_SECONDS = 30
 
 
 def published(path: Path, url: str, digest: str, siblings: Iterable[str] = ()) -> Path:
-    """``path``, which is the published file; downloaded if it is not there.
+    """Return ``path`` after checking that it is the published file. Download it if it does not exist.
 
     Args:
-        digest: ``ALGORITHM:HEX``, of an algorithm that hashlib has.
+        digest: ``ALGORITHM:HEX``, where hashlib knows the algorithm.
         siblings: names of the other files that the corpus needs in the same folder, for messages.
 
     Raises:
-        RegardError: it is another file (both digests), or cannot be downloaded.
+        RegardError: the file has another digest (both are named), or cannot be downloaded.
     """
     if not path.exists():
         _download(path, url, digest, siblings)
@@ -43,7 +47,7 @@ def _download(path: Path, url: str, digest: str, siblings: Iterable[str]) -> Non
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:
             content: bytes = response.read()
-    except (OSError, http.client.HTTPException) as error:  # URLError and time-outs are OSErrors
+    except (OSError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
         if isinstance(error, urllib.error.HTTPError):
             error.close()  # it holds the connection
         needed = dict.fromkeys([path.name, *siblings])
@@ -54,19 +58,16 @@ def _download(path: Path, url: str, digest: str, siblings: Iterable[str]) -> Non
     found = _digest(content, digest)
     if found != digest:
         raise RegardError(
-            f"{url} gave a file that is not the published one: its digest is {found}, expected {digest}; "
+            f"{url} returned a file that is not the published one: its digest is {found}, expected {digest}; "
             f"place the right file in {folder}"
         )
-    # Written beside its name, then renamed: whoever finds the file finds all of it.
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{path.name}-") as beside:
-            whole = Path(beside) / path.name
-            whole.write_bytes(content)
-            whole.replace(path)
+        with replacing(path, f".{secrets.token_hex(4)}") as beside:
+            beside.write_bytes(content)
 
 
 def _digest(content: bytes, like: str) -> str:
-    """The digest of ``content``, by the algorithm that ``like`` names."""
+    """Return the digest of ``content``, computed with the algorithm of the digest ``like``."""
     algorithm = like.partition(":")[0]
     return f"{algorithm}:{hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()}"

@@ -1,4 +1,4 @@
-"""Packages that regard can do without."""
+"""Optional packages."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from regard.errors import UsageError
 
 
-def need(package: str, purpose: str) -> None:
-    """Raise a UsageError that names the extra, unless the package is installed; does not import it."""
+def require(package: str, purpose: str) -> None:
+    """Raise a UsageError that names the extra if the package is not installed. Does not import it."""
     if find_spec(package) is None:
         raise UsageError(f"{purpose} needs the package {package}: pip install 'regard[datasets]'")
 
 
-def load(module: str, purpose: str) -> Any:
-    """The module of an optional package; raises as ``need`` does."""
-    need(module.partition(".")[0], purpose)
+def import_optional(module: str, purpose: str) -> Any:
+    """Import and return a module of an optional package. Raises as ``require``."""
+    require(module.partition(".")[0], purpose)
     return import_module(module)

@@ -1,6 +1,6 @@
-"""Which training records are worth learning from.
+"""Filters of training records.
 
-A filter is a frozen dataclass: its fields are a part of what prepared data is named by.
+A filter is a frozen dataclass: its fields are part of the fingerprint of prepared data.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from typing import Any, ClassVar, Protocol
 from regard.data.corpora.corpus import Record
 from regard.errors import UsageError
 
-Keeps = Callable[[Record], bool]
+Predicate = Callable[[Record], bool]
 
 
 class Filter(Protocol):
-    """A test of records. Implement this in a frozen dataclass to bring one of your own."""
+    """A test of records. Implement this protocol in a frozen dataclass to add a filter."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
-    def start(self, columns: tuple[str, ...]) -> Keeps:
-        """A function that says which of the records, given to it one by one, to keep.
+    def start(self, columns: tuple[str, ...]) -> Predicate:
+        """Return a function that is called with each record in order and returns whether to keep it.
 
         Raises:
-            UsageError: the filter cannot work on records with these columns.
+            UsageError: the filter does not apply to records with these columns.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Length:
-    """Keeps records in which every column is as long as is wanted.
+    """Keeps records in which the length of every column is within limits.
 
     Args:
-        min_words, max_words: words are what lies between white space; None is no limit.
-        min_characters, max_characters: for languages that put none between words.
+        min_words, max_words: words are separated by white space; None for no limit.
+        min_characters, max_characters: for languages without white space between words.
 
     Raises:
-        UsageError: not whole numbers.
+        UsageError: a limit is not an integer >= 0.
     """
 
     min_words: int | None = None
@@ -51,9 +51,9 @@ class Length:
     def __post_init__(self) -> None:
         for key, number in vars(self).items():  # from YAML: of any type
             if number is not None and (type(number) is not int or number < 0):
-                raise UsageError(f"batches.filters: {key}={number}: give a whole number, 0 or more, or null")
+                raise UsageError(f"batches.filters: {key}={number} is out of range: expected an integer >= 0, or null")
 
-    def start(self, columns: tuple[str, ...]) -> Keeps:
+    def start(self, columns: tuple[str, ...]) -> Predicate:
         """See ``Filter.start``."""
         return lambda record: all(self._fits(text) for text in record)
 
@@ -67,7 +67,7 @@ class Length:
 
 @dataclass(frozen=True)
 class LengthRatio:
-    """Keeps pairs of which the longer side has at most ``largest`` times the characters of the shorter.
+    """Keeps pairs whose longer side has at most ``largest`` times as many characters as the shorter side.
 
     Raises:
         UsageError: ``largest`` is below 1.
@@ -77,9 +77,9 @@ class LengthRatio:
 
     def __post_init__(self) -> None:
         if not isinstance(self.largest, int | float) or self.largest < 1:
-            raise UsageError(f"batches.filters: largest={self.largest}: give a ratio, 1 or more")
+            raise UsageError(f"batches.filters: largest={self.largest} is out of range: expected a number >= 1")
 
-    def start(self, columns: tuple[str, ...]) -> Keeps:
+    def start(self, columns: tuple[str, ...]) -> Predicate:
         """See ``Filter.start``; raises UsageError for records without two columns."""
         _need_pairs(self, columns)
         return lambda record: max(map(len, record)) <= self.largest * min(map(len, record))
@@ -87,9 +87,9 @@ class LengthRatio:
 
 @dataclass(frozen=True)
 class NoCopies:
-    """Keeps pairs whose sides differ, white space and case aside: what was never translated teaches to copy."""
+    """Keeps pairs whose sides differ in more than white space and case: untranslated pairs teach a model to copy."""
 
-    def start(self, columns: tuple[str, ...]) -> Keeps:
+    def start(self, columns: tuple[str, ...]) -> Predicate:
         """See ``Filter.start``; raises UsageError for records without two columns."""
         _need_pairs(self, columns)
         return lambda record: len({" ".join(text.casefold().split()) for text in record}) > 1
@@ -97,28 +97,28 @@ class NoCopies:
 
 @dataclass(frozen=True)
 class NoDuplicates:
-    """Keeps the first of records that are exactly the same.
+    """Keeps the first of several identical records.
 
-    Remembers 8 bytes a distinct record, in a table that is at most two thirds full and doubles: 12 to 24 bytes a
-    record while preparing, 36 in the moment of doubling. The one part of preparing whose memory grows with the
-    corpus. Of n records, some n^2 / 2^65 are dropped wrongly, as their hashes collide: one in a thousand
-    preparations of 200 million records.
+    Stores a hash of 8 bytes per distinct record, in a table that is at most two thirds full and doubles: 12 to 24
+    bytes per record, 36 while doubling. This is the only part of preparing whose memory grows with the corpus. Of n
+    records, about n^2 / 2^65 are dropped wrongly because their hashes collide: one in a thousand preparations of 200
+    million records.
     """
 
-    def start(self, columns: tuple[str, ...]) -> Keeps:
+    def start(self, columns: tuple[str, ...]) -> Predicate:
         """See ``Filter.start``."""
         return HashSet().add
 
 
 class HashSet:
-    """A set of records, of which only 64-bit hashes are held, by open addressing."""
+    """A set of records that stores 64-bit hashes only, with open addressing."""
 
     def __init__(self) -> None:
         self._slots = array("Q", bytes(8 << 10))
         self._used = 0
 
     def add(self, record: Record) -> bool:
-        """Whether the record is new; then it is in the set."""
+        """Add the record, and return whether it was new."""
         digest = hash_record(record) or 1  # 0 is an empty slot
         place = self._find(digest)
         if self._slots[place] == digest:
@@ -144,7 +144,7 @@ class HashSet:
 
 
 def hash_record(record: Record) -> int:
-    """64 bits of BLAKE2b, the same on every machine."""
+    """Return 64 bits of BLAKE2b, the same on every machine."""
     digest = hashlib.blake2b(digest_size=8)
     for text in record:
         content = text.encode("utf-8", "replace")
@@ -153,20 +153,20 @@ def hash_record(record: Record) -> int:
 
 
 def describe(filters: Mapping[str, Filter]) -> list[dict[str, object]]:
-    """What the filters are, as plain JSON values."""
+    """Return the filters as plain JSON values, for fingerprints."""
     return [{"name": name, "filter": _identity(type(each)), **asdict(each)} for name, each in filters.items()]
 
 
 def _identity(kind: type) -> str:
-    """The name of a class in fingerprints. Where regard's own are in regard does not matter to what they do."""
+    """Return the name of a class for fingerprints. That of regard's own classes does not depend on their module."""
     return f"{'regard' if kind.__module__ == __name__ else kind.__module__}.{kind.__qualname__}"
 
 
 def select(
     records: Iterable[Record], filters: Mapping[str, Filter], columns: tuple[str, ...], dropped: dict[str, int]
 ) -> Iterator[Record]:
-    """The records without an empty side that every filter keeps; counts the others in ``dropped``, by filter."""
-    tests: list[tuple[str, Keeps]] = [("empty", lambda record: all(map(str.strip, record)))]
+    """Yield the records that have no empty side and pass every filter; count the others in ``dropped``, by filter."""
+    tests: list[tuple[str, Predicate]] = [("empty", lambda record: all(map(str.strip, record)))]
     tests += [(name, each.start(columns)) for name, each in filters.items()]
     dropped.update({name: 0 for name, _ in tests})
     for record in records:
@@ -186,5 +186,5 @@ def _need_pairs(each: object, columns: tuple[str, ...]) -> None:
     if len(columns) != 2:
         raise UsageError(
             f"batches.filters: {type(each).__name__} compares source and target, but this corpus has only "
-            f"{', '.join(columns)}; leave it out"
+            f"{', '.join(columns)}; remove the filter"
         )

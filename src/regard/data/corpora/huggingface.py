@@ -1,4 +1,4 @@
-"""Any dataset of Hugging Face, from the hub or from a folder; the extra ``datasets``."""
+"""Any Hugging Face dataset, from the hub or from a folder. Needs the extra ``datasets``."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from pathlib import Path
 from typing import Any
 
 from regard.data.corpora.corpus import MissingSplit, Record, Split
-from regard.data.corpora.extra import load, need
+from regard.data.corpora.extra import import_optional, require
 from regard.data.corpora.parts import HeldOut
-from regard.data.corpora.rows import pick
+from regard.data.corpora.reading.rows import pick
 from regard.data.corpora.tables import as_record, columns_of, name_columns
-from regard.errors import RegardError, UsageError
+from regard.errors import RegardError, UsageError, one_line
 
 _PURPOSE = "data=huggingface"
 
 
 class HuggingFace:
-    """Columns of a dataset as text.
+    """Documents or pairs in the columns of a dataset.
 
     Args:
-        path: its name on the hub, or a folder; as in ``datasets.load_dataset``.
-        columns: the name of the column that holds documents, or those of source and target; a dotted name looks
-            into an object: ``translation.en``.
-        name: which configuration of the dataset, if it has several.
-        revision: commit, tag or branch on the hub. What was prepared once is not fetched again to see whether it
-            has changed: name a commit for what shall stay the same.
-        train, validation, test: names of the dataset's splits; for validation and test also a share of the
+        path: name on the hub, or a folder, as in ``datasets.load_dataset``.
+        columns: the name of the column of documents, or those of source and target. A dotted name such as
+            ``translation.en`` is a path into objects.
+        name: configuration of the dataset, if it has several.
+        revision: commit, tag or branch on the hub. Prepared data is not updated if a branch changes later: give a
+            commit to fix the text.
+        train, validation, test: names of the dataset's splits. For validation and test also a share of the
             training part to hold out (0.05). ``test`` may be None.
-        streaming: read while it is fetched, and keep none of it on disk.
+        streaming: read the dataset while it is downloaded, without storing it on disk.
 
     Raises:
-        UsageError: neither one column nor two; or as ``HeldOut``.
+        UsageError: not one or two columns; or as ``HeldOut``.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class HuggingFace:
         self._held_out = HeldOut(validation, test)
 
     def check(self) -> None:
-        """Raise a UsageError if the package is not installed; asks no network."""
-        need("datasets", _PURPOSE)
+        """Raise a UsageError if the package is not installed. Does not use the network."""
+        require("datasets", _PURPOSE)
 
     def fingerprint(self) -> dict[str, object]:
-        """What is asked for; of a folder also path, size and time of last change of every file."""
+        """Return the arguments; for a folder also path, size and modification time of every file."""
         folder = Path(self.path).expanduser()
         files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
         return {
@@ -70,20 +70,18 @@ class HuggingFace:
         }
 
     def records(self, split: Split) -> Iterator[Record]:
-        """The rows of one part; see ``Corpus.records``.
+        """Return the rows of one part; see ``Corpus.records``.
 
         Raises:
-            UsageError: there is no such dataset or split (those there are).
+            UsageError: the dataset or the split does not exist (names the existing splits).
         """
         wanted = self._splits[split]
         if wanted is None:
             raise MissingSplit(f"this corpus has no {split} part; set data.{split} to a split of {self.path}")
-        if split == "train" or split in self._held_out.shares:
-            return self._held_out.select(split, self._read("train"))
-        return self._read(split)
+        return self._held_out.records(split, self._read)
 
     def _read(self, split: Split) -> Iterator[Record]:
-        datasets = load("datasets", _PURPOSE)
+        datasets = import_optional("datasets", _PURPOSE)
         try:
             parts: Mapping[str, Any] = datasets.load_dataset(
                 str(Path(self.path).expanduser()),
@@ -92,14 +90,15 @@ class HuggingFace:
                 streaming=self.streaming,
             )
         except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-            reason = " ".join(str(error).split())
             raise UsageError(
-                f"data.path={self.path}: cannot be loaded ({reason}); correct data.path, data.name or "
+                f"data.path={self.path}: cannot be loaded ({one_line(error)}); correct data.path, data.name or "
                 "data.revision, or connect to the network"
             ) from error
         wanted = self._splits[split]
         if wanted not in parts:
-            raise UsageError(f"data.{split}={wanted}: {self.path} has the splits {', '.join(parts)}; name one of them")
+            raise UsageError(
+                f"data.{split}={wanted}: {self.path} has the splits {', '.join(parts)}; choose one of them"
+            )
         return self._rows(parts[str(wanted)], str(wanted))
 
     def _rows(self, rows: Any, name: str) -> Iterator[Record]:
@@ -107,7 +106,6 @@ class HuggingFace:
             for number, row in enumerate(rows, start=1):
                 yield as_record(pick(row, self.names, f"{self.path}, split {name}, row {number}"))
         except (OSError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
             raise RegardError(
-                f"{self.path}, split {name}: cannot be read any further ({reason}); start again"
+                f"{self.path}, split {name}: cannot be read further ({one_line(error)}); start again"
             ) from error

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from regard.data.corpora.corpus import PAIR, SPLITS, Split
 from regard.data.corpora.download import published
-from regard.data.corpora.text import read_pairs
+from regard.data.corpora.reading.lines import read_pairs
 from regard.errors import UsageError
 
 LANGUAGES = ("en", "de", "fr", "cs")
 URL = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw"
 
 _STEMS: dict[Split, str] = {"train": "train", "validation": "val", "test": "test_2016_flickr"}
-# The corpus publishes no checksums. The SHA-256 digests were taken from copies whose MD5 digests are those
-# that torchtext lists for these files. Of Czech no such copy was at hand: there that MD5 itself is used.
+# The corpus is published without checksums. The SHA-256 digests are those of copies whose MD5 digests are the ones
+# that torchtext lists. No such copy of the Czech files was available: the MD5 digests are used for them.
 DIGESTS = {
     "train.en.gz": "sha256:d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f",
     "train.de.gz": "sha256:726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6",
@@ -37,7 +37,7 @@ class Multi30k:
 
     Args:
         source, target: two of ``LANGUAGES``.
-        folder: where the files are (``train.en.gz``, ...), or where they are downloaded to when first read.
+        folder: folder of the files (``train.en.gz``, ...), which are downloaded into it when they are first read.
     """
 
     columns = PAIR
@@ -48,7 +48,7 @@ class Multi30k:
         self.folder = Path(folder).expanduser().absolute()
 
     def check(self) -> None:
-        """Raise a UsageError unless these are two of the corpus's languages; downloads nothing."""
+        """Raise a UsageError unless source and target are two languages of the corpus. Downloads nothing."""
         for key, language in (("source", self.source), ("target", self.target)):
             if language not in LANGUAGES:
                 raise UsageError(f"data.{key}={language}: Multi30k has {', '.join(LANGUAGES)}; choose one of them")
@@ -56,16 +56,16 @@ class Multi30k:
             raise UsageError(f"data.source and data.target are both {self.source}; choose two languages")
 
     def fingerprint(self) -> dict[str, object]:
-        """The digests of the files: the text is the same wherever they lie."""
+        """Return the digests of the files: the text does not depend on the folder."""
         self.check()
         names = [name for split in SPLITS for name in self._names(split)]
         return {"corpus": "multi30k", "files": [[name, DIGESTS[name]] for name in names]}
 
     def records(self, split: Split) -> Iterator[tuple[str, str]]:
-        """The pairs of one part, downloaded if need be; see ``Corpus.records``.
+        """Return the pairs of one part, downloaded if necessary; see ``Corpus.records``.
 
         Raises:
-            RegardError: a file that is not the published one (both digests), or cannot be downloaded.
+            RegardError: a file has another digest than the published one, or cannot be downloaded.
         """
         self.check()
         needed = [name for each in SPLITS for name in self._names(each)]

@@ -1,4 +1,4 @@
-"""The user's own parallel text: two aligned files, or one file with two columns."""
+"""The user's parallel text: two aligned files, or one file with two columns, per part."""
 
 from __future__ import annotations
 
@@ -6,32 +6,31 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from regard.data.corpora.corpus import PAIR, SPLITS, MissingSplit, Record, Split
-from regard.data.corpora.parts import HeldOut, Part
+from regard.data.corpora.corpus import PAIR, SPLITS, Record, Split
+from regard.data.corpora.parts import FileParts, Part, identity
+from regard.data.corpora.reading.lines import read_pairs, read_tsv
 from regard.data.corpora.tables import as_record
-from regard.data.corpora.text import read_pairs, read_tsv, require_file
-from regard.errors import RegardError, UsageError
+from regard.errors import UsageError
 
 Format = Literal["tsv"]
 
 
 class ParallelFiles:
-    """A corpus in files of the user's own.
+    """Pairs of sentences in the user's files.
 
     Args:
-        source: name of the source language, the suffix of its files.
-        target: name of the target language.
-        train: the path of a ``.tsv`` file (source TAB target), a list of two paths, or a prefix P that stands for
-            P.<source> and P.<target>; any file may be compressed, with ``.gz`` behind its name.
+        source, target: names of the languages, the suffixes of their files.
+        train: the path of a ``.tsv`` file (source TAB target), a list of two paths, or a prefix P of the two files
+            P.<source> and P.<target>. Each file may be compressed, with a name that ends in ``.gz``.
         validation, test: the same, or a share of the training part to hold out (0.05); ``test`` may be None.
-        format: ``tsv`` if each part is one file with source TAB target, whatever its name; None for what that tells.
+        format: ``tsv`` if each part is one file with source TAB target; None to infer that from its name.
 
     Raises:
         UsageError: as ``HeldOut``.
     """
 
     columns = PAIR
-    FILES = ("train", "validation", "test")
+    FILES = SPLITS
 
     def __init__(
         self,
@@ -43,62 +42,37 @@ class ParallelFiles:
         format: Format | None = None,
     ) -> None:
         self.source, self.target, self.format = source, target, format
-        self._parts: dict[Split, Part] = {"train": train, "validation": validation, "test": test}
-        self._held_out = HeldOut(validation, test)
+        self._parts = FileParts(train, validation, test, self._find)
 
     def check(self) -> None:
-        """Raise a UsageError, naming the key, for a part in no known form or a file that is not there."""
-        for split in SPLITS:
-            self._files(split)
+        """Raise a UsageError, naming the key, for a part in an unknown form, or a file that does not exist."""
+        self._parts.check()
 
     def fingerprint(self) -> dict[str, object]:
-        """Path, size and time of last change of every file, quick however large they are; what is held out."""
+        """Return the identity of every file, and the shares that are held out."""
+        files = {split: [identity(path.resolve()) for path in self._parts.files(split)] for split in SPLITS}
         content: dict[str, object] = {
             "corpus": "parallel",
-            "files": {
-                split: [[str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
-                for split in SPLITS
-                if (files := self._files(split))
-            },
+            "files": {split: found for split, found in files.items() if found},
         }
-        shares = self._held_out.shares
+        shares = self._parts.shares
         return content | ({"held_out": dict(shares)} if shares else {})
 
     def records(self, split: Split) -> Iterator[Record]:
-        """The pairs of one part; see ``Corpus.records``."""
-        if split in self._held_out.shares or split == "train":
-            return self._held_out.select(split, self._read("train"))
-        return self._read(split)
+        """Return the pairs of one part; see ``Corpus.records``."""
+        return self._parts.records(split, _read)
 
-    def _read(self, split: Split) -> Iterator[Record]:
-        files = self._files(split)
-        if not files:
-            raise MissingSplit(
-                f"this corpus has no {split} part; set data.{split} to its file or files, or to a share to hold out"
-            )
-        return map(as_record, read_tsv(files[0]) if len(files) == 1 else read_pairs(files[0], files[1]))
-
-    def _files(self, split: Split) -> list[Path]:
-        """One table or two texts, all there; none for a part that is held out, or a test part that was not given."""
-        part = self._parts[split]
-        if split in self._held_out.shares or (part is None and split == "test"):
-            return []
-        paths = self._paths(f"data.{split}", part)
-        for path in paths:
-            try:
-                require_file(path)
-            except RegardError as error:
-                raise UsageError(f"data.{split}: {error}") from error
-        return paths
-
-    def _paths(self, key: str, part: Part) -> list[Path]:
+    def _find(self, key: str, part: Part) -> list[Path]:
+        """Return the path of one table or of two texts."""
         names = [part] if isinstance(part, str) else part
         if not isinstance(names, Sequence) or not all(names) or not 1 <= len(names) <= 2:
             share = "" if key == "data.train" else ", or a share of the training part such as 0.05"
-            raise UsageError(f"{key}={part}: give a .tsv file, a list of two files, or the prefix of two files{share}")
+            raise UsageError(
+                f"{key}={part}: expected a .tsv file, a list of two files, or the prefix of two files{share}"
+            )
         paths = [Path(name).expanduser().absolute() for name in names]
         if self.format == "tsv" and len(paths) == 2:
-            raise UsageError(f"{key}={part}: with data.format=tsv a part is one file; give one, or data.format=null")
+            raise UsageError(f"{key}={part}: with data.format=tsv each part is one file; give one, or data.format=null")
         if len(paths) == 2 or self.format == "tsv" or paths[0].name.removesuffix(".gz").endswith(".tsv"):
             return paths
         if not isinstance(part, str):
@@ -115,6 +89,10 @@ class ParallelFiles:
                 "which names one file twice; give a list of two files"
             )
         return [_language_file(prefix, language) for language in (self.source, self.target)]
+
+
+def _read(files: list[Path]) -> Iterator[Record]:
+    return map(as_record, read_tsv(files[0]) if len(files) == 1 else read_pairs(files[0], files[1]))
 
 
 def _language_file(prefix: Path, language: str) -> Path:

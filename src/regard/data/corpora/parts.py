@@ -1,4 +1,4 @@
-"""The parts of a corpus in files of the user's own: named by globs, or held out of the training part."""
+"""The parts of a corpus in the user's files: named by the user, or held out of the training part."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from pathlib import Path
 
 from regard.data.corpora.corpus import SPLITS, MissingSplit, Record, Split
 from regard.data.corpora.filters import hash_record
-from regard.data.corpora.text import require_file
+from regard.data.corpora.reading.lines import require_file
 from regard.errors import RegardError, UsageError
 
 Part = str | Sequence[str] | float | None
-Read = Callable[[Path], Iterator[Record]]
+"""The files of a part, a share of the training part to hold out, or None for no such part."""
+
+FindFiles = Callable[[str, Part], list[Path]]
+"""Return the files that the value of a key names. Raises UsageError, naming the key."""
 
 
 class HeldOut:
-    """Validation and test parts that are shares of the training part, drawn by a hash of each record.
+    """Validation and test parts that are shares of the training part, selected by a hash of each record.
 
-    The draw is the same every time and on every machine, needs no memory, and puts equal records in the same part.
+    The selection is the same every time and on every machine, needs no memory, and puts equal records in the same part.
 
     Args:
-        validation, test: a share between 0 and 1 to hold out; anything else holds nothing out.
+        validation, test: the share to hold out, between 0 and 1; any value that is not a number holds out nothing.
 
     Raises:
-        UsageError: not shares that leave something to train on.
+        UsageError: a share is not above 0, or the shares leave nothing to train on.
     """
 
     def __init__(self, validation: object, test: object) -> None:
@@ -36,10 +39,14 @@ class HeldOut:
         }
         if any(share <= 0 for share in self.shares.values()) or sum(self.shares.values()) >= 1:
             given = ", ".join(f"data.{split}={share}" for split, share in self.shares.items())
-            raise UsageError(f"{given}: give shares above 0 that together stay below 1, or files")
+            raise UsageError(f"{given}: expected shares above 0 with a sum below 1, or files")
 
-    def select(self, split: Split, training: Iterator[Record]) -> Iterator[Record]:
-        """Those of the records of the whole training part that are in ``split``."""
+    def records(self, split: Split, read: Callable[[Split], Iterator[Record]]) -> Iterator[Record]:
+        """Return the records of ``split``; ``read`` returns the records of a part from which none are held out."""
+        return self._select(split, read("train")) if split == "train" or split in self.shares else read(split)
+
+    def _select(self, split: Split, training: Iterator[Record]) -> Iterator[Record]:
+        """Return the records of the whole training part that are in ``split``."""
         if not self.shares:
             return training
         validation = self.shares.get("validation", 0.0)
@@ -49,25 +56,57 @@ class HeldOut:
         return (record for record in training if low <= hash_record(record) < high)
 
 
+def matching_files(key: str, part: Part) -> list[Path]:
+    """Return the files that a glob (``text/**/*.txt``) or a list of globs matches, in the order of their names.
+
+    Raises:
+        UsageError: ``part`` is something else, or matches no file; names ``key``.
+    """
+    patterns = [part] if isinstance(part, str) else part
+    if not isinstance(patterns, Sequence) or not patterns or not all(isinstance(p, str) for p in patterns):
+        share = "" if key == "data.train" else ", or a share of the training part such as 0.05"
+        raise UsageError(f"{key}={part}: expected the path of a file, a glob or a list of them{share}")
+    return [path for pattern in patterns for path in _matches(key, str(Path(pattern).expanduser()))]
+
+
+def identity(path: Path) -> list[str | int]:
+    """Return path, size and modification time, which identify the content of a file of any size quickly."""
+    status = path.stat()
+    return [str(path), status.st_size, status.st_mtime_ns]
+
+
 class FileParts:
     """Train, validation and test parts in files.
 
     Args:
-        train: a glob (``text/**/*.txt``) or a list of them; files come in the order of their names.
+        train: the files, in a form that ``find`` accepts.
         validation, test: the same, or a share of the training part to hold out (0.05); ``test`` may be None.
+        find: returns the files of a part.
 
     Raises:
         UsageError: as ``HeldOut``.
     """
 
-    def __init__(self, train: Part, validation: Part, test: Part) -> None:
+    def __init__(self, train: Part, validation: Part, test: Part, find: FindFiles = matching_files) -> None:
         self._parts: dict[Split, Part] = {"train": train, "validation": validation, "test": test}
-        self._held_out = HeldOut(validation, test)
+        self._held_out, self._find = HeldOut(validation, test), find
+        self.shares = self._held_out.shares
 
-    def check(self, check_file: Callable[[Path], object]) -> None:
-        """Raise a UsageError, naming the key, for a part without files, or with one that ``check_file`` refuses."""
+    def files(self, split: Split) -> list[Path]:
+        """Return the files of one part; none for a part that is held out, or a test part that was not given.
+
+        Raises:
+            UsageError: as ``find``.
+        """
+        part = self._parts[split]
+        if split in self.shares or (part is None and split == "test"):
+            return []
+        return self._find(f"data.{split}", part)
+
+    def check(self, check_file: Callable[[Path], object] = lambda path: None) -> None:
+        """Raise a UsageError, naming the key, for a part without files, or with a file that ``check_file`` rejects."""
         for split in SPLITS:
-            for path in self._files(split):
+            for path in self.files(split):
                 try:
                     require_file(path)
                     check_file(path)
@@ -75,46 +114,33 @@ class FileParts:
                     raise UsageError(f"data.{split}: {error}") from error
 
     def check_divisible(self, hint: str) -> None:
-        """Raise a UsageError if the training files are too few for the shares, where each is one record."""
-        files = len(self._files("train"))
-        for split, share in self._held_out.shares.items():
+        """Raise a UsageError if there are too few training files for the shares, where each file is one record."""
+        files = len(self.files("train"))
+        for split, share in self.shares.items():
             if files * share < 1:
                 raise UsageError(
-                    f"data.{split}={share} of {files} files, each one document, is less than one; name files of its "
-                    f"own, or {hint}"
+                    f"data.{split}={share} of {files} files with one document each is less than one document; "
+                    f"give files for this part, or {hint}"
                 )
 
     def fingerprint(self) -> dict[str, object]:
-        """Path, size and time of last change of every file, quick however large they are; what is held out."""
+        """Return the identity of every file, and the shares that are held out."""
         return {
-            "held_out": dict(self._held_out.shares),
-            **{
-                split: [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in self._files(split)]
-                for split in SPLITS
-            },
+            "held_out": dict(self.shares),
+            **{split: [identity(path) for path in self.files(split)] for split in SPLITS},
         }
 
-    def records(self, split: Split, read: Read) -> Iterator[Record]:
-        """The records that ``read`` finds in the files of one part.
+    def records(self, split: Split, read: Callable[[list[Path]], Iterator[Record]]) -> Iterator[Record]:
+        """Return the records of one part; ``read`` returns the records of all the files of a part.
 
         Raises:
             MissingSplit: there is no such part.
         """
         if self._parts[split] is None:
-            raise MissingSplit(f"this corpus has no {split} part; set data.{split} to its files")
-        if split != "train" and split not in self._held_out.shares:
-            return _chain(self._files(split), read)
-        return self._held_out.select(split, _chain(self._files("train"), read))
-
-    def _files(self, split: Split) -> list[Path]:
-        part = self._parts[split]
-        if split in self._held_out.shares or (part is None and split == "test"):
-            return []
-        patterns = [part] if isinstance(part, str) else part
-        if not isinstance(patterns, Sequence) or not patterns or not all(isinstance(p, str) for p in patterns):
-            share = "" if split == "train" else ", or a share of the training part such as 0.05"
-            raise UsageError(f"data.{split}={part}: give the path of a file, a glob or a list of them{share}")
-        return [path for pattern in patterns for path in _matches(f"data.{split}", str(Path(pattern).expanduser()))]
+            raise MissingSplit(
+                f"this corpus has no {split} part; set data.{split} to its files, or to a share to hold out"
+            )
+        return self._held_out.records(split, lambda part: read(self.files(part)))
 
 
 def _matches(key: str, pattern: str) -> list[Path]:
@@ -123,10 +149,5 @@ def _matches(key: str, pattern: str) -> list[Path]:
     names = glob.glob(pattern, recursive=True)  # noqa: PTH207  (Path.glob would find hidden files)
     found = sorted(path for name in names if (path := Path(name).absolute()).is_file())
     if not found:
-        raise UsageError(f"{key}={pattern}: no file matches; correct the pattern (** stands for folders)")
+        raise UsageError(f"{key}={pattern}: no file matches; correct the pattern (** matches any folders)")
     return found
-
-
-def _chain(paths: Sequence[Path], read: Read) -> Iterator[Record]:
-    for path in paths:
-        yield from read(path)

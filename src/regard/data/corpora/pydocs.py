@@ -1,4 +1,4 @@
-"""The embedded corpus for language models: the Python reference, as Python ships it for ``help()``."""
+"""The embedded corpus for language models: the Python language reference that ships with Python for ``help()``."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from regard.errors import RegardError
 class Pydocs:
     """The topics of the language reference (``pydoc_data.topics``), one document each; English.
 
-    A topic's name decides its part, so that a topic is in the same one whatever the version of Python: 5 % are for
-    validation, 5 % for the test. The texts differ between versions, and so do the results.
+    5 % of the topics are for validation and 5 % for the test, selected by name: a topic is in the same part for every
+    version of Python. The texts differ between versions, and so do the results.
     """
 
     columns = TEXT
 
     def check(self) -> None:
-        """Raise a RegardError if this Python comes without its documentation."""
+        """Raise a RegardError if this Python is installed without its documentation."""
         _topics()
 
     def fingerprint(self) -> dict[str, object]:
-        """The digest of all topics: it changes with the version of Python."""
+        """Return the digest of all topics, which changes with the version of Python."""
         text = repr(sorted(_topics().items()))
         return {"corpus": "pydocs", "digest": hashlib.sha256(text.encode()).hexdigest()}
 
     def records(self, split: Split) -> Iterator[tuple[str]]:
-        """The topics of one part by name; see ``Corpus.records``."""
+        """Yield the topics of one part, sorted by name; see ``Corpus.records``."""
         for name, text in sorted(_topics().items()):
             if _part(name) == split:
                 yield (text,)
@@ -40,7 +40,8 @@ def _topics() -> dict[str, str]:
         from pydoc_data.topics import topics
     except ImportError as error:
         raise RegardError(
-            "this Python comes without its documentation (pydoc_data.topics); choose data=tinyshakespeare or data=text"
+            "this Python is installed without its documentation (pydoc_data.topics); "
+            "choose data=tinyshakespeare or data=text"
         ) from error
     return topics
 

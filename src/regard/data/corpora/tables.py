@@ -1,30 +1,31 @@
-"""The user's own tables: CSV, TSV, JSON Lines or Parquet, for either task."""
+"""The user's tables: CSV, TSV, JSON Lines or Parquet, with documents or pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
-from regard.data.corpora.corpus import PAIR, TEXT, Record, Split
+from regard.data.corpora.corpus import PAIR, SPLITS, TEXT, Record, Split
 from regard.data.corpora.parts import FileParts, Part
-from regard.data.corpora.rows import Format, format_of, read_rows
+from regard.data.corpora.reading.rows import Format, format_of, read_rows
 from regard.errors import UsageError
 
 
 class Tables:
-    """Columns of tables as text.
+    """Documents or pairs in the columns of tables.
 
     Args:
-        columns: the name of the column that holds documents, or those of source and target. In JSON and Parquet
-            a dotted name looks into an object: ``translation.en``.
+        columns: the name of the column of documents, or those of source and target. In JSON and Parquet, a dotted
+            name such as ``translation.en`` is a path into objects.
         train, validation, test: as in ``FileParts``.
-        format: of all the files; None for what the name of each tells (``rows.format_of``).
+        format: of all files; None to infer it from each name (``rows.format_of``).
 
     Raises:
-        UsageError: neither one column nor two; or as ``FileParts``.
+        UsageError: not one or two columns; or as ``FileParts``.
     """
 
-    FILES = ("train", "validation", "test")
+    FILES = SPLITS
 
     def __init__(
         self,
@@ -39,41 +40,41 @@ class Tables:
         self._parts = FileParts(train, validation, test)
 
     def check(self) -> None:
-        """Raise a UsageError, naming the key, for a file that is not there or of no known format."""
+        """Raise a UsageError, naming the key, for a file that does not exist or whose format is unknown."""
         self._parts.check(lambda path: format_of(path, self.format))
 
     def fingerprint(self) -> dict[str, object]:
-        """The columns, and what identifies the files."""
+        """Return the columns and the identity of the files."""
         content: dict[str, object] = {"corpus": "tables", "columns": self.names, "files": self._parts.fingerprint()}
         return content if self.format is None else content | {"format": self.format}
 
     def records(self, split: Split) -> Iterator[Record]:
-        """The rows of one part; see ``Corpus.records``."""
-        return self._parts.records(split, self._read)
+        """Return the rows of one part; see ``Corpus.records``."""
+        return self._parts.records(split, lambda files: chain.from_iterable(map(self._read, files)))
 
     def _read(self, path: Path) -> Iterator[Record]:
         return map(as_record, read_rows(path, self.names, self.format))
 
 
 def name_columns(columns: Sequence[str | float] | str | float) -> list[str]:
-    """``data.columns`` as a list of one name or of two; YAML reads a name such as 1 as a number.
+    """Return ``data.columns`` as a list of one or two names. YAML reads a name such as 1 as a number.
 
     Raises:
-        UsageError: it is something else.
+        UsageError: ``columns`` is something else.
     """
     names = [columns] if isinstance(columns, str | int | float) else list(columns or ())
     if not 1 <= len(names) <= 2 or not all(type(name) in (str, int, float) for name in names):
-        raise UsageError(f"data.columns={columns}: give one name, of documents, or two, of source and target")
+        raise UsageError(f"data.columns={columns}: expected one name (of documents), or two (of source and target)")
     return [str(name) for name in names]
 
 
 def columns_of(names: Sequence[str]) -> tuple[str, ...]:
-    """What the texts in so many columns are."""
+    """Return the columns of a corpus whose texts are in the named columns of a table."""
     return PAIR if len(names) == 2 else TEXT
 
 
 def as_record(texts: Record) -> Record:
-    """The texts as a corpus gives them: sides of a pair are one line each, since translations are."""
+    """Return the texts as a record. Line breaks in a pair become spaces: each side is one line."""
     if len(texts) == 1 or not any("\n" in text or "\r" in text for text in texts):
         return texts
     return tuple(" ".join(text.splitlines()) for text in texts)

@@ -1,15 +1,16 @@
-"""The user's own text for a language model: plain text or JSON Lines, in as many files as there are."""
+"""The user's text for a language model: any number of files of plain text or JSON Lines."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Literal, get_args
 
-from regard.data.corpora.corpus import TEXT, Split
+from regard.data.corpora.corpus import SPLITS, TEXT, Split
 from regard.data.corpora.parts import FileParts, Part
-from regard.data.corpora.rows import read_rows
-from regard.data.corpora.text import read_lines
+from regard.data.corpora.reading.lines import read_lines
+from regard.data.corpora.reading.rows import read_rows
 from regard.errors import UsageError
 
 Document = Literal["file", "paragraph", "line"]
@@ -17,21 +18,21 @@ Format = Literal["text", "jsonl"]
 
 
 class TextFiles:
-    """Documents in ``.jsonl`` files (an object a line), and in any others as plain text; with ``.gz`` or without.
+    """Documents in ``.jsonl`` files (one object per line) and in files of plain text; each may be compressed (``.gz``).
 
     Args:
         train, validation, test: as in ``FileParts``.
-        document: what in plain text is one document: a ``file`` (held in memory), a ``paragraph`` (lines between
-            empty lines) or a ``line``.
-        field: where in an object of JSON Lines the text is; dotted to look into objects.
-        format: of all the files, ``text`` or ``jsonl``; None for what the name of each tells.
+        document: one document of plain text is a ``file`` (held in memory), a ``paragraph`` (lines between empty
+            lines) or a ``line``.
+        field: key of the text in an object of JSON Lines; a dotted key is a path into objects.
+        format: of all files, ``text`` or ``jsonl``; None to infer it from each name.
 
     Raises:
-        UsageError: ``document`` is none of these; or as ``FileParts``.
+        UsageError: ``document`` has another value; or as ``FileParts``.
     """
 
     columns = TEXT
-    FILES = ("train", "validation", "test")
+    FILES = SPLITS
 
     def __init__(
         self,
@@ -48,14 +49,14 @@ class TextFiles:
         self._parts = FileParts(train, validation, test)
 
     def check(self) -> None:
-        """Raise a UsageError, naming the key, for a file that is not there, or too few documents to hold any out."""
+        """Raise a UsageError, naming the key, for a file that does not exist, or too few documents to hold any out."""
         paths: list[Path] = []
         self._parts.check(paths.append)
         if self.document == "file" and not any(map(self._is_json, paths)):
             self._parts.check_divisible("set data.document=paragraph or line")
 
     def fingerprint(self) -> dict[str, object]:
-        """What identifies the files, and how documents are found in them."""
+        """Return the identity of the files, and how documents are found in them."""
         content: dict[str, object] = {
             "corpus": "text",
             "document": self.document,
@@ -65,8 +66,8 @@ class TextFiles:
         return content if self.format is None else content | {"format": self.format}
 
     def records(self, split: Split) -> Iterator[tuple[str, ...]]:
-        """The documents of one part; see ``Corpus.records``."""
-        return self._parts.records(split, self._read)
+        """Return the documents of one part; see ``Corpus.records``."""
+        return self._parts.records(split, lambda files: chain.from_iterable(map(self._read, files)))
 
     def _read(self, path: Path) -> Iterator[tuple[str, ...]]:
         if self._is_json(path):
@@ -89,7 +90,7 @@ def _whole(lines: Iterator[str]) -> Iterator[str]:
 
 
 def _paragraphs(lines: Iterator[str]) -> Iterator[str]:
-    """Runs of lines that are not empty."""
+    """Yield each sequence of lines between empty lines."""
     paragraph: list[str] = []
     for line in lines:
         if line.strip():

@@ -6,7 +6,6 @@ neither torch nor the main program, are safe beside torch's threads, and end by 
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import subprocess
@@ -19,10 +18,11 @@ from pathlib import Path
 from typing import TypedDict
 
 from regard.data.prepare import shards
-from regard.data.prepare.shards import cut, read_json_lines
+from regard.data.prepare.shards import chunks, read_json_lines
 from regard.data.prepare.store import TokenWriter
 from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.errors import RegardError
+from regard.files import NO_SPACE
 
 CHUNK_CHARACTERS = 1 << 18
 """Text that is encoded together."""
@@ -40,19 +40,19 @@ class Column(TypedDict):
     bytes: int
 
 
-def encoded(text: Path) -> Path:
+def tokens_folder(text: Path) -> Path:
     """The folder for the tokens of a shard of text: ``<column>.ids`` and so on, and ``report.json``."""
     return text.with_suffix("")
 
 
 def read_report(text: Path) -> dict[str, Column]:
     """What the columns of an encoded shard hold."""
-    report: dict[str, Column] = json.loads((encoded(text) / "report.json").read_text(encoding="utf-8"))
+    report: dict[str, Column] = json.loads((tokens_folder(text) / "report.json").read_text(encoding="utf-8"))
     return report
 
 
 def encode_shard(text: Path, tokenizers: Mapping[str, Tokenizer], num_threads: int) -> None:
-    """Encode each column of a shard, with the tokenizer of its name, into the folder ``encoded(text)``.
+    """Encode each column of a shard, with the tokenizer of its name, into the folder ``tokens_folder(text)``.
 
     The folder is made beside its name, then renamed: whoever finds it finds all of it.
     """
@@ -65,7 +65,7 @@ def encode_shard(text: Path, tokenizers: Mapping[str, Tokenizer], num_threads: i
                 name: open_files.enter_context(TokenWriter(half / name, tokenizer.vocab_size))
                 for name, tokenizer in tokenizers.items()
             }
-            for lines in cut(read_json_lines(text), CHUNK_CHARACTERS, len):
+            for lines in chunks(read_json_lines(text), CHUNK_CHARACTERS, len):
                 columns = zip(*map(json.loads, lines), strict=True)
                 for name, texts in zip(tokenizers, columns, strict=True):
                     writers[name].append(tokenizers[name].encode_batch(texts, num_threads))
@@ -76,8 +76,8 @@ def encode_shard(text: Path, tokenizers: Mapping[str, Tokenizer], num_threads: i
         }
         (half / "report.json").write_text(json.dumps(report), encoding="utf-8")
         # One that outlived the process that started it may have been quicker: it wrote the very same.
-        if not encoded(text).exists():
-            half.replace(encoded(text))
+        if not tokens_folder(text).exists():
+            half.replace(tokens_folder(text))
 
 
 def encode_shards(texts: Sequence[Path], models: Mapping[str, Path], workers: int) -> Iterator[Path]:
@@ -121,7 +121,7 @@ def _in_a_process(text: Path, models: Mapping[str, Path]) -> None:
     )
     if done.returncode == 0:
         return
-    if done.returncode in (errno.ENOSPC, errno.EDQUOT):
+    if done.returncode in NO_SPACE:
         raise OSError(done.returncode, os.strerror(done.returncode))
     if done.returncode < 0:
         raise WorkerFailed(
@@ -137,7 +137,7 @@ def main(text: str, *models: str) -> None:
         tokenizers = _load({name: Path(path) for name, _, path in (each.partition("=") for each in models)})
         encode_shard(Path(text), tokenizers, num_threads=1)
     except OSError as error:
-        sys.exit(error.errno if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"{type(error).__name__}: {error}")
+        sys.exit(error.errno if error.errno in NO_SPACE else f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

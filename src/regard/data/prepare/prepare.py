@@ -20,12 +20,14 @@ from filelock import FileLock, Timeout
 from regard.data.corpora.corpus import Corpus, MissingSplit, Record, Split
 from regard.data.corpora.filters import Filter, describe
 from regard.data.prepare.encode import Column, WorkerFailed
-from regard.data.prepare.progress import Lines, Progress
+from regard.data.prepare.progress import Progress, ProgressLines
 from regard.data.prepare.shards import read_shard
-from regard.data.prepare.stages import make
-from regard.data.prepare.store import TokenFile, disk_errors
-from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings, processors
+from regard.data.prepare.stages import run_stages
+from regard.data.prepare.store import TokenFile
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
 from regard.errors import RegardError, UsageError
+from regard.files import disk_errors
+from regard.machine import available_processors
 
 # Part of the folder's name: raise it when the files change in form or meaning.
 FORMAT = 4
@@ -165,8 +167,10 @@ def prepare(
             if folder.is_dir():
                 return Prepared(folder)
             try:
-                workers = workers or processors()
-                whole = make(partial, corpus, settings, given, filters, workers, say, progress or Lines(say))
+                workers = workers or available_processors()
+                whole = run_stages(
+                    partial, corpus, settings, given, filters, workers, say, progress or ProgressLines(say)
+                )
                 if corpus.fingerprint() != basis["corpus"]:
                     raise RegardError("the text was changed while it was being prepared; start again")
             except WorkerFailed:

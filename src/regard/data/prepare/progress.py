@@ -11,7 +11,7 @@ Progress = Callable[[str, int, int | None], None]
 LINE_SECONDS = 15
 
 
-class Lines:
+class ProgressLines:
     """Progress as a line of text now and then, for logs.
 
     Args:

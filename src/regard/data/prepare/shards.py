@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypedDict, TypeVar
 
-from regard.data.corpora.corpus import Corpus, MissingSplit, Record, Split, noun
+from regard.data.corpora.corpus import Corpus, MissingSplit, Record, Split, record_noun
 from regard.data.corpora.filters import Filter, select
 from regard.data.prepare.progress import Progress
 from regard.errors import RegardError
+from regard.files import replacing
 
 SHARD_CHARACTERS = 1 << 23
 """A shard ends with the record that brings it to so many characters; held in memory while it is gathered."""
@@ -26,7 +27,7 @@ Item = TypeVar("Item")
 _ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each record
 
 
-class Copied(TypedDict):
+class CopiedPart(TypedDict):
     """One part of a corpus as shards: how many, of how many records, and what was left out of it."""
 
     shards: int
@@ -36,7 +37,7 @@ class Copied(TypedDict):
 
 def copy_part(
     folder: Path, corpus: Corpus, split: Split, filters: Mapping[str, Filter], progress: Progress
-) -> Copied | None:
+) -> CopiedPart | None:
     """Copy one part into ``folder`` as shards; those that are there already are only read past.
 
     Filters apply to the training part alone. None for a test part that there is not.
@@ -50,7 +51,7 @@ def copy_part(
         found = corpus.records(split)
         kept = select(found, filters, corpus.columns, dropped) if split == "train" else found
         lines = map(_ENCODER.encode, kept)
-        for shard in cut(_counted(lines, f"reading the {split} part", progress), SHARD_CHARACTERS, len):
+        for shard in chunks(_counted(lines, f"reading the {split} part", progress), SHARD_CHARACTERS, len):
             path = shard_path(folder, split, shards)
             if not path.exists():
                 _write(path, shard)
@@ -60,8 +61,8 @@ def copy_part(
             raise
         return None
     if not records:
-        name, lost = noun(corpus.columns), sum(dropped.values())
-        why = f"all {lost:,} {name} were left out ({in_words(dropped)})" if lost else "it is empty"
+        name, lost = record_noun(corpus.columns), sum(dropped.values())
+        why = f"all {lost:,} {name} were left out ({describe_dropped(dropped)})" if lost else "it is empty"
         more = "" if split == "train" else ", or hold out a larger share"
         raise RegardError(f"data.{split}: no usable {name[:-1]}, {why}; give text with at least one{more}")
     return {"shards": shards, "records": records, "dropped": dropped}
@@ -84,7 +85,7 @@ def shard_path(folder: Path, split: Split, number: int) -> Path:
     return folder / f"{split}.{number:05d}.jsonl"
 
 
-def cut(items: Iterable[Item], limit: int, size: Callable[[Item], int]) -> Iterator[list[Item]]:
+def chunks(items: Iterable[Item], limit: int, size: Callable[[Item], int]) -> Iterator[list[Item]]:
     """Consecutive items in lists, each ending with the item that brings it to ``limit`` in size."""
     gathered: list[Item] = []
     total = 0
@@ -98,7 +99,7 @@ def cut(items: Iterable[Item], limit: int, size: Callable[[Item], int]) -> Itera
         yield gathered
 
 
-def in_words(dropped: Mapping[str, int]) -> str:
+def describe_dropped(dropped: Mapping[str, int]) -> str:
     """What was left out, by the name of the filter: ``3 empty, 12 length_ratio``."""
     return ", ".join(f"{count:,} {name}" for name, count in dropped.items() if count)
 
@@ -111,8 +112,6 @@ def _counted(lines: Iterable[str], activity: str, progress: Progress) -> Iterato
 
 
 def _write(path: Path, lines: list[str]) -> None:
-    half = path.with_suffix(".half")
     # Lone surrogates, which UTF-8 cannot hold, become question marks.
-    with half.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
+    with replacing(path) as beside, beside.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
         file.writelines(f"{line}\n" for line in lines)
-    half.replace(path)

@@ -10,18 +10,18 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from regard.data.corpora.corpus import SPLITS, Corpus, Split, noun
+from regard.data.corpora.corpus import SPLITS, Corpus, Split, record_noun
 from regard.data.corpora.filters import Filter
-from regard.data.prepare.encode import Column, encode_shards, encoded, read_report
+from regard.data.prepare.encode import Column, encode_shards, read_report, tokens_folder
 from regard.data.prepare.progress import Progress
-from regard.data.prepare.shards import Copied, copy_part, in_words, read_shard, shard_path
+from regard.data.prepare.shards import CopiedPart, copy_part, describe_dropped, read_shard, shard_path
 from regard.data.prepare.store import digest, join_tokens
 from regard.data.tokenizer.tokenizer import LEARNED, Tokenizers, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.files import replacing
 
 
-def make(
+def run_stages(
     folder: Path,
     corpus: Corpus,
     settings: TokenizerSettings,
@@ -37,29 +37,29 @@ def make(
     """
     if folder.is_dir():
         texts = list(folder.glob("*.*.jsonl"))
-        done = sum(encoded(text).is_dir() for text in texts)
+        done = sum(tokens_folder(text).is_dir() for text in texts)
         say(f"going on where preparing this text was stopped: {len(texts)} shards were read, {done} encoded")
     folder.mkdir(exist_ok=True)
     copied = _copy(folder, corpus, filters, progress)
-    if lost := in_words(copied["train"]["dropped"]):
-        say(f"left out of the training {noun(corpus.columns)}: {lost}")
+    if lost := describe_dropped(copied["train"]["dropped"]):
+        say(f"left out of the training {record_noun(corpus.columns)}: {lost}")
     texts = [shard_path(folder, split, n) for split, part in copied.items() for n in range(part["shards"])]
     training = [text for text in texts if text.name.startswith("train.")]
     if given is None:
-        about = f"{copied['train']['records']:,} {noun(corpus.columns)}"
+        about = f"{copied['train']['records']:,} {record_noun(corpus.columns)}"
         models = _learn(folder, training, corpus.columns, settings, about, say)
     else:
         models = _write(folder, corpus.columns, given)
 
     total = sum(part["records"] for part in copied.values())
-    say(f"encoding {total:,} {noun(corpus.columns)}")
-    missing = [text for text in texts if not encoded(text).is_dir()]
+    say(f"encoding {total:,} {record_noun(corpus.columns)}")
+    missing = [text for text in texts if not tokens_folder(text).is_dir()]
     for number, _ in enumerate(encode_shards(missing, models, workers), start=len(texts) - len(missing) + 1):
         progress("encoding", total * number // len(texts), total)
     return _join(folder, copied, models)
 
 
-def _copy(folder: Path, corpus: Corpus, filters: Mapping[str, Filter], progress: Progress) -> dict[Split, Copied]:
+def _copy(folder: Path, corpus: Corpus, filters: Mapping[str, Filter], progress: Progress) -> dict[Split, CopiedPart]:
     """The text as shards. It is read once, wholly, before anything is computed: its faults show early."""
     note = folder / "copied.json"
     if not note.exists():
@@ -67,7 +67,7 @@ def _copy(folder: Path, corpus: Corpus, filters: Mapping[str, Filter], progress:
         parts = {split: copy_part(folder, corpus, split, filters, progress) for split in reversed(SPLITS)}
         with replacing(note) as beside:
             beside.write_text(json.dumps(parts), encoding="utf-8")
-    copied: dict[Split, Copied | None] = json.loads(note.read_bytes())
+    copied: dict[Split, CopiedPart | None] = json.loads(note.read_bytes())
     return {split: part for split in SPLITS if (part := copied[split])}
 
 
@@ -110,7 +110,7 @@ def _lines(texts: Iterable[Path], columns: slice) -> Iterator[str]:
                 yield from text.split("\n")
 
 
-def _join(folder: Path, copied: Mapping[Split, Copied], models: Mapping[str, Path]) -> Path:
+def _join(folder: Path, copied: Mapping[Split, CopiedPart], models: Mapping[str, Path]) -> Path:
     """The shards of each part as one file a column, with the models and the report, in a new folder."""
     whole = folder / "whole"
     shutil.rmtree(whole, ignore_errors=True)
@@ -119,7 +119,7 @@ def _join(folder: Path, copied: Mapping[Split, Copied], models: Mapping[str, Pat
     for split, part in copied.items():
         texts = [shard_path(folder, split, number) for number in range(part["shards"])]
         for column in models:
-            join_tokens([encoded(text) / column for text in texts], whole / f"{split}.{column}")
+            join_tokens([tokens_folder(text) / column for text in texts], whole / f"{split}.{column}")
         if split != "train":
             with (whole / f"{split}.jsonl").open("wb") as file:
                 for text in texts:

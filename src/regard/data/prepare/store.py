@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import mmap
 import shutil
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -19,25 +17,9 @@ import numpy.typing as npt
 
 from regard.errors import RegardError
 
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
-
 # A read maps 64 KiB or more (Linux, "fault around"): so many reads are a few megabytes.
 READS_BEFORE_RELEASE = 128
 ROWS_BEFORE_RELEASE = 1 << 13
-
-
-@contextmanager
-def disk_errors(folder: Path) -> Generator[None, None, None]:
-    """Turn a full disk, a used-up quota or a folder that cannot be written into a RegardError naming it."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise RegardError(f"no space left to write in {folder}; free some, or choose another folder") from error
-        if error.errno in _NOT_ALLOWED:
-            raise RegardError(f"cannot write in {folder}: {error.strerror}; choose another folder") from error
-        raise
 
 
 class TokenWriter:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2 as proto
 
-from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, UNK
+from regard.data.tokenizer.specials import BOS, EOS, PAD, SPECIAL_PIECES, UNK
 
 # In the order of their ids.
 NAMES = {"pad": PAD, "bos": BOS, "eos": EOS, "unk": UNK}
-_PIECES = {"pad": "<pad>", "bos": "<s>", "eos": "</s>", "unk": "<unk>"}
 _Piece = proto.ModelProto.SentencePiece
 
 
@@ -55,7 +54,7 @@ def adopt(model: bytes) -> bytes:
 
 def _special(name: str, taken: set[str]) -> proto.ModelProto.SentencePiece:
     """A new special piece, under a name that no other has."""
-    piece = _PIECES[name]
+    piece = SPECIAL_PIECES[NAMES[name]]
     while piece in taken:
         piece = f"<{piece}>"
     return _Piece(piece=piece, type=_Piece.UNKNOWN if name == "unk" else _Piece.CONTROL)

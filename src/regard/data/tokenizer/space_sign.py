@@ -8,25 +8,26 @@ from __future__ import annotations
 
 from sentencepiece import SentencePieceProcessor
 
-SIGN = "▁"
+from regard.data.tokenizer.specials import SPACE
+
 # Of Unicode's last private plane: no vocabulary has them all, and no text.
 _STAND_INS = [chr(code) for code in range(0x10FFFD, 0x10FEFF, -1)]
 
 
-def hide(processor: SentencePieceProcessor, text: str) -> tuple[str, str | None]:
+def replace_spaces(processor: SentencePieceProcessor, text: str) -> tuple[str, str | None]:
     """``text`` with another character for each ``▁``, and which: None if it has no ``▁``, or ids no bytes."""
-    if SIGN not in text or _byte_ids(processor, SIGN)[0] == processor.unk_id():
+    if SPACE not in text or _byte_ids(processor, SPACE)[0] == processor.unk_id():
         return text, None
     unused = (char for char in _STAND_INS if char not in text and processor.piece_to_id(char) == processor.unk_id())
     stand_in = next(unused, None)
-    return (text, None) if stand_in is None else (text.replace(SIGN, stand_in), stand_in)
+    return (text, None) if stand_in is None else (text.replace(SPACE, stand_in), stand_in)
 
 
-def reveal(processor: SentencePieceProcessor, ids: list[int], stand_in: str | None) -> list[int]:
+def restore_spaces(processor: SentencePieceProcessor, ids: list[int], stand_in: str | None) -> list[int]:
     """``ids`` with the bytes of ``▁`` for those of the character that ``hide`` put there."""
     if stand_in is None:
         return ids
-    hidden, revealed = _byte_ids(processor, stand_in), _byte_ids(processor, SIGN)
+    hidden, revealed = _byte_ids(processor, stand_in), _byte_ids(processor, SPACE)
     out: list[int] = []
     place = 0
     while place < len(ids):

@@ -14,7 +14,7 @@ from itertools import accumulate
 
 from sentencepiece import sentencepiece_model_pb2 as proto
 
-from regard.data.tokenizer.space_sign import SIGN
+from regard.data.tokenizer.specials import SPACE
 
 # Longer ones are rare, and those of a script without spaces are whole sentences: not kept in memory.
 _LONGEST_KEPT_WORD = 24
@@ -27,13 +27,13 @@ Lattice = list[tuple[list[int], list[int], list[float]]]
 class Sampler:
     """Cuts again at random what was cut by ``model``, each word by itself.
 
-    ``has_choice`` is false of a vocabulary of characters, bytes or words, which has one way to cut.
+    ``can_sample`` is false of a vocabulary of characters, bytes or words, which has one way to cut.
     """
 
     def __init__(self, model: bytes) -> None:
         parsed = proto.ModelProto.FromString(model)
         self._is_bpe = parsed.trainer_spec.model_type == proto.TrainerSpec.BPE
-        self.has_choice = self._is_bpe or parsed.trainer_spec.model_type == proto.TrainerSpec.UNIGRAM
+        self.can_sample = self._is_bpe or parsed.trainer_spec.model_type == proto.TrainerSpec.UNIGRAM
         # None: a special, a byte, a newline. These stay, and part the words.
         self._names = [p.piece if p.type == proto.ModelProto.SentencePiece.NORMAL else None for p in parsed.pieces]
         self._scores = [piece.score for piece in parsed.pieces]
@@ -57,7 +57,7 @@ class Sampler:
         ids: list[int] = []
         for token in row:
             name = self._names[token]
-            if name is None or name.startswith(SIGN):
+            if name is None or name.startswith(SPACE):
                 yield word, ids
                 word, ids = "", []
             if name is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -12,12 +11,11 @@ from typing import NamedTuple
 
 import sentencepiece
 
-from regard.data.tokenizer.space_sign import hide, reveal
+from regard.data.tokenizer.space_sign import replace_spaces, restore_spaces
+from regard.data.tokenizer.specials import BOS, EOS, NUM_SPECIALS, PAD, UNK
 from regard.data.tokenizer.subword_sampling import Sampler
 from regard.errors import RegardError, UsageError
-
-PAD, BOS, EOS, UNK = 0, 1, 2, 3
-SPECIALS = 4
+from regard.machine import available_processors
 
 LEARNED = ("bpe", "unigram", "char")
 KINDS = (*LEARNED, "byte", "existing")
@@ -76,7 +74,7 @@ class TokenizerSettings:
             if TokenizerSettings.__annotations__[key] == "bool" and not isinstance(given[key], bool):
                 raise UsageError(f"tokenizer.{key}={given[key]}: give true or false")
         # Special ids, the bytes, and at least the space and one character.
-        fewest = SPECIALS + 256 * self.byte_fallback + 2
+        fewest = NUM_SPECIALS + 256 * self.byte_fallback + 2
         for key, lowest in (("vocab_size", fewest), ("input_sentence_size", 1)):
             number = given[key]
             if number is None and key == "vocab_size" and self.kind not in ("bpe", "unigram"):
@@ -156,15 +154,15 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """The ids of ``text``, without specials; any string will do, lone surrogates become ``?``."""
-        shown, stand_in = hide(self._processor, encodable(text))
-        return reveal(self._processor, self._processor.encode(shown, out_type=int), stand_in)
+        shown, stand_in = replace_spaces(self._processor, replace_surrogates(text))
+        return restore_spaces(self._processor, self._processor.encode(shown, out_type=int), stand_in)
 
     def encode_batch(self, texts: Sequence[str], num_threads: int | None = None) -> list[list[int]]:
         """``encode`` for many texts at once, on all processors unless told how many."""
-        shown = [hide(self._processor, encodable(text)) for text in texts]
-        num_threads = num_threads or processors()
+        shown = [replace_spaces(self._processor, replace_surrogates(text)) for text in texts]
+        num_threads = num_threads or available_processors()
         rows = self._processor.encode([text for text, _ in shown], out_type=int, num_threads=num_threads)
-        return [reveal(self._processor, row, stand_in) for row, (_, stand_in) in zip(rows, shown, strict=True)]
+        return [restore_spaces(self._processor, row, stand_in) for row, (_, stand_in) in zip(rows, shown, strict=True)]
 
     def sample(self, rows: Sequence[Sequence[int]], alpha: float, seed: int) -> list[list[int]]:
         """The text of each row cut at random: subword regularisation (Kudo 2018), BPE-dropout (Provilkov et al. 2020).
@@ -182,7 +180,7 @@ class Tokenizer:
         """
         if not 0 < alpha <= 1:
             raise UsageError(f"batches.sampling_alpha={alpha}: give a number above 0 and up to 1, or null for none")
-        if not self._sampler.has_choice:
+        if not self._sampler.can_sample:
             raise UsageError(
                 f"batches.sampling_alpha={alpha}: characters and bytes can be cut in one way only; "
                 "give null, or choose tokenizer=bpe or tokenizer=unigram"
@@ -227,15 +225,10 @@ class Tokenizers(NamedTuple):
         return {"kind": "given", "sha256": [hashlib.sha256(model).hexdigest() for model in models]}
 
 
-def encodable(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """``text`` as UTF-8 can hold it; strings read with surrogate escapes may not be."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _readable(piece: str) -> str:
     return "".join(char if char.isprintable() else f"<U+{ord(char):04X}>" for char in piece.replace("\n", "↵"))
-
-
-def processors() -> int:
-    """How many processors this process may use, which on a shared node is fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

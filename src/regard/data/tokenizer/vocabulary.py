@@ -11,8 +11,9 @@ from typing import Any
 import sentencepiece
 
 from regard.data.tokenizer.model_proto import adopt, byte_model
-from regard.data.tokenizer.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, TokenizerSettings, encodable
-from regard.errors import RegardError, UsageError
+from regard.data.tokenizer.specials import BOS, EOS, PAD, UNK
+from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings, replace_surrogates
+from regard.errors import RegardError, UsageError, one_line
 
 # SentencePiece skips lines of more bytes when it learns. A character is at most four.
 _LONGEST_LINE_BYTES = 65_536
@@ -51,7 +52,7 @@ def train_tokenizer(
                 f"tokenizer.model={settings.model}: {error}; give the .model file that SentencePiece made"
             ) from error
     # SentencePiece can draw a sample itself, but another one each time: its seed is fixed once a process.
-    sample = draw_lines(_lines(sentences, settings.newlines), settings.input_sentence_size)
+    sample = sample_lines(_lines(sentences, settings.newlines), settings.input_sentence_size)
     model = io.BytesIO()
     options: dict[str, Any] = {
         "model_type": settings.kind,
@@ -89,7 +90,7 @@ def known_vocab_size(settings: TokenizerSettings) -> int | None:
     return train_tokenizer((), settings).vocab_size if settings.kind in ("byte", "existing") else settings.vocab_size
 
 
-def draw_lines(lines: Iterable[str], size: int) -> list[str]:
+def sample_lines(lines: Iterable[str], size: int) -> list[str]:
     """At most ``size`` of the lines, equally likely, the same ones every time (Vitter 1985, algorithm R)."""
     generator = random.Random(_SAMPLING_SEED)
     drawn: list[str] = []
@@ -110,7 +111,7 @@ def _lines(texts: Iterable[str], newlines: bool) -> Iterator[str]:
 
 
 def _cleaned(lines: Iterable[str]) -> Iterator[str]:
-    return (encodable(line) for line in lines if line.strip())
+    return (replace_surrogates(line) for line in lines if line.strip())
 
 
 def _explain(error: RuntimeError, settings: TokenizerSettings, text: str) -> RegardError:
@@ -128,4 +129,4 @@ def _explain(error: RuntimeError, settings: TokenizerSettings, text: str) -> Reg
         )
     if "sentences_.empty()" in said:
         return RegardError(f"{text} holds no line to learn a vocabulary from; add text")
-    return RegardError(f"SentencePiece cannot learn a vocabulary from {text}: {' '.join(said.split())}")
+    return RegardError(f"SentencePiece cannot learn a vocabulary from {text}: {one_line(error)}")

@@ -13,9 +13,9 @@ from jaxtyping import Float
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from regard.data.tokenizer.specials import SPACE, SPECIAL_PIECES
 from regard.files import replacing
 from regard.observe.draw.palette import DARK, LIGHT
-from regard.observe.measure.heads import SPACE, SPECIALS
 from regard.observe.record.maps import SentenceMaps
 
 
@@ -79,4 +79,4 @@ def as_steps(weights: Float[np.ndarray, "heads query key"]) -> str:
 def sentence_of(maps: SentenceMaps) -> str:
     """The text by which runs are laid side by side: the source, or what a language model reads."""
     pieces = maps.source or maps.target
-    return "".join(piece for piece in pieces if piece not in SPECIALS).replace(SPACE, " ").strip()
+    return "".join(piece for piece in pieces if piece not in SPECIAL_PIECES).replace(SPACE, " ").strip()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from regard.data.batching import Batch
-from regard.data.tokenizer.tokenizer import PAD
+from regard.data.tokenizer.specials import PAD
 from regard.model.attention import MultiHeadAttention
 from regard.model.transformer import Transformer
 

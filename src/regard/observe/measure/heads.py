@@ -9,10 +9,9 @@ from unicodedata import category
 import numpy as np
 from jaxtyping import Float, Int
 
+from regard.data.tokenizer.specials import SPACE, SPECIAL_PIECES
 from regard.observe.record.maps import row_entropy
 
-SPECIALS = frozenset({"<pad>", "<s>", "</s>", "<unk>"})
-SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 RARE_SHARE = 0.1
 
 MEASURES = {
@@ -131,7 +130,7 @@ def uniform(
 def is_punctuation(piece: str) -> bool:
     """Whether the piece is punctuation (Unicode's categories P) and nothing else but the space before it."""
     text = piece.removeprefix(SPACE)
-    return bool(text) and piece not in SPECIALS and all(category(char).startswith("P") for char in text)
+    return bool(text) and piece not in SPECIAL_PIECES and all(category(char).startswith("P") for char in text)
 
 
 def rare_pieces(sentences: Iterable[Sequence[str]]) -> frozenset[str]:
@@ -139,7 +138,7 @@ def rare_pieces(sentences: Iterable[Sequence[str]]) -> frozenset[str]:
 
     Specials are left aside. None is rare where even those that occur once are more.
     """
-    counts = Counter(piece for sentence in sentences for piece in sentence if piece not in SPECIALS)
+    counts = Counter(piece for sentence in sentences for piece in sentence if piece not in SPECIAL_PIECES)
     room, most = RARE_SHARE * counts.total(), 0
     for count, pieces in sorted(Counter(counts.values()).items()):
         room -= count * pieces

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from regard.data.tokenizer.tokenizer import SPECIALS, UNK, Tokenizer
+from regard.data.tokenizer.specials import NUM_SPECIALS, UNK
+from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.errors import UsageError
 
 SECOND_CIRCLE = 4
@@ -65,7 +66,7 @@ def neighbourhood(
         )
     unit = unit_vectors(embeddings)
     vector = unit_vectors(embeddings[ids].mean(axis=0, keepdims=True))[0]
-    found = nearest(unit, vector, number, {*ids, *range(SPECIALS)})
+    found = nearest(unit, vector, number, {*ids, *range(NUM_SPECIALS)})
     pieces = tokenizer.pieces([token for token, _ in found])
     neighbours = [Neighbour(token, piece, cosine) for (token, cosine), piece in zip(found, pieces, strict=True)]
     return Neighbourhood(word, tokenizer.pieces(ids), neighbours, vector)
@@ -95,7 +96,7 @@ def map_of(embeddings: Float[np.ndarray, "vocab dim"], tokenizer: Tokenizer, aro
     second = dict.fromkeys(
         found
         for token in first
-        for found, _ in nearest(unit, unit[token], SECOND_CIRCLE, {token, *first, *range(SPECIALS)})
+        for found, _ in nearest(unit, unit[token], SECOND_CIRCLE, {token, *first, *range(NUM_SPECIALS)})
     )
     own = set(around.pieces) if len(around.pieces) == 1 else set()
     names = dict(zip(second, tokenizer.pieces(list(second)), strict=True))

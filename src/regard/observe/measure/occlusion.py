@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from regard.data.corpora.links import Link
-from regard.data.tokenizer.tokenizer import EOS
+from regard.data.tokenizer.specials import EOS
 from regard.inference.translator import Translator
 from regard.observe.measure.alignment import strongest
 from regard.observe.record.words import group_words

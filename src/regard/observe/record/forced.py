@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from regard.data.batching import Batch, Indices, cut_batches, pad
-from regard.data.tokenizer.tokenizer import BOS, PAD, Tokenizer
+from regard.data.tokenizer.specials import BOS, PAD
+from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.translator import Translator
 from regard.model.record import Record
 from regard.model.transformer import Transformer

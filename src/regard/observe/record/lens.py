@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from regard.data.tokenizer.tokenizer import BOS, PAD, Tokenizer
+from regard.data.tokenizer.specials import BOS, PAD
+from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.model.decoder import Decoder
 
 CANDIDATES = 5

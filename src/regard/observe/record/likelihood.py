@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regard.data.tokenizer.tokenizer import BOS, PAD, Tokenizer
+from regard.data.tokenizer.specials import BOS, PAD
+from regard.data.tokenizer.tokenizer import Tokenizer
 
 TEMPERATURES = tuple(tenths / 10 for tenths in range(1, 21))
 CANDIDATES = 10

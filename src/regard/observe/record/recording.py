@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from regard.data.batching import pad
-from regard.data.tokenizer.tokenizer import BOS, EOS, Tokenizer
+from regard.data.tokenizer.specials import BOS, EOS
+from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
 from regard.model.record import FullRecord, Vectors

@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 from jaxtyping import Float
 
-from regard.observe.measure.heads import SPACE
+from regard.data.tokenizer.specials import SPACE
 
 MARKS = frozenset({"<pad>", "<s>", "</s>"})
 """Stand for no part of the text; ``<unk>`` does."""

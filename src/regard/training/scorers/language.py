@@ -7,7 +7,7 @@ from itertools import islice
 
 from regard.data.batching import Batch
 from regard.data.corpora.corpus import Split
-from regard.data.tokenizer.tokenizer import BOS
+from regard.data.tokenizer.specials import BOS
 from regard.inference.decoding import Sampling
 from regard.inference.language_model import LanguageModel
 from regard.training.task import Sample, Task

@@ -23,52 +23,52 @@ MONDAY = date(2038, 8, 2)
 
 
 def facts() -> Meaning:
-    money = partial(cldr.say_money, Decimal("3.50"), "EUR", "standard")
-    france, chile = (partial(cldr.say_name, "territories", code) for code in ("FR", "CL"))
-    items = [partial(cldr.say_fact, "{}: {}", country, money) for country in (france, chile)]
-    return partial(cldr.say_all, items, "or")
+    money = partial(cldr.render_money, Decimal("3.50"), "EUR", "standard")
+    france, chile = (partial(cldr.render_name, "territories", code) for code in ("FR", "CL"))
+    items = [partial(cldr.render_fact, "{}: {}", country, money) for country in (france, chile)]
+    return partial(cldr.render_all, items, "or")
 
 
 @pytest.mark.parametrize(
     ("meaning", "target", "said", "expected"),
     [
         # Monday, August 2, 2038
-        (partial(cldr.say_date, MONDAY, "full"), "de", "Montag, 2. August 2038", "0-0 1-2 2-1 3-3"),
-        (partial(cldr.say_date, MONDAY, "full"), "ja", "2038年8月2日月曜日", "0-0 1-0 2-0 3-0"),
+        (partial(cldr.render_date, MONDAY, "full"), "de", "Montag, 2. August 2038", "0-0 1-2 2-1 3-3"),
+        (partial(cldr.render_date, MONDAY, "full"), "ja", "2038年8月2日月曜日", "0-0 1-0 2-0 3-0"),
         # March 2, 2038, a Tuesday: mar is no part of marzo; de has no counterpart
         (
-            partial(cldr.say_date, date(2038, 3, 2), "long"), "es", "2 de marzo de 2038",
+            partial(cldr.render_date, date(2038, 3, 2), "long"), "es", "2 de marzo de 2038",
             "0?1 0-2 0?3 1-0 1?1 1?3 2?1 2?3 2-4",
         ),
         # 3rd quarter 2038: the th of 3rd is no word of its own
-        (partial(cldr.say_date, MONDAY, "yQQQQ"), "de", "3. Quartal 2038", "0-0 1-1 2-2"),
+        (partial(cldr.render_date, MONDAY, "yQQQQ"), "de", "3. Quartal 2038", "0-0 1-1 2-2"),
         # Monday, August 2, 2038, 8:02 PM: PM is in the 20
         (
-            partial(cldr.say_moment, MONDAY, time(20, 2)), "de", "Montag, 2. August 2038, 20:02",
+            partial(cldr.render_moment, MONDAY, time(20, 2)), "de", "Montag, 2. August 2038, 20:02",
             "0-0 1-2 2-1 3-3 4-4 5?4",
         ),
         # Aug 2 – 4, 2038
-        (partial(cldr.say_days, MONDAY, date(2038, 8, 4)), "de", "2.–4. Aug. 2038", "0-1 1-0 2-0 3-0 4-2"),
+        (partial(cldr.render_days, MONDAY, date(2038, 8, 4)), "de", "2.–4. Aug. 2038", "0-1 1-0 2-0 3-0 4-2"),
         # Aug 2, 2038 – Aug 2, 2039: each end has its own
         (
-            partial(cldr.say_days, MONDAY, date(2039, 8, 2)), "de", "2. Aug. 2038 – 2. Aug. 2039",
+            partial(cldr.render_days, MONDAY, date(2039, 8, 2)), "de", "2. Aug. 2038 – 2. Aug. 2039",
             "0-1 1-0 2-2 3-3 4-5 5-4 6-6",
         ),
         # 9:05 AM – 3:04 PM
         (
-            partial(cldr.say_times, time(9, 5), time(15, 4)), "de", "09:05–15:04 Uhr",
+            partial(cldr.render_times, time(9, 5), time(15, 4)), "de", "09:05–15:04 Uhr",
             "0-0 1?1 2-0 3-0 4?1",
         ),
         # 3 days ago
-        (partial(cldr.say_distance, -3, "day"), "de", "vor 3 Tagen", "0-1 1-2 2-0"),
-        (partial(cldr.say_distance, 3, "day"), "de", "in 3 Tagen", "0-0 1-1 2-2"),
+        (partial(cldr.render_distance, -3, "day"), "de", "vor 3 Tagen", "0-1 1-2 2-0"),
+        (partial(cldr.render_distance, 3, "day"), "de", "in 3 Tagen", "0-0 1-1 2-2"),
         # 3 kilometers per hour: which word of three is which of three is not known
         (
-            partial(cldr.say_quantity, 3, "speed-kilometer-per-hour", "long"), "de", "3 Kilometer pro Stunde",
+            partial(cldr.render_quantity, 3, "speed-kilometer-per-hour", "long"), "de", "3 Kilometer pro Stunde",
             "0-0 1?1 1?2 1?3 2?1 2?2 2?3 3?1 3?2 3?3",
         ),
-        (partial(cldr.say_quantity, 3, "area-square-kilometer", "long"), "de", "3 Quadratkilometer", "0-0 1-1 2-1"),
-        (partial(cldr.say_share, Decimal("0.032")), "de", "3,2 %", "0-0 0-1"),
+        (partial(cldr.render_quantity, 3, "area-square-kilometer", "long"), "de", "3 Quadratkilometer", "0-0 1-1 2-1"),
+        (partial(cldr.render_share, Decimal("0.032")), "de", "3,2 %", "0-0 0-1"),
         # France: €3.50 or Chile: €3.50
         (facts(), "de", "Frankreich: 3,50 € oder Chile: 3,50 €", "0-0 1-1 1-2 2-3 3-4 4-5 4-6"),
     ],
@@ -125,5 +125,5 @@ def test_a_line_of_links_reads_as_it_was_written(tmp_path: Path) -> None:
     file.write_text("0-0\n\n1?2\n")
     assert read_links(file) == [parse_links("0-0"), parse_links(""), parse_links("1?2")]
     file.write_text("0-0\n0-0 1:1\n")
-    with pytest.raises(RegardError, match=r"gold\.txt, line 2: '1:1' is no link: expected SOURCE-TARGET"):
+    with pytest.raises(RegardError, match=r"gold\.txt, line 2: '1:1' is not a link: expected SOURCE-TARGET"):
         read_links(file)

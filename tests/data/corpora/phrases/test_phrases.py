@@ -81,7 +81,7 @@ def test_what_the_source_says_alike_is_said_in_one_way() -> None:
     assert ("duration-day", "short") not in english.units
     assert ("duration-day", "short") in Lexicon.of(Locale("de"), Locale("en")).units
     assert "yMMMEd" not in Lexicon.of(Locale("ar"), Locale("en")).dates
-    assert cldr.told_apart("abc", {"a": "xy", "b": "yz", "c": "z"}.__getitem__) == ["a", "c"]
+    assert cldr.distinguishable("abc", {"a": "xy", "b": "yz", "c": "z"}.__getitem__) == ["a", "c"]
 
 
 def test_every_kind_occurs() -> None:
@@ -124,14 +124,14 @@ def test_source_and_target_mean_the_same() -> None:
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        (cldr.say_distance(-14, "day", Locale("de")), "vor 14 Tagen"),  # and not 2 weeks
-        (cldr.say_days(date(2024, 5, 4), date(2024, 5, 9), Locale("de")), "4.–9. Mai 2024"),
-        (cldr.say_times(time(9, 5), time(15, 4), Locale("en")), "9:05\u202fAM\u2009–\u20093:04\u202fPM"),
-        (cldr.say_times(time(9, 5), time(15, 4), Locale.parse("zh_Hant")), "09:05 – 15:04"),
-        (cldr.say_quantity(Decimal("1.5"), "duration-day", "long", Locale("cs")), "1,5 dne"),
-        (cldr.say_quantity(1, "length-kilometer", "short", Locale("de")), "1 km"),  # has but one plural form
-        (cldr.say_share(Decimal("0.125"), Locale("de")), "12,5\xa0%"),
-        (cldr.say_moment(date(2024, 5, 4), time(15, 4), Locale("fr")), "samedi 4 mai 2024, 15:04"),
+        (cldr.render_distance(-14, "day", Locale("de")), "vor 14 Tagen"),  # and not 2 weeks
+        (cldr.render_days(date(2024, 5, 4), date(2024, 5, 9), Locale("de")), "4.–9. Mai 2024"),
+        (cldr.render_times(time(9, 5), time(15, 4), Locale("en")), "9:05\u202fAM\u2009–\u20093:04\u202fPM"),
+        (cldr.render_times(time(9, 5), time(15, 4), Locale.parse("zh_Hant")), "09:05 – 15:04"),
+        (cldr.render_quantity(Decimal("1.5"), "duration-day", "long", Locale("cs")), "1,5 dne"),
+        (cldr.render_quantity(1, "length-kilometer", "short", Locale("de")), "1 km"),  # has but one plural form
+        (cldr.render_share(Decimal("0.125"), Locale("de")), "12,5\xa0%"),
+        (cldr.render_moment(date(2024, 5, 4), time(15, 4), Locale("fr")), "samedi 4 mai 2024, 15:04"),
     ],
 )
 def test_phrases_are_those_of_the_cldr(said: str, expected: str) -> None:

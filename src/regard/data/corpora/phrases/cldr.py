@@ -81,7 +81,7 @@ class Lexicon:
         names: list[tuple[NameKind, str]] = [("territories", code) for code in TERRITORIES]
         names += [("languages", code) for code in LANGUAGES]
         names = [name for name in names if all(has_name(*name, each) for each in both)]
-        names = told_apart(names, lambda name: [say_name(*name, source)])
+        names = distinguishable(names, lambda name: [render_name(*name, source)])
         money = [(code, style) for style in MONEY_STYLES for code in CURRENCIES]
         money = [name for name in money if all(has_money(*name, each) for each in both)]
         units = [(unit, length) for length in ("long", "short") for unit in UNITS]
@@ -91,14 +91,14 @@ class Lexicon:
         return cls(
             territories=[code for kind, code in names if kind == "territories"],
             languages=[code for kind, code in names if kind == "languages"],
-            money=told_apart(money, lambda name: [say_money(count, *name, source) for count in counts]),
-            units=told_apart(units, lambda name: [say_quantity(count, *name, source) for count in counts]),
-            dates=told_apart(DATE_STYLES, lambda style: [say_date(day, style, source) for day in days]),
-            lists=told_apart(LIST_STYLES, lambda style: [say_list(["A", "B", "C"], style, source)]),
+            money=distinguishable(money, lambda name: [render_money(count, *name, source) for count in counts]),
+            units=distinguishable(units, lambda name: [render_quantity(count, *name, source) for count in counts]),
+            dates=distinguishable(DATE_STYLES, lambda style: [render_date(day, style, source) for day in days]),
+            lists=distinguishable(LIST_STYLES, lambda style: [render_list(["A", "B", "C"], style, source)]),
         )
 
 
-def told_apart(options: Iterable[Option], renderings: Callable[[Option], Iterable[str]]) -> list[Option]:
+def distinguishable(options: Iterable[Option], renderings: Callable[[Option], Iterable[str]]) -> list[Option]:
     """The options whose sample texts differ from those of every option kept before them."""
     kept: list[Option] = []
     seen: set[str] = set()
@@ -115,55 +115,55 @@ def has_name(kind: NameKind, code: str, locale: Locale) -> bool:
     return code in getattr(locale, kind)
 
 
-def say_name(kind: NameKind, code: str, locale: Locale) -> str:
+def render_name(kind: NameKind, code: str, locale: Locale) -> str:
     """The name of a territory or of a language."""
     return str(getattr(locale, kind)[code])
 
 
-def say_date(day: date, style: str, locale: Locale) -> str:
+def render_date(day: date, style: str, locale: Locale) -> str:
     """A date in one of `DATE_STYLES`."""
     if style in locale.date_formats:
         return format_date(day, style, locale=locale)
     return format_skeleton(style, day, locale=locale)
 
 
-def say_time(clock: time, locale: Locale) -> str:
+def render_time(clock: time, locale: Locale) -> str:
     """A time in hours and minutes, of 12 or 24 hours as is the custom."""
     return format_time(clock, "short", locale=locale)
 
 
-def say_moment(day: date, clock: time, locale: Locale) -> str:
+def render_moment(day: date, clock: time, locale: Locale) -> str:
     """A full date with a time, joined as the CLDR has it."""
     pattern = str(locale.datetime_formats["full"]).replace("'", "")
-    return pattern.replace("{0}", say_time(clock, locale)).replace("{1}", say_date(day, "full", locale))
+    return pattern.replace("{0}", render_time(clock, locale)).replace("{1}", render_date(day, "full", locale))
 
 
-def say_days(start: date, end: date, locale: Locale) -> str:
+def render_days(start: date, end: date, locale: Locale) -> str:
     """The days from start to end, saying once what they share."""
     return format_interval(start, end, "yMMMd", locale=locale)
 
 
-def say_times(start: time, end: time, locale: Locale) -> str:
-    """The time from start to end, of 12 or 24 hours as in `say_time`."""
+def render_times(start: time, end: time, locale: Locale) -> str:
+    """The time from start to end, of 12 or 24 hours as in `render_time`."""
     # babel cannot tell which parts of the day (B) two times lie in: there (zh_Hant) we count 24 hours.
     twelve = "H" not in locale.time_formats["short"].pattern and "B" not in locale.interval_formats["hm"]
     skeleton = "hm" if twelve else "Hm"
     return format_interval(start, end, skeleton, locale=locale)
 
 
-def say_distance(count: int, unit: TimeUnit, locale: Locale) -> str:
+def render_distance(count: int, unit: TimeUnit, locale: Locale) -> str:
     """How far off: "in 3 days" or, where the count is negative, "3 days ago"."""
     # An infinite threshold keeps 14 days from being said as 2 weeks.
     threshold, seconds = float("inf"), count * SECONDS[unit]
     return format_timedelta(seconds, unit, threshold, add_direction=True, locale=locale)
 
 
-def say_money(amount: Number, code: str, style: MoneyStyle, locale: Locale) -> str:
+def render_money(amount: Number, code: str, style: MoneyStyle, locale: Locale) -> str:
     """An amount of the currency with that code."""
     return format_currency(amount, code, locale=locale, format_type=style)
 
 
-def say_share(share: Number, locale: Locale) -> str:
+def render_share(share: Number, locale: Locale) -> str:
     """A share of 1 in percent, with all of its digits."""
     return format_percent(share, locale=locale, decimal_quantization=False)
 
@@ -185,23 +185,23 @@ def unit_forms(unit: str, length: str, locale: Locale) -> dict[str, str]:
     return dict(forms) if "other" in forms else {}
 
 
-def say_quantity(count: Number, unit: str, length: str, locale: Locale) -> str:
+def render_quantity(count: Number, unit: str, length: str, locale: Locale) -> str:
     """A number of units, "long" or "short"."""
     forms = unit_forms(unit, length, locale)
     form = forms.get(locale.plural_form(count)) or forms["other"]
     return form.format(format_decimal(count, locale=locale))
 
 
-def say_list(items: list[str], style: ListStyle, locale: Locale) -> str:
+def render_list(items: list[str], style: ListStyle, locale: Locale) -> str:
     """A list: "A, B, and C" ("standard") or "A, B, or C" ("or")."""
     return format_list(items, style, locale=locale)
 
 
-def say_all(items: Sequence[Meaning], style: ListStyle, locale: Locale) -> str:
-    """All of the meanings, as in `say_list`."""
-    return say_list([item(locale) for item in items], style, locale)
+def render_all(items: Sequence[Meaning], style: ListStyle, locale: Locale) -> str:
+    """All of the meanings, as in `render_list`."""
+    return render_list([item(locale) for item in items], style, locale)
 
 
-def say_fact(pattern: str, head: Meaning, body: Meaning, locale: Locale) -> str:
+def render_fact(pattern: str, head: Meaning, body: Meaning, locale: Locale) -> str:
     """One thing about another, in a pattern such as "{}: {}"."""
     return pattern.format(head(locale), body(locale))

@@ -24,12 +24,12 @@ from regard.data.corpora.phrases.cldr import Meaning
 Concept = tuple[str | int, ...]
 """The path to it: (1, "date", "month") is the month of the date that is the second of a list."""
 
-Places = set[int]
+Positions = set[int]
 """Where a concept is said: places of characters."""
 
 REST = "rest"
 # The words of a phrase that are no concept of their own, and AM or Uhr, which need not have a counterpart.
-LOOSE = (REST, "period")
+OPTIONAL = (REST, "period")
 
 WEEKDAYS = ("EEEE", "cccc", "EEE", "ccc")
 MONTHS = ("MMMM", "LLLL", "MMM", "LLL")
@@ -41,12 +41,12 @@ def link(meaning: Meaning, source: Locale, target: Locale) -> Links:
     Sure: of a concept that one of them says in one word, that word with all the other's. Possible: of others, each
     word with each; and what has no counterpart, such as AM, with each word of the phrase that it is a part of.
     """
-    (text, said), (translation, answered) = _said(meaning, source), _said(meaning, target)
+    (text, said), (translation, answered) = _render(meaning, source), _render(meaning, target)
     words, others = _words(text), _words(translation)
     sure: set[Link] = set()
     possible: set[Link] = set()
     for concept in said.keys() | answered.keys():
-        here, there = _places(concept, said), _places(concept, answered)
+        here, there = _positions_of(concept, said), _positions_of(concept, answered)
         links = set(product(_numbers(words, here), _numbers(others, there)))
         possible |= links
         both = concept in said and concept in answered
@@ -55,9 +55,9 @@ def link(meaning: Meaning, source: Locale, target: Locale) -> Links:
     return Links(frozenset(sure), frozenset(possible))
 
 
-def _places(concept: Concept, said: dict[Concept, Places]) -> Places:
+def _positions_of(concept: Concept, said: dict[Concept, Positions]) -> Positions:
     """Where the concept is said; if it is loose and not said, wherever the phrase is that it would be a part of."""
-    if concept in said or concept[-1] not in LOOSE:
+    if concept in said or concept[-1] not in OPTIONAL:
         return said.get(concept, set())
     within = concept[:-1]
     return {place for found, places in said.items() if found[: len(within)] == within for place in places}
@@ -68,47 +68,47 @@ def _words(text: str) -> list[range]:
     return [range(*found.span()) for found in re.finditer(r"\S+", text)]
 
 
-def _numbers(words: list[range], places: Places) -> list[int]:
+def _numbers(words: list[range], places: Positions) -> list[int]:
     return [number for number, word in enumerate(words) if not places.isdisjoint(word)]
 
 
-def _said(meaning: Meaning, locale: Locale) -> tuple[str, dict[Concept, Places]]:
+def _render(meaning: Meaning, locale: Locale) -> tuple[str, dict[Concept, Positions]]:
     """What the locale says, and where in it each concept is."""
     call = cast("partial[str]", meaning)
     text = call(locale)
     arguments: tuple[Any, ...] = call.args
-    if call.func is cldr.say_all:
+    if call.func is cldr.render_all:
         return text, _parts(text, dict(enumerate(arguments[0])), locale)
-    if call.func is cldr.say_fact:
+    if call.func is cldr.render_fact:
         return text, _parts(text, {"head": arguments[1], "body": arguments[2]}, locale)
-    if call.func is cldr.say_moment:
+    if call.func is cldr.render_moment:
         day, clock = arguments
-        parts = {"date": partial(cldr.say_date, day, "full"), "time": partial(cldr.say_time, clock)}
+        parts = {"date": partial(cldr.render_date, day, "full"), "time": partial(cldr.render_time, clock)}
         return text, _parts(text, parts, locale)
-    if call.func is cldr.say_name:
+    if call.func is cldr.render_name:
         return text, {("name",): set(range(len(text)))}
     concepts = _fields(call, text, locale)
-    rest = "period" if call.func in (cldr.say_time, cldr.say_times) else REST
+    rest = "period" if call.func in (cldr.render_time, cldr.render_times) else REST
     return text, _with_rest(text, concepts, rest)
 
 
-def _fields(call: partial[str], text: str, locale: Locale) -> dict[Concept, Places]:
+def _fields(call: partial[str], text: str, locale: Locale) -> dict[Concept, Positions]:
     """The concepts of a phrase that has no phrases in it."""
-    if call.func is cldr.say_date:
+    if call.func is cldr.render_date:
         return _date(text, call.args[0], locale, last=False)
-    if call.func is cldr.say_days:
+    if call.func is cldr.render_days:
         start, end = (_date(text, day, locale, last) for day, last in zip(call.args, (False, True), strict=True))
         concepts = {("start", *name): places for name, places in start.items()}
         concepts |= {("end", *name): places for name, places in end.items()}
         return concepts | _dash(text)
-    if call.func is cldr.say_times:
+    if call.func is cldr.render_times:
         times = [set(range(*found.span())) for found in re.finditer(r"\d+\D\d+", text)]
         return {("start", "number"): times[0], ("end", "number"): times[-1]} | _dash(text) if times else {}
     digits = re.search(r"\d(.*\d)?", text)
     concepts = {("number",): set(range(*digits.span()))} if digits else {}
-    if call.func is cldr.say_distance:
+    if call.func is cldr.render_distance:
         count, unit = call.args
-        opposite = cldr.say_distance(-count, unit, locale).split()
+        opposite = cldr.render_distance(-count, unit, locale).split()
         found = [
             word for word in re.finditer(r"\S+", text) if word[0] not in opposite and not re.search(r"\d", word[0])
         ]
@@ -117,7 +117,7 @@ def _fields(call: partial[str], text: str, locale: Locale) -> dict[Concept, Plac
     return concepts
 
 
-def _date(text: str, day: date, locale: Locale, last: bool) -> dict[Concept, Places]:
+def _date(text: str, day: date, locale: Locale, last: bool) -> dict[Concept, Positions]:
     """The fields of a date, each at its first place in the text, or at its last."""
     names = {
         "year": (str(day.year),),
@@ -126,9 +126,9 @@ def _date(text: str, day: date, locale: Locale, last: bool) -> dict[Concept, Pla
         "day": (f"{day.day:02}", f"{day.day}"),
         "quarter": (str((day.month + 2) // 3),),
     }
-    concepts: dict[Concept, Places] = {}
+    concepts: dict[Concept, Positions] = {}
     for field, forms in names.items():
-        taken: Places = set().union(*concepts.values())
+        taken: Positions = set().union(*concepts.values())
         if field == "quarter" and ({("day",), ("month",)} & concepts.keys()):
             continue
         for form in forms:
@@ -153,18 +153,18 @@ def _whole(form: str) -> str:
     return rf"(?<![^\W\d_]){re.escape(form)}(?![^\W\d_])"
 
 
-def _dash(text: str) -> dict[Concept, Places]:
+def _dash(text: str) -> dict[Concept, Positions]:
     """The sign between begin and end of an interval."""
     found = re.search("[–—~〜～]| - ", text)
     return {("to",): {place for place in range(*found.span()) if not text[place].isspace()}} if found else {}
 
 
-def _parts(text: str, parts: Mapping[Any, Meaning], locale: Locale) -> dict[Concept, Places]:
+def _parts(text: str, parts: Mapping[Any, Meaning], locale: Locale) -> dict[Concept, Positions]:
     """The concepts of phrases within a phrase, and what is around them."""
-    concepts: dict[Concept, Places] = {}
+    concepts: dict[Concept, Positions] = {}
     for name, meaning in parts.items():
-        own, inner = _said(meaning, locale)
-        taken: Places = set().union(*concepts.values())
+        own, inner = _render(meaning, locale)
+        taken: Positions = set().union(*concepts.values())
         begins = (one.start() for one in re.finditer(f"(?={re.escape(own)})", text))
         begin = next((b for b in begins if taken.isdisjoint(range(b, b + len(own)))), None)
         if begin is not None:
@@ -172,12 +172,12 @@ def _parts(text: str, parts: Mapping[Any, Meaning], locale: Locale) -> dict[Conc
     return _with_rest(text, concepts, REST)
 
 
-def _with_rest(text: str, concepts: dict[Concept, Places], name: str) -> dict[Concept, Places]:
+def _with_rest(text: str, concepts: dict[Concept, Positions], name: str) -> dict[Concept, Positions]:
     """The concepts, and what else the text says but punctuation."""
-    taken: Places = set().union(*concepts.values())
-    rest = {place for place, char in enumerate(text) if place not in taken and _says_something(char)}
+    taken: Positions = set().union(*concepts.values())
+    rest = {place for place, char in enumerate(text) if place not in taken and _has_meaning(char)}
     return concepts | {(name,): rest} if rest else concepts
 
 
-def _says_something(char: str) -> bool:
+def _has_meaning(char: str) -> bool:
     return char in "%‰٪" or category(char)[0] in "LMNS"

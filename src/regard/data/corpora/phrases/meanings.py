@@ -48,76 +48,76 @@ def draw_count(random: Random) -> Number:
 
 def a_date(random: Random, lexicon: Lexicon) -> Meaning:
     day, style = draw_day(random), random.choice(lexicon.dates)
-    return partial(cldr.say_date, day, style)
+    return partial(cldr.render_date, day, style)
 
 
 def a_time(random: Random, lexicon: Lexicon) -> Meaning:
     clock = draw_time(random)
-    return partial(cldr.say_time, clock)
+    return partial(cldr.render_time, clock)
 
 
 def a_moment(random: Random, lexicon: Lexicon) -> Meaning:
     day, clock = draw_day(random), draw_time(random)
-    return partial(cldr.say_moment, day, clock)
+    return partial(cldr.render_moment, day, clock)
 
 
 def some_days(random: Random, lexicon: Lexicon) -> Meaning:
     # Mostly within a month, else across months or years: each is said in a way of its own.
     start, length = draw_day(random), random.randint(1, random.choice((14, 14, 90, 800)))
-    return partial(cldr.say_days, start, start + timedelta(days=length))
+    return partial(cldr.render_days, start, start + timedelta(days=length))
 
 
 def some_hours(random: Random, lexicon: Lexicon) -> Meaning:
     start, end = sorted(random.sample(range(24 * 60), 2))
     times = [time(*divmod(minutes, 60)) for minutes in (start, end)]
-    return partial(cldr.say_times, times[0], times[1])
+    return partial(cldr.render_times, times[0], times[1])
 
 
 def a_distance(random: Random, lexicon: Lexicon) -> Meaning:
     count, unit = random.choice((-1, 1)) * draw_number(random, 2), random.choice(list(cldr.SECONDS))
-    return partial(cldr.say_distance, count, unit)
+    return partial(cldr.render_distance, count, unit)
 
 
 def a_sum(random: Random, lexicon: Lexicon) -> Meaning:
     code, style = random.choice(lexicon.money)
     places = get_currency_precision(code)
     amount = Decimal(draw_number(random, 5) * 10**places + random.choice((0, random.randrange(10**places))))
-    return partial(cldr.say_money, amount.scaleb(-places), code, style)
+    return partial(cldr.render_money, amount.scaleb(-places), code, style)
 
 
 def a_share(random: Random, lexicon: Lexicon) -> Meaning:
     share = Decimal(random.randint(1, 1000)) / 1000
-    return partial(cldr.say_share, share)
+    return partial(cldr.render_share, share)
 
 
 def a_quantity(random: Random, lexicon: Lexicon) -> Meaning:
     count, (unit, length) = draw_count(random), random.choice(lexicon.units)
-    return partial(cldr.say_quantity, count, unit, length)
+    return partial(cldr.render_quantity, count, unit, length)
 
 
 def a_country(random: Random, lexicon: Lexicon) -> Meaning:
     code = random.choice(lexicon.territories)
-    return partial(cldr.say_name, "territories", code)
+    return partial(cldr.render_name, "territories", code)
 
 
 def a_language(random: Random, lexicon: Lexicon) -> Meaning:
     code = random.choice(lexicon.languages)
-    return partial(cldr.say_name, "languages", code)
+    return partial(cldr.render_name, "languages", code)
 
 
 def joined(random: Random, lexicon: Lexicon, items: Sequence[Meaning]) -> Meaning:
     style = random.choice(lexicon.lists)
-    return partial(cldr.say_all, items, style)
+    return partial(cldr.render_all, items, style)
 
 
 def some_countries(random: Random, lexicon: Lexicon) -> Meaning:
     codes = random.sample(lexicon.territories, random.randint(2, 5))
-    return joined(random, lexicon, [partial(cldr.say_name, "territories", code) for code in codes])
+    return joined(random, lexicon, [partial(cldr.render_name, "territories", code) for code in codes])
 
 
 def some_languages(random: Random, lexicon: Lexicon) -> Meaning:
     codes = random.sample(lexicon.languages, random.randint(2, 5))
-    return joined(random, lexicon, [partial(cldr.say_name, "languages", code) for code in codes])
+    return joined(random, lexicon, [partial(cldr.render_name, "languages", code) for code in codes])
 
 
 def several(random: Random, lexicon: Lexicon) -> Meaning:
@@ -130,15 +130,15 @@ def a_fact(random: Random, lexicon: Lexicon) -> Meaning:
     """One thing about another: "Germany: 3 kilometers" or "Polish (12 hours ago)"."""
     # The CLDR has no pattern for these; the signs are read alike everywhere.
     pattern = random.choice(("{}: {}", "{} ({})"))
-    return partial(cldr.say_fact, pattern, draw(random, lexicon, HEADS), draw(random, lexicon, BODIES))
+    return partial(cldr.render_fact, pattern, draw(random, lexicon, HEADS), draw(random, lexicon, BODIES))
 
 
 def some_facts(random: Random, lexicon: Lexicon) -> Meaning:
     """Two or three countries and one kind of fact: "Chile: 3.2%, Kenya: 4%, and Japan: 1.1%"."""
     kind = random.choice((a_date, a_distance, a_sum, a_share, a_quantity, a_language))
     codes = random.sample(lexicon.territories, random.choice((2, 2, 2, 3)))
-    countries = [partial(cldr.say_name, "territories", code) for code in codes]
-    facts = [partial(cldr.say_fact, "{}: {}", country, kind(random, lexicon)) for country in countries]
+    countries = [partial(cldr.render_name, "territories", code) for code in codes]
+    facts = [partial(cldr.render_fact, "{}: {}", country, kind(random, lexicon)) for country in countries]
     return joined(random, lexicon, facts)
 
 

@@ -26,7 +26,7 @@ PLAIN_SPACES = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009", " "))
 # Locales that name fewer territories, languages, currencies or units than this are not worth translating.
 FEWEST_NAMES = 10
 # After so many phrases in a row that may not be used, there are no others.
-PATIENCE = 2000
+MOST_REFUSALS = 2000
 
 
 class Phrases:
@@ -71,7 +71,7 @@ class Phrases:
             number = getattr(self, key)
             if type(number) is not int or number < 1:
                 raise UsageError(f"data.{key}={number}: give a whole number above 0")
-        self._meet()
+        self._locales_and_lexicon()
 
     def fingerprint(self) -> dict[str, object]:
         """Everything that the text depends on."""
@@ -122,7 +122,7 @@ class Phrases:
 
     def _draw(self, part: str, size: int, sources: set[str], targets: set[str]) -> Iterator[tuple[Meaning, str, str]]:
         """``size`` phrases, none with a source in ``sources`` or a target in ``targets`` (which may grow)."""
-        locales, lexicon = self._meet()
+        locales, lexicon = self._locales_and_lexicon()
         random = Random(f"regard phrases {self.seed} {part}")  # a text seeds alike in every process
         given = refused = 0
         while given < size:
@@ -130,7 +130,7 @@ class Phrases:
             source, target = (meaning(locale).translate(PLAIN_SPACES).strip() for locale in locales)
             if source in sources or target in targets:
                 refused += 1
-                if refused == PATIENCE:
+                if refused == MOST_REFUSALS:
                     key = "size" if part == "train" else f"{part}_size"
                     raise UsageError(f"data.{key}={size}: only {given} distinct phrases were found; lower it")
                 continue
@@ -143,7 +143,7 @@ class Phrases:
             raise UsageError(f"data.source and data.target are both {source}; choose two locales")
         return source, target
 
-    def _meet(self) -> tuple[tuple[Locale, Locale], Lexicon]:
+    def _locales_and_lexicon(self) -> tuple[tuple[Locale, Locale], Lexicon]:
         source, target = self._locales()
         lexicon = Lexicon.of(source, target)
         kinds = (lexicon.territories, lexicon.languages, lexicon.money, lexicon.units)
@@ -166,12 +166,12 @@ def parse_locale(key: str, name: str) -> Locale:
     try:
         return Locale.parse(name.replace("-", "_"))
     except (UnknownLocaleError, ValueError):
-        near = near_locales(name)
+        near = similar_locales(name)
         meant = f"; did you mean {', '.join(near)}?" if near else ""
         raise UsageError(f"{key}={name} is not a locale of the CLDR, such as en, de, ja or pt_BR{meant}") from None
 
 
-def near_locales(name: str) -> list[str]:
+def similar_locales(name: str) -> list[str]:
     """A few locales whose identifier, or language in English, begins and looks like ``name``."""
     languages = Locale("en").languages
     known = {identifier.lower(): identifier for identifier in sorted(locale_identifiers())}

@@ -14,7 +14,7 @@ import pyarrow.parquet
 import pytest
 
 from regard.data.corpora import extra
-from regard.data.corpora.rows import read_rows
+from regard.data.corpora.reading.rows import read_rows
 from regard.errors import RegardError, UsageError
 
 ROWS = [("a dog", "ein Hund"), ("", "leer"), ('two "cats", a comma ', "zwei\u2028Katzen"), ("x" * 200_000, "ß")]
@@ -70,27 +70,27 @@ def test_rows_are_streamed(tmp_path: Path, name: str) -> None:
         (
             "t.csv",
             "en,fr\na,b\n",
-            "t.csv, line 1: no column de; there are en, fr; the first line must name the columns",
+            "t.csv, line 1: no column de; the columns are en, fr; the first line must name the columns",
         ),
-        ("t.csv", "", "t.csv, line 1: no column en; there are none; the first line must name the columns"),
+        ("t.csv", "", "t.csv, line 1: no column en; the columns are none; the first line must name the columns"),
         ("t.csv", "en,de\na,b\nc\n", "t.csv, line 3: 1 columns, expected 2 as in line 1 (en, de); correct the line"),
-        ("t.csv", 'en,de\na,"b\nc,d\n', "t.csv, line 2: not CSV (a quote is opened and never closed); correct"),
-        ("t.csv", 'en,de\n"a\nb","c\nd,e\n', "t.csv, line 3: not CSV (a quote is opened and never closed); correct"),
+        ("t.csv", 'en,de\na,"b\nc,d\n', "t.csv, line 2: not CSV (a quote is not closed); correct"),
+        ("t.csv", 'en,de\n"a\nb","c\nd,e\n', "t.csv, line 3: not CSV (a quote is not closed); correct"),
         ("t.csv", 'en,de\n"a,b\n"c",d\n', "t.csv, line 2: not CSV (',' expected after '\"'); correct the line"),
         ("t.csv", 'en,de\n"a,b\nc",d,e\n', "t.csv, lines 2 to 3: 3 columns, expected 2 as in line 1 (en, de); correct"),
-        ("t.csv", "en,de\ra,b\rc,d\r", "t.csv, line 1: its lines end in carriage returns alone; convert them"),
+        ("t.csv", "en,de\ra,b\rc,d\r", "t.csv, line 1: the lines end with carriage returns only; convert them"),
         ("t.csv", "en,en,de\na,b,c\n", "t.csv, line 1: 2 columns are named en; rename all but one"),
         ("t.tsv", "de\ten\tde\na\tb\tc\n", "t.tsv, line 1: 2 columns are named de; rename all but one"),
         (
             "t.jsonl",
             '{"en": "a", "de": "b"}\n{"en": "a", "de": "b", "en": "c"}\n',
-            "t.jsonl, line 2: not JSON (two keys are named en); expected one object a line; correct the line",
+            "t.jsonl, line 2: not JSON (two keys are named en); expected one object per line; correct the line",
         ),
         ("t.tsv", "en\tde\na\tb\tc\n", "t.tsv, line 2: 3 columns, expected 2 as in line 1 (en, de); correct the line"),
         (
             "t.jsonl",
             '{"en": "a", "de": "b"}\n{"en": \n',
-            "t.jsonl, line 2: not JSON (Expecting value); expected one object a line; correct the line",
+            "t.jsonl, line 2: not JSON (Expecting value); expected one object per line; correct the line",
         ),
         (
             "t.jsonl",
@@ -100,12 +100,12 @@ def test_rows_are_streamed(tmp_path: Path, name: str) -> None:
         (
             "t.jsonl",
             '{"en": "a", "meta": {"x": 1}}\n',
-            "t.jsonl, line 1: no column de; there are en, meta.x; name one of them in the configuration",
+            "t.jsonl, line 1: no column de; the columns are en, meta.x; choose one of them",
         ),
         (
             "t.jsonl",
             '{"en": "a", "de": 3}\n',
-            "t.jsonl, line 1: column de holds int, text was expected; choose another",
+            "t.jsonl, line 1: column de is int, expected text; choose another",
         ),
         ("t.parquet", "PAR1 and no more", "t.parquet cannot be read as Parquet (Parquet magic bytes not found"),
     ],
@@ -167,13 +167,13 @@ def test_a_format_that_is_given(folder: Path, name: str) -> None:
 
 def test_a_parquet_file_without_the_column_names_those_it_has(tmp_path: Path) -> None:
     pa.parquet.write_table(pa.table({"en": ["a"], "fr": ["b"]}), tmp_path / "t.parquet")
-    with pytest.raises(RegardError, match=r"t\.parquet, row 1: no column de; there are en, fr; name one"):
+    with pytest.raises(RegardError, match=r"t\.parquet, row 1: no column de; the columns are en, fr; choose one"):
         list(read_rows(tmp_path / "t.parquet", ["en", "de"]))
 
 
 @pytest.mark.parametrize("name", ["t.xlsx", "t.txt.gz", "t.parquet.gz", "t"])
 def test_a_format_that_the_name_does_not_tell(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"cannot tell the format by its name; expected \.csv, \.tsv, \.jsonl"):
+    with pytest.raises(UsageError, match=r"unknown format; expected a name in \.csv, \.tsv, \.jsonl"):
         read_rows(tmp_path / name, ["text"])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from regard.data.corpora.text import read_lines, read_pairs, read_tsv
+from regard.data.corpora.reading.lines import read_lines, read_pairs, read_tsv
 from regard.errors import RegardError
 
 

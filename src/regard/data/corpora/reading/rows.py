@@ -1,4 +1,4 @@
-"""Named columns out of CSV, TSV, JSON Lines and Parquet files, and saying exactly which row is wrong."""
+"""Reading named columns of CSV, TSV, JSON Lines and Parquet files. Errors name the row."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from regard.data.corpora.corpus import Record
-from regard.data.corpora.extra import load, need
-from regard.data.corpora.separated import COMMAS, TABS, read_separated
-from regard.data.corpora.text import read_lines, require_file
+from regard.data.corpora.extra import import_optional, require
+from regard.data.corpora.reading.lines import read_lines, require_file
+from regard.data.corpora.reading.separated import COMMAS, TABS, read_separated
 from regard.errors import RegardError, UsageError
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
@@ -26,34 +26,34 @@ _PARQUET = "reading Parquet files"
 
 
 def format_of(path: Path, given: Format | None = None) -> Format:
-    """The format of a table: the ``given`` one, or the one that its name tells.
+    """Return the format of a table: ``given``, or inferred from its name.
 
     Raises:
-        UsageError: the name does not tell it; the package that reads it is not installed.
+        UsageError: the name has no known ending; the package that reads the format is not installed.
     """
     found = given or _ENDINGS.get(Path(path.name.removesuffix(".gz")).suffix)
     if found is None or (found == "parquet" and path.suffix == ".gz"):
         raise UsageError(
-            f"{path}: cannot tell the format by its name; expected {', '.join(_ENDINGS)}, all but Parquet also with "
-            f".gz; or give data.format={' or '.join(get_args(Format))}"
+            f"{path}: unknown format; expected a name in {', '.join(_ENDINGS)} (all but Parquet also with .gz), "
+            f"or data.format={' or '.join(get_args(Format))}"
         )
     if found == "parquet":
-        need("pyarrow", _PARQUET)
+        require("pyarrow", _PARQUET)
     return found
 
 
 def read_rows(path: Path, columns: Sequence[str], given: Format | None = None) -> Iterator[Record]:
-    """The named columns of every row of a table; streams.
+    """Stream the named columns of every row of a table.
 
-    CSV and TSV are read by `read_separated`. In JSON and Parquet a dotted name, ``translation.en``, looks into an
-    object. What is null is empty text.
+    CSV and TSV are read by `read_separated`. In JSON and Parquet, a dotted name such as ``translation.en`` is a path
+    into objects. Null is empty text.
 
     Args:
-        given: the format; None for the one that the name tells.
+        given: the format; None to infer it from the name.
 
     Raises:
-        RegardError: a damaged file; a row that does not parse, has no such column, has two of that name, or holds
-            something other than text in it (file, line, the columns there are).
+        RegardError: the file is damaged; a row cannot be parsed, lacks a column, has two columns of that name, or has
+            something other than text in it (names the file, the line and the existing columns).
     """
     found = format_of(path, given)
     if found == "parquet":
@@ -64,26 +64,26 @@ def read_rows(path: Path, columns: Sequence[str], given: Format | None = None) -
 
 
 def pick(row: Mapping[str, Any], columns: Sequence[str], where: str) -> Record:
-    """The texts of the named columns of one row; ``where`` it stands is for messages.
+    """Return the texts of the named columns of one row; ``where`` is its place, for messages.
 
     Raises:
-        RegardError: there is no such column, or something other than text in it.
+        RegardError: a column does not exist, or is not text.
     """
     return tuple(_text(row, column, where) for column in columns)
 
 
 def _text(row: Mapping[str, Any], column: str, where: str) -> str:
-    # A column may have a dot in its very name.
+    # The name of a column may contain a dot.
     value: Any = row
     for name in [column] if column in row else column.split("."):
         if not isinstance(value, Mapping) or name not in value:
             there = ", ".join(_names(row))
-            raise RegardError(f"{where}: no column {column}; there are {there}; name one of them in the configuration")
+            raise RegardError(f"{where}: no column {column}; the columns are {there}; choose one of them")
         value = value[name]
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise RegardError(f"{where}: column {column} holds {type(value).__name__}, text was expected; choose another")
+        raise RegardError(f"{where}: column {column} is {type(value).__name__}, expected text; choose another")
     return value
 
 
@@ -102,9 +102,9 @@ def _read_json(path: Path, columns: Sequence[str]) -> Iterator[Record]:
         try:
             row = json.loads(line, object_pairs_hook=_unique)
         except ValueError as error:
-            reason = str(error).partition(": line ")[0]  # that is always line 1
+            reason = str(error).partition(": line ")[0]  # the JSON is always on its line 1
             raise RegardError(
-                f"{path}, line {number}: not JSON ({reason}); expected one object a line; correct the line"
+                f"{path}, line {number}: not JSON ({reason}); expected one object per line; correct the line"
             ) from error
         if not isinstance(row, dict):
             raise RegardError(
@@ -115,7 +115,7 @@ def _read_json(path: Path, columns: Sequence[str]) -> Iterator[Record]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object. Raises ValueError for two keys of one name, of which Python would keep the last."""
+    """Return a JSON object as a dict. Raises ValueError for a repeated key, of which Python would use the last."""
     row = dict(pairs)
     if len(row) < len(pairs):
         names = [name for name, _ in pairs]
@@ -125,7 +125,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     require_file(path)
-    parquet, arrow = load("pyarrow.parquet", _PARQUET), load("pyarrow", _PARQUET)
+    parquet, arrow = import_optional("pyarrow.parquet", _PARQUET), import_optional("pyarrow", _PARQUET)
     try:
         with parquet.ParquetFile(path) as file:
             for name in {column.partition(".")[0] for column in columns} | {*columns}:
@@ -138,10 +138,10 @@ def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Record]:
                     yield pick(row, columns, f"{path}, row {number}")
     except (arrow.ArrowInvalid, OSError) as error:
         reason = str(error).partition("\n")[0]
-        raise RegardError(f"{path} cannot be read as Parquet ({reason}); fetch or write it again") from error
+        raise RegardError(f"{path} cannot be read as Parquet ({reason}); download or write it again") from error
 
 
 def _needed(there: Sequence[str], columns: Sequence[str]) -> list[str] | None:
-    """The columns of a file to read; None for all, if one is not there: the complaint will name what is."""
+    """Return the columns of a file to read. None for all if one is missing: the error names the existing ones."""
     needed = [next((name for name in (column, column.partition(".")[0]) if name in there), None) for column in columns]
     return None if None in needed else list(dict.fromkeys(name for name in needed if name))

@@ -1,4 +1,4 @@
-"""Reading text files line by line, and saying exactly which line is wrong."""
+"""Reading text files line by line. Errors name the line."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def require_file(path: Path) -> None:
-    """Raise a RegardError that names the near misses in its folder, unless ``path`` is a file."""
+    """Raise a RegardError, with similar names in the same folder, unless ``path`` is a file."""
     if path.is_file():
         return
     if path.is_dir():
-        raise RegardError(f"{path} is a folder, a text file was expected; name a file in it")
+        raise RegardError(f"{path} is a folder: expected a text file; name a file in it")
     if not path.parent.is_dir():
         raise RegardError(f"no file {path}: the folder {path.parent} does not exist; correct the path")
     names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
@@ -31,13 +31,13 @@ def require_file(path: Path) -> None:
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 text file, compressed if its name ends in ``.gz``; streams.
+    """Stream the lines of a UTF-8 text file, which is compressed if its name ends in ``.gz``.
 
-    A line ends at ``\\n`` or ``\\r\\n`` and nowhere else (other Unicode line separators are text).
-    A byte order mark at the start of the file is dropped.
+    A line ends with ``\\n`` or ``\\r\\n``; other Unicode line separators are text. A byte order mark at the start of
+    the file is dropped.
 
     Raises:
-        RegardError: no such file, damaged compression, or a line that is not UTF-8 (file and line).
+        RegardError: the file does not exist, its compression is damaged, or a line is not UTF-8 (file and line).
     """
     require_file(path)
     number = 0
@@ -48,17 +48,17 @@ def read_lines(path: Path) -> Iterator[str]:
                 yield line
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise RegardError(
-            f"{path}, after line {number}: the gzip file is damaged or cut short ({error}); fetch it again"
+            f"{path}, after line {number}: the gzip file is damaged or truncated ({error}); download it again"
         ) from error
     except PermissionError as error:
         raise RegardError(f"{path} cannot be read: {error.strerror}; correct its permissions") from error
 
 
 def decoded_lines(stream: Iterable[bytes], name: str) -> Iterator[str]:
-    """The lines of a stream of UTF-8, by the rules of `read_lines`; ``name`` is the stream's, for messages.
+    """Decode the lines of a UTF-8 stream by the rules of `read_lines`; ``name`` is that of the stream, for messages.
 
     Raises:
-        RegardError: a line that is not UTF-8 (its number).
+        RegardError: a line is not UTF-8 (names the line).
     """
     for number, raw in enumerate(stream, start=1):
         line = raw.removeprefix(_BOM) if number == 1 else raw
@@ -69,20 +69,20 @@ def decoded_lines(stream: Iterable[bytes], name: str) -> Iterator[str]:
         except UnicodeDecodeError as error:
             raise RegardError(
                 f"{name}, line {number}: not UTF-8 (byte 0x{error.object[error.start]:02x} at position "
-                f"{error.start + 1}); convert it to UTF-8, with iconv for example"
+                f"{error.start + 1}); convert the file to UTF-8, for example with iconv"
             ) from error
 
 
 def read_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
-    """The lines of two aligned files in lock-step; holds one pair at a time.
+    """Stream the lines of two aligned files in parallel.
 
     Raises:
-        RegardError: as ``read_lines``; or the files differ in length (both counts).
+        RegardError: as ``read_lines``; or the files have different numbers of lines (names both).
     """
     sources, targets = read_lines(source), read_lines(target)
     for paired, (left, right) in enumerate(zip_longest(sources, targets)):
         if left is None or right is None:
-            # One line of the longer file is already in hand.
+            # One line of the longer file has been read.
             longer = paired + 1 + sum(1 for _ in (targets if left is None else sources))
             counts = (paired, longer) if left is None else (longer, paired)
             raise RegardError(
@@ -93,10 +93,10 @@ def read_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
 
 
 def read_tsv(path: Path) -> Iterator[tuple[str, str]]:
-    """The pairs of a file with two columns, source TAB target; streams.
+    """Stream the pairs of a file with two columns, source TAB target.
 
     Raises:
-        RegardError: as ``read_lines``; or a line without exactly one tab (file and line).
+        RegardError: as ``read_lines``; or a line does not have exactly one tab (file and line).
     """
     for number, line in enumerate(read_lines(path), start=1):
         columns = line.split("\t")

@@ -1,4 +1,4 @@
-"""Tables as text: CSV (RFC 4180) and TSV, with the line on which each row begins."""
+"""Reading CSV (RFC 4180) and TSV, with the line numbers of each row."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from pathlib import Path
 from typing import Any
 
 from regard.data.corpora.corpus import Record
-from regard.data.corpora.text import read_lines
+from regard.data.corpora.reading.lines import read_lines
 from regard.errors import RegardError
 
 _CARRIAGE_RETURN = "\udc0d"
-"""Stands for a carriage return in a field, which ends a row for Python's csv module. Not a character of any UTF-8."""
+"""Replaces a carriage return in a field, at which Python's csv module ends a row. It never occurs in UTF-8."""
 
 TABS: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
 COMMAS: dict[str, Any] = {"delimiter": ","}
 
 
 def read_separated(path: Path, columns: Sequence[str], dialect: dict[str, Any]) -> Iterator[Record]:
-    """The named columns of every row; streams.
+    """Stream the named columns of every row.
 
-    The first line names the columns. Spaces around these names are not part of them; a file of commas with spaces after
-    them in that line has them in every line. A carriage return in a field is text.
+    The first line has the names of the columns, without the spaces around them. If spaces follow its commas, spaces
+    after commas are skipped in every line. A carriage return in a field is text.
 
     Args:
-        dialect: ``COMMAS``, where a field may be quoted, or ``TABS``, where no field is.
+        dialect: ``COMMAS``, where fields may be quoted, or ``TABS``, where they are not.
 
     Raises:
-        RegardError: a row that does not parse or has too few or many fields; no such column, or two of that name
-            (file and line).
+        RegardError: a row cannot be parsed or has too few or too many fields; a column does not exist, or exists twice
+            (names file and line).
     """
     rows = _Rows(path, dialect)
     header, places = rows.names, []
@@ -39,7 +39,8 @@ def read_separated(path: Path, columns: Sequence[str], dialect: dict[str, Any]) 
         found = [place for place, name in enumerate(header) if name == column.strip()]
         if not found:
             raise RegardError(
-                f"{path}, line 1: no column {column}; there are {_listed(header)}; the first line must name the columns"
+                f"{path}, line 1: no column {column}; the columns are {_listed(header)}; "
+                "the first line must name the columns"
             )
         if len(found) > 1:
             raise RegardError(f"{path}, line 1: {len(found)} columns are named {column}; rename all but one")
@@ -54,19 +55,19 @@ def read_separated(path: Path, columns: Sequence[str], dialect: dict[str, Any]) 
 
 
 class _Rows:
-    """The rows of a file after its first, whose fields are ``names``; empty lines are left out."""
+    """The rows of a file without the first one, whose fields are ``names``. Empty lines are skipped."""
 
     def __init__(self, path: Path, dialect: dict[str, Any]) -> None:
         csv.field_size_limit(sys.maxsize)  # a document may be long
         self.path, self.dialect = path, dialect
-        self.begin, self.end = 1, 0  # the lines of the row that was read last
+        self.begin, self.end = 1, 0  # first and last line of the last row that was read
         self._lines = self._numbered()
         first = self._next(csv.reader(self._lines, strict=True, **dialect)) or []
         if any(_CARRIAGE_RETURN in name for name in first):
-            raise RegardError(f"{path}, line 1: its lines end in carriage returns alone; convert them to newlines")
+            raise RegardError(f"{path}, line 1: the lines end with carriage returns only; convert them to newlines")
         self.names = [name.strip() for name in first]
         spaced = any(name.startswith(" ") for name in first)
-        if spaced and "quoting" not in dialect:  # names may be quoted behind the spaces
+        if spaced and "quoting" not in dialect:  # names may be quoted after the spaces
             again = self._text(self.begin, self.end)
             self.names = [name.strip() for name in next(csv.reader(again, skipinitialspace=True), [])]
         self._reader = csv.reader(self._lines, strict=True, skipinitialspace=spaced, **dialect)
@@ -77,7 +78,7 @@ class _Rows:
                 yield row
 
     def where(self) -> str:
-        """Where the row is that was read last."""
+        """Return the lines of the last row that was read."""
         return f"line {self.begin}" if self.begin == self.end else f"lines {self.begin} to {self.end}"
 
     def _next(self, reader: Iterator[list[str]]) -> list[str] | None:
@@ -86,13 +87,13 @@ class _Rows:
             return next(reader, None)
         except csv.Error as error:
             if "unexpected end" in str(error):
-                reason, line = "a quote is opened and never closed", self._unclosed()
+                reason, line = "a quote is not closed", self._unclosed()
             else:
                 reason, line = str(error), self.begin
             raise RegardError(f"{self.path}, line {line}: not CSV ({reason}); correct the line") from error
 
     def _unclosed(self) -> int:
-        """The line of the quote that is not closed in the rest of the file: its field is the last."""
+        """Return the line of the quote that is not closed: its field is the last of the file."""
         row = next(csv.reader(self._text(self.begin, self.end), **self.dialect))
         return self.end + 1 - row[-1].count("\n")
 

@@ -1,0 +1,1 @@
+"""Reading text files: lines, aligned lines and the columns of tables."""
