@@ -5,6 +5,10 @@ Every message is one line. It names the file, line or key, states what was expec
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable
+
 
 class RegardError(Exception):
     """An error whose message is for the user. ``exit_code`` is the exit code of the process."""
@@ -28,6 +32,17 @@ LONGEST_LINE = 500
 def one_line(error: BaseException, longest: int | None = None) -> str:
     """Return the message of ``error`` in one line of at most ``longest`` characters; its type if it has no message."""
     return (" ".join(str(error).split()) or type(error).__name__)[:longest]
+
+
+def report_errors(work: Callable[[], int]) -> int:
+    """Return the exit code of ``work``. An error is printed in one line, or raised with ``REGARD_DEBUG=1``."""
+    try:
+        return work()
+    except Exception as error:
+        if os.environ.get("REGARD_DEBUG"):
+            raise
+        print(f"regard: {user_message(error)}", file=sys.stderr)
+        return error.exit_code if isinstance(error, RegardError) else 1
 
 
 def user_message(error: BaseException) -> str:

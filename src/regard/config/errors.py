@@ -23,7 +23,7 @@ from regard.places import conf_folder
 
 
 @contextmanager
-def in_one_line(arguments: Sequence[str], folders: Sequence[Path] = ()) -> Iterator[None]:
+def as_usage_errors(arguments: Sequence[str], folders: Sequence[Path] = ()) -> Iterator[None]:
     """Raises UsageError for whatever composing raises within.
 
     Args:

@@ -20,7 +20,7 @@ from regard.runs.folder import RunFolder
 from regard.runs.progress import ProgressReport, preparing, say
 from regard.runs.resources import check_job_tasks, required_resources
 from regard.runs.status.heartbeat import Heartbeat
-from regard.runs.status.supervise import record
+from regard.runs.status.supervise import supervise
 from regard.runs.summary import show_summary, summarise
 from regard.runs.sweep import group_and_tags
 from regard.training.callbacks.metrics import FinalValidation, Journal
@@ -45,7 +45,7 @@ def work(folder: Path) -> int:
     happened stands in status.json and, with its traceback, in log.txt.
     """
     run, console = RunFolder.open(folder), Console(stderr=True, quiet=not is_first_process())
-    code, trained = record(run, functools.partial(train, run, console))
+    code, trained = supervise(run, functools.partial(train, run, console))
     if trained is not None:
         summary, example = trained
         show_summary(run, summary, run.config()["task"]["name"], example, console)
@@ -124,7 +124,7 @@ def make_task(config: dict[str, Any], batches: TextData) -> Task:
 def training_trainer(run: RunFolder, config: dict[str, Any], console: Console, heartbeat: Heartbeat) -> pl.Trainer:
     """The Trainer with the callbacks of the configuration and those that every run has."""
     journal = Journal(MetricsFile(run.metrics), config["trainer"]["log_every_n_steps"])
-    callbacks = [FinalValidation(), journal, ProgressReport(console, journal, heartbeat)]
+    callbacks = [FinalValidation(), journal, ProgressReport(console, journal), heartbeat]
     for callback in build(config["callbacks"]).values():
         callbacks.append(callback(folder=run.path) if isinstance(callback, functools.partial) else callback)
     group, tags = group_and_tags(run)

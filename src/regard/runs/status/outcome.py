@@ -29,12 +29,16 @@ class Outcome(NamedTuple):
 
 def outcome_of_signal(run: RunFolder, stop: Interrupted | KeyboardInterrupt, detail: str) -> Outcome:
     """Return the outcome of a run that a signal stopped: cancelled or preempted. ``detail`` is added to the reason."""
-    resume = f"resume with: regard resume {run.path}"
     if reason := run.cancelled():
-        return Outcome("cancelled", 1, f"{reason}{detail}; {resume}")
+        return Outcome("cancelled", 1, f"{reason}{detail}; {resume_hint(run)}")
     if isinstance(stop, KeyboardInterrupt) or stop.signal == signal.SIGINT:
-        return Outcome("cancelled", 1, f"stopped by Ctrl-C{detail}; {resume}")
-    return Outcome("preempted", PREEMPTED, f"{stop}{detail}; {resume}")
+        return Outcome("cancelled", 1, f"stopped by Ctrl-C{detail}; {resume_hint(run)}")
+    return Outcome("preempted", PREEMPTED, f"{stop}{detail}; {resume_hint(run)}")
+
+
+def resume_hint(run: RunFolder) -> str:
+    """Return the part of a message that says how to resume ``run``."""
+    return f"resume with: regard resume {run.path}"
 
 
 def or_failure_of_other_rank(run: RunFolder, outcome: Outcome) -> Outcome:

@@ -23,7 +23,7 @@ from regard.runs.folder import RunFolder
 from regard.runs.log import log_to, log_warning
 from regard.runs.status.content import STALE_SECONDS
 from regard.runs.status.heartbeat import Heartbeat
-from regard.runs.status.outcome import Outcome, or_failure_of_other_rank, outcome_of_signal, record_outcome
+from regard.runs.status.outcome import Outcome, or_failure_of_other_rank, outcome_of_signal, record_outcome, resume_hint
 from regard.stop import STOP, Interrupted
 from regard.training.checkpoint import read_checkpoint
 from regard.training.distributed.ranks import from_srun, is_first_process, job_id, rank, world_size
@@ -101,7 +101,6 @@ def _record_stuck(run: RunFolder, heartbeat: Heartbeat, stop: Interrupted) -> in
 
 def outcome_of_error(error: BaseException, run: RunFolder) -> Outcome:
     """Return the outcome of a run that ``error`` has ended; its reason is the message for the user."""
-    resume = f"resume with: regard resume {run.path}"
     text = one_line(error)
     if STOP.signal and (isinstance(error, WorkerFailed) or (isinstance(error, RuntimeError) and world_size() > 1)):
         error = Interrupted(STOP.signal)  # helper processes and other ranks received it too and left earlier
@@ -114,7 +113,7 @@ def outcome_of_error(error: BaseException, run: RunFolder) -> Outcome:
         return Outcome("failed", 1, f"out of memory: {advice}, or choose a smaller model=")
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         where = error.filename or run.path
-        return Outcome("failed", 1, f"no space left on the disk of {where}: free some space, then {resume}")
+        return Outcome("failed", 1, f"no space left on the disk of {where}: free some space, then {resume_hint(run)}")
     return Outcome("failed", 1, f"{type(error).__name__}: {text[:300]} (traceback: {run.path / 'log.txt'})")
 
 
