@@ -20,7 +20,7 @@ import pytest
 if TYPE_CHECKING:
     from regard.data.tokenizer.tokenizer import Tokenizer
     from regard.model.transformer import Transformer
-    from regard.observe.record.recording import Regarded
+    from regard.observe.record.trace import Trace
     from regard.runs.folder import RunFolder
 
 SMALL = [
@@ -104,14 +104,14 @@ def make_model() -> Callable[..., Transformer]:
 
 
 @pytest.fixture(scope="session")
-def make_regarded() -> Callable[..., Regarded]:
+def make_trace() -> Callable[..., Trace]:
     """Makes what is recorded of a sentence of any pieces, by a model of random numbers: weights follow from vectors."""
     import numpy as np
 
-    from regard.observe.record.lens import Lens
+    from regard.observe.record.lens import LogitLens
     from regard.observe.record.likelihood import TEMPERATURES, Likelihood
     from regard.observe.record.maps import SentenceMaps
-    from regard.observe.record.recording import HeadVectors, Regarded
+    from regard.observe.record.trace import HeadVectors, Trace
 
     def softmax(scores: np.ndarray) -> np.ndarray:
         powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
@@ -125,22 +125,22 @@ def make_regarded() -> Callable[..., Regarded]:
         groups: int = 2,
         dim: int = 8,
         seed: int = 7,
-    ) -> Regarded:
+    ) -> Trace:
         rng = np.random.default_rng(seed)
         sides = {"encoder.{}.self": (source, source), "decoder.{}.self": (target, target)}
         sides |= {"decoder.{}.cross": (target, source)}
         maps, vectors = {}, {}
         for layer in range(layers):
-            for block, (queries, keys) in sides.items():
+            for kind, (queries, keys) in sides.items():
                 if not queries or not keys:
                     continue
                 query = rng.normal(size=(heads, len(queries), dim)).astype(np.float32)
                 key, value = rng.normal(size=(2, groups, len(keys), dim)).astype(np.float32) * 1.5
                 scores = query @ key.repeat(heads // groups, axis=0).transpose(0, 2, 1) / np.sqrt(dim)
-                if block == "decoder.{}.self":
+                if kind == "decoder.{}.self":
                     scores = np.where(np.tril(np.ones(scores.shape[1:], dtype=bool)), scores, -np.inf)
-                maps[block.format(layer)] = softmax(scores).astype(np.float32)
-                vectors[block.format(layer)] = HeadVectors(query, key, value)
+                maps[kind.format(layer)] = softmax(scores).astype(np.float32)
+                vectors[kind.format(layer)] = HeadVectors(query, key, value)
 
         def best(scores: np.ndarray, count: int) -> tuple[list[list[str]], np.ndarray, np.ndarray]:
             order = np.argsort(-scores, axis=-1)[..., :count]
@@ -156,13 +156,13 @@ def make_regarded() -> Callable[..., Regarded]:
         shares = softmax(logits)
         own_shares = shares[:, np.arange(len(target)), ids]
         guesses = [best(layer, 5) for layer in shares]
-        return Regarded(
+        return Trace(
             source=" ".join(source[:-1]).replace("▁", ""),
             target=" ".join(target[:-1]).replace("▁", ""),
             maps=SentenceMaps(source, ["<s>", *target[:-1]], target, maps),
             vectors=vectors,
             likelihood=Likelihood(own, candidates, candidate_logits, np.stack(sums, axis=-1)),
-            lens=Lens(
+            lens=LogitLens(
                 layers=["embedding", *(f"layer {layer}" for layer in range(layers))],
                 candidates=[pieces for pieces, _, _ in guesses],
                 candidate_probabilities=np.stack([share for _, _, share in guesses]),

@@ -1,3 +1,3 @@
 """regard trains transformers on text and shows what they attend to."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

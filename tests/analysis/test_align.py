@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from regard.analysis import align
-from regard.analysis.align import gold_of, links_of, pairs_of, spread
-from regard.analysis.aligner import judge_by_links
+from regard.analysis.align import align_pairs, evenly_spaced, read_gold, read_split
+from regard.analysis.aligner import rank_by_links
 from regard.config.compose import compose_points, freeze
 from regard.data.corpora.links import Links, read_links
 from regard.data.corpora.phrases import meanings, phrases
@@ -169,21 +169,21 @@ def test_gold_links_must_fit_the_pairs(tmp_path: Path) -> None:
     gold = tmp_path / "gold"
     gold.write_text("0-0\n0-2\n")
     with pytest.raises(Exception, match=r"gold, line 2: a link to target word 2, but there are 2, counted from 0"):
-        gold_of(gold, pairs)
+        read_gold(gold, pairs)
     gold.write_text("0-0\n")
     with pytest.raises(Exception, match=r"gold has 1 lines for 2 pairs"):
-        gold_of(gold, pairs)
+        read_gold(gold, pairs)
 
 
 def test_a_sample_is_spread_evenly() -> None:
-    assert spread(5, 10) == [0, 1, 2, 3, 4]
-    assert spread(100, 3) == [0, 49, 99]
-    assert spread(0, 3) == []
+    assert evenly_spaced(5, 10) == [0, 1, 2, 3, 4]
+    assert evenly_spaced(100, 3) == [0, 49, 99]
+    assert evenly_spaced(0, 3) == []
 
 
 def test_links_of_a_part_are_those_of_its_pairs(dates: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phrases, "WEIGHTS", DATES)
-    part = pairs_of(dates, "test", print)
+    part = read_split(dates, "test", print)
     assert part.links is not None
     assert len(part.links) == len(part.pairs) == 150
     for (source, target), links in zip(part.pairs, part.links, strict=True):
@@ -212,10 +212,10 @@ def test_words_are_those_of_white_space_whatever_the_vocabulary_sees(
     said: list[str] = []
     spaces = [" ", "\u00a0", "\u202f"]  # the latter two are <unk> to this vocabulary
     pairs = [(f"the{space}house is red", f"das Haus{space}ist rot") for space in spaces]
-    found = list(links_of(translator, Aligner(0, 0, "written"), pairs, said.append))
+    found = list(align_pairs(translator, Aligner(0, 0, "written"), pairs, said.append))
     assert sorted(target for _, target in found[0]) == [0, 1, 2, 3]
     assert found == [found[0]] * 3
-    judged = [judge_by_links(translator, [pair], [Links(found[0], found[0])], "it", said.append) for pair in pairs]
+    judged = [rank_by_links(translator, [pair], [Links(found[0], found[0])], "it", said.append) for pair in pairs]
     assert [one.error_rates[Aligner(0, 0, "written")] for one in judged] == [0.0] * 3
     assert said == []
 
@@ -262,5 +262,5 @@ def test_many_pairs_are_aligned_some_at_a_time(
 ) -> None:
     run = shutil.copytree(finished.path, tmp_path / "run")
     whole = regard("align", run, "--split", "test")
-    monkeypatch.setattr(align, "TOGETHER", 3)
+    monkeypatch.setattr(align, "PAIRS_PER_CHUNK", 3)
     assert regard("align", run, "--split", "test") == whole

@@ -14,7 +14,7 @@ from PIL import Image
 
 from regard.analysis import sample
 from regard.observe.measure.heads import MEASURES
-from regard.observe.wandb.file import records
+from regard.observe.wandb.offline_file import records
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 

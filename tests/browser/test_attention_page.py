@@ -19,7 +19,7 @@ from regard.observe.draw.page import render_page
 from regard.observe.draw.palette import DARK, LIGHT, Stops
 from regard.observe.record.likelihood import TEMPERATURES
 from regard.observe.record.maps import entropy
-from regard.observe.record.recording import Regarded
+from regard.observe.record.trace import Trace
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Browser
@@ -29,18 +29,18 @@ SOURCE = ["▁two", "▁men", "▁walk", ".", "</s>"]
 TARGET = ["▁zwei", "▁Männer", "▁gehen", "▁spa", "zieren", ".", "</s>"]
 STEP = 1 / 510 + 1e-4  # the rounding of weights in maps, and that of four digits
 
-Show = Callable[..., Regarded]
+Show = Callable[..., Trace]
 
 
 @pytest.fixture
-def show(browser: Browser, make_regarded: Callable[..., Regarded], tmp_path: Path) -> Show:
+def show(browser: Browser, make_trace: Callable[..., Trace], tmp_path: Path) -> Show:
     """Opens the page of a sentence at an address; what was recorded of it."""
 
-    def show(view: str = "", source: list[str] = SOURCE, target: list[str] = TARGET, **options: Any) -> Regarded:
-        regarded = make_regarded(source, target, LAYERS, HEADS, GROUPS, DIM)
-        render_page(tmp_path / "page.html", [regarded], "A page", "to test")
+    def show(view: str = "", source: list[str] = SOURCE, target: list[str] = TARGET, **options: Any) -> Trace:
+        trace = make_trace(source, target, LAYERS, HEADS, GROUPS, DIM)
+        render_page(tmp_path / "page.html", [trace], "A page", "to test")
         browser.open(tmp_path / "page.html", view, **options)
-        return regarded
+        return trace
 
     return show
 
@@ -80,16 +80,16 @@ def wait_for_origin(browser: Browser) -> None:
     """)
 
 
-@pytest.mark.parametrize("block", ["encoder.{}.self", "decoder.{}.self", "decoder.{}.cross"])
-def test_every_head_is_drawn_and_the_map_is_the_data(browser: Browser, show: Show, block: str) -> None:
-    name = block.format(1)
+@pytest.mark.parametrize("kind", ["encoder.{}.self", "decoder.{}.self", "decoder.{}.cross"])
+def test_every_head_is_drawn_and_the_map_is_the_data(browser: Browser, show: Show, kind: str) -> None:
+    name = kind.format(1)
     maps = show(f"#map={name}&head=2&shape=map").maps
     assert head(browser) == (name, "2")
     buttons = browser.texts("#heads button")
     assert len(buttons) == len(browser.texts("#heads canvas")) == LAYERS * HEADS
     for index, text in enumerate(buttons):
         layer, number = divmod(index, HEADS)
-        assert float(text) == pytest.approx(entropy(maps.maps[block.format(layer)])[number], abs=0.0051)
+        assert float(text) == pytest.approx(entropy(maps.maps[kind.format(layer)])[number], abs=0.0051)
     np.testing.assert_allclose(pixels(browser), colours(maps.maps[name][2], LIGHT), atol=1)
     queries, keys = maps.tokens(name)
     assert browser.texts("#map text") == [shown(token) for token in queries + keys]
@@ -112,9 +112,9 @@ def test_it_opens_on_the_last_cross_attention_also_from_a_wrong_address(
     assert browser.find("#lines").is_displayed()
 
 
-def test_a_language_model_has_only_its_own_block(browser: Browser, show: Show) -> None:
+def test_a_language_model_has_only_its_own_kind(browser: Browser, show: Show) -> None:
     show("", [], ["▁ein", "▁Satz", "</s>"])
-    assert browser.texts("#blocks button") == ["Decoder self-attention"]
+    assert browser.texts("#kinds button") == ["Decoder self-attention"]
     assert head(browser) == ("decoder.1.self", "0")
     assert not browser.find("#columns").is_displayed()
 
@@ -205,9 +205,9 @@ def test_what_is_picked_is_not_under_the_panel_that_explains_it(browser: Browser
     assert browser.run(script, picked) > 0
 
 
-def origin(regarded: Regarded, name: str, head: int, query: int, key: int) -> dict[str, np.ndarray]:
+def origin(trace: Trace, name: str, head: int, query: int, key: int) -> dict[str, np.ndarray]:
     """What the page should derive, from the recorded vectors."""
-    queries, keys, values = regarded.vectors[name]
+    queries, keys, values = trace.vectors[name]
     group = head // (len(queries) // len(keys))
     seen = query + 1 if name.startswith("decoder") and name.endswith("self") else keys.shape[1]
     scores = keys[group, :seen] @ queries[head, query] / np.sqrt(DIM)
@@ -221,9 +221,9 @@ def origin(regarded: Regarded, name: str, head: int, query: int, key: int) -> di
 @pytest.mark.parametrize("name", ["encoder.1.self", "decoder.0.self", "decoder.1.cross"])
 @pytest.mark.parametrize("number", range(HEADS))
 def test_a_weight_is_explained_by_the_recorded_vectors(browser: Browser, show: Show, name: str, number: int) -> None:
-    regarded = show(f"#map={name}&head={number}&query=3&key=1")
+    trace = show(f"#map={name}&head={number}&query=3&key=1")
     wait_for_origin(browser)
-    found = origin(regarded, name, number, 3, 1)
+    found = origin(trace, name, number, 3, 1)
     for strip in ("query", "key", "product", "value", "passed"):
         values = browser.attributes(f".strip[data-name={strip}] .bar", "data-value")
         np.testing.assert_allclose(np.array(values, dtype=float), found[strip], rtol=3e-3, atol=3e-3)
@@ -237,7 +237,7 @@ def test_a_weight_is_explained_by_the_recorded_vectors(browser: Browser, show: S
     assert division
     assert np.exp(numeral(division[1])) / numeral(division[2]) == pytest.approx(found["weights"][1], abs=2e-3)
     assert float(browser.text("#weight")) == pytest.approx(found["weights"][1], abs=2e-3)
-    assert float(browser.text("#weight")) == pytest.approx(regarded.maps.maps[name][number, 3, 1], abs=2e-3)
+    assert float(browser.text("#weight")) == pytest.approx(trace.maps.maps[name][number, 3, 1], abs=2e-3)
     order = [int(key) for key in browser.attributes("#rivals tbody tr", "data-key")]
     assert sorted(order) == list(range(len(found["scores"])))  # what causality hides is no rival
     scores = [numeral(text) for text in browser.texts("#rivals td:nth-child(2)")]
@@ -377,7 +377,7 @@ def test_tabs_are_moved_between_with_arrow_keys(browser: Browser, show: Show) ->
     assert browser.find("#layers").is_displayed()
     assert "view=layers" in browser.driver.current_url
     show()
-    browser.run("document.querySelector('#blocks [aria-pressed=true]').focus()")
+    browser.run("document.querySelector('#kinds [aria-pressed=true]').focus()")
     browser.press(Keys.ARROW_LEFT, Keys.ARROW_LEFT)
     assert head(browser) == ("encoder.1.self", "0")
     assert browser.run("return document.activeElement.textContent") == "Encoder self-attention"
@@ -454,8 +454,8 @@ def test_arabic_tokens_run_from_right_to_left(browser: Browser, show: Show) -> N
 
 
 def test_what_is_missing_is_said(browser: Browser, show: Show, tmp_path: Path) -> None:
-    regarded = show()
-    render_page(tmp_path / "small.html", [regarded], "A page", max_bytes=1)
+    trace = show()
+    render_page(tmp_path / "small.html", [trace], "A page", max_bytes=1)
     browser.open(tmp_path / "small.html", "#query=1&key=1")
     browser.driver.execute_async_script("setTimeout(arguments[0], 100)")
     assert "left out" in browser.text("#origin")

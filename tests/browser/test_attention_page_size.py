@@ -13,7 +13,7 @@ from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.translator import Translator
 from regard.instantiate import build
 from regard.observe.draw.page import render_page
-from regard.observe.record.recording import Regarded, record_attention
+from regard.observe.record.trace import Trace, trace_translation
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Browser
@@ -29,7 +29,7 @@ ASK = """
 
 
 @pytest.fixture(scope="module")
-def regarded(tokenizer: Tokenizer) -> Regarded:
+def trace(tokenizer: Tokenizer) -> Trace:
     torch.manual_seed(0)
     (config, _), *_ = compose_points(["model=base"])
     model = build(config["model"], vocab_size=tokenizer.vocab_size).eval()
@@ -38,16 +38,14 @@ def regarded(tokenizer: Tokenizer) -> Regarded:
         return tokenizer.decode(tokenizer.encode(text * TOKENS)[: TOKENS - 1])
 
     translator = Translator(model, tokenizer, tokenizer)
-    return record_attention(translator, long("the house is red "), long("das Haus ist rot "))
+    return trace_translation(translator, long("the house is red "), long("das Haus ist rot "))
 
 
-def test_sixty_tokens_take_five_megabytes_at_most_and_a_second(
-    browser: Browser, regarded: Regarded, tmp_path: Path
-) -> None:
+def test_sixty_tokens_take_five_megabytes_at_most_and_a_second(browser: Browser, trace: Trace, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    assert str(render_page(page, [regarded], "Sixty tokens")) == ""
-    assert (len(regarded.maps.source), len(regarded.maps.target)) == (TOKENS, TOKENS)
-    assert len(regarded.maps.maps) == 18
+    assert str(render_page(page, [trace], "Sixty tokens")) == ""
+    assert (len(trace.maps.source), len(trace.maps.target)) == (TOKENS, TOKENS)
+    assert len(trace.maps.maps) == 18
     megabytes = page.stat().st_size / 1e6
     milliseconds = []
     for _ in range(5):  # the least: other programs may slow one down

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regard.compare.compare import compare
-from regard.compare.compared import read_run
+from regard.compare.comparison import compare
 from regard.compare.page import write_page
+from regard.compare.run import read_run
 from regard.compare.table import as_csv
 from regard.observe.record.maps import SentenceMaps, save_maps
 from regard.runs.folder import RunFolder

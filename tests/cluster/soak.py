@@ -86,7 +86,7 @@ def work_through(run: RunFolder) -> None:
 
 def same_as(run: RunFolder, other: RunFolder) -> bool:
     """Whether both are finished and have measured the same; says how they differ."""
-    from regard.observe.wandb.file import history
+    from regard.observe.wandb.offline_file import history
 
     ids = {path.name.rpartition("-")[2] for path in (run.path / "wandb").glob("offline-run-*")}
     logged = [

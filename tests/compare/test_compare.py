@@ -22,14 +22,15 @@ import numpy as np
 import pytest
 import yaml
 
-from regard.compare.compare import Comparison, Spread, chosen_metric, compare, spread_of
-from regard.compare.compared import load_flat_config, read_run, read_runs
-from regard.compare.page import maps_within, most_points, write_page
-from regard.compare.read import Curve, read_curves
+from regard.compare.comparison import Aggregate, Comparison, aggregate, choose_metric, compare
+from regard.compare.flat_config import load_flat_config
+from regard.compare.page import fit_maps, points_per_curve, write_page
+from regard.compare.run import read_run, read_runs
+from regard.compare.run_files import Curve, read_curves
 from regard.compare.table import as_csv
 from regard.config.flatten import flatten
 from regard.errors import RegardError, UsageError
-from regard.observe.draw.compare_page import as_script, plain
+from regard.observe.draw.compare_page import escape_script, to_json_value
 from regard.runs.folder import RunFolder
 
 CopyRun = Callable[..., RunFolder]
@@ -81,7 +82,7 @@ def test_the_best_value_counts_not_the_last_and_runs_without_one_come_last(tmp_p
 )
 def test_whether_small_is_good_is_known_by_name(tmp_path: Path, copy_run: CopyRun, metric: str, mode: str) -> None:
     run = copy_run(tmp_path / "a", {"callbacks.best": None}, losses(1, 2, metric=metric))
-    assert chosen_metric([read_run(run, "a")], metric, None) == (metric, mode)
+    assert choose_metric([read_run(run, "a")], metric, None) == (metric, mode)
 
 
 def test_the_metric_is_what_the_best_checkpoint_is_kept_by(tmp_path: Path, copy_run: CopyRun) -> None:
@@ -104,19 +105,30 @@ def test_an_unknown_metric_is_refused_and_the_known_ones_are_named(tmp_path: Pat
 
 
 def test_only_keys_that_differ_are_columns_each_thing_once(tmp_path: Path, copy_run: CopyRun) -> None:
-    """The rate stands in the configuration twice, and the cache is a place."""
+    """The size of the corpus is copied within the configuration, and the cache is a place."""
     runs = [
         copy_run(
-            tmp_path / str(rate),
-            {"optimizer.lr": rate, "task.optimizer.lr": rate, "paths.cache": f"/{rate}", "batches.cache": f"/{rate}"},
+            tmp_path / str(size),
+            {"data.size": size, "batches.corpus.size": size, "paths.cache": f"/{size}", "batches.cache": f"/{size}"},
         )
-        for rate in (0.1, 0.2)
+        for size in (100, 200)
     ]
-    (runs[0].path / "overrides.yaml").write_text("[optimizer.lr=0.1]")
-    (runs[1].path / "overrides.yaml").write_text("[optimizer.lr=0.2]")
+    (runs[0].path / "overrides.yaml").write_text("[data.size=100]")
+    (runs[1].path / "overrides.yaml").write_text("[data.size=200]")
     comparison = compared(*runs)
+    assert comparison.columns == ["data.size"]
+    assert set(comparison.differing) == {"data.size", "batches.corpus.size", "paths.cache", "batches.cache"}
+
+
+def test_runs_of_regard_0_2_are_compared_by_present_keys(tmp_path: Path, copy_run: CopyRun) -> None:
+    """Until 0.2, task repeated optimizer and schedule."""
+    old = copy_run(tmp_path / "old", {"optimizer.lr": 0.1, "task.optimizer.lr": 0.1, "task.schedule.warmup_steps": 5})
+    new = copy_run(tmp_path / "new", {"optimizer.lr": 0.2, "schedule.warmup_steps": 5})
+    (old.path / "overrides.yaml").write_text("[task.optimizer.lr=0.1]")
+    comparison = compared(old, new)
     assert comparison.columns == ["optimizer.lr"]
-    assert set(comparison.differing) == {"optimizer.lr", "task.optimizer.lr", "paths.cache", "batches.cache"}
+    assert comparison.runs[0].overrides == ["optimizer.lr"]
+    assert not [key for key in comparison.differing if key.startswith("task.")]
 
 
 def test_what_is_only_recorded_is_a_column_and_no_parameter(tmp_path: Path, copy_run: CopyRun) -> None:
@@ -143,14 +155,14 @@ def test_a_key_that_older_code_does_not_know_differs(tmp_path: Path, copy_run: C
 
 def test_mean_and_sample_deviation_against_hand_numbers() -> None:
     """1, 2, 4: the mean is 7/3; squares of what is left over are 16/9, 1/9 and 25/9, 42/9 together; halved, 7/3."""
-    found = spread_of([1.0, 2.0, 4.0])
+    found = aggregate([1.0, 2.0, 4.0])
     assert found is not None
     assert found.mean == pytest.approx(7 / 3)
     assert found.deviation == pytest.approx(math.sqrt(7 / 3))
     assert found.runs == 3
-    assert spread_of([5.0]) == Spread(5.0, None, 1)
-    assert spread_of([]) is None
-    assert spread_of([1.0, math.nan]) is None
+    assert aggregate([5.0]) == Aggregate(5.0, None, 1)
+    assert aggregate([]) is None
+    assert aggregate([1.0, math.nan]) is None
 
 
 def test_runs_that_differ_in_nothing_but_seed_are_one_group(tmp_path: Path, copy_run: CopyRun) -> None:
@@ -166,8 +178,8 @@ def test_runs_that_differ_in_nothing_but_seed_are_one_group(tmp_path: Path, copy
     by_name = {frozenset(run.name for run in group.runs): group for group in comparison.groups}
     assert set(by_name) == {frozenset({"1", "2", "3", "failed"}), frozenset({"other"}), frozenset({"own"})}
     group = by_name[frozenset({"1", "2", "3", "failed"})]
-    assert group.score == Spread(pytest.approx(7 / 3), pytest.approx(math.sqrt(7 / 3)), 3)
-    assert group.spreads[LOSS] == group.score, "the last value of each is its best"
+    assert group.score == Aggregate(pytest.approx(7 / 3), pytest.approx(math.sqrt(7 / 3)), 3)
+    assert group.aggregates[LOSS] == group.score, "the last value of each is its best"
     assert [next(iter(group.runs)).name for group in comparison.groups] == ["other", "own", "failed"]
 
 
@@ -270,29 +282,29 @@ def test_a_folder_whose_config_or_status_is_broken_is_no_run(
 
 def test_numbers_that_json_does_not_know_go_as_text() -> None:
     values = {"a": [math.nan, 1.5, math.inf, -math.inf], "b": {"c": Path("/x")}, "d": (True, None)}
-    assert plain(values) == {"a": ["NaN", 1.5, "Infinity", "-Infinity"], "b": {"c": "/x"}, "d": [True, None]}
+    assert to_json_value(values) == {"a": ["NaN", 1.5, "Infinity", "-Infinity"], "b": {"c": "/x"}, "d": [True, None]}
 
 
 def test_a_library_cannot_end_its_script() -> None:
-    assert as_script("a='</script><!--'") == "a='<\\/script><\\!--'"
+    assert escape_script("a='</script><!--'") == "a='<\\/script><\\!--'"
 
 
 def test_curves_share_a_budget() -> None:
-    assert most_points([1000] * 10, budget=5000) == 500
-    assert most_points([1000] * 100, budget=5000) == 50
-    assert most_points([10] * 1000 + [1000] * 10, budget=12_000) == 200
-    assert most_points([1000] * 1000, budget=5000) == 8, "as few as it gets"
+    assert points_per_curve([1000] * 10, budget=5000) == 500
+    assert points_per_curve([1000] * 100, budget=5000) == 50
+    assert points_per_curve([10] * 1000 + [1000] * 10, budget=12_000) == 200
+    assert points_per_curve([1000] * 1000, budget=5000) == 8, "as few as it gets"
 
 
 def test_maps_are_those_of_the_last_layer_and_share_a_budget(tmp_path: Path, copy_run: CopyRun) -> None:
     runs = [read_run(copy_run(tmp_path / name), name) for name in "ab"]
-    kept, left_out = maps_within(runs, 1 << 20)
+    kept, left_out = fit_maps(runs, 1 << 20)
     assert left_out == 0
     assert {each["name"] for maps in kept for each in maps} == {"decoder.0.cross"}
     one = kept[0][0]
     assert one["sentence"] in {sample["source"] for sample in runs[0].samples}
     size = sum(each["heads"] * len(each["queries"]) * len(each["keys"]) for each in kept[0])
-    kept, left_out = maps_within(runs, size)
+    kept, left_out = fit_maps(runs, size)
     assert (bool(kept[0]), bool(kept[1]), left_out) == (True, False, 1)
 
 
@@ -418,7 +430,7 @@ def test_many_runs_are_read_by_several_processes_as_by_one(
     (tmp_path / "3/status.json").write_text("{")
     said: list[str] = []
     alone = list(read_runs(folders, said.append))
-    monkeypatch.setattr("regard.compare.compared.RUNS_A_PROCESS", 2)
+    monkeypatch.setattr("regard.compare.run.RUNS_A_PROCESS", 2)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads, which tests have

@@ -43,7 +43,7 @@ def combinations() -> list[list[str]]:
     chosen = [
         [f"{path.relative_to(conf_folder())}={option.stem}" for option in sorted(path.glob("*.yaml"))]
         for path in groups
-        if path not in (conf_folder(), conf_folder() / "experiment") and path.name not in ("task", "module", "sweeper")
+        if path not in (conf_folder(), conf_folder() / "experiment") and path.name not in ("task", "sweeper")
     ]
     at_once = [[each for each in row if each] for row in zip_longest(*chosen)]
     return [[f"task={task}", *row] for task in ("translation", "language") for row in at_once]
@@ -159,6 +159,12 @@ def test_text_that_yaml_reads_as_something_else_is_to_be_quoted() -> None:
 def test_what_regard_gives_the_trainer_cannot_be_given(key: str) -> None:
     with pytest.raises(UsageError, match=f"^trainer.{key}=3: give no value: regard sets it$"):
         compose_points([f"+trainer.{key}=3"])
+
+
+@pytest.mark.parametrize("key", ["optimizer", "schedule"])
+def test_optimizer_and_schedule_are_no_keys_of_the_task(key: str) -> None:
+    with pytest.raises(UsageError, match=f"^task.{key}=3: give no value: regard sets it$"):
+        compose_points([f"+task.{key}=3"])
 
 
 def test_a_user_class_is_checked_by_its_signature_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,7 +192,7 @@ def test_a_text_shorter_than_a_block_is_an_error(folder: Path) -> None:
 
 @pytest.mark.parametrize("stride", [0, 13, -1])
 def test_a_stride_lies_within_a_block(folder: Path, stride: int) -> None:
-    with pytest.raises(UsageError, match=rf"batches\.stride={stride}: give 1 to batches\.block_length=12, or null"):
+    with pytest.raises(UsageError, match=rf"batches\.stride={stride}: expected 1 to batches\.block_length=12, or null"):
         make(folder, stride=stride)
 
 

@@ -127,7 +127,7 @@ def test_pairs_over_the_limit_are_left_out_of_training_and_that_is_said(folder: 
     seen = [sentence for batch in epoch(data) for sentence in batch.rows]
     assert sorted(seen) == list(range(1, 71))
     assert messages[-1:] == [
-        "2 of 72 train pairs have a side of more than 30 tokens (model.max_length) and are left out"
+        "2 of 72 train pairs have a side of more than 30 tokens (model.max_length) and are dropped"
     ]
 
 
@@ -174,10 +174,10 @@ def test_evaluation_cuts_what_is_over_the_limit_and_says_so(folder: Path) -> Non
     assert cut[0].source[row, -1] == cut[0].target[row, -1] == EOS
     assert cut[0].source.shape[1] == cut[0].target.shape[1] == 30
     assert messages[-1:] == [
-        "1 of 6 test pairs have a side of more than 30 tokens (model.max_length) and are cut to 30"
+        "1 of 6 test pairs have a side of more than 30 tokens (model.max_length) and are truncated to 30"
     ]
     list(data.val_dataloader())
-    assert len([line for line in messages if "cut" in line]) == 1
+    assert len([line for line in messages if "truncated" in line]) == 1
 
 
 def limited(folder: Path, limit: int | float, rank: int = 0, world_size: int = 1, **options: Any) -> list[Batch]:
@@ -246,8 +246,8 @@ def test_a_state_of_an_older_version_continues_with_a_new_epoch_and_says_so(fold
     data = make(folder, say=messages.append)
     data.load_state_dict({"taken": 20, "position": 20, "epoch": 2, "epoch_position": 14})
     assert messages == [
-        "the checkpoint is from an older version of regard, which took the batches in another order: "
-        "training continues with a new epoch, so its losses are not those of a run that never stopped"
+        "the checkpoint is from an older version of regard with another order of the batches: "
+        "training continues with a new epoch, so its losses differ from those of a run that never stopped"
     ]
     items = list(itertools.islice(as_rank(data, 0, 1).train_dataloader(), 3))
     _, plan = make(folder).training()
@@ -348,5 +348,5 @@ def test_the_training_process_cuts_nothing_that_its_workers_cut(folder: Path, mo
 
 def test_characters_cannot_be_sampled(folder: Path) -> None:
     data = make(folder, tokenizer=TokenizerSettings(kind="char", vocab_size=None), sampling_alpha=0.1)
-    with pytest.raises(UsageError, match=r"batches\.sampling_alpha=0\.1: characters and bytes can be cut in one way"):
+    with pytest.raises(UsageError, match=r"batches\.sampling_alpha=0\.1: the segmentation into characters"):
         pieces(data, 1)

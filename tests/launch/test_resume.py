@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+import yaml
 
 from regard.errors import UsageError
 from regard.launch.resume import prepare_resume
@@ -130,6 +131,20 @@ def test_more_steps_go_on_from_the_last(uninterrupted: RunFolder, tmp_path: Path
     assert work(run.path) == 0
     assert [step for step, *_ in measured(run)] == [str(step) for step in range(1, 45)]
     assert measured(run)[:39] == measured(uninterrupted)[:39]
+
+
+def test_a_run_that_regard_0_2_froze_goes_on_as_if_never_stopped(uninterrupted: RunFolder, tmp_path: Path) -> None:
+    """Until 0.2, task repeated optimizer and schedule, and training used its copies; two classes had other names."""
+    run = stopped_early(uninterrupted, tmp_path / "run")
+    config = run.config()
+    used = {name: config[name] for name in ("optimizer", "schedule")}
+    config["task"] |= used
+    config |= {"regard": "0.2.0", "optimizer": used["optimizer"] | {"lr": 99.0}}
+    text = yaml.safe_dump(config, sort_keys=False).replace("positions.NoPositions", "positions.Unmarked")
+    assert "positions.Unmarked" in text
+    (run.path / "config.yaml").write_text(text)
+    assert work(run.path) == 0
+    assert measured(run) == measured(uninterrupted)
 
 
 def test_a_language_model_goes_on_as_if_never_stopped(make_language_run: MakeRun, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import resource
@@ -14,14 +15,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from regard.compatibility import with_present_names
 from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.errors import RegardError
+from regard.inference.score import score_lines
+from regard.inference.stream import translate_lines
+from regard.inference.translator import Translator
 from regard.instantiate import build
+from regard.model.positions import NoPositions
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import (
     describe_model,
-    last_readable,
+    find_last_checkpoint,
     load_model,
     load_weights,
     read_checkpoint,
@@ -101,6 +107,23 @@ def test_tokenizers_of_two_vocabularies_come_back_each(tmp_path: Path, tokenizer
 def test_it_loads_without_running_code(checkpoint: Path) -> None:
     loaded = torch.load(checkpoint, weights_only=True)
     assert loaded["regard"]["model"] == model_config()
+
+
+def test_a_model_configuration_with_names_of_regard_0_2_is_loaded(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    rotation = {"_target_": "regard.model.positions.Unturned", "_partial_": True}
+    config = model_config(
+        positions={"_target_": "regard.model.positions.Unmarked", "_partial_": True},
+        mixer=ATTENTION | {"rotation": rotation},
+    )
+    saved = content(tokenizer, with_present_names(config))
+    saved["regard"]["model"] = config
+    torch.save(saved, tmp_path / "best.ckpt")
+    loaded = load_model(tmp_path / "best.ckpt")
+    assert isinstance(loaded.model.decoder.embedding.positions, NoPositions)
+    assert "Un" not in json.dumps(loaded.config)
+    translator = Translator(loaded.model.eval(), loaded.source_tokenizer, loaded.target_tokenizer)
+    assert list(translate_lines(translator, ["two six"], 1, 1.0, warn=pytest.fail))
+    assert list(score_lines(translator, ["two six\ttwo six"]))
 
 
 def test_weights_are_copied_out_of_the_file(checkpoint: Path) -> None:
@@ -317,13 +340,13 @@ def test_a_full_disk_is_an_error_of_the_disk_and_leaves_the_old_one(checkpoint: 
 
 
 def test_the_newest_that_can_be_read_is_found(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    assert last_readable(tmp_path) is None
+    assert find_last_checkpoint(tmp_path) is None
     save(tmp_path / "last.ckpt", 1, tokenizer)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert last_readable(tmp_path) == tmp_path / "last.ckpt"
+        assert find_last_checkpoint(tmp_path) == tmp_path / "last.ckpt"
         save(tmp_path / "last.ckpt", 2, tokenizer)
-        assert last_readable(tmp_path) == tmp_path / "last.ckpt"
+        assert find_last_checkpoint(tmp_path) == tmp_path / "last.ckpt"
 
 
 def test_a_truncated_last_falls_back_with_a_warning(tmp_path: Path, tokenizer: Tokenizer) -> None:
@@ -332,9 +355,9 @@ def test_a_truncated_last_falls_back_with_a_warning(tmp_path: Path, tokenizer: T
     save(last, 2, tokenizer)
     last.write_bytes(last.read_bytes()[:-2000])
     with pytest.warns(UserWarning, match=r"last\.ckpt: not a readable checkpoint .* trying the one before"):
-        assert last_readable(tmp_path) == tmp_path / "last.previous.ckpt"
+        assert find_last_checkpoint(tmp_path) == tmp_path / "last.previous.ckpt"
     last.unlink()  # as a kill between the two renames leaves it
-    assert last_readable(tmp_path) == tmp_path / "last.previous.ckpt"
+    assert find_last_checkpoint(tmp_path) == tmp_path / "last.previous.ckpt"
 
 
 def test_a_save_reads_back_while_the_old_file_is_mapped(checkpoint: Path, tokenizer: Tokenizer) -> None:

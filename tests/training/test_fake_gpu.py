@@ -20,7 +20,7 @@ from regard.inference.decoding import Sampling
 from regard.instantiate import build
 from regard.runs.folder import RunFolder
 from regard.runs.work import make_task
-from regard.training.callbacks.metrics import Journal
+from regard.training.callbacks.metrics import MetricsLogger
 from regard.training.callbacks.metrics_file import MetricsFile
 from regard.training.callbacks.moving_average import MovingAverage
 from regard.training.task import Task
@@ -80,7 +80,7 @@ def test_a_training_step(case: str, request: pytest.FixtureRequest, tmp_path: Pa
         assert {value.device.type for value in outputs.values()} == {"cuda"}
         for parameter in task.parameters():  # the engine of the backward pass wants a real GPU
             parameter.grad = torch.empty_like(parameter)
-        Journal(MetricsFile(tmp_path / "metrics.csv"), 2).on_before_optimizer_step(task.trainer, task, optimizer)
+        MetricsLogger(MetricsFile(tmp_path / "metrics.csv"), 2).on_before_optimizer_step(task.trainer, task, optimizer)
         optimizer.step()
         average.on_train_batch_end(task.trainer, task, outputs, batch, 0)
         average.on_validation_start(task.trainer, task)
@@ -102,7 +102,7 @@ def test_an_evaluation_step(case: str, request: pytest.FixtureRequest, monkeypat
             logits, state = decoder.step(torch.ones_like(rows), state)
             state = state.reorder(rows.flip(0))
         assert Sampling(0.7, top_k=3, top_p=0.9).draw(logits, torch.rand(len(rows))).device.type == "cuda"
-        state.keep(torch.arange(1, device="cuda"), torch.arange(beams, device="cuda"))
+        state.select(torch.arange(1, device="cuda"), torch.arange(beams, device="cuda"))
 
 
 def test_a_tensor_left_on_the_cpu_is_found(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,15 +12,15 @@ from regard.data.corpora.corpus import PAIR, SPLITS, Split
 from regard.data.corpora.links import Link, LinkedCorpus, Links, read_links
 from regard.errors import RegardError, UsageError
 from regard.inference.translator import Translator
-from regard.observe.measure.alignment import Aligner, compare, diagonal
+from regard.observe.measure.alignment import Aligner, count_links, diagonal_links
 from regard.observe.record.forced import batch_maps, pair_batches
 from regard.observe.record.words import group_words, spaced
 from regard.runs.corpus import load_corpus
 from regard.runs.folder import RunFolder
 
-TOGETHER = 512
+PAIRS_PER_CHUNK = 512
 """Pairs that are sorted by length and read at a time."""
-CROSS = ("decoder.cross",)
+CROSS_ATTENTION = ("decoder.cross",)
 """The maps that alignments are read from."""
 
 Pairs = list[tuple[str, str]]
@@ -34,7 +34,7 @@ class SplitPairs(NamedTuple):
     links: list[Links] | None
 
 
-def pairs_of(run: RunFolder, split: str, say: Warn) -> SplitPairs:
+def read_split(run: RunFolder, split: str, say: Warn) -> SplitPairs:
     """A held-out part of the run's corpus.
 
     Raises UsageError for another part, or a corpus without pairs.
@@ -50,7 +50,7 @@ def pairs_of(run: RunFolder, split: str, say: Warn) -> SplitPairs:
     return SplitPairs(pairs, links)
 
 
-def gold_of(path: Path, pairs: Pairs) -> list[Links]:
+def read_gold(path: Path, pairs: Pairs) -> list[Links]:
     """The links of a file for these pairs.
 
     Raises RegardError naming the file and line that does not fit them.
@@ -69,18 +69,18 @@ def gold_of(path: Path, pairs: Pairs) -> list[Links]:
     return gold
 
 
-def links_of(translator: Translator, aligner: Aligner, pairs: Pairs, warn: Warn) -> Iterator[frozenset[Link]]:
+def align_pairs(translator: Translator, aligner: Aligner, pairs: Pairs, warn: Warn) -> Iterator[frozenset[Link]]:
     """The links of each pair, in order. ``warn`` is told of those that were cut, or whose words are other ones."""
-    for first in range(0, len(pairs), TOGETHER):
-        chunk = single_spaced(pairs[first : first + TOGETHER])
+    for first in range(0, len(pairs), PAIRS_PER_CHUNK):
+        chunk = single_spaced(pairs[first : first + PAIRS_PER_CHUNK])
         batches, cut = pair_batches(translator, chunk)
         if cut:
             numbers, more = ", ".join(str(first + row + 1) for row in cut[:5]), ", ..." if len(cut) > 5 else ""
-            warn(f"pairs {numbers}{more}: {cut_off(translator)}")
+            warn(f"pairs {numbers}{more}: {cut_note(translator)}")
         links: dict[int, frozenset[Link]] = {}
         words: dict[int, list[int]] = {}
         for batch in batches:
-            for row, maps in batch_maps(*translator, batch, CROSS):
+            for row, maps in batch_maps(*translator, batch, CROSS_ATTENTION):
                 links[row] = aligner.links(maps)
                 words[row] = [len(group_words(pieces)) for pieces in (maps.source, maps.target)]
         for row, pair in enumerate(chunk):
@@ -96,17 +96,17 @@ def single_spaced(pairs: Pairs) -> Pairs:
     return [(spaced(source), spaced(target)) for source, target in pairs]
 
 
-def cut_off(translator: Translator) -> str:
+def cut_note(translator: Translator) -> str:
     """What became of pairs that are longer than the model reads."""
     return f"cut to the model's {translator.model.max_length} tokens, the rest has no links"
 
 
-def spread(count: int, most: int) -> list[int]:
-    """At most so many of the numbers below ``count``, evenly spread."""
+def evenly_spaced(count: int, most: int) -> list[int]:
+    """At most so many of the numbers below ``count``, evenly spaced."""
     return sorted({int(row) for row in np.linspace(0, count - 1, min(count, most))}) if count else []
 
 
-def report(found: Sequence[frozenset[Link]], gold: Sequence[Links], pairs: Pairs) -> Iterator[str]:
+def report_errors(found: Sequence[frozenset[Link]], gold: Sequence[Links], pairs: Pairs) -> Iterator[str]:
     """How far links are from those that are right, beside the diagonal's; apart where words change their order."""
     rows = {
         f"{len(pairs):,} pairs": range(len(pairs)),
@@ -115,8 +115,10 @@ def report(found: Sequence[frozenset[Link]], gold: Sequence[Links], pairs: Pairs
     for name, chosen in rows.items():
         if not chosen:
             continue
-        ours = compare((found[row], gold[row]) for row in chosen)
-        straight = compare((diagonal(*(len(text.split()) for text in pairs[row])), gold[row]) for row in chosen)
+        ours = count_links((found[row], gold[row]) for row in chosen)
+        straight = count_links(
+            (diagonal_links(*(len(text.split()) for text in pairs[row])), gold[row]) for row in chosen
+        )
         yield (
             f"{name.format(f'{len(chosen):,}')}: alignment error rate {ours.error_rate:.2%}, precision "
             f"{ours.precision:.2%}, recall {ours.recall:.2%}; the diagonal's error rate is {straight.error_rate:.2%}"

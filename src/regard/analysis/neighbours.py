@@ -13,7 +13,7 @@ from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
 
 
-def embeddings_of(
+def input_embeddings(
     model: Translator | LanguageModel, side: str | None
 ) -> tuple[Float[np.ndarray, "vocab dim"], Tokenizer]:
     """The embeddings of tokens that one side reads, and its vocabulary: the source's if there is one, unless told.

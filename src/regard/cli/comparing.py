@@ -15,7 +15,7 @@ from regard.cli.app import app, warn
 from regard.errors import RegardError, UsageError
 
 if TYPE_CHECKING:
-    from regard.compare.compared import ComparedRun
+    from regard.compare.run import ComparedRun
     from regard.runs.folder import RunFolder
 
 
@@ -39,9 +39,9 @@ def compare(
     """Compare runs: a table, and one self-contained page of curves, parameters, samples and differences."""
     from rich.console import Console
 
-    from regard.compare.compare import compare as compare_runs
+    from regard.compare.comparison import compare as compare_runs
     from regard.compare.page import write_page
-    from regard.compare.table import as_csv, show
+    from regard.compare.table import as_csv, print_comparison
     from regard.files import replacing, require_writable
 
     require_writable("--output", output)
@@ -55,7 +55,7 @@ def compare(
         if not found:
             raise UsageError("no run to compare; give run folders, sweeps, or runs/ for all")
         comparison = compare_runs(found, metric, None if mode is None else mode.value)
-        show(comparison, console)
+        print_comparison(comparison, console)
         try:
             write_page(output, comparison)
             if csv is not None:
@@ -93,7 +93,7 @@ def _spread(paths: list[Path]) -> Iterator[Path]:
 
 def _read(paths: list[Path]) -> Iterator[ComparedRun]:
     """The runs at ``paths``, each once. What is not a run, or is damaged, is reported and left out."""
-    from regard.compare.compared import read_runs
+    from regard.compare.run import read_runs
     from regard.launch.jobs import short_names
     from regard.runs.find import find_runs
 

@@ -35,8 +35,8 @@ def align(
     trust: Trust = False,
 ) -> None:
     """Which word translates which, from cross-attention: SOURCE-TARGET, counted from 0, a line a pair."""
-    from regard.analysis.align import gold_of, links_of, pairs_of, report
-    from regard.analysis.aligner import choose, judge_by_links
+    from regard.analysis.align import align_pairs, read_gold, read_split, report_errors
+    from regard.analysis.aligner import choose_aligner, rank_by_links
     from regard.data.corpora.reading.lines import read_pairs
     from regard.runs.folder import RunFolder
 
@@ -48,24 +48,24 @@ def align(
     translator = load_translator(run, device, trust)
     links: list[Links] | None = None
     if split is not None:
-        pairs, links = pairs_of(RunFolder.open(run), split, warn)
+        pairs, links = read_split(RunFolder.open(run), split, warn)
     elif source_file is not None and target_file is not None:
         pairs = list(read_pairs(source_file, target_file))
     else:
         pairs = [(source or "", target or "")]
     if gold is not None:
-        links = gold_of(gold, pairs)
+        links = read_gold(gold, pairs)
     if split == "validation" and gold is not None and links is not None:
-        aligner, why = judge_by_links(translator, pairs, links, str(gold), warn).best(layer, head)
+        aligner, why = rank_by_links(translator, pairs, links, str(gold), warn).best(layer, head)
     else:
         folder = RunFolder.open(run) if run.is_dir() else None
-        aligner, why = choose(folder, translator, pairs, layer, head, warn)
+        aligner, why = choose_aligner(folder, translator, pairs, layer, head, warn)
     found = []
-    for one in links_of(translator, aligner, pairs, warn):
+    for one in align_pairs(translator, aligner, pairs, warn):
         found.append(one)
         print(" ".join(f"{a}-{b}" for a, b in sorted(one)))
     warn(f"read from {aligner}; {why}")
-    for line in report(found, links, pairs) if links is not None else ():
+    for line in report_errors(found, links, pairs) if links is not None else ():
         warn(line)
 
 
@@ -94,34 +94,43 @@ def heads(
 
     from rich.console import Console
 
-    from regard.analysis.heads import PICTURES, beginning, draw, log_to_wandb, look, remarks, require_still, table_of
-    from regard.analysis.sample import sample_of_files, sample_of_run
+    from regard.analysis.heads import (
+        PICTURES,
+        describe_measures,
+        describe_passes,
+        head_table,
+        log_to_wandb,
+        measure_sample,
+        require_not_running,
+        write_pictures,
+    )
+    from regard.analysis.sample import sample_files, sample_run
     from regard.runs.folder import RunFolder
 
     folder = RunFolder.open(run) if run.is_dir() else None
     if wandb and folder is None:
         raise UsageError("--wandb: a checkpoint alone has no W&B run; give its run folder")
     if wandb and folder is not None:
-        require_still(folder)
+        require_not_running(folder)
     place = output or (run / "heads" if run.is_dir() else Path("heads"))
     for name in PICTURES:
         require_writable("--output", place / name)
     model = load(run, device, trust)
     if folder is None or source_file is not None or target_file is not None:
-        sample = sample_of_files(model, source_file, target_file, sentences, gold, warn)
+        sample = sample_files(model, source_file, target_file, sentences, gold, warn)
     else:
-        sample = sample_of_run(folder, model, sentences, gold, warn)
-    warn(beginning(model, sample))
-    found = look(model, sample)
-    pictures = draw(found, sample, folder, place)
+        sample = sample_run(folder, model, sentences, gold, warn)
+    warn(describe_passes(model, sample))
+    found = measure_sample(model, sample)
+    pictures = write_pictures(found, sample, folder, place)
     if as_json:
         for row in found.rows():
             print(json.dumps(row))
     else:
         console = Console(highlight=False)
         console.width = max(console.width, 120)
-        console.print(table_of(found))
-    for line in [*remarks(found, sample), *(f"picture\t{path}" for path in pictures)]:
+        console.print(head_table(found))
+    for line in [*describe_measures(found, sample), *(f"picture\t{path}" for path in pictures)]:
         warn(line)
     if wandb and folder is not None:
         log_to_wandb(folder, found, pictures)
@@ -144,15 +153,15 @@ def neighbours(
     from rich.table import Table
     from rich.text import Text
 
-    from regard.analysis.neighbours import embeddings_of
-    from regard.observe.draw.neighbours_map import require_ending, write_map
-    from regard.observe.measure.neighbours import map_of, neighbourhood
+    from regard.analysis.neighbours import input_embeddings
+    from regard.observe.draw.neighbours_map import require_suffix, write_projection
+    from regard.observe.measure.neighbours import find_neighbourhood, project
 
     if output is not None:
-        require_ending(output)
+        require_suffix(output)
         require_writable("--output", output)
-    embeddings, tokenizer = embeddings_of(load(run, device, trust), side)
-    around = neighbourhood(embeddings, tokenizer, word, number)
+    embeddings, tokenizer = input_embeddings(load(run, device, trust), side)
+    around = find_neighbourhood(embeddings, tokenizer, word, number)
     if len(around.pieces) > 1:
         warn(
             f"{word} is {len(around.pieces)} pieces ({' '.join(around.pieces)}): the mean of their embeddings is taken"
@@ -164,5 +173,5 @@ def neighbours(
         table.add_row(Text(neighbour.piece), f"{neighbour.cosine:.3f}")
     Console(highlight=False).print(table)
     if output is not None:
-        write_map(around, map_of(embeddings, tokenizer, around), output)
+        write_projection(around, project(embeddings, tokenizer, around), output)
         warn(f"map\t{output}")

@@ -109,7 +109,7 @@ def attend(
     """Show what the model attends to: a page and a picture."""
     from regard.inference.translator import Translator
     from regard.observe.draw.attend import write_attention
-    from regard.observe.record.recording import record_attention, record_reading
+    from regard.observe.record.trace import trace_text, trace_translation
 
     page = output or (run / "attention" / "attend.html" if run.is_dir() else Path("attend.html"))
     if page.suffix == ".png":
@@ -121,23 +121,23 @@ def attend(
         if source is None or not source.strip():
             raise UsageError("--source: give a sentence to look at")
         given = [("--source", source, model.source_tokenizer), ("--target", target or "", model.target_tokenizer)]
-        regarded = record_attention(model, source, target, beam_size)
+        trace = trace_translation(model, source, target, beam_size)
     else:
         if source is not None:
             raise UsageError("--source: a language model has none; give --target alone")
         if target is None or not target.strip():
             raise UsageError("--target: give a text to look at")
         given = [("--target", target, model.tokenizer)]
-        regarded = record_reading(model, target)
+        trace = trace_text(model, target)
     for option, text, tokenizer in given:
         if (tokens := len(tokenizer.encode(text))) > (most := model.model.max_length - 1):
             warn(f"{option}: {tokens} tokens, cut to the model's {most}")
-    if not regarded.maps.maps:
+    if not trace.maps.maps:
         raise UsageError(f"{run}: the model has no attention to look at; its mixer is another")
-    picture, left_out = write_attention(regarded, page, round(megabytes * 2**20))
+    picture, left_out = write_attention(trace, page, round(megabytes * 2**20))
     if str(left_out):
         warn(f"left out of the page, over --megabytes {megabytes:g}: {left_out}")
-    print(regarded.target)
+    print(trace.target)
     print(f"page\t{page}\npicture\t{picture}")
 
 
@@ -168,7 +168,7 @@ def generate(
     from rich.console import Console
 
     from regard.inference.decoding import Sampling
-    from regard.inference.generate import ROWS_TOGETHER, Writer, show_next
+    from regard.inference.generate import ROWS_TOGETHER, Writer, print_next_tokens
     from regard.inference.language_model import LanguageModel
 
     if top_p is not None and not 0 < top_p <= 1:
@@ -184,7 +184,7 @@ def generate(
     if next_tokens is not None:
         if prompt is None:
             raise UsageError("--next: give --prompt too")
-        show_next(writer, prompt, next_tokens, Console(highlight=False))
+        print_next_tokens(writer, prompt, next_tokens, Console(highlight=False))
     elif prompt is not None and number == 1 and not as_json:
         print(prompt, end="", flush=True)
         for text in writer.stream(prompt):

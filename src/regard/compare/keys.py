@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from regard.compare.compared import ComparedRun
-from regard.compare.importance import as_key
+from regard.compare.flat_config import canonical_text
+from regard.compare.run import ComparedRun
 
-WHERE = re.compile(r"(paths|launcher|logger)\..*|batches\.cache|name")
+LOCATION = re.compile(r"(paths|launcher|logger)\..*|batches\.cache|name")
 """Keys that say where a run lay and was shown: they make no other experiment of it."""
-WATCHING = re.compile(r"callbacks\.(attention|samples|snapshots|last)\..*|trainer\.log_every_n_steps")
+RECORDING = re.compile(r"callbacks\.(attention|samples|snapshots|last)\..*|trainer\.log_every_n_steps")
 """Keys that say what is recorded and kept: they differ, and change nothing of what is learned."""
 
 COPIES_OF_SEED = ("batches.seed",)
@@ -24,29 +24,29 @@ def differing_keys(runs: Sequence[ComparedRun]) -> list[str]:
     return [key for key in keys if not _same(runs, key) and len(set(_values(runs, key))) > 1]
 
 
-def telling_keys(runs: Sequence[ComparedRun], differing: Sequence[str]) -> list[str]:
+def distinguishing_keys(runs: Sequence[ComparedRun], differing: Sequence[str]) -> list[str]:
     """Of the ``differing`` keys those that tell the runs apart.
 
-    The configuration says some things twice (optimizer.lr, task.optimizer.lr): of keys with one last name and the same
-    value in every run, the one that the user set stays, or the shortest. What the user set comes first; last what
+    Some values are copied within the configuration (data.size, batches.corpus.size): of keys with one last name and the
+    same value in every run, the one that the user set stays, or the shortest. What the user set comes first; last what
     is only recorded, and what only some runs have (newer code has keys that older code had not).
     """
     set_by_user = {key for run in runs for key in run.overrides}
     missing = {key for key in differing if any(key not in run.config for run in runs)}
 
     def rank(key: str) -> tuple[bool, bool, bool, int]:
-        return key not in set_by_user, key in missing, WATCHING.fullmatch(key) is not None, key.count(".")
+        return key not in set_by_user, key in missing, RECORDING.fullmatch(key) is not None, key.count(".")
 
     kept: dict[tuple[str, ...], str] = {}
     for key in sorted(differing, key=rank):
-        if not WHERE.fullmatch(key):
+        if not LOCATION.fullmatch(key):
             kept.setdefault((key.rpartition(".")[2], *_values(runs, key)), key)
     return list(kept.values())
 
 
-def parameters_of(columns: Sequence[str]) -> list[str]:
+def parameter_keys(columns: Sequence[str]) -> list[str]:
     """Those of ``columns`` that may have mattered."""
-    return [key for key in columns if key != "seed" and not WATCHING.fullmatch(key)]
+    return [key for key in columns if key != "seed" and not RECORDING.fullmatch(key)]
 
 
 def without_seed(config: Mapping[str, Any]) -> str:
@@ -55,9 +55,9 @@ def without_seed(config: Mapping[str, Any]) -> str:
     own = {
         key: value
         for key, value in config.items()
-        if key != "seed" and not WHERE.fullmatch(key) and not (key in COPIES_OF_SEED and value == seed)
+        if key != "seed" and not LOCATION.fullmatch(key) and not (key in COPIES_OF_SEED and value == seed)
     }
-    return as_key(own)
+    return canonical_text(own)
 
 
 def _same(runs: Sequence[ComparedRun], key: str) -> bool:
@@ -70,4 +70,4 @@ def _same(runs: Sequence[ComparedRun], key: str) -> bool:
 
 
 def _values(runs: Sequence[ComparedRun], key: str) -> tuple[str, ...]:
-    return tuple("" if key not in run.config else as_key(run.config[key]) for run in runs)
+    return tuple("" if key not in run.config else canonical_text(run.config[key]) for run in runs)

@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from regard.compare.compare import Comparison, Group
-from regard.compare.compared import ComparedRun
+from regard.compare.comparison import Comparison, Group
+from regard.compare.run import ComparedRun
 from regard.compare.table import as_csv
-from regard.observe.draw.compare_page import as_steps, render_comparison, sentence_of
+from regard.data.tokenizer.specials import SPACE, SPECIAL_PIECES
+from regard.observe.draw.compare_page import render_comparison
+from regard.observe.draw.packing import pack_weights
 from regard.observe.draw.thin import thin
+from regard.observe.record.maps import SentenceMaps
 
 POINTS = 150_000
 """The most points that all curves of a page may have; some 2 MB."""
@@ -32,11 +35,11 @@ CHARACTERS = 2000
 def write_page(path: Path, comparison: Comparison) -> None:
     """Write the page. Raises OSError if it cannot be written."""
     runs = comparison.runs
-    names, names_left_out = curves_within(runs, POINTS)
+    names, names_left_out = fit_curves(runs, POINTS)
     lengths = [len(run.curves[name].values) for run in runs for name in names if name in run.curves]
-    most = most_points(lengths)
-    kept_maps, maps_left_out = maps_within(runs, MAP_BYTES)
-    samples, samples_left_out = samples_within(runs, SAMPLE_CHARACTERS)
+    most = points_per_curve(lengths)
+    kept_maps, maps_left_out = fit_maps(runs, MAP_BYTES)
+    samples, samples_left_out = fit_samples(runs, SAMPLE_CHARACTERS)
     places = {id(run): number for number, run in enumerate(runs)}
     groups = {id(run): number for number, group in enumerate(comparison.groups) for run in group.runs}
     data: dict[str, Any] = {
@@ -67,13 +70,13 @@ def write_page(path: Path, comparison: Comparison) -> None:
     render_comparison(path, "Runs compared", subtitle, data)
 
 
-def most_points(lengths: Sequence[int], budget: int = POINTS) -> int:
+def points_per_curve(lengths: Sequence[int], budget: int = POINTS) -> int:
     """How many points each curve may have, so that all together keep the budget (or come as near as 20 each)."""
     fitting = (most for most in POINTS_A_CURVE if sum(min(length, most) for length in lengths) <= budget)
     return next(fitting, POINTS_A_CURVE[-1])
 
 
-def curves_within(runs: Sequence[ComparedRun], budget: int) -> tuple[list[str], int]:
+def fit_curves(runs: Sequence[ComparedRun], budget: int) -> tuple[list[str], int]:
     """The names of the curves to draw, and how many are left out: those of attention, if even few points are too many.
 
     Curves that are an axis, and those without any finite value, are neither.
@@ -87,7 +90,7 @@ def curves_within(runs: Sequence[ComparedRun], budget: int) -> tuple[list[str], 
     return kept, len(names) - len(kept)
 
 
-def maps_within(runs: Sequence[ComparedRun], budget: int) -> tuple[list[list[dict[str, Any]]], int]:
+def fit_maps(runs: Sequence[ComparedRun], budget: int) -> tuple[list[list[dict[str, Any]]], int]:
     """For each run its sentences with their maps, packed; and for how many runs there was no room.
 
     Files of maps are read until there is no more room.
@@ -99,8 +102,8 @@ def maps_within(runs: Sequence[ComparedRun], budget: int) -> tuple[list[list[dic
             for name, weights in sentence.maps.items():
                 queries, keys = sentence.tokens(name)
                 mine.append(
-                    {"sentence": sentence_of(sentence), "name": name, "queries": queries, "keys": keys}
-                    | {"heads": len(weights), "steps": as_steps(weights)}
+                    {"sentence": _text(sentence), "name": name, "queries": queries, "keys": keys}
+                    | {"heads": len(weights), "steps": pack_weights(weights)}
                 )
         budget -= sum(each["heads"] * len(each["queries"]) * len(each["keys"]) for each in mine)
         if budget < 0:
@@ -109,7 +112,13 @@ def maps_within(runs: Sequence[ComparedRun], budget: int) -> tuple[list[list[dic
     return found, 0
 
 
-def samples_within(runs: Sequence[ComparedRun], budget: int) -> tuple[list[list[dict[str, Any]]], int]:
+def _text(maps: SentenceMaps) -> str:
+    """Return the source text, or the text that a language model reads; the page pairs runs by it."""
+    pieces = maps.source or maps.target
+    return "".join(piece for piece in pieces if piece not in SPECIAL_PIECES).replace(SPACE, " ").strip()
+
+
+def fit_samples(runs: Sequence[ComparedRun], budget: int) -> tuple[list[list[dict[str, Any]]], int]:
     """For each run its samples; and for how many runs there was no room."""
     found: list[list[dict[str, Any]]] = [[] for _ in runs]
     for place, run in enumerate(runs):
@@ -173,5 +182,5 @@ def _group(group: Group, places: Mapping[int, int]) -> dict[str, Any]:
         "runs": [places[id(run)] for run in group.runs],
         "finished": sum(run.state == "finished" for run in group.runs),
         "score": group.score,
-        "spreads": {name: spread for name, spread in group.spreads.items() if not name.startswith("attention/")},
+        "aggregates": {k: v for k, v in group.aggregates.items() if not k.startswith("attention/")},
     }

@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from regard.compare.compare import Comparison, Spread
-from regard.compare.importance import as_key
+from regard.compare.comparison import Aggregate, Comparison
+from regard.compare.flat_config import canonical_text
 from regard.compare.keys import MISSING
 from regard.launch.jobs_table import count_states, format_duration, state_style
 from regard.runs.table import Column, format_table, table_width
@@ -22,16 +22,16 @@ KEY_WIDTH = 10
 WHERE = "the page and --csv have them"
 
 
-def show(comparison: Comparison, console: Console) -> None:
+def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print the runs, best first; where there are seeds, what they have in common below."""
-    parts = [of_runs(comparison, table_width(console))]
+    parts = [run_table(comparison, table_width(console))]
     if any(len(group.runs) > 1 for group in comparison.groups):
-        parts += [Text("\n"), of_groups(comparison, table_width(console))]
+        parts += [Text("\n"), group_table(comparison, table_width(console))]
     for part in parts:
         console.print(part, end="", soft_wrap=True)
 
 
-def of_runs(comparison: Comparison, width: int | None) -> Text:
+def run_table(comparison: Comparison, width: int | None) -> Text:
     """A line a run, in ``width`` cells or as wide as it is; below it states are counted."""
     better = "smallest" if comparison.mode == "min" else "largest"
     keys = comparison.columns[:KEYS_ON_TERMINAL]
@@ -64,7 +64,7 @@ def of_runs(comparison: Comparison, width: int | None) -> Text:
     return format_table(columns, rows, width, WHERE).append(f"{counted}\n", "italic")
 
 
-def of_groups(comparison: Comparison, width: int | None) -> Text:
+def group_table(comparison: Comparison, width: int | None) -> Text:
     """A line for all runs that differ in their seed alone, in ``width`` cells or as wide as it is."""
     tests = [name for name in comparison.metrics if name.startswith("test/")]
     finals = tests or [name for name in comparison.metrics if name.startswith("validation/")]
@@ -78,8 +78,8 @@ def of_groups(comparison: Comparison, width: int | None) -> Text:
         [
             f"{sum(run.state == 'finished' for run in group.runs)} of {len(group.runs)}",
             *(_short(group.runs[0].config.get(key, MISSING)) for key in keys),
-            spelt(group.score),
-            *(spelt(group.spreads.get(name)) for name in finals),
+            aggregate_text(group.score),
+            *(aggregate_text(group.aggregates.get(name)) for name in finals),
         ]
         for group in comparison.groups
     ]
@@ -87,11 +87,13 @@ def of_groups(comparison: Comparison, width: int | None) -> Text:
     return format_table(columns, rows, width, WHERE).append(f"{meaning}\n", "italic")
 
 
-def spelt(spread: Spread | None) -> str:
+def aggregate_text(aggregate: Aggregate | None) -> str:
     """2.31 ± 0.04"""
-    if spread is None:
+    if aggregate is None:
         return ""
-    return f"{spread.mean:.5g}" if spread.deviation is None else f"{spread.mean:.5g} ± {spread.deviation:.2g}"
+    return (
+        f"{aggregate.mean:.5g}" if aggregate.deviation is None else f"{aggregate.mean:.5g} ± {aggregate.deviation:.2g}"
+    )
 
 
 def as_csv(comparison: Comparison) -> str:
@@ -125,7 +127,7 @@ def as_text(value: Any) -> str:
     """A value of a configuration to read; nothing for MISSING, a key that the run does not have."""
     if value is MISSING:
         return ""
-    return value if isinstance(value, str) else as_key(value)
+    return value if isinstance(value, str) else canonical_text(value)
 
 
 def _short(value: Any) -> str:

@@ -106,9 +106,8 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         "label_smoothing": number(0, 1),
         "compile": TRUTH,
         "activation_checkpointing": TRUTH,
-        "optimizer": OBJECT,
-        "schedule": OBJECT,
         "scorer": OBJECT,
+        **dict.fromkeys(["optimizer", "schedule"], OF_REGARD),
     },
     "regard.training.scorers.translation.TranslationScorer": {
         "beam_size": whole(1),

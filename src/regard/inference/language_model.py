@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from regard.data.batching import cut_batches, pad
+from regard.data.batching import Batch, cut_batches, pad
+from regard.data.teacher_forcing import decoder_prefix
 from regard.data.tokenizer.specials import BOS, EOS, PAD
 from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.decoding import Sampling
+from regard.inference.forced_pass import target_log_probabilities
 from regard.model.decoder import DecoderState
 from regard.model.transformer import Transformer
 
@@ -28,7 +30,7 @@ class LanguageModel(NamedTuple):
         """Where the model lies."""
         return next(self.model.parameters()).device
 
-    def prompt_ids(self, text: str) -> tuple[list[int], bool]:
+    def encode_prompt(self, text: str) -> tuple[list[int], bool]:
         """What the model reads of a prompt, and whether it is longer than the context: then its last part.
 
         A prompt may stand anywhere in a text; an empty one is the begin of a document.
@@ -36,7 +38,7 @@ class LanguageModel(NamedTuple):
         ids = self.tokenizer.encode(text) or [BOS]
         return ids[-self.model.max_length :], len(ids) > self.model.max_length
 
-    def continuations(
+    def continue_prompts(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, max_new_tokens: int, seed: int
     ) -> list[list[int]]:
         """What `generate` writes after each prompt; row i draws with the seed (seed, i)."""
@@ -89,7 +91,7 @@ class LanguageModel(NamedTuple):
                 continue
             if len(stays) < len(over):
                 kept = torch.tensor(stays, device=self.device)
-                state = state.keep(kept, kept)
+                state = state.select(kept, kept)
             tokens = torch.tensor([texts[row][length - 1] for row in alive], device=self.device)
             logits, state = self.model.decoder.step(tokens, state)
 
@@ -100,39 +102,41 @@ class LanguageModel(NamedTuple):
         logits[:, [PAD, BOS]] = -torch.inf
         return logits[0]
 
-    @torch.inference_mode()
     def log_probabilities(self, texts: Sequence[str], tokens_per_batch: int = 8192) -> list[list[tuple[int, float]]]:
         """Of each text as a document: its tokens and its end, with their log-probability (natural).
 
         A text longer than the context is read in parts that overlap by half.
         """
         length = self.model.max_length
-        rows = [[BOS, *self.tokenizer.encode(text), EOS] for text in texts]
         half = max(1, length // 2)
-        # (row, where its part begins, from which of its targets on it is scored)
+        targets = [[*self.tokenizer.encode(text), EOS] for text in texts]
+        prefixes = [decoder_prefix(target) for target in targets]
         parts = [
-            (row, start, 0 if start == 0 else length - half)
-            for row, ids in enumerate(rows)
-            for start in range(0, max(1, len(ids) - 1 - (length - half)), half)
+            (text, start)
+            for text, target in enumerate(targets)
+            for start in range(0, max(1, len(target) - (length - half)), half)
         ]
-        sizes = np.array([min(length, len(rows[row]) - 1 - start) for row, start, _ in parts], dtype=np.int32)
-        scored: list[list[float]] = [[] for _ in parts]
-        for batch in cut_batches(np.argsort(-sizes, kind="stable"), sizes, tokens_per_batch):
-            chosen = [parts[number] for number in batch]
-            ids = [
-                rows[row][start : start + size + 1] for (row, start, _), size in zip(chosen, sizes[batch], strict=True)
-            ]
-            prefix = pad([part[:-1] for part in ids]).to(self.device)
-            target = pad([part[1:] for part in ids]).to(self.device)
-            found = self.model(prefix).float().log_softmax(dim=-1).gather(-1, target[..., None])[..., 0].tolist()
-            for number, (_, _, first), values in zip(batch, chosen, found, strict=True):
-                scored[number] = values[first : sizes[number]]
+        read = [prefixes[text][start : start + length] for text, start in parts]
+        predicted = [targets[text][start : start + length] for text, start in parts]
+        sizes = np.array([len(part) for part in predicted], dtype=np.int32)
+        batches = (
+            Batch(
+                prefix=pad([read[row] for row in rows]),
+                target=pad([predicted[row] for row in rows]),
+                source=None,
+                documents=None,
+                step_tokens=int(sizes[rows].sum()),
+                rows=rows.tolist(),
+            )
+            for rows in cut_batches(np.argsort(-sizes, kind="stable"), sizes, tokens_per_batch)
+        )
+        scored = dict(target_log_probabilities(self.model, batches))
         joined: list[list[float]] = [[] for _ in texts]
-        for (row, _, _), values in zip(parts, scored, strict=True):
-            joined[row] += values
-        return [list(zip(row[1:], values, strict=True)) for row, values in zip(rows, joined, strict=True)]
+        for row, (text, start) in enumerate(parts):
+            joined[text] += scored[row][length - half if start else 0 :]
+        return [list(zip(target, values, strict=True)) for target, values in zip(targets, joined, strict=True)]
 
     def _read(self, rows: list[list[int]]) -> tuple[Tensor, DecoderState]:
         """The scores after rows of one length, and the state that has read them."""
         decoder = self.model.decoder
-        return decoder.read(torch.tensor(rows, device=self.device), decoder.start(None, len(rows)))
+        return decoder.extend_last(torch.tensor(rows, device=self.device), decoder.start(None, len(rows)))

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from regard.data.batching import cut_batches, pad
+from regard.data.teacher_forcing import pair_batch
 from regard.data.tokenizer.specials import BOS, EOS
 from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.decoding import Hypothesis, beam_search, greedy
+from regard.inference.forced_pass import target_log_probabilities
 from regard.model.transformer import Transformer
 
 
@@ -26,7 +28,7 @@ class Translator(NamedTuple):
         """Where the model lies."""
         return next(self.model.parameters()).device
 
-    def source_ids(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
+    def encode_sources(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
         """Token ids that the encoder reads, and which texts were too long for it and were cut."""
         limit = self.model.max_length
         rows = [[*ids, EOS] for ids in self.source_tokenizer.encode_batch(list(texts))]
@@ -61,28 +63,24 @@ class Translator(NamedTuple):
             return greedy(self.model.decoder.step, state, limits, BOS, EOS)
         return beam_search(self.model.decoder.step, state, limits, BOS, EOS, beam_size, alpha)
 
-    def target_ids(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
+    def encode_targets(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
         """Token ids that the decoder writes, and which texts were too long for it and were cut."""
         limit = self.model.max_length
         rows = [[*ids, EOS] for ids in self.target_tokenizer.encode_batch(list(texts))]
         return [row[:limit] for row in rows], [number for number, row in enumerate(rows) if len(row) > limit]
 
-    @torch.inference_mode()
     def log_probabilities(
         self, sources: list[list[int]], targets: list[list[int]], tokens_per_batch: int = 4096
     ) -> list[list[float]]:
         """The log-probability (natural) of each token of each target, given its source and what is before it."""
         lengths = np.array([max(map(len, pair)) for pair in zip(sources, targets, strict=True)], dtype=np.int32)
-        scored: list[list[float]] = [[] for _ in targets]
-        for batch in cut_batches(np.argsort(-lengths, kind="stable"), lengths, tokens_per_batch):
-            rows = batch.tolist()
-            prefix = pad([[BOS, *targets[row][:-1]] for row in rows]).to(self.device)
-            wanted = pad([targets[row] for row in rows]).to(self.device)
-            logits = self.model(prefix, pad([sources[row] for row in rows]).to(self.device))
-            found = logits.float().log_softmax(dim=-1).gather(-1, wanted[..., None])[..., 0].tolist()
-            for row, values in zip(rows, found, strict=True):
-                scored[row] = values[: len(targets[row])]
-        return scored
+        order = np.argsort(-lengths, kind="stable")
+        batches = (
+            pair_batch([sources[row] for row in rows], [targets[row] for row in rows], rows.tolist())
+            for rows in cut_batches(order, lengths, tokens_per_batch)
+        )
+        scored = dict(target_log_probabilities(self.model, batches))
+        return [scored[row] for row in range(len(targets))]
 
     def text(self, hypothesis: Hypothesis) -> str:
         """The hypothesis as text."""

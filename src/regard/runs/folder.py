@@ -18,6 +18,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from regard import __version__
+from regard.compatibility import in_present_form
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
 from regard.runs.parse import damaged_file, load_yaml, parse_file
@@ -82,7 +83,7 @@ class RunFolder:
 
     def config(self) -> dict[str, Any]:
         """The frozen configuration. Raises RegardError if its file is damaged."""
-        return parse_file(self.path / "config.yaml", load_yaml, dict)
+        return in_present_form(parse_file(self.path / "config.yaml", load_yaml, dict))
 
     def section(self, name: str) -> dict[str, Any]:
         """A section of the frozen configuration, without reading the others, which takes longer.

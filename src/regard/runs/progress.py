@@ -15,7 +15,7 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from regard.data.prepare.progress import Progress, ProgressLines
-from regard.training.callbacks.metrics import Journal
+from regard.training.callbacks.metrics import MetricsLogger
 
 LINE_SECONDS = 15
 
@@ -23,8 +23,8 @@ LINE_SECONDS = 15
 class ProgressReport(pl.Callback):
     """Shows the step, the loss and the speed; on rank 0."""
 
-    def __init__(self, console: Console, journal: Journal) -> None:
-        self.console, self.journal = console, journal
+    def __init__(self, console: Console, metrics_logger: MetricsLogger) -> None:
+        self.console, self.metrics_logger = console, metrics_logger
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
         self.bar = Bar(
             *columns,
@@ -75,7 +75,7 @@ class ProgressReport(pl.Callback):
         self.bar.stop()
 
     def _facts(self) -> str:
-        latest = self.journal.latest
+        latest = self.metrics_logger.latest
         if "train/loss" not in latest:
             return ""
         return f"loss {latest['train/loss']:.3f}  {latest['train/tokens_per_second']:,.0f} tokens/s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import time
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -15,7 +16,7 @@ from rich.console import Console
 from regard.data.datamodule import Limits, TextData
 from regard.instantiate import build
 from regard.model.transformer import Transformer
-from regard.observe.wandb.dashboard import finish
+from regard.observe.wandb.dashboard import finish_loggers
 from regard.runs.folder import RunFolder
 from regard.runs.progress import ProgressReport, preparing, say
 from regard.runs.resources import check_job_tasks, required_resources
@@ -23,10 +24,10 @@ from regard.runs.status.heartbeat import Heartbeat
 from regard.runs.status.supervise import supervise
 from regard.runs.summary import show_summary, summarise
 from regard.runs.sweep import group_and_tags
-from regard.training.callbacks.metrics import FinalValidation, Journal
+from regard.training.callbacks.metrics import FinalValidation, MetricsLogger
 from regard.training.callbacks.metrics_file import MetricsFile
-from regard.training.checkpoint import last_readable, load_weights, read_checkpoint, tokenizers_of
-from regard.training.distributed.ranks import from_srun, is_first_process
+from regard.training.checkpoint import find_last_checkpoint, load_weights, read_checkpoint, read_tokenizers
+from regard.training.distributed.ranks import is_first_process, started_by_srun
 from regard.training.precision import choose_kernels
 from regard.training.task import Task
 from regard.training.trainer import make_trainer
@@ -55,15 +56,15 @@ def work(folder: Path) -> int:
 def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[str, Any], str]:
     """Train, test the best checkpoint, and write summary.json; the summary, and a text to try the model with."""
     config, started = run.config(), time.monotonic()
-    if from_srun():
+    if started_by_srun():
         check_job_tasks(required_resources(config))
     pl.seed_everything(config["seed"], workers=True, verbose=False)
-    checkpoint = last_readable(run.checkpoints)
+    checkpoint = find_last_checkpoint(run.checkpoints)
     begin = checkpoint or (Path(config["init_from"]) if config["init_from"] else None)
     with preparing(console) as progress:
         batches: TextData = build(
             config["batches"],
-            tokenizers=None if begin is None else tokenizers_of(read_checkpoint(begin)),
+            tokenizers=None if begin is None else read_tokenizers(read_checkpoint(begin)),
             limits=Limits(*(config["trainer"].get(name) for name in LIMITS)),
             say=functools.partial(say, console),
             progress=progress,
@@ -80,7 +81,7 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
         test(trainer, task, batches, run)
         summary = summarise(run, trainer, task, time.monotonic() - started)
     finally:
-        finish(trainer.loggers, summary)
+        finish_loggers(trainer.loggers, summary)
     return summary, an_example(record[0] for record in batches.records("validation"))
 
 
@@ -115,18 +116,28 @@ def make_task(config: dict[str, Any], batches: TextData) -> Task:
     return make(
         model=model,
         model_config=model_config,
+        optimizer=build(config["optimizer"]),
+        schedule=build(config["schedule"]),
         tokenizers=tokenizers,
         tokenizer_config=config["tokenizer"],
         data=batches,
     )
 
 
+def complete(callback: functools.partial[pl.Callback], run: RunFolder, metrics_logger: MetricsLogger) -> pl.Callback:
+    """Call a callback of the configuration with ``folder`` and, if it has such an argument, ``metrics_logger``."""
+    if "metrics_logger" in inspect.signature(callback).parameters:
+        return callback(folder=run.path, metrics_logger=metrics_logger)
+    return callback(folder=run.path)
+
+
 def training_trainer(run: RunFolder, config: dict[str, Any], console: Console, heartbeat: Heartbeat) -> pl.Trainer:
     """The Trainer with the callbacks of the configuration and those that every run has."""
-    journal = Journal(MetricsFile(run.metrics), config["trainer"]["log_every_n_steps"])
-    callbacks = [FinalValidation(), journal, ProgressReport(console, journal), heartbeat]
+    metrics_logger = MetricsLogger(MetricsFile(run.metrics), config["trainer"]["log_every_n_steps"])
+    callbacks = [FinalValidation(), metrics_logger, ProgressReport(console, metrics_logger), heartbeat]
     for callback in build(config["callbacks"]).values():
-        callbacks.append(callback(folder=run.path) if isinstance(callback, functools.partial) else callback)
+        partial = isinstance(callback, functools.partial)
+        callbacks.append(complete(callback, run, metrics_logger) if partial else callback)
     group, tags = group_and_tags(run)
     return make_trainer(
         config["trainer"],

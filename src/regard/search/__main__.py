@@ -7,7 +7,7 @@ from pathlib import Path
 
 from regard.errors import PREEMPTED, report_errors
 from regard.stop import STOP, Interrupted
-from regard.training.distributed.ranks import note_whether_to_requeue
+from regard.training.distributed.ranks import request_requeue
 
 
 def main(folder: Path) -> int:
@@ -24,7 +24,7 @@ def _work(folder: Path) -> int:
     except Interrupted:
         code = PREEMPTED
     if code == PREEMPTED:
-        note_whether_to_requeue(STOP.signal)
+        request_requeue(STOP.signal)
     return code
 
 

@@ -48,7 +48,7 @@ class Search:
     ) -> None:
         if not space:
             raise UsageError(
-                "search.space is empty: add a key, as in '+search.space.optimizer.lr={low: 1e-4, high: 1e-2, log: true}'"
+                "search.space is empty: add a key, such as '+search.space.optimizer.lr={low: 1e-4, high: 1e-2}'"
             )
         self.metric, self.direction, self.trials, self.workers = metric, direction, trials, workers
         self.sampler, self.pruner = sampler, pruner

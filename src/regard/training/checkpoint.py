@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from regard import __version__
+from regard.compatibility import with_present_names
 from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers
-from regard.errors import RegardError, UsageError
+from regard.errors import RegardError, UsageError, one_line
 from regard.instantiate import build
 from regard.model.transformer import Transformer
 
@@ -55,7 +56,7 @@ def describe_model(
     }
 
 
-def tokenizers_of(content: dict[str, Any]) -> Tokenizers:
+def read_tokenizers(content: dict[str, Any]) -> Tokenizers:
     """The vocabularies that the weights of a checkpoint were trained with."""
     about = content["regard"]
     target = Tokenizer(_as_bytes(about["target_tokenizer"]))
@@ -88,7 +89,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # in a damaged file the unpickler stumbles over anything
-        raise RegardError(f"{path}: not a readable checkpoint ({_first_line(error)})") from error
+        raise RegardError(f"{path}: not a readable checkpoint ({one_line(error)})") from error
     about = content.get("regard") if isinstance(content, dict) else None
     if not isinstance(about, dict) or "state_dict" not in content:
         raise RegardError(f"{path}: a PyTorch file, but not a checkpoint written by regard")
@@ -96,7 +97,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise RegardError(
             f"{path}: written in format {about.get('format')}, this regard reads {FORMAT}; use the regard that wrote it"
         )
-    return content
+    return content | {"regard": about | {"model": with_present_names(about.get("model"))}}
 
 
 def load_model(path: Path, device: str | torch.device = "cpu", trust: bool = False) -> LoadedModel:
@@ -110,7 +111,7 @@ def load_model(path: Path, device: str | torch.device = "cpu", trust: bool = Fal
     load_weights(model, content, path)
     model = model.to(device).eval()
     step = content.get("global_step", 0)
-    return LoadedModel(about["task"], model, about["model"], *tokenizers_of(content), step)
+    return LoadedModel(about["task"], model, about["model"], *read_tokenizers(content), step)
 
 
 def load_weights(model: Transformer, content: dict[str, Any], path: Path) -> None:
@@ -118,12 +119,12 @@ def load_weights(model: Transformer, content: dict[str, Any], path: Path) -> Non
 
     Raises RegardError naming the first weights that do not fit.
     """
-    require_fit(model, content, path)
+    check_weights_fit(model, content, path)
     wanted = model.state_dict()
     model.load_state_dict({name: _share(weight, wanted[name]) for name, weight in _weights(content).items()})
 
 
-def require_fit(model: Transformer, content: dict[str, Any], path: Path) -> None:
+def check_weights_fit(model: Transformer, content: dict[str, Any], path: Path) -> None:
     """Check that a checkpoint's weights have the names and shapes of those of ``model``, which may be on any device.
 
     Raises RegardError naming the first weights that do not fit.
@@ -173,7 +174,7 @@ def average_snapshots(folder: Path, count: int) -> dict[str, Any]:
     return content | {"state_dict": mean}
 
 
-def last_readable(folder: Path) -> Path | None:
+def find_last_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint of a run that can be read; each that cannot is warned of. None if there is none yet.
 
     Raises RegardError if there are some and none can be read: starting over is for the user to decide.
@@ -230,7 +231,3 @@ def _as_tensor(content: bytes) -> Tensor:
 
 def _as_bytes(content: Tensor) -> bytes:
     return content.numpy().tobytes()
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:120]

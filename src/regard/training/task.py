@@ -13,17 +13,17 @@ from pytorch_lightning.utilities import GradClipAlgorithmType
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule
-from torch.nn.functional import cross_entropy
 
 from regard.data.batching import Batch
 from regard.data.corpora.corpus import Record, Split
 from regard.data.tokenizer.specials import PAD
 from regard.data.tokenizer.tokenizer import Tokenizers
+from regard.inference.forced_pass import forced_logits, summed_loss
 from regard.inference.perplexity import perplexity
 from regard.model.transformer import Transformer
 from regard.training.activation_checkpointing import recompute_layers
 from regard.training.checkpoint import describe_model, rename_optimizer_state
-from regard.training.distributed.sharding import gather, scatter, shard
+from regard.training.distributed.sharding import reshard, shard, unshard
 from regard.training.schedule import Schedule
 
 
@@ -60,7 +60,7 @@ class Scorer(Protocol):
     def scores(self, task: Task, split: Split, loss: float, samples: list[Sample]) -> dict[str, float]:
         """Metrics of the split; ``loss`` is the mean over its tokens in nats."""
 
-    def one(self, sample: Sample) -> float | None:
+    def score_sample(self, sample: Sample) -> float | None:
         """How well one row came out, 0 to 100; None where that means nothing."""
 
     def signatures(self) -> dict[str, str]:
@@ -118,8 +118,7 @@ class Task(pl.LightningModule):
         Lightning averages over ranks and divides by the accumulated batches; the factor undoes both,
         so that the gradient is that of the mean over tokens, however they were dealt.
         """
-        logits = self.model(batch.prefix, batch.source, documents=batch.documents)
-        share = self._loss(logits, batch.target, self.label_smoothing) / batch.step_tokens
+        share = summed_loss(forced_logits(self.model, batch), batch.target, self.label_smoothing) / batch.step_tokens
         return {
             "loss": share * self.trainer.world_size * self.trainer.accumulate_grad_batches,
             "share": share.detach(),
@@ -135,19 +134,19 @@ class Task(pl.LightningModule):
 
     def on_validation_start(self) -> None:
         """Every process evaluates with all of the weights."""
-        gather(self.model)
+        unshard(self.model)
 
     def on_validation_end(self) -> None:
         """And keeps its share."""
-        scatter(self.model)
+        reshard(self.model)
 
     def on_test_start(self) -> None:
         """As for a validation."""
-        gather(self.model)
+        unshard(self.model)
 
     def on_test_end(self) -> None:
         """As for a validation."""
-        scatter(self.model)
+        reshard(self.model)
 
     def on_validation_epoch_start(self) -> None:
         """Begin a split."""
@@ -201,21 +200,11 @@ class Task(pl.LightningModule):
             ]
         checkpoint.update(describe_model(self.name, self.model_config, self.tokenizer_config, self.tokenizers))
 
-    def _loss(self, logits: Tensor, target: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """The cross-entropy of all real target tokens, summed, in nats and float32."""
-        return cross_entropy(
-            logits.flatten(0, 1).float(),
-            target.flatten(),
-            ignore_index=PAD,
-            reduction="sum",
-            label_smoothing=label_smoothing,
-        )
-
     def _evaluate(self, batch: Batch, split: Split) -> None:
-        logits = self.model(batch.prefix, batch.source, documents=batch.documents)
+        logits = forced_logits(self.model, batch)
         real = batch.target != PAD
         right = (logits.argmax(dim=-1) == batch.target) & real
-        sums = torch.stack([self._loss(logits, batch.target), real.sum(), right.sum()])
+        sums = torch.stack([summed_loss(logits, batch.target), real.sum(), right.sum()])
         self._sums += sums.double().cpu()
         self._outputs.update(self.scorer.outputs(self, batch, split))
 

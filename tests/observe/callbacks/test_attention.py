@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from regard.errors import UsageError
-from regard.observe.callbacks.sentences import Choice
+from regard.observe.callbacks.sentences import SentenceSelector
 from regard.observe.record.maps import load_maps
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
@@ -57,7 +57,7 @@ def test_the_extremes_are_those_of_this_validation(looked_at: RunFolder) -> None
     scorer = TranslationScorer(1, 1, 1.0)
     rows = [json.loads(line) for line in (looked_at.path / "samples.jsonl").read_text().splitlines()]
     rows = [row for row in rows if row.pop("step") == 6]
-    scores = {row["source"]: scorer.one(Sample(**row)) for row in rows}
+    scores = {row["source"]: scorer.score_sample(Sample(**row)) for row in rows}
     sources = [spelled(sentence.source) for sentence in load_maps(looked_at.attention / LAST)]
     left = [score for source, score in scores.items() if source not in sources[:3]]
     found = [scores[source] for source in sources[3:]]
@@ -85,20 +85,20 @@ def byte_task(*sources: str) -> Any:
 def test_the_shortest_sentences_are_shown_if_all_are_over_the_limit() -> None:
     task = byte_task("twenty-one characters", "   ", "nineteen characters", "twenty characters...")
     with pytest.warns(UserWarning, match=r"callbacks.attention.longest=10: .* from 20 tokens on"):
-        found = Choice([], first=2, extremes=1, longest=10).fixed(task)
+        found = SentenceSelector([], first=2, extremes=1, longest=10).select_fixed(task)
     assert [each.source for each in found] == ["nineteen characters", "twenty characters..."]
-    assert [each.why for each in found] == ["shortest", "shortest"]
+    assert [each.reason for each in found] == ["shortest", "shortest"]
     assert found[0].reference == "NINETEEN CHARACTERS"
     with pytest.warns(UserWarning, match=r"callbacks.attention.longest=10"):
-        assert len(Choice([], first=0, extremes=1, longest=10).fixed(task)) == 1
-    (only,) = Choice([], first=2, extremes=1, longest=20).fixed(task)
+        assert len(SentenceSelector([], first=0, extremes=1, longest=10).select_fixed(task)) == 1
+    (only,) = SentenceSelector([], first=2, extremes=1, longest=20).select_fixed(task)
     assert only == ("first", "nineteen characters", "NINETEEN CHARACTERS")
-    assert Choice([], first=0, extremes=0, longest=10).fixed(task) == []
+    assert SentenceSelector([], first=0, extremes=0, longest=10).select_fixed(task) == []
 
 
 def test_a_validation_part_without_text_is_reported() -> None:
     with pytest.warns(UserWarning, match=r"callbacks.attention: every validation sentence is empty"):
-        assert Choice([], first=1, extremes=1, longest=10).fixed(byte_task(" ", "")) == []
+        assert SentenceSelector([], first=1, extremes=1, longest=10).select_fixed(byte_task(" ", "")) == []
 
 
 def test_an_unknown_measure_is_named_before_anything_is_made(make_run: MakeRun) -> None:

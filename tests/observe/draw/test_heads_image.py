@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from regard.observe.draw.heads_image import draw_curves, draw_heads, read_curves
-from regard.observe.draw.image import png
+from regard.observe.draw.heads_image import draw_curves, draw_heads, head_curves
+from regard.observe.draw.image import png_bytes
 
 
 def heads(maps: int = 3, count: int = 2) -> dict[str, dict[str, np.ndarray]]:
@@ -48,12 +48,12 @@ def test_there_is_a_panel_for_each_measure_with_every_head() -> None:
         assert set(some) <= set(texts)
         top = axes.images[0].get_clim()
         assert top == (0, 1) if measure in ("same", "agreement") else top[1] == np.nanmax(shown)
-    assert Image.open(BytesIO(png(figure))).size[0] > 300
+    assert Image.open(BytesIO(png_bytes(figure))).size[0] > 300
 
 
 def test_models_of_many_heads_and_layers_fit_their_sheet() -> None:
     figure = draw_heads(heads(maps=24, count=16), "a sample")
-    png(figure)
+    png_bytes(figure)
     width, height = figure.canvas.get_width_height()
     for axes in panels(figure):
         for text in axes.texts:
@@ -72,7 +72,7 @@ ROWS = [
 
 
 def test_curves_are_those_of_the_metrics() -> None:
-    curves = read_curves(ROWS)
+    curves = head_curves(ROWS)
     assert curves == {
         "entropy": {"decoder.0.self": {0: [(10, 2.0), (20, 1.0)], 1: [(20, 0.5)]}},
         "same": {"decoder.0.cross": {0: [(20, 0.25)]}},
@@ -84,4 +84,4 @@ def test_curves_are_those_of_the_metrics() -> None:
     assert len(drawn["entropy   decoder.0.self"]) == 2
     assert "head 1" in [text.get_text() for text in figure.texts]
     with pytest.raises(ValueError, match="no curves"):
-        draw_curves(read_curves([{"step": "1", "train/loss": "2"}]), "")
+        draw_curves(head_curves([{"step": "1", "train/loss": "2"}]), "")

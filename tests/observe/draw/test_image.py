@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
 
-from regard.observe.draw.image import draw_layer, draw_overview, label, png
+from regard.observe.draw.image import axis_label, draw_layer, draw_overview, png_bytes
 from regard.observe.record.maps import SentenceMaps, entropy
 
 
@@ -75,7 +75,7 @@ def test_the_overview_is_the_mean_over_heads_of_the_last_cross_attention() -> No
 def test_labels_of_a_long_sentence_do_not_overlap() -> None:
     tokens = [f"▁token{number}" for number in range(150)] + ["</s>"]
     figure = draw_layer(cross(tokens, tokens, heads=1), "decoder.0.cross")
-    png(figure)
+    png_bytes(figure)
     shown = [text for text in figure.texts if text.get_text().startswith("␣")]
     rows = [text.get_window_extent() for text in shown if text.get_rotation() == 0]
     columns = [text.get_window_extent() for text in shown if text.get_rotation() == 90]
@@ -103,16 +103,16 @@ def test_any_token_can_be_a_label_with_warnings_as_errors() -> None:
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        data = png(draw_layer(cross(tokens, tokens), "decoder.0.cross"))
+        data = png_bytes(draw_layer(cross(tokens, tokens), "decoder.0.cross"))
     assert Image.open(BytesIO(data)).size[0] > 400
 
 
 def test_labels_are_one_short_line() -> None:
-    assert label("a\nb") == "a�b"
-    assert label("▁" + "x" * 40) == "␣" + "x" * 14 + "…"
+    assert axis_label("a\nb") == "a�b"
+    assert axis_label("▁" + "x" * 40) == "␣" + "x" * 14 + "…"
 
 
 def test_the_same_maps_give_the_same_bytes() -> None:
     sentence = cross(["a", "b", "</s>"], ["x", "y", "</s>"])
-    assert png(draw_overview(sentence)) == png(draw_overview(sentence))
-    assert png(draw_layer(sentence, "decoder.0.cross")) == png(draw_layer(sentence, "decoder.0.cross"))
+    assert png_bytes(draw_overview(sentence)) == png_bytes(draw_overview(sentence))
+    assert png_bytes(draw_layer(sentence, "decoder.0.cross")) == png_bytes(draw_layer(sentence, "decoder.0.cross"))

@@ -13,11 +13,18 @@ from regard.data.tokenizer.specials import EOS
 from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.translator import Translator
 from regard.model.transformer import Transformer
-from regard.observe.measure.alignment import Aligner, Comparison, aligners, compare, diagonal, rank
+from regard.observe.measure.alignment import (
+    Aligner,
+    LinkCounts,
+    all_aligners,
+    count_links,
+    diagonal_links,
+    rank_aligners,
+)
 from regard.observe.measure.occlusion import prediction_difference
 from regard.observe.record.forced import batch_maps, pair_batches
 from regard.observe.record.maps import SentenceMaps
-from regard.observe.record.recording import record_attention
+from regard.observe.record.trace import trace_translation
 
 
 def reading(*columns: int, keys: int) -> np.ndarray:
@@ -46,37 +53,37 @@ def test_a_head_is_read_as_words_are_written_or_read() -> None:
 
 
 def test_the_best_is_found_and_all_are_tried() -> None:
-    ranked = rank([(sentence(), parse_links("1-0 0-1"))] * 2)
-    assert len(ranked) == 8 == len(list(aligners(sentence())))
+    ranked = rank_aligners([(sentence(), parse_links("1-0 0-1"))] * 2)
+    assert len(ranked) == 8 == len(list(all_aligners(sentence())))
     best = [aligner for aligner, comparison in ranked.items() if comparison.error_rate == 0]
     assert best[0] == next(iter(ranked))
     assert {Aligner(0, 0, "written"), Aligner(0, 1, "read")} <= set(best)
     assert Aligner(0, 2, "written") not in best
     rates = [comparison.error_rate for comparison in ranked.values()]
     assert rates == sorted(rates)
-    assert rank([]) == {}
+    assert rank_aligners([]) == {}
 
 
 def test_the_error_rate_is_that_of_och_and_ney() -> None:
     gold = parse_links("0-0 1-1 2?1 2?2")
     found = frozenset({(0, 0), (2, 1), (2, 0)})
-    comparison = compare([(found, gold)])
-    assert comparison == Comparison(found=3, sure=2, found_sure=1, found_possible=2)
+    comparison = count_links([(found, gold)])
+    assert comparison == LinkCounts(found=3, sure=2, found_sure=1, found_possible=2)
     assert comparison.precision == pytest.approx(2 / 3)
     assert comparison.recall == pytest.approx(1 / 2)
     assert comparison.error_rate == pytest.approx(1 - (1 + 2) / (3 + 2))
     # A corpus is counted together, not the mean of its sentences.
-    both = compare([(found, gold), (frozenset({(0, 0)}), parse_links("0-0"))])
+    both = count_links([(found, gold), (frozenset({(0, 0)}), parse_links("0-0"))])
     assert both.error_rate == pytest.approx(1 - (2 + 3) / (4 + 3))
-    assert compare([(gold.sure, gold)]).error_rate == 0
-    assert math.isnan(compare([]).error_rate)
+    assert count_links([(gold.sure, gold)]).error_rate == 0
+    assert math.isnan(count_links([]).error_rate)
 
 
 def test_the_diagonal() -> None:
-    assert diagonal(3, 3) == {(0, 0), (1, 1), (2, 2)}
-    assert diagonal(2, 4) == {(0, 0), (0, 1), (1, 2), (1, 3)}
-    assert diagonal(4, 2) == {(1, 0), (3, 1)}
-    assert diagonal(0, 2) == frozenset()
+    assert diagonal_links(3, 3) == {(0, 0), (1, 1), (2, 2)}
+    assert diagonal_links(2, 4) == {(0, 0), (0, 1), (1, 2), (1, 3)}
+    assert diagonal_links(4, 2) == {(1, 0), (3, 1)}
+    assert diagonal_links(0, 2) == frozenset()
 
 
 @pytest.fixture
@@ -92,7 +99,7 @@ def test_batches_give_the_maps_of_each_pair(translator: Translator, pairs: list[
     found = {row: maps for batch in batches for row, maps in batch_maps(*translator, batch)}
     assert sorted(found) == [0, 1, 2, 3]
     for row, (source, target) in enumerate(some):
-        alone = record_attention(translator, source, target).maps
+        alone = trace_translation(translator, source, target).maps
         assert (found[row].source, found[row].prefix, found[row].target) == (alone.source, alone.prefix, alone.target)
         for name, weights in alone.maps.items():
             np.testing.assert_allclose(found[row].maps[name], weights, atol=1e-5)
@@ -103,8 +110,8 @@ def test_a_word_left_out_is_a_source_without_it(translator: Translator) -> None:
     source, target = "the house is red", "das Haus ist rot"
     falls = prediction_difference(translator, source, target)
     assert falls.shape == (4, 4)
-    (wanted,), _ = translator.target_ids([target])
-    (whole, without), _ = translator.source_ids([source, "the is red"])
+    (wanted,), _ = translator.encode_targets([target])
+    (whole, without), _ = translator.encode_sources([source, "the is red"])
     before, after = translator.log_probabilities([whole, without], [wanted, wanted])
     haus = translator.target_tokenizer.pieces(wanted).index("▁ist")
     das = next(place for place in range(1, haus) if translator.target_tokenizer.pieces(wanted)[place].startswith("▁"))

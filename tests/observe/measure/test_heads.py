@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 import pytest
@@ -11,15 +12,19 @@ from regard.observe.measure.heads import (
     MEASURES,
     after_last_occurrence,
     is_punctuation,
-    means,
-    measures,
+    mean_measures,
     rare_pieces,
-    rows_of,
-    uniform,
+    row_measures,
+    uniform_weights,
 )
 from regard.observe.record.maps import entropy
 
 KEYS = ["<s>", "▁a", ",", "▁b", "▁a", ",", "▁b"]
+
+
+def map_measures(weights: np.ndarray, kind: str, keys: list[str], rare: Collection[str] = ()) -> dict[str, np.ndarray]:
+    """The measures of a single map."""
+    return mean_measures([row_measures(weights, kind, keys, rare)])
 
 
 def one_hot(*columns: int, keys: int) -> np.ndarray:
@@ -27,7 +32,7 @@ def one_hot(*columns: int, keys: int) -> np.ndarray:
 
 
 def causal(*columns: int) -> dict[str, float]:
-    found = measures(one_hot(*columns, keys=len(columns)), "decoder.self", KEYS[: len(columns)])
+    found = map_measures(one_hot(*columns, keys=len(columns)), "decoder.self", KEYS[: len(columns)])
     return {name: values.item() for name, values in found.items()}
 
 
@@ -47,7 +52,7 @@ def test_a_head_that_reads_the_token_before_it_does_so_wherever_there_is_one() -
 
 
 def test_a_head_that_reads_the_token_after_it() -> None:
-    found = measures(one_hot(1, 2, 3, 3, keys=4), "encoder.self", ["a", "b", "c", "</s>"])
+    found = map_measures(one_hot(1, 2, 3, 3, keys=4), "encoder.self", ["a", "b", "c", "</s>"])
     assert found["next"].tolist() == [1]
     assert found["last"].tolist() == [0.5]
     assert found["distance"].tolist() == [3 / 4]
@@ -67,51 +72,55 @@ def test_a_token_said_twice_in_a_row_is_no_induction() -> None:
 
 
 def test_a_uniform_head_spreads_over_what_it_sees() -> None:
-    found = measures(uniform("decoder.cross", 3, 4), "decoder.cross", ["a", ".", "b", "</s>"], rare={"b"})
+    found = map_measures(uniform_weights("decoder.cross", 3, 4), "decoder.cross", ["a", ".", "b", "</s>"], rare={"b"})
     assert found["entropy"].item() == pytest.approx(math.log(4))
     assert found["maximum"].item() == pytest.approx(0.25)
     assert found["distance"].item() == pytest.approx((1.5 + 1 + 1) / 3)
     for name in ("same", "previous", "next", "first", "last", "punctuation", "rare"):
         assert found[name].item() == pytest.approx(0.25), name
-    np.testing.assert_allclose(uniform("decoder.self", 3, 3)[0], [[1, 0, 0], [0.5, 0.5, 0], [1 / 3] * 3], rtol=1e-6)
+    np.testing.assert_allclose(
+        uniform_weights("decoder.self", 3, 3)[0], [[1, 0, 0], [0.5, 0.5, 0], [1 / 3] * 3], rtol=1e-6
+    )
 
 
 def test_what_a_map_cannot_have_is_left_out() -> None:
-    weights = uniform("decoder.self", 7, 7)
-    assert not {"next", "last", "rare"} & measures(weights, "decoder.self", KEYS).keys()
-    assert "induction" in measures(weights, "decoder.self", KEYS)
-    assert "induction" not in measures(weights, "decoder.cross", KEYS)
-    assert measures(weights, "encoder.self", KEYS, {"▁b"}).keys() == MEASURES.keys()
+    weights = uniform_weights("decoder.self", 7, 7)
+    assert not {"next", "last", "rare"} & map_measures(weights, "decoder.self", KEYS).keys()
+    assert "induction" in map_measures(weights, "decoder.self", KEYS)
+    assert "induction" not in map_measures(weights, "decoder.cross", KEYS)
+    assert map_measures(weights, "encoder.self", KEYS, {"▁b"}).keys() == MEASURES.keys()
 
 
 def test_heads_are_measured_apart_and_masked_rows_left_out() -> None:
-    weights = np.concatenate([one_hot(0, 1, 2, keys=3), one_hot(0, 0, 1, keys=3), uniform("decoder.self", 3, 3)])
-    found = measures(weights, "decoder.self", KEYS[:3])
+    weights = np.concatenate(
+        [one_hot(0, 1, 2, keys=3), one_hot(0, 0, 1, keys=3), uniform_weights("decoder.self", 3, 3)]
+    )
+    found = map_measures(weights, "decoder.self", KEYS[:3])
     assert found["previous"][:2].tolist() == [0, 1]
     np.testing.assert_allclose(found["entropy"], entropy(weights), atol=1e-12)
     masked = np.concatenate([weights, np.zeros((3, 1, 3), np.float32)], axis=1)
-    again = measures(masked, "decoder.cross", KEYS[:3])
+    again = map_measures(masked, "decoder.cross", KEYS[:3])
     np.testing.assert_allclose(again["first"], found["first"])
 
 
 def test_a_sample_is_the_mean_over_its_rows_not_over_its_sentences() -> None:
-    short = rows_of(one_hot(0, 1, keys=2), "decoder.self", KEYS[:2])
-    long = rows_of(one_hot(0, 0, 0, 0, 2, 3, 4, keys=7), "decoder.self", KEYS)
-    found = means([short, long])
+    short = row_measures(one_hot(0, 1, keys=2), "decoder.self", KEYS[:2])
+    long = row_measures(one_hot(0, 0, 0, 0, 2, 3, 4, keys=7), "decoder.self", KEYS)
+    found = mean_measures([short, long])
     assert found["same"].item() == pytest.approx((2 + 1) / 9)
     assert found["induction"].item() == 1, "the rows that have one"
 
 
 def test_what_lies_in_another_document_is_not_asked_for() -> None:
     documents = np.array([0, 0, 0, 0, 1, 1, 1])
-    even = uniform("decoder.self", 7, 7, documents)
+    even = uniform_weights("decoder.self", 7, 7, documents)
     np.testing.assert_allclose(even[0, 4:, :4], 0)
     np.testing.assert_allclose(even[0, 6, 4:], 1 / 3, rtol=1e-6)
-    rows = rows_of(even, "decoder.self", KEYS, documents=documents)
+    rows = row_measures(even, "decoder.self", KEYS, documents=documents)
     assert np.isfinite(rows["first"][0]).tolist() == [True] * 4 + [False] * 3
     assert np.isfinite(rows["previous"][0]).tolist() == [False, True, True, True, False, True, True]
     assert not np.isfinite(rows["induction"]).any(), "each token occurs once in its document"
-    assert np.isfinite(rows_of(even, "decoder.self", KEYS)["induction"]).any()
+    assert np.isfinite(row_measures(even, "decoder.self", KEYS)["induction"]).any()
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,23 @@ from regard.data.tokenizer.specials import EOS, NUM_SPECIALS
 from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.errors import RegardError, UsageError
-from regard.observe.draw.neighbours_map import EDGE, HEIGHT, WIDTH, draw_map, lay_out, render_map, write_map
+from regard.observe.draw.neighbours_map import (
+    EDGE,
+    HEIGHT,
+    WIDTH,
+    draw_projection,
+    lay_out_points,
+    render_projection,
+    write_projection,
+)
 from regard.observe.measure.neighbours import (
-    Map,
     Neighbour,
     Neighbourhood,
-    map_of,
-    neighbourhood,
+    Projection,
+    find_neighbourhood,
     place_labels,
     principal_plane,
+    project,
 )
 
 
@@ -42,7 +50,7 @@ def test_neighbours_are_those_of_largest_cosine_whatever_their_length(
     embeddings[das] = 100 * embeddings[the]
     embeddings[a] = embeddings[the] + 0.1 * embeddings[a]
     embeddings[EOS] = embeddings[the]  # a mark is nobody's neighbour
-    found = neighbourhood(embeddings, tokenizer, "the", 5)
+    found = find_neighbourhood(embeddings, tokenizer, "the", 5)
     assert found.pieces == ["▁the"]
     assert [neighbour.piece for neighbour in found.neighbours[:2]] == ["▁das", "a"]
     assert found.neighbours[0].cosine == pytest.approx(1)
@@ -53,13 +61,13 @@ def test_neighbours_are_those_of_largest_cosine_whatever_their_length(
         assert token != the
     cosines = [neighbour.cosine for neighbour in found.neighbours]
     assert cosines == sorted(cosines, reverse=True)
-    assert len(neighbourhood(embeddings, tokenizer, "the", 1000).neighbours) == len(embeddings) - NUM_SPECIALS - 1
+    assert len(find_neighbourhood(embeddings, tokenizer, "the", 1000).neighbours) == len(embeddings) - NUM_SPECIALS - 1
 
 
 def test_a_word_of_several_pieces_is_their_mean(embeddings: np.ndarray, tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode("housered")
     assert len(ids) > 1
-    found = neighbourhood(embeddings, tokenizer, "housered", 3)
+    found = find_neighbourhood(embeddings, tokenizer, "housered", 3)
     assert found.pieces == tokenizer.pieces(ids)
     mean = embeddings[ids].mean(axis=0)
     np.testing.assert_allclose(found.vector, mean / np.linalg.norm(mean))
@@ -72,7 +80,7 @@ def test_a_word_is_looked_up_as_it_stands_within_a_text() -> None:
     tokenizer = train_tokenizer(["an import or the import"] * 5, settings)
     assert len(tokenizer.encode("import")) > 1
     random = np.random.default_rng(0).normal(size=(tokenizer.vocab_size, 4))
-    assert neighbourhood(random, tokenizer, "import", 1).pieces == ["▁import"]
+    assert find_neighbourhood(random, tokenizer, "import", 1).pieces == ["▁import"]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +90,7 @@ def test_what_cannot_be_looked_up_is_named(
     embeddings: np.ndarray, tokenizer: Tokenizer, word: str, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        neighbourhood(embeddings, tokenizer, word, 3)
+        find_neighbourhood(embeddings, tokenizer, word, 3)
 
 
 def test_the_plane_is_that_of_the_largest_variance() -> None:
@@ -100,12 +108,12 @@ def test_the_plane_is_that_of_the_largest_variance() -> None:
 
 
 def test_the_map_has_the_word_its_neighbours_and_theirs_once(embeddings: np.ndarray, tokenizer: Tokenizer) -> None:
-    around = neighbourhood(embeddings, tokenizer, "the", 4)
-    points = map_of(embeddings, tokenizer, around)
+    around = find_neighbourhood(embeddings, tokenizer, "the", 4)
+    points = project(embeddings, tokenizer, around)
     assert points.labels[:5] == ["the", *(neighbour.piece for neighbour in around.neighbours)]
-    assert points.circle[:5] == [0, 1, 1, 1, 1]
+    assert points.degree[:5] == [0, 1, 1, 1, 1]
     others = points.labels[5:]
-    assert set(points.circle[5:]) == {2}
+    assert set(points.degree[5:]) == {2}
     assert len(set(others)) == len(others) > 4
     assert not {"▁the", *points.labels[1:5]} & set(others)
     assert points.points.shape == (len(points.labels), 2)
@@ -123,17 +131,17 @@ def test_labels_stand_clear_of_each_other_where_there_is_room() -> None:
     assert corners[3] == (308.0, 44.0), "beside its point"
 
 
-def some_map() -> tuple[Neighbourhood, Map]:
+def some_map() -> tuple[Neighbourhood, Projection]:
     hostile = "</td><script>alert(1)</script>"
     around = Neighbourhood(
         hostile, ["▁a", "<b>"], [Neighbour(5, hostile, 0.5), Neighbour(6, "$x_{$", 0.25)], np.ones(2)
     )
     points = np.array([[0, 0], [4, 0], [2, 2], [-1, -6]], dtype=float)
-    return around, Map([hostile, hostile, "$x_{$", "日本"], [0, 1, 1, 2], points, 0.42)
+    return around, Projection([hostile, hostile, "$x_{$", "日本"], [0, 1, 1, 2], points, 0.42)
 
 
 def test_points_keep_their_proportions_within_the_edges() -> None:
-    placed = lay_out(some_map()[1])
+    placed = lay_out_points(some_map()[1])
     ours = np.array([(point.x, -point.y) for point in placed])
     scale = (ours[1] - ours[0])[0] / 4
     np.testing.assert_allclose(ours - ours[0], scale * some_map()[1].points, atol=1e-9)
@@ -158,7 +166,7 @@ class Elements(HTMLParser):
 
 def test_any_token_is_text_on_the_page_and_in_the_picture(tmp_path: Path) -> None:
     around, points = some_map()
-    html = render_map(around, points)
+    html = render_projection(around, points)
     page = Elements(html)
     assert "script" not in page.tags
     assert page.tags.count("circle") == 4
@@ -168,12 +176,12 @@ def test_any_token_is_text_on_the_page_and_in_the_picture(tmp_path: Path) -> Non
     assert "the mean of its pieces ▁a &lt;b&gt;" in html
     assert "http" not in html.replace("http-equiv", "")
     for name in ("map.png", "below/map.html"):
-        write_map(around, points, tmp_path / name)
+        write_projection(around, points, tmp_path / name)
     assert Image.open(BytesIO((tmp_path / "map.png").read_bytes())).size == (900, 690)
     assert (tmp_path / "below/map.html").read_text(encoding="utf-8") == html
-    labels = {text.get_text() for text in draw_map(around, points).axes[0].texts}
+    labels = {text.get_text() for text in draw_projection(around, points).axes[0].texts}
     assert {"$x_{$", "日本"} <= labels
     with pytest.raises(UsageError, match=r"map\.pdf: give a name that ends in \.png or \.html"):
-        write_map(around, points, tmp_path / "map.pdf")
+        write_projection(around, points, tmp_path / "map.pdf")
     with pytest.raises(RegardError, match="cannot be written"):
-        write_map(around, points, tmp_path / "map.png/map.png")
+        write_projection(around, points, tmp_path / "map.png/map.png")

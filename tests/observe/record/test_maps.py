@@ -43,11 +43,11 @@ def test_entropy_leaves_masked_rows_out_of_the_mean() -> None:
 def test_maps_must_fit_their_tokens() -> None:
     with pytest.raises(ValueError, match=r"decoder\.0\.cross has shape \(2, 3, 4\), expected \(heads, 4, 3\)"):
         SentenceMaps(list("abc"), list("wxyz"), list("xyz!"), {"decoder.0.cross": softmax_maps(2, 3, 4)})
-    with pytest.raises(ValueError, match="is no attention map"):
+    with pytest.raises(ValueError, match="is not an attention map"):
         SentenceMaps([], ["a"], ["b"], {"decoder.self": softmax_maps(1, 1, 1)})
 
 
-def test_axes_of_each_block() -> None:
+def test_axes_of_each_kind() -> None:
     sentence = pair()
     assert sentence.tokens("encoder.0.self") == (sentence.source, sentence.source)
     assert sentence.tokens("decoder.0.self") == (sentence.target, sentence.prefix)

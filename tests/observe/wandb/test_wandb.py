@@ -16,7 +16,7 @@ import wandb
 
 from regard.launch.resume import prepare_resume
 from regard.observe.wandb import logger as wandb_logger
-from regard.observe.wandb.file import history, records
+from regard.observe.wandb.offline_file import history, records
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 from regard.training.callbacks.metrics_file import read_rows
@@ -153,13 +153,13 @@ def test_what_is_still_to_come_at_the_last_step_that_wandb_has_is_new_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Online it tells the last step alone; a validation that was cut short there is made up for by the next attempt."""
-    monkeypatch.setattr(wandb_logger, "seen_by", lambda run: (8, {}))
+    monkeypatch.setattr(wandb_logger, "logged_metrics", lambda run: (8, {}))
     options = {"dir": str(tmp_path), "id": "abc", "mode": "offline", "settings": wandb.Settings(silent=True)}
     rows = [{"step": str(step), "train/loss": "1.5"} for step in range(1, 9)]
-    dashboard = wandb_logger.Dashboard(options, attempt=2, rows=lambda: rows)
-    dashboard.log_metrics({"validation/loss": 2.5}, 8)
-    dashboard.log_metrics({"train/loss": 1.25}, 9)
-    dashboard.finish(None)
+    logger = wandb_logger.ResumableWandbLogger(options, attempt=2, rows=lambda: rows)
+    logger.log_metrics({"validation/loss": 2.5}, 8)
+    logger.log_metrics({"train/loss": 1.25}, 9)
+    logger.finish(None)
     (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
     logged = [(row["trainer/global_step"], name) for row in history(file) for name in row if "/loss" in name]
     assert logged == [(8, "validation/loss"), (9, "train/loss")]

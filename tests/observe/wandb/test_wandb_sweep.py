@@ -12,7 +12,7 @@ import pytest
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args, load_sweep_config
 
 from regard.config.compose import compose_points
-from regard.observe.wandb.file import records
+from regard.observe.wandb.offline_file import records
 from regard.runs.find import find_runs
 
 # wandb's reader leaves the file open.

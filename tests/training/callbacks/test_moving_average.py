@@ -17,7 +17,7 @@ from regard.errors import UsageError
 from regard.inference.translator import Translator
 from regard.launch.resume import prepare_resume
 from regard.observe.record.maps import load_maps
-from regard.observe.record.recording import record_attention
+from regard.observe.record.trace import trace_translation
 from regard.runs.evaluate import evaluate_split, run_config
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
@@ -99,7 +99,7 @@ def test_attention_is_that_of_the_average_too(averaged: RunFolder) -> None:
     translator = Translator(loaded.model, loaded.source_tokenizer, loaded.target_tokenizer)
     kept = load_maps(averaged.attention / "step-0000012.npz")[0]
     source = "".join(kept.source).replace("</s>", "").replace("▁", " ").strip()
-    now = record_attention(translator, source).maps
+    now = trace_translation(translator, source).maps
     assert now.target == kept.target
     for name, weights in now.maps.items():
         assert kept.maps[name] == pytest.approx(weights, abs=1e-3)

@@ -28,7 +28,7 @@ from regard.model.positions import Sinusoidal
 from regard.model.residual import PreNorm
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import load_weights
-from regard.training.distributed.sharding import gather, scatter, shard
+from regard.training.distributed.sharding import unshard, reshard, shard
 
 rank, store = int(sys.argv[1]), sys.argv[2]
 torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
@@ -81,14 +81,14 @@ def compare():
 
 def evaluate():
     with torch.inference_mode():
-        gather(model)
+        unshard(model)
         assert held() == total
         logits = model(prefix, source)
         for _ in range(3 * rank):  # one process runs what the other does not, and parts alone
             state = model.decoder.start(model.encode(source), 4)
             model.decoder.extend(prefix, state)
         assert held() == total
-        scatter(model)
+        reshard(model)
     torch.testing.assert_close(logits, whole(prefix, source))
     assert held() * 2 == total
 

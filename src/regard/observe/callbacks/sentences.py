@@ -22,15 +22,15 @@ LOOKED_THROUGH = 1 << 20
 BLANK_LINES = re.compile(r"\n\s*\n")
 
 
-class Looked(NamedTuple):
+class ProbeSentence(NamedTuple):
     """A sentence to look at, and why; of a language model the source is the text, and there is no reference."""
 
-    why: str
+    reason: str
     source: str
     reference: str | None = None
 
 
-class Choice:
+class SentenceSelector:
     """Chooses sentences of at most ``longest`` tokens: some that stay the same, and the extremes of each validation.
 
     Of a language model they are the beginnings of documents, and its extremes those of passages between blank lines.
@@ -45,18 +45,18 @@ class Choice:
     def __init__(self, given: Sequence[str], first: int, extremes: int, longest: int) -> None:
         self.given, self.first, self.extremes, self.longest = list(given), first, extremes, longest
 
-    def fixed(self, task: Task) -> list[Looked]:
+    def select_fixed(self, task: Task) -> list[ProbeSentence]:
         """Those that stay the same."""
-        given = [Looked("given", text) for text in self.given]
+        given = [ProbeSentence("given", text) for text in self.given]
         if task.model.encoder is None:
-            return [*given, *(Looked("first", text) for text in islice(self._beginnings(task), self.first))]
+            return [*given, *(ProbeSentence("first", text) for text in islice(self._beginnings(task), self.first))]
         if not self.first and not self.extremes:
             return given
         records = (record for record in task.data.records("validation") if self._fits(task, record[0]))
-        found = [Looked("first", source, target) for source, target in islice(records, max(1, self.first))]
+        found = [ProbeSentence("first", source, target) for source, target in islice(records, max(1, self.first))]
         return [*given, *(found[: self.first] if found else self._shortest(task))]
 
-    def _shortest(self, task: Task) -> list[Looked]:
+    def _shortest(self, task: Task) -> list[ProbeSentence]:
         """The shortest of the validation part, one at least; the warning names the key."""
         lengths = (
             (len(task.source_tokenizer.encode(source)) + 1, source, target)
@@ -72,9 +72,9 @@ class Choice:
             f"the shortest are shown instead, from {found[0][0]} tokens on",
             stacklevel=2,
         )
-        return [Looked("shortest", source, target) for _, source, target in found]
+        return [ProbeSentence("shortest", source, target) for _, source, target in found]
 
-    def extreme(self, task: Task, fixed: Sequence[Looked]) -> list[Looked]:
+    def select_extremes(self, task: Task, fixed: Sequence[ProbeSentence]) -> list[ProbeSentence]:
         """The worst and the best of the validation that has just been made, without the ``fixed`` ones."""
         if not self.extremes:
             return []
@@ -84,24 +84,24 @@ class Choice:
         worst = scored[: self.extremes]
         best = scored[len(worst) :][::-1][: self.extremes]
         return [
-            *(each._replace(why=f"worst, {each.why}") for _, each in worst),
-            *(each._replace(why=f"best, {each.why}") for _, each in best),
+            *(each._replace(reason=f"worst, {each.reason}") for _, each in worst),
+            *(each._replace(reason=f"best, {each.reason}") for _, each in best),
         ]
 
-    def _translated(self, task: Task) -> Iterator[tuple[tuple[float, int], Looked]]:
+    def _translated(self, task: Task) -> Iterator[tuple[tuple[float, int], ProbeSentence]]:
         """Worst first: by BLEU, and of equal ones the longer is the better or the worse, since it shows more."""
         for sample in task.samples:
             if self._fits(task, sample.source):
-                score, length = task.scorer.one(sample) or 0.0, len(sample.source)
+                score, length = task.scorer.score_sample(sample) or 0.0, len(sample.source)
                 order = (score, length if score >= 50 else -length)
-                yield order, Looked(f"BLEU {score:.1f}", sample.source, sample.reference)
+                yield order, ProbeSentence(f"BLEU {score:.1f}", sample.source, sample.reference)
 
-    def _read(self, task: Task) -> Iterator[tuple[tuple[float, int], Looked]]:
+    def _read(self, task: Task) -> Iterator[tuple[tuple[float, int], ProbeSentence]]:
         model = LanguageModel(task.model, task.target_tokenizer)
         texts = list(dict.fromkeys(self._passages(task)))
         for text, (*tokens, _) in zip(texts, model.log_probabilities(texts), strict=True):  # it need not end there
             mean = sum(value for _, value in tokens) / max(1, len(tokens))
-            yield (mean, 0), Looked(f"{-mean:.2f} nats a token", text)
+            yield (mean, 0), ProbeSentence(f"{-mean:.2f} nats a token", text)
 
     def _fits(self, task: Task, source: str) -> bool:
         return bool(source.strip()) and len(task.source_tokenizer.encode(source)) < self.longest

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from regard.errors import RegardError
-from regard.observe.draw.image import draw_overview, png
-from regard.observe.draw.page import MAX_BYTES, LeftOut, render_page
-from regard.observe.record.recording import Regarded
+from regard.observe.draw.image import draw_overview, png_bytes
+from regard.observe.draw.page import MAX_BYTES, Omitted, render_page
+from regard.observe.record.trace import Trace
 
 
-def write_attention(regarded: Regarded, page: Path, max_bytes: int = MAX_BYTES) -> tuple[Path, LeftOut]:
+def write_attention(trace: Trace, page: Path, max_bytes: int = MAX_BYTES) -> tuple[Path, Omitted]:
     """Write the page to ``page`` and the overview as PNG beside it; the PNG's path, and what the page had no room for.
 
     Raises RegardError if the files cannot be written.
@@ -18,8 +18,8 @@ def write_attention(regarded: Regarded, page: Path, max_bytes: int = MAX_BYTES) 
     picture = page.with_suffix(".png")
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
-        left_out = render_page(page, [regarded], "What the model attends to", max_bytes=max_bytes)
-        picture.write_bytes(png(draw_overview(regarded.maps)))
+        left_out = render_page(page, [trace], "What the model attends to", max_bytes=max_bytes)
+        picture.write_bytes(png_bytes(draw_overview(trace.maps)))
     except OSError as error:
         raise RegardError(f"{page}: cannot be written ({error.strerror}); choose another --output") from error
     return picture, left_out

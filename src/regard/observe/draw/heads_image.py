@@ -13,26 +13,26 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from regard.observe.draw.image import COLOURS, EDGE, FAINT, HEADER, INK
-from regard.observe.measure.survey import SHOWN, ByMap
+from regard.observe.measure.head_measures import ALL_MEASURES, MeasuresByMap
 
 CELL_WIDTH, CELL_HEIGHT, NAMES, TITLE = 0.5, 0.24, 1.15, 0.56  # inches
 CURVE_WIDTH, CURVE_HEIGHT, AROUND = 2.3, 1.3, 0.5
-SHARES = frozenset(SHOWN) - {"entropy", "distance", "importance"}
+SHARES = frozenset(ALL_MEASURES) - {"entropy", "distance", "importance"}
 """Measures from 0 to 1."""
 
 HEAD_COLOURS = ("#1f63a6", "#c2571a", "#2f8f5b", "#8a4fa3", "#b0902a", "#c23b5e", "#3fa3b5", "#6b6f76")
 METRIC = re.compile(r"attention/([^/]+)/(\w+)/(\d+)")
 
-Curves = dict[str, dict[str, dict[int, list[tuple[int, float]]]]]
+HeadCurves = dict[str, dict[str, dict[int, list[tuple[int, float]]]]]
 """By measure, map and head: (step, value)."""
 
 
-def draw_heads(heads: ByMap, about: str) -> Figure:
+def draw_heads(heads: MeasuresByMap, about: str) -> Figure:
     """A panel for each measure that some map has: a row a map, a column a head, each cell with its value.
 
     Shares are coloured from 0 to 1, other measures from 0 to their largest; what is below 0 is as pale as 0.
     """
-    measures = [measure for measure in SHOWN if any(measure in own for own in heads.values())]
+    measures = [measure for measure in ALL_MEASURES if any(measure in own for own in heads.values())]
     names = list(heads)
     most = max(len(values) for own in heads.values() for values in own.values())
     wide, high = max(most * CELL_WIDTH, 1.6), len(names) * CELL_HEIGHT
@@ -47,14 +47,14 @@ def draw_heads(heads: ByMap, about: str) -> Figure:
         y = HEADER + row * (TITLE + high + 2.5 * EDGE) + TITLE
         axes = figure.add_axes((x / width, 1 - (y + high) / height, most * CELL_WIDTH / width, high / height))
         _draw_panel(axes, heads, measure, most)
-        words = textwrap.wrap(SHOWN[measure], int((wide + NAMES * 0.9) / 0.066), max_lines=2, placeholder=" …")
+        words = textwrap.wrap(ALL_MEASURES[measure], int((wide + NAMES * 0.9) / 0.066), max_lines=2, placeholder=" …")
         at = (x - NAMES) / width
         figure.text(at, 1 - (y - 0.38) / height, measure, fontsize=10, color=INK, weight="bold", va="bottom")
         figure.text(at, 1 - (y - 0.34) / height, "\n".join(words), fontsize=7, color=FAINT, va="top")
     return figure
 
 
-def _draw_panel(axes: Axes, heads: ByMap, measure: str, most: int) -> None:
+def _draw_panel(axes: Axes, heads: MeasuresByMap, measure: str, most: int) -> None:
     values = np.full((len(heads), most), np.nan)
     for row, own in enumerate(heads.values()):
         if measure in own:
@@ -80,9 +80,9 @@ def _draw_panel(axes: Axes, heads: ByMap, measure: str, most: int) -> None:
         axes.text(head, len(heads) - 0.4, str(head), ha="center", va="top", fontsize=7, color=FAINT)
 
 
-def read_curves(rows: Iterable[Mapping[str, str]]) -> Curves:
+def head_curves(rows: Iterable[Mapping[str, str]]) -> HeadCurves:
     """The curves of heads in the rows of a metrics.csv: columns ``attention/<map>/<measure>/<head>``."""
-    curves: Curves = {}
+    curves: HeadCurves = {}
     for row in rows:
         for name, value in row.items():
             if found := METRIC.fullmatch(name):
@@ -91,14 +91,14 @@ def read_curves(rows: Iterable[Mapping[str, str]]) -> Curves:
     return curves
 
 
-def draw_curves(curves: Curves, about: str) -> Figure:
+def draw_curves(curves: HeadCurves, about: str) -> Figure:
     """How heads specialise: a row a measure, a column a map, a line a head over the steps of training.
 
     Raises ValueError if there are no curves.
     """
     if not curves:
         raise ValueError("there are no curves of heads to draw")
-    measures = [measure for measure in SHOWN if measure in curves] + sorted(curves.keys() - SHOWN.keys())
+    measures = [measure for measure in ALL_MEASURES if measure in curves] + sorted(curves.keys() - ALL_MEASURES.keys())
     names = list(dict.fromkeys(name for maps in curves.values() for name in maps))
     heads = sorted({head for maps in curves.values() for lines in maps.values() for head in lines})
     width = EDGE + AROUND + len(names) * (CURVE_WIDTH + AROUND)

@@ -22,7 +22,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from regard.observe.draw.palette import LIGHT
-from regard.observe.record.maps import BLOCKS, SentenceMaps, entropy, split_name
+from regard.observe.record.maps import ATTENTION_KINDS, SentenceMaps, entropy, split_name
 
 COLOURS = LinearSegmentedColormap.from_list("regard", list(LIGHT), N=256)
 INK, FAINT = "#1d2733", "#5d6b7a"
@@ -57,7 +57,7 @@ def fonts() -> list[str]:
     return [name for name in FONTS if name in set(font_manager.get_font_names())]
 
 
-def label(token: str) -> str:
+def axis_label(token: str) -> str:
     """A token as an axis label: one line, cut at LABEL_CHARACTERS, control characters replaced."""
     control = {"Cc", "Cs", "Zl", "Zp"}
     shown = "".join("\N{REPLACEMENT CHARACTER}" if category(c) in control else c for c in token)
@@ -67,7 +67,7 @@ def label(token: str) -> str:
 
 def _label_inches(tokens: list[str], size: float) -> float:
     """Room for the longest label at ``size`` points: an estimate, since measuring costs more than drawing."""
-    wide = [sum(1.05 if east_asian_width(c) in "WF" else 0.64 for c in label(token)) for token in tokens]
+    wide = [sum(1.05 if east_asian_width(c) in "WF" else 0.64 for c in axis_label(token)) for token in tokens]
     return max(wide, default=0.0) * size / 72 + 0.08
 
 
@@ -132,10 +132,12 @@ class _Sheet:
         first_row, first_column = number < self.columns, number % self.columns == 0
         for row in range(0, len(self.queries), every) if first_column else ():
             middle = y + (row + 0.5) * cell
-            _write(axes, x - 0.05, middle, label(self.queries[row]), ha="right", va="center", **style)
+            _write(axes, x - 0.05, middle, axis_label(self.queries[row]), ha="right", va="center", **style)
         for column in range(0, len(self.keys), every) if first_row else ():
             middle = x + (column + 0.5) * cell
-            _write(axes, middle, y - 0.05, label(self.keys[column]), ha="center", va="bottom", rotation=90, **style)
+            _write(
+                axes, middle, y - 0.05, axis_label(self.keys[column]), ha="center", va="bottom", rotation=90, **style
+            )
         above = _label_inches(self.keys, self.size) if first_row else 0.05
         _write(axes, x, y - above, title, fontsize=9, color=INK, va="bottom")
         if cell > 0.1:  # white seams between cells, where there is room for them
@@ -168,32 +170,32 @@ def draw_layer(sentence: SentenceMaps, name: str) -> Figure:
     columns = min(len(weights), 4)
     rows = math.ceil(len(weights) / columns)
     sheet = _Sheet(rows, columns, queries, keys, cell, size=8.0 if cell > 0.16 else 7.0)
-    block = BLOCKS[split_name(name)[0]]
-    words = f"rows: {block.query} (query)\ncolumns: {block.key} (key)"
-    figure, axes = sheet.begin(f"{block.title}: {name}", words)
+    kind = ATTENTION_KINDS[split_name(name)[0]]
+    words = f"rows: {kind.query} (query)\ncolumns: {kind.key} (key)"
+    figure, axes = sheet.begin(f"{kind.title}: {name}", words)
     for head, nats in enumerate(entropy(weights)):
         sheet.draw(axes, head, weights[head], f"head {head}   {nats:.2f} nats")
     return figure
 
 
-def overview_name(sentence: SentenceMaps) -> str:
+def overview_map(sentence: SentenceMaps) -> str:
     """The map that says most at once: cross-attention of the last layer, or else self-attention of the last.
 
     Raises ValueError if the sentence has no maps.
     """
-    for block in reversed(BLOCKS):
-        names = [name for name in sentence.maps if split_name(name)[0] == block]
+    for kind in reversed(ATTENTION_KINDS):
+        names = [name for name in sentence.maps if split_name(name)[0] == kind]
         if names:
             return max(names, key=lambda name: split_name(name)[1])
     raise ValueError("the sentence has no attention maps")
 
 
 def draw_overview(sentence: SentenceMaps) -> Figure:
-    """The map that ``overview_name`` chooses, as `draw_map` draws it.
+    """The map that ``overview_map`` chooses, as `draw_map` draws it.
 
     Raises ValueError if the sentence has no maps.
     """
-    return draw_map(sentence, overview_name(sentence))
+    return draw_map(sentence, overview_map(sentence))
 
 
 def draw_map(sentence: SentenceMaps, name: str) -> Figure:
@@ -202,15 +204,15 @@ def draw_map(sentence: SentenceMaps, name: str) -> Figure:
     queries, keys = sentence.tokens(name)
     cell = min(0.4, 9.0 / max(len(queries), len(keys)))
     sheet = _Sheet(1, 1, queries, keys, cell, size=11.0 if cell > 0.25 else 8.0)
-    block = BLOCKS[split_name(name)[0]]
+    kind = ATTENTION_KINDS[split_name(name)[0]]
     heads = "1 head" if len(weights) == 1 else f"mean of {len(weights)} heads"
-    words = f"rows: {block.query} (query)\ncolumns: {block.key} (key)"
-    figure, axes = sheet.begin(f"{block.title}: {name}, {heads}", words)
+    words = f"rows: {kind.query} (query)\ncolumns: {kind.key} (key)"
+    figure, axes = sheet.begin(f"{kind.title}: {name}, {heads}", words)
     sheet.draw(axes, 0, weights.mean(axis=0))
     return figure
 
 
-def png(figure: Figure) -> bytes:
+def png_bytes(figure: Figure) -> bytes:
     """The figure as a PNG; equal figures give equal bytes under the same matplotlib and fonts.
 
     A character that no installed font has is drawn as a box; matplotlib's warning about it is silenced here

@@ -6,32 +6,32 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unicodedata import east_asian_width
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
-from regard.observe.draw.image import FAINT, INK, fonts, label, png
-from regard.observe.measure.neighbours import Map, Neighbourhood, place_labels
+from regard.observe.draw.image import FAINT, INK, axis_label, fonts, png_bytes
+from regard.observe.draw.page_template import load_template
+from regard.observe.measure.neighbours import Neighbourhood, Projection, place_labels
 
 WIDTH, HEIGHT, EDGE, GAP = 900.0, 620.0, 70.0, 8.0  # pixels of the map
-SIZES = (16.0, 12.0, 10.0)  # of the letters in each circle
+SIZES = (16.0, 12.0, 10.0)  # of the letters in each degree
 COLOURS = ("#c2410c", "#1f63a6", "#7d8a98")
 
 
 class Point(NamedTuple):
-    """A point of the drawing: where it is, where its label begins (at half its height), and the label."""
+    """A point of the drawing: where it is, where its label begins(at half its height), and the label."""
 
     x: float
     y: float
     label_x: float
     label_y: float
     label: str
-    circle: int
+    degree: int
 
 
-def lay_out(points: Map) -> list[Point]:
+def lay_out_points(points: Projection) -> list[Point]:
     """The map in pixels, y downwards; one scale for both axes."""
     low, high = points.points.min(axis=0), points.points.max(axis=0)
     scale = min((WIDTH - 2 * EDGE) / max(high[0] - low[0], 1e-9), (HEIGHT - 2 * EDGE) / max(high[1] - low[1], 1e-9))
@@ -40,14 +40,14 @@ def lay_out(points: Map) -> list[Point]:
         (float(WIDTH / 2 + (x - centre[0]) * scale), float(HEIGHT / 2 - (y - centre[1]) * scale))
         for x, y in points.points
     ]
-    labels = [label(text) for text in points.labels]
+    labels = [axis_label(text) for text in points.labels]
     sizes = [
-        (_wide(text) * SIZES[circle], 1.25 * SIZES[circle]) for text, circle in zip(labels, points.circle, strict=True)
+        (_wide(text) * SIZES[degree], 1.25 * SIZES[degree]) for text, degree in zip(labels, points.degree, strict=True)
     ]
     corners = place_labels(placed, sizes, GAP)
     return [
-        Point(x, y, left, top + size[1] / 2, text, circle)
-        for (x, y), (left, top), size, text, circle in zip(placed, corners, sizes, labels, points.circle, strict=True)
+        Point(x, y, left, top + size[1] / 2, text, degree)
+        for (x, y), (left, top), size, text, degree in zip(placed, corners, sizes, labels, points.degree, strict=True)
     ]
 
 
@@ -56,19 +56,23 @@ def _wide(text: str) -> float:
     return sum(1.05 if east_asian_width(char) in "WF" else 0.62 for char in text)
 
 
-def require_ending(path: Path) -> None:
+def require_suffix(path: Path) -> None:
     """Raise UsageError if the ending of ``path`` names no kind of map."""
     if path.suffix not in (".png", ".html"):
         raise UsageError(f"--output {path}: give a name that ends in .png or .html")
 
 
-def write_map(around: Neighbourhood, points: Map, path: Path) -> None:
+def write_projection(around: Neighbourhood, points: Projection, path: Path) -> None:
     """Write the map to ``path``, a .png or a .html.
 
     Raises UsageError for another ending, RegardError if it cannot be written.
     """
-    require_ending(path)
-    content = png(draw_map(around, points)) if path.suffix == ".png" else render_map(around, points).encode()
+    require_suffix(path)
+    content = (
+        png_bytes(draw_projection(around, points))
+        if path.suffix == ".png"
+        else render_projection(around, points).encode()
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as beside:
@@ -77,7 +81,7 @@ def write_map(around: Neighbourhood, points: Map, path: Path) -> None:
         raise RegardError(f"{path}: cannot be written ({error.strerror}); choose another --output") from error
 
 
-def words_of(points: Map) -> str:
+def caption(points: Projection) -> str:
     """What the map shows, in words."""
     return (
         "its neighbours by cosine (blue) and theirs (grey), in the plane of the first two principal components: "
@@ -85,7 +89,7 @@ def words_of(points: Map) -> str:
     )
 
 
-def draw_map(around: Neighbourhood, points: Map) -> Figure:
+def draw_projection(around: Neighbourhood, points: Projection) -> Figure:
     """The map as a figure."""
     head = 70.0
     figure = Figure(figsize=(WIDTH / 100, (HEIGHT + head) / 100), dpi=100, facecolor="white")
@@ -95,33 +99,29 @@ def draw_map(around: Neighbourhood, points: Map) -> Figure:
     axes.set_ylim(HEIGHT, 0)
     axes.set_axis_off()
     style: dict[str, Any] = {"fontfamily": fonts(), "parse_math": False}
-    title = label(around.word)
+    title = axis_label(around.word)
     figure.text(
         0.018, 1 - 14 / (HEIGHT + head), f"Around {title}", fontsize=13, weight="bold", color=INK, va="top", **style
     )
-    figure.text(0.018, 1 - 42 / (HEIGHT + head), words_of(points), fontsize=9, color=FAINT, va="top")
-    for point in reversed(lay_out(points)):
-        colour = COLOURS[point.circle]
-        axes.plot([point.x], [point.y], "o", color=colour, markersize=(8, 5.5, 3.5)[point.circle])
+    figure.text(0.018, 1 - 42 / (HEIGHT + head), caption(points), fontsize=9, color=FAINT, va="top")
+    for point in reversed(lay_out_points(points)):
+        colour = COLOURS[point.degree]
+        axes.plot([point.x], [point.y], "o", color=colour, markersize=(8, 5.5, 3.5)[point.degree])
         axes.text(
-            point.label_x, point.label_y, point.label, color=INK if point.circle < 2 else FAINT, ha="left", va="center",
-            fontsize=SIZES[point.circle] * 0.72, weight="bold" if point.circle == 0 else "normal", **style,
+            point.label_x, point.label_y, point.label, color=INK if point.degree < 2 else FAINT, ha="left", va="center",
+            fontsize=SIZES[point.degree] * 0.72, weight="bold" if point.degree == 0 else "normal", **style,
         )  # fmt: skip
     return figure
 
 
-def render_map(around: Neighbourhood, points: Map) -> str:
+def render_projection(around: Neighbourhood, points: Projection) -> str:
     """The map with the table of cosines as a page."""
-    environment = Environment(
-        loader=PackageLoader("regard.observe"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    template = environment.get_template("neighbours.html.jinja")
-    return template.render(
+    return load_template("neighbours.html.jinja").render(
         word=around.word,
         pieces=around.pieces,
-        words=words_of(points),
+        words=caption(points),
         neighbours=around.neighbours,
-        points=lay_out(points)[::-1],
+        points=lay_out_points(points)[::-1],
         width=WIDTH,
         height=HEIGHT,
         sizes=SIZES,

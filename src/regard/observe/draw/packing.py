@@ -1,4 +1,4 @@
-"""A `Regarded` sentence as what the script of the attention page reads: plain values, and vectors as packed bytes."""
+"""A `Trace` sentence as what the script of the attention page reads: plain values, and vectors as packed bytes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from regard.observe.draw.palette import DARK, LIGHT
-from regard.observe.record.lens import Lens
+from regard.observe.record.lens import LogitLens
 from regard.observe.record.likelihood import TEMPERATURES, Likelihood
-from regard.observe.record.maps import BLOCKS, SentenceMaps, entropy
-from regard.observe.record.recording import HeadVectors, Regarded
+from regard.observe.record.maps import ATTENTION_KINDS, SentenceMaps, entropy
+from regard.observe.record.trace import HeadVectors, Trace
 from regard.observe.record.words import group_words, merge_words
 
 HALF_MAX = float(np.finfo(np.float16).max)
@@ -24,33 +25,39 @@ def pack_common() -> dict[str, object]:
     """What all sentences share: the scale of colours, the kinds of maps, the stops of the temperature."""
     return {
         "palette": {"light": LIGHT, "dark": DARK},
-        "blocks": {name: asdict(block) for name, block in BLOCKS.items()},
+        "kinds": {name: asdict(kind) for name, kind in ATTENTION_KINDS.items()},
         "temperatures": TEMPERATURES,
     }
 
 
-def pack_sentence(regarded: Regarded) -> dict[str, object]:
-    """All of ``regarded`` but its vectors.
+def pack_sentence(trace: Trace) -> dict[str, object]:
+    """All of ``trace`` but its vectors.
 
     Weights are whole steps of 1/255, so each is within 1/510 of what it was; ``entropy`` and ``wordEntropy`` (of the
     map merged to words) come from before that rounding. ``words`` are the ranges of pieces that are one word, of each
     side. What is not finite, as in a model that diverged, is None, and as a weight 0.
     """
-    maps = regarded.maps
+    maps = trace.maps
     sides = {"source": maps.source, "prefix": maps.prefix, "target": maps.target}
     return {
-        "sourceText": regarded.source,
-        "targetText": regarded.target,
+        "sourceText": trace.source,
+        "targetText": trace.target,
         **sides,
         "words": {side: [[span.start, span.stop] for span in spans(pieces)] for side, pieces in sides.items()},
         "maps": {name: _pack_map(maps, name) for name in maps.maps},
-        "likelihood": _pack_likelihood(regarded.likelihood),
-        "lens": _pack_lens(regarded.lens),
+        "likelihood": _pack_likelihood(trace.likelihood),
+        "lens": _pack_lens(trace.lens),
         "vectors": {
             name: {"heads": len(each.query), "groups": len(each.key), "dim": each.query.shape[-1]}
-            for name, each in regarded.vectors.items()
+            for name, each in trace.vectors.items()
         },
     }
+
+
+def pack_weights(weights: Float[np.ndarray, "heads query key"]) -> str:
+    """Return weights from 0 to 1 as steps of 1/255, one byte each, in base64; NaN is 0."""
+    steps = np.rint(np.clip(np.nan_to_num(weights), 0, 1) * 255).astype(np.uint8)
+    return b64encode(steps.tobytes()).decode("ascii")
 
 
 def pack_vectors(vectors: Mapping[str, HeadVectors]) -> str:
@@ -84,11 +91,10 @@ def spans(pieces: Sequence[str]) -> list[range]:
 def _pack_map(sentence: SentenceMaps, name: str) -> dict[str, object]:
     weights = np.nan_to_num(sentence.maps[name], nan=0.0)
     queries, keys = map(spans, sentence.tokens(name))
-    steps = np.rint(np.clip(weights, 0, 1) * 255).astype(np.uint8)
     return {
         "entropy": _plain(entropy(weights), 4),
         "wordEntropy": _plain(entropy(merge_words(weights, queries, keys)), 4),
-        "steps": b64encode(steps.tobytes()).decode("ascii"),
+        "steps": pack_weights(weights),
     }
 
 
@@ -101,7 +107,7 @@ def _pack_likelihood(likelihood: Likelihood) -> dict[str, object]:
     }
 
 
-def _pack_lens(lens: Lens) -> dict[str, object]:
+def _pack_lens(lens: LogitLens) -> dict[str, object]:
     return {
         "layers": lens.layers,
         "candidates": lens.candidates,

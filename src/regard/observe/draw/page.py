@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from jinja2.utils import htmlsafe_json_dumps
 
 from regard.files import replacing
 from regard.observe.draw.packing import pack_common, pack_sentence, pack_vectors
-from regard.observe.record.recording import Regarded
+from regard.observe.draw.page_template import json_length, load_template
+from regard.observe.record.trace import Trace
 
 MAX_BYTES = 16 * 2**20
-JSON: dict[str, Any] = {"separators": (",", ":")}  # compact, and in order, where jinja2 would sort the keys
 # Characters around the vectors of a sentence, and of the words on what was left out.
 ROOM_FOR_TAGS, ROOM_TO_SAY_SO = 80, 400
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class Omitted:
     """What did not fit into a page: sentences of which it has no vectors, and sentences that it has not at all."""
 
     vectors: int = 0
@@ -39,13 +35,13 @@ class LeftOut:
 
 def render_page(
     path: Path,
-    sentences: Sequence[Regarded],
+    sentences: Sequence[Trace],
     title: str,
     subtitle: str = "",
     facts: Mapping[str, str] | None = None,
     max_bytes: int = MAX_BYTES,
     notes: Sequence[str] = (),
-) -> LeftOut:
+) -> Omitted:
     """Write the attention page of ``sentences`` to ``path``; title, subtitle and facts are plain text.
 
     ``notes``, if given, says a few words of each sentence.
@@ -58,15 +54,7 @@ def render_page(
     """
     if not sentences or not all(sentence.maps.maps for sentence in sentences):
         raise ValueError("an attention page needs at least one sentence, and each sentence at least one map")
-    environment = Environment(
-        loader=PackageLoader("regard.observe"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = JSON
-    template = environment.get_template("attention/page.html.jinja")
+    template = load_template("attention/page.html.jinja")
     packed = [pack_sentence(sentence) for sentence in sentences]
     vectors = [pack_vectors(sentence.vectors) for sentence in sentences]
 
@@ -81,10 +69,10 @@ def render_page(
         )
         return text.encode("utf-8", errors="replace")  # a lone surrogate in a title is no reason to stop
 
-    sizes = [len(htmlsafe_json_dumps(sentence, **JSON)) + 1 for sentence in packed]
+    sizes = [json_length(sentence) + 1 for sentence in packed]
     room = max_bytes - len(html(0, 0, "x" * ROOM_TO_SAY_SO))
     count, with_vectors = _fitting(sizes, [len(text) + ROOM_FOR_TAGS for text in vectors], room)
-    left_out = LeftOut(count - with_vectors, len(packed) - count)
+    left_out = Omitted(count - with_vectors, len(packed) - count)
     content = html(count, with_vectors, str(left_out))
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as beside:

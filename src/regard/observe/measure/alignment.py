@@ -37,10 +37,10 @@ class Aligner(NamedTuple):
         weights = maps.maps[f"decoder.{self.layer}.cross"]
         chosen = weights.mean(axis=0) if self.head is None else weights[self.head]
         rows = target if self.moment == "written" else [range(word.start + 1, word.stop + 1) for word in target]
-        return strongest(merge_words(chosen[None], rows, source)[0]) if source and target else frozenset()
+        return strongest_links(merge_words(chosen[None], rows, source)[0]) if source and target else frozenset()
 
 
-class Comparison(NamedTuple):
+class LinkCounts(NamedTuple):
     """Links found and links that are right, counted (Och and Ney 2003); sums are those of a corpus."""
 
     found: int = 0
@@ -65,44 +65,44 @@ class Comparison(NamedTuple):
         return 1 - (self.found_sure + self.found_possible) / total if total else float("nan")
 
 
-def strongest(weights: Float[np.ndarray, "target_words source_words"]) -> frozenset[Link]:
+def strongest_links(weights: Float[np.ndarray, "target_words source_words"]) -> frozenset[Link]:
     """Each target word with its strongest source word."""
     return frozenset((int(source), target) for target, source in enumerate(weights.argmax(axis=-1)))
 
 
-def diagonal(source_words: int, target_words: int) -> frozenset[Link]:
+def diagonal_links(source_words: int, target_words: int) -> frozenset[Link]:
     """Each target word with the source word at the same share of the sentence: what no model has to learn."""
     if not source_words:
         return frozenset()
     return frozenset((int((number + 0.5) * source_words / target_words), number) for number in range(target_words))
 
 
-def compare(pairs: Iterable[tuple[frozenset[Link], Links]]) -> Comparison:
+def count_links(pairs: Iterable[tuple[frozenset[Link], Links]]) -> LinkCounts:
     """The links found in each sentence against those that are right."""
     counts = [
         (len(found), len(gold.sure), len(found & gold.sure), len(found & (gold.possible | gold.sure)))
         for found, gold in pairs
     ]
-    return Comparison(*map(sum, zip(*counts, strict=True))) if counts else Comparison()
+    return LinkCounts(*map(sum, zip(*counts, strict=True))) if counts else LinkCounts()
 
 
-def aligners(maps: SentenceMaps) -> Iterator[Aligner]:
+def all_aligners(maps: SentenceMaps) -> Iterator[Aligner]:
     """All there are: every head of every layer, and the mean of each layer, at both moments."""
     for name, weights in maps.maps.items():
-        block, layer = split_name(name)
-        if block == "decoder.cross":
+        kind, layer = split_name(name)
+        if kind == "decoder.cross":
             for moment in get_args(Moment):
                 yield from (Aligner(layer, head, moment) for head in (None, *range(len(weights))))
 
 
-def rank(sentences: Iterable[tuple[SentenceMaps, Links]]) -> dict[Aligner, Comparison]:
+def rank_aligners(sentences: Iterable[tuple[SentenceMaps, Links]]) -> dict[Aligner, LinkCounts]:
     """Every aligner against the links of each sentence, the one with the lowest error rate first.
 
     Sentences may come one by one: no maps are held. Of none there are no aligners.
     """
-    found: dict[Aligner, Comparison] = {}
+    found: dict[Aligner, LinkCounts] = {}
     for maps, links in sentences:
-        for aligner in aligners(maps):
-            one = compare([(aligner.links(maps), links)])
-            found[aligner] = Comparison(*map(sum, zip(found.get(aligner, Comparison()), one, strict=True)))
+        for aligner in all_aligners(maps):
+            one = count_links([(aligner.links(maps), links)])
+            found[aligner] = LinkCounts(*map(sum, zip(found.get(aligner, LinkCounts()), one, strict=True)))
     return dict(sorted(found.items(), key=lambda item: item[1].error_rate))

@@ -32,30 +32,16 @@ MEASURES = {
 Rows = dict[str, Float[np.ndarray, "heads query"]]
 
 
-def measures(
-    weights: Float[np.ndarray, "heads query key"], block: str, keys: Sequence[str], rare: Collection[str] = ()
-) -> dict[str, Float[np.ndarray, "heads"]]:
-    """Each of MEASURES as far as the map has it, as the mean over the rows where it is defined.
-
-    A measure that no row has is left out: "next" and "last" where no token sees what comes after it, "induction" in
-    cross-attention or where no token occurs twice, "rare" if none is named.
-
-    weights: one map of one sentence, without padding; rows of zeros (fully masked) are left out.
-    block: one of `regard.observe.record.maps.BLOCKS`; keys: the pieces on the key axis; rare: those that are rare.
-    """
-    return means([rows_of(weights, block, keys, rare)])
-
-
-def means(sentences: Iterable[Rows]) -> dict[str, Float[np.ndarray, "heads"]]:
+def mean_measures(sentences: Iterable[Rows]) -> dict[str, Float[np.ndarray, "heads"]]:
     """The mean of each measure over the rows of all the sentences that have it; a measure that none has is left out."""
-    tally = Tally()
+    tally = MeasureMeans()
     for rows in sentences:
         tally.add(rows)
     return tally.means()
 
 
-class Tally:
-    """`means` of sentences that come one by one, of several maps in turn."""
+class MeasureMeans:
+    """`mean_measures` of sentences that come one by one, of several maps in turn."""
 
     def __init__(self) -> None:
         self._totals: dict[str, np.ndarray] = {}
@@ -73,17 +59,23 @@ class Tally:
         return {name: self._totals[name] / self._counts[name] for name in named}
 
 
-def rows_of(
+def row_measures(
     weights: Float[np.ndarray, "heads query key"],
-    block: str,
+    kind: str,
     keys: Sequence[str],
     rare: Collection[str] = (),
     documents: Int[np.ndarray, "key"] | None = None,
 ) -> Rows:
-    """Each measure of each row (query), NaN where it is not defined; arguments as in `measures`.
+    """Each of MEASURES for each row (query) of one map of one sentence; NaN where the measure is not defined.
 
-    documents: of self-attention that sees its own document alone, which one each token belongs to. "previous",
-        "first" and "induction" are not defined where the token that they ask about is in another.
+    weights: without padding; rows of zeros (fully masked) are NaN in all measures
+    kind: one of `regard.observe.record.maps.ATTENTION_KINDS`
+    keys: the pieces on the key axis
+    rare: the pieces that count as rare
+    documents: the document of each token, if self-attention is restricted to the query's own document. "previous",
+        "first" and "induction" are undefined if their key is in another document.
+
+    "next" and "last" are left out for causal attention, "induction" for cross-attention, "rare" if no piece is rare.
 
     In self-attention the query at a position is the token there; in cross-attention positions of the two sides
     are compared, so "same" is the diagonal. Induction is that of Olsson et al. 2022: "a b ... a" reads b. Where
@@ -100,9 +92,9 @@ def rows_of(
         "first": _weight_on(p, np.zeros_like(query), documents),
         "punctuation": p[..., [is_punctuation(piece) for piece in keys]].sum(axis=-1),
     }
-    if block != "decoder.self":
+    if kind != "decoder.self":
         rows |= {"next": _weight_on(p, query + 1), "last": p[..., -1]}
-    if block != "decoder.cross":
+    if kind != "decoder.cross":
         # The same token in another document is another.
         tokens = keys if documents is None else list(zip(documents.tolist(), keys, strict=True))
         rows["induction"] = _weight_on(p, after_last_occurrence(tokens))
@@ -112,15 +104,15 @@ def rows_of(
     return {name: np.where(masked, np.nan, values) for name, values in rows.items()}
 
 
-def uniform(
-    block: str, queries: int, keys: int, documents: Int[np.ndarray, "key"] | None = None
+def uniform_weights(
+    kind: str, queries: int, keys: int, documents: Int[np.ndarray, "key"] | None = None
 ) -> Float[np.ndarray, "1 query key"]:
     """A head that reads all it sees alike: what the measures of the others are to be compared with.
 
-    documents: as in `rows_of`
+    documents: as in `row_measures`
     """
     seen = np.ones((1, queries, keys), dtype=np.float32)
-    if block == "decoder.self":
+    if kind == "decoder.self":
         seen = np.tril(seen)
     if documents is not None:
         seen *= documents[:, None] == documents

@@ -12,7 +12,7 @@ from regard.data.tokenizer.specials import NUM_SPECIALS, UNK
 from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.errors import UsageError
 
-SECOND_CIRCLE = 4
+SECOND_ORDER = 4
 """Neighbours of each neighbour on the map."""
 
 
@@ -36,19 +36,19 @@ class Neighbourhood(NamedTuple):
     vector: Float[np.ndarray, "dim"]
 
 
-class Map(NamedTuple):
-    """Points in the plane: the word first, then its neighbours, then theirs (``circle`` 0, 1 and 2).
+class Projection(NamedTuple):
+    """Points in the plane: the word first, then its neighbours, then theirs (``degree`` 0, 1 and 2).
 
     variance: the share of the variance of the unit vectors that the plane shows
     """
 
     labels: list[str]
-    circle: list[int]
+    degree: list[int]
     points: Float[np.ndarray, "points 2"]
     variance: float
 
 
-def neighbourhood(
+def find_neighbourhood(
     embeddings: Float[np.ndarray, "vocab dim"], tokenizer: Tokenizer, word: str, number: int
 ) -> Neighbourhood:
     """The ``number`` tokens whose embeddings have the largest cosine with that of ``word``, its own pieces left aside.
@@ -73,11 +73,11 @@ def neighbourhood(
 
 
 def nearest(
-    unit: Float[np.ndarray, "vocab dim"], vector: Float[np.ndarray, "dim"], number: int, apart: set[int]
+    unit: Float[np.ndarray, "vocab dim"], vector: Float[np.ndarray, "dim"], number: int, excluded: set[int]
 ) -> list[tuple[int, float]]:
-    """The tokens with the largest cosine, and it; none of those ``apart``. All vectors are of unit length."""
+    """The tokens with the largest cosine, and it; none of those ``excluded``. All vectors are of unit length."""
     cosines = unit @ vector
-    order = [token for token in np.argsort(-cosines, kind="stable").tolist() if token not in apart]
+    order = [token for token in np.argsort(-cosines, kind="stable").tolist() if token not in excluded]
     return [(token, float(cosines[token])) for token in order[:number]]
 
 
@@ -86,7 +86,7 @@ def unit_vectors(vectors: Float[np.ndarray, "rows dim"]) -> Float[np.ndarray, "r
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
-def map_of(embeddings: Float[np.ndarray, "vocab dim"], tokenizer: Tokenizer, around: Neighbourhood) -> Map:
+def project(embeddings: Float[np.ndarray, "vocab dim"], tokenizer: Tokenizer, around: Neighbourhood) -> Projection:
     """The word, its neighbours and the nearest tokens of each of them, in the plane that shows most of them.
 
     Principal components by singular value decomposition of the centred unit vectors. The sign of an axis is such that
@@ -96,7 +96,7 @@ def map_of(embeddings: Float[np.ndarray, "vocab dim"], tokenizer: Tokenizer, aro
     second = dict.fromkeys(
         found
         for token in first
-        for found, _ in nearest(unit, unit[token], SECOND_CIRCLE, {token, *first, *range(NUM_SPECIALS)})
+        for found, _ in nearest(unit, unit[token], SECOND_ORDER, {token, *first, *range(NUM_SPECIALS)})
     )
     own = set(around.pieces) if len(around.pieces) == 1 else set()
     names = dict(zip(second, tokenizer.pieces(list(second)), strict=True))
@@ -104,7 +104,7 @@ def map_of(embeddings: Float[np.ndarray, "vocab dim"], tokenizer: Tokenizer, aro
     points, variance = principal_plane(np.stack([around.vector, *unit[first], *unit[kept]]))
     points = points * np.where(points[0] < 0, -1.0, 1.0)
     labels = [around.word, *(neighbour.piece for neighbour in around.neighbours), *(names[token] for token in kept)]
-    return Map(labels, [0] + [1] * len(first) + [2] * len(kept), points, variance)
+    return Projection(labels, [0] + [1] * len(first) + [2] * len(kept), points, variance)
 
 
 def principal_plane(vectors: Float[np.ndarray, "points dim"]) -> tuple[Float[np.ndarray, "points 2"], float]:

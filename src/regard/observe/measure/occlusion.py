@@ -12,14 +12,14 @@ from jaxtyping import Float
 from regard.data.corpora.links import Link
 from regard.data.tokenizer.specials import EOS
 from regard.inference.translator import Translator
-from regard.observe.measure.alignment import strongest
+from regard.observe.measure.alignment import strongest_links
 from regard.observe.record.words import group_words
 
 
 def occlusion_links(translator: Translator, source: str, target: str) -> frozenset[Link]:
     """Each target word with the source word it depends on most."""
     falls = prediction_difference(translator, source, target)
-    return strongest(falls) if falls.size else frozenset()
+    return strongest_links(falls) if falls.size else frozenset()
 
 
 def prediction_difference(
@@ -29,8 +29,8 @@ def prediction_difference(
 
     A word's is the sum over its pieces, given the words before it, which stay. Words are those of `group_words`.
     """
-    (ids,), _ = translator.source_ids([source])
-    (wanted,), _ = translator.target_ids([target])
+    (ids,), _ = translator.encode_sources([source])
+    (wanted,), _ = translator.encode_targets([target])
     source_words = group_words(translator.source_tokenizer.pieces(ids))
     target_words = group_words(translator.target_tokenizer.pieces(wanted))
     # Without its last word a source keeps the mark of its end.

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 
 from regard.data.batching import Batch, Indices, cut_batches, pad
-from regard.data.tokenizer.specials import BOS, PAD
+from regard.data.teacher_forcing import pair_batch
+from regard.data.tokenizer.specials import PAD
 from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.translator import Translator
-from regard.model.record import Record
+from regard.model.recorder import Recorder
 from regard.model.transformer import Transformer
-from regard.observe.record.maps import BLOCKS, SentenceMaps, split_name
+from regard.observe.record.maps import ATTENTION_KINDS, SentenceMaps, split_name
 
 TOKENS_PER_BATCH = 4096
 LARGEST_MAP = 1 << 18
@@ -24,18 +25,11 @@ def pair_batches(
     translator: Translator, pairs: Sequence[tuple[str, str]], tokens_per_batch: int = TOKENS_PER_BATCH
 ) -> tuple[list[Batch], list[int]]:
     """Pairs of sentences as batches of like length, ``rows`` being their numbers; and which were cut to the limit."""
-    sources, sources_cut = translator.source_ids([source for source, _ in pairs])
-    targets, targets_cut = translator.target_ids([target for _, target in pairs])
+    sources, sources_cut = translator.encode_sources([source for source, _ in pairs])
+    targets, targets_cut = translator.encode_targets([target for _, target in pairs])
     lengths = np.array([max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)], dtype=np.int32)
     batches = [
-        Batch(
-            prefix=pad([[BOS, *targets[row][:-1]] for row in rows]),
-            target=pad([targets[row] for row in rows]),
-            source=pad([sources[row] for row in rows]),
-            documents=None,
-            step_tokens=sum(len(targets[row]) for row in rows),
-            rows=rows.tolist(),
-        )
+        pair_batch([sources[row] for row in rows], [targets[row] for row in rows], rows.tolist())
         for rows in cut_batches(np.argsort(lengths, kind="stable"), lengths, tokens_per_batch)
     ]
     return batches, sorted({*sources_cut, *targets_cut})
@@ -64,17 +58,17 @@ def batch_maps(
     source_tokenizer: Tokenizer,
     target_tokenizer: Tokenizer,
     batch: Batch,
-    blocks: Collection[str] = tuple(BLOCKS),
+    kinds: Collection[str] = tuple(ATTENTION_KINDS),
 ) -> Iterator[tuple[int, SentenceMaps]]:
-    """The number of each row of the batch, in their order, and its maps of ``blocks`` without the padding.
+    """The number of each row of the batch, in their order, and its maps of ``kinds`` without the padding.
 
     The maps are views of those of the whole batch: look at a row's, then let go of it.
     """
-    device, record = next(model.parameters()).device, Record()
-    source, documents = (None if x is None else x.to(device) for x in (batch.source, batch.documents))
-    model(batch.prefix.to(device), source, record, documents)
+    device, recorder = next(model.parameters()).device, Recorder()
+    moved = batch.on(device)
+    model(moved.prefix, moved.source, recorder, moved.documents)
     maps = {
-        name: weights.float().cpu().numpy() for name, weights in record.maps.items() if split_name(name)[0] in blocks
+        name: weights.float().cpu().numpy() for name, weights in recorder.maps.items() if split_name(name)[0] in kinds
     }
     for place, row in enumerate(batch.rows):
         prefix, target = _real(batch.prefix[place]), _real(batch.target[place])

@@ -18,7 +18,7 @@ CANDIDATES = 5
 
 
 @dataclass(frozen=True)
-class Lens:
+class LogitLens:
     """The output layer applied to what each layer of the decoder hands on ("logit lens", nostalgebraist 2020).
 
     layers: "embedding", "layer 0", ..., in order
@@ -35,8 +35,8 @@ class Lens:
 
 
 @torch.inference_mode()
-def look_through(decoder: Decoder, states: Mapping[str, Tensor], ids: Sequence[int], tokenizer: Tokenizer) -> Lens:
-    """Of the text ``ids``, where ``states`` are those of a `FullRecord` of its prefix, in a batch of one.
+def logit_lens(decoder: Decoder, states: Mapping[str, Tensor], ids: Sequence[int], tokenizer: Tokenizer) -> LogitLens:
+    """Of the text ``ids``, where ``states`` are those of a `FullRecorder` of its prefix, in a batch of one.
 
     A layer's state passes the last norm and the output embedding, like the last layer's; ``<pad>`` and ``<s>`` are left
     out, as in generation.
@@ -54,7 +54,7 @@ def look_through(decoder: Decoder, states: Mapping[str, Tensor], ids: Sequence[i
         candidate_probabilities.append(best.cpu().numpy())
         probabilities.append(own[:, 0].cpu().numpy())
         ranks.append((shares > own).sum(dim=-1).cpu().numpy())
-    return Lens(
+    return LogitLens(
         layers=[_title(name) for name in names],
         candidates=candidates,
         candidate_probabilities=np.stack(candidate_probabilities),

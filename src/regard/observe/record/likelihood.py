@@ -39,7 +39,7 @@ class Likelihood:
         return np.exp(self.logits / temperature - self.log_sums[:, TEMPERATURES.index(temperature)])
 
 
-def likelihood(logits: Float[Tensor, "position vocab"], ids: Sequence[int], tokenizer: Tokenizer) -> Likelihood:
+def score_target(logits: Float[Tensor, "position vocab"], ids: Sequence[int], tokenizer: Tokenizer) -> Likelihood:
     """Of the text ``ids``, where ``logits`` are the scores of what might stand at each position."""
     never = torch.tensor([PAD, BOS], device=logits.device)
     scores = logits.double().index_fill(-1, never, -torch.inf)

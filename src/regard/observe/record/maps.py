@@ -20,7 +20,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Block:
+class AttentionKind:
     """A family of maps, one per layer: its name in words and what rows (queries) and columns (keys) are.
 
     causal: a query sees no key after its own position
@@ -32,25 +32,26 @@ class Block:
     causal: bool = False
 
 
-BLOCKS = {
-    "encoder.self": Block("Encoder self-attention", "the source token that asks", "the source tokens it reads"),
-    "decoder.self": Block(
+ATTENTION_KINDS = {
+    "encoder.self": AttentionKind("Encoder self-attention", "the source token that asks", "the source tokens it reads"),
+    "decoder.self": AttentionKind(
         "Decoder self-attention", "the token being written", "the tokens written before it", causal=True
     ),
-    "decoder.cross": Block("Cross-attention", "the token being written", "the source tokens read"),
+    "decoder.cross": AttentionKind("Cross-attention", "the token being written", "the source tokens read"),
 }
 
 
 def split_name(name: str) -> tuple[str, int]:
-    """The block and the layer of a map: ``"decoder.2.cross"`` is layer 2 of ``"decoder.cross"``.
+    """The kind and the layer of a map: ``"decoder.2.cross"`` is layer 2 of ``"decoder.cross"``.
 
-    Raises ValueError if it names no block of BLOCKS.
+    Raises ValueError if it names no kind of ATTENTION_KINDS.
     """
     parts = re.fullmatch(r"(\w+)\.(\d+)\.(\w+)", name)
-    block = f"{parts[1]}.{parts[3]}" if parts else ""
-    if parts is None or block not in BLOCKS:
-        raise ValueError(f"{name!r} is no attention map: expected <stack>.<layer>.<kind> of {', '.join(BLOCKS)}")
-    return block, int(parts[2])
+    kind = f"{parts[1]}.{parts[3]}" if parts else ""
+    if parts is None or kind not in ATTENTION_KINDS:
+        known = ", ".join(kind.replace(".", ".<layer>.") for kind in ATTENTION_KINDS)
+        raise ValueError(f"{name!r} is not an attention map: expected {known}")
+    return kind, int(parts[2])
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,10 @@ class SentenceMaps:
 
     def tokens(self, name: str) -> tuple[list[str], list[str]]:
         """The pieces on the query axis and on the key axis of the map ``name``."""
-        block, _ = split_name(name)
-        if block == "encoder.self":
+        kind, _ = split_name(name)
+        if kind == "encoder.self":
             return self.source, self.source
-        return self.target, self.source if block == "decoder.cross" else self.prefix
+        return self.target, self.source if kind == "decoder.cross" else self.prefix
 
 
 def entropy(weights: Float[np.ndarray, "heads query key"]) -> Float[np.ndarray, "heads"]:

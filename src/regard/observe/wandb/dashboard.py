@@ -12,6 +12,7 @@ from typing import Any
 
 from pytorch_lightning.loggers import Logger, WandbLogger
 
+from regard.errors import one_line
 from regard.training.callbacks.metrics_file import read_rows
 from regard.training.distributed.ranks import is_first_process
 
@@ -45,7 +46,7 @@ def make_wandb_logger(
         return False
     import wandb
 
-    from regard.observe.wandb.logger import Dashboard
+    from regard.observe.wandb.logger import ResumableWandbLogger
 
     own = folder / "wandb"
     own.mkdir(exist_ok=True)
@@ -68,22 +69,21 @@ def make_wandb_logger(
 
     metrics = folder / "metrics.csv"
     try:
-        return Dashboard(options, attempt, lambda: read_rows(metrics) if metrics.exists() else [])
+        return ResumableWandbLogger(options, attempt, lambda: read_rows(metrics) if metrics.exists() else [])
     except Exception as error:  # whatever it is, of W&B or of what it left here: it is no reason not to train
-        reason = next(iter(str(error).splitlines()), type(error).__name__)[:120]
-        warnings.warn(f"without W&B, which cannot begin ({reason}); metrics.csv has it all", stacklevel=2)
+        warnings.warn(f"without W&B, which cannot begin ({one_line(error)}); metrics.csv has it all", stacklevel=2)
         with suppress(Exception):
             wandb.teardown()
         return False
 
 
-def finish(loggers: list[Logger], summary: dict[str, Any] | None) -> None:
+def finish_loggers(loggers: list[Logger], summary: dict[str, Any] | None) -> None:
     """End the W&B runs among ``loggers``; ``summary`` is that of summary.json, None if the run has not come so far."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
-            from regard.observe.wandb.logger import Dashboard
+            from regard.observe.wandb.logger import ResumableWandbLogger
 
-            if isinstance(logger, Dashboard):
+            if isinstance(logger, ResumableWandbLogger):
                 logger.finish(summary)
 
 

@@ -13,14 +13,15 @@ import wandb
 from pytorch_lightning.loggers import WandbLogger
 from wandb import Run
 
-from regard.observe.wandb.file import history
+from regard.errors import one_line
+from regard.observe.wandb.offline_file import history
 
 STEP = "trainer/global_step"
 SCORES = ("validation/", "test/")
 HEAD = re.compile(r"attention/[^/]+/\w+/\d+")
 
 
-class Dashboard(WandbLogger):
+class ResumableWandbLogger(WandbLogger):
     """Logs a run folder's run to W&B: what is in metrics.csv and not there yet, and what comes.
 
     W&B may miss what was logged shortly before an attempt was killed, and a cluster's SIGTERM ends its process at once
@@ -30,7 +31,7 @@ class Dashboard(WandbLogger):
 
     def __init__(self, options: dict[str, Any], attempt: int, rows: Callable[[], Iterable[dict[str, str]]]) -> None:
         """``options`` are those of wandb.init; ``rows`` reads metrics.csv."""
-        super().__init__(experiment=connect(options, attempt))
+        super().__init__(experiment=init_run(options, attempt))
         self._options, self._attempt, self._rows = options, attempt, rows
         self._broken = False
         self._defined: set[str] = set()
@@ -41,9 +42,9 @@ class Dashboard(WandbLogger):
         new = {name: value for name, value in metrics.items() if self._is_new(name, step)}
         self._try(lambda: self._keep_out_of_the_summary([name for name in new if HEAD.fullmatch(name)]))
         if new:
-            self._try(lambda: super(Dashboard, self).log_metrics(new, step))
+            self._try(lambda: super(ResumableWandbLogger, self).log_metrics(new, step))
         if scores := {name: value for name, value in new.items() if name.startswith(SCORES)}:
-            self._try(lambda: self.experiment.summary.update(sortable(scores)))
+            self._try(lambda: self.experiment.summary.update(sortable_names(scores)))
 
     def add(self, media: Mapping[str, Any], step: int) -> None:
         """Log ``media`` at ``step``, whatever W&B has there."""
@@ -60,7 +61,7 @@ class Dashboard(WandbLogger):
             self._broken = False
             self._try(self._connect_again)
         if summary is not None:
-            self._try(lambda: self.experiment.summary.update(facts_of(summary)))
+            self._try(lambda: self.experiment.summary.update(summary_values(summary)))
         self._try(lambda: self.experiment.finish(exit_code=int(summary is None)))
         if self._broken:
             with suppress(Exception):
@@ -77,11 +78,11 @@ class Dashboard(WandbLogger):
 
     def _connect_again(self) -> None:
         self._defined = set()
-        self._experiment = connect(self._options, self._attempt)
+        self._experiment = init_run(self._options, self._attempt)
         self._catch_up()
 
     def _catch_up(self) -> None:
-        self._seen_until, self._seen = seen_by(self.experiment)
+        self._seen_until, self._seen = logged_metrics(self.experiment)
         rows = list(self._rows())
         # Of that step itself there may be more to come: a validation that was cut short.
         self._seen.setdefault(self._seen_until, set()).update(
@@ -114,15 +115,16 @@ class Dashboard(WandbLogger):
             )
 
 
-def connect(options: dict[str, Any], attempt: int) -> Run:
+def init_run(options: dict[str, Any], attempt: int) -> Run:
     """Begin the W&B run, or go on with it; offline, with a warning, if W&B cannot be reached."""
     try:
         run = wandb.init(**options)
     except (wandb.errors.Error, OSError) as error:
         if options["mode"] != "online":
             raise
-        reason = next(iter(str(error).splitlines()), type(error).__name__)[:120]
-        warnings.warn(f"W&B cannot be reached ({reason}): logging offline, `wandb sync` uploads it", stacklevel=2)
+        warnings.warn(
+            f"W&B cannot be reached ({one_line(error)}): logging offline, `wandb sync` uploads it", stacklevel=2
+        )
         wandb.teardown()
         run = wandb.init(**options | {"mode": "offline"})
     run.summary["attempt"] = attempt
@@ -131,7 +133,7 @@ def connect(options: dict[str, Any], attempt: int) -> Run:
     return run
 
 
-def sortable(values: Mapping[str, float]) -> dict[str, float]:
+def sortable_names(values: Mapping[str, float]) -> dict[str, float]:
     """Values under names that W&B's tables can sort and filter by: letters, digits and underscores.
 
     https://docs.wandb.ai/support/models/articles/why-cant-i-sort-or-filter-metrics-with-c
@@ -139,7 +141,7 @@ def sortable(values: Mapping[str, float]) -> dict[str, float]:
     return {re.sub(r"\W", "_", name, flags=re.ASCII): value for name, value in values.items()}
 
 
-def facts_of(summary: Mapping[str, Any]) -> dict[str, float]:
+def summary_values(summary: Mapping[str, Any]) -> dict[str, float]:
     """What a table of runs is sorted by, of the content of summary.json."""
     facts = {
         name: summary[name] for name in ("parameters", "tokens_per_second", "seconds") if summary[name] is not None
@@ -147,10 +149,10 @@ def facts_of(summary: Mapping[str, Any]) -> dict[str, float]:
     facts |= {name: value for name, value in summary["metrics"].items() if name.startswith(SCORES)}
     if best := summary["best"]:
         facts[f"best_{best['monitor']}"] = best["value"]
-    return sortable(facts)
+    return sortable_names(facts)
 
 
-def seen_by(run: Run) -> tuple[int, dict[int, set[str]]]:
+def logged_metrics(run: Run) -> tuple[int, dict[int, set[str]]]:
     """What W&B has of ``run``: all before a step, and the names logged at others.
 
     Online its server knows the last step; offline the files of earlier attempts are read, those that were online too.

@@ -12,9 +12,9 @@ import wandb
 from matplotlib.figure import Figure
 from pytorch_lightning.loggers import WandbLogger
 
-from regard.observe.callbacks.sentences import Looked
-from regard.observe.draw.image import draw_layer, draw_map, png
-from regard.observe.record.recording import Regarded
+from regard.observe.callbacks.sentences import ProbeSentence
+from regard.observe.draw.image import draw_layer, draw_map, png_bytes
+from regard.observe.record.trace import Trace
 from regard.training.task import Sample, Scorer
 
 MOST_IMAGES = 50
@@ -23,7 +23,7 @@ MOST_IMAGES = 50
 COLUMNS = ("why", "source", "reference", "hypothesis", "sentence_bleu", "map")
 
 
-class Room:
+class UploadBudget:
     """The bytes and the pictures that may still be sent; ``dropped`` names what had none."""
 
     def __init__(self, size: float, pictures: int) -> None:
@@ -55,26 +55,26 @@ class Panels:
         loggers: Iterable[WandbLogger],
         step: int,
         scorer: Scorer,
-        looked: Sequence[Looked],
-        regarded: Sequence[Regarded],
+        sentences: Sequence[ProbeSentence],
+        traces: Sequence[Trace],
         shown: str,
         page: Path,
     ) -> None:
         """Log the sentences ``looked`` at, with their map ``shown`` in the table, and the page that shows them all."""
-        room = Room(self.megabytes * 2**20, MOST_IMAGES)
+        room = UploadBudget(self.megabytes * 2**20, MOST_IMAGES)
         media: dict[str, Any] = {}
         with TemporaryDirectory() as folder:  # a file is copied as it is, other pictures W&B would encode anew
             rows: list[list[Any]] = []
-            for each, one in zip(looked, regarded, strict=True):
+            for each, one in zip(sentences, traces, strict=True):
                 path, size = _write(Path(folder) / f"{len(rows)}.png", draw_map(one.maps, shown))
                 picture = wandb.Image(path) if room.takes("maps of the table", size, 1) else None
                 sample = Sample(one.source, each.reference or "", one.target)
-                score = None if each.reference is None else scorer.one(sample)
-                rows.append([each.why, *sample, score, picture])
+                score = None if each.reference is None else scorer.score_sample(sample)
+                rows.append([each.reason, *sample, score, picture])
             media["attention/sentences"] = wandb.Table(list(COLUMNS), rows)
-            for name in regarded[0].maps.maps if self.images else ():
+            for name in traces[0].maps.maps if self.images else ():
                 pictures, size = [], 0
-                for number, one in enumerate(regarded[: self.images]):
+                for number, one in enumerate(traces[: self.images]):
                     path, own = _write(Path(folder) / f"{name}.{number}.png", draw_layer(one.maps, name))
                     pictures.append(wandb.Image(path, caption=" → ".join(filter(None, (one.source, one.target)))))
                     size += own
@@ -96,4 +96,4 @@ class Panels:
 
 def _write(path: Path, figure: Figure) -> tuple[str, int]:
     """Write a PNG; its path and size in bytes."""
-    return str(path), path.write_bytes(png(figure))
+    return str(path), path.write_bytes(png_bytes(figure))

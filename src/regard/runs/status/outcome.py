@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from regard.errors import PREEMPTED, RegardError
 from regard.runs.folder import RunFolder
 from regard.stop import Interrupted
-from regard.training.distributed.ranks import note_whether_to_requeue
+from regard.training.distributed.ranks import request_requeue
 
 MAX_ATTEMPTS_WITHOUT_STEP = 3
 """Attempts in a row without a training step before the run is marked failed instead of being requeued."""
@@ -64,7 +64,7 @@ def record_outcome(run: RunFolder, outcome: Outcome, received: int, **facts: Any
     with suppress(OSError, RegardError):  # the disk is full or the folder damaged; the run is then reported as lost
         run.set_status(outcome.status, why=outcome.why, **facts)
     if outcome.status == "preempted":
-        note_whether_to_requeue(received)
+        request_requeue(received)
     return outcome.exit_code
 
 

@@ -26,7 +26,7 @@ from regard.runs.status.heartbeat import Heartbeat
 from regard.runs.status.outcome import Outcome, or_failure_of_other_rank, outcome_of_signal, record_outcome, resume_hint
 from regard.stop import STOP, Interrupted
 from regard.training.checkpoint import read_checkpoint
-from regard.training.distributed.ranks import from_srun, is_first_process, job_id, rank, world_size
+from regard.training.distributed.ranks import is_first_process, job_id, rank, started_by_srun, world_size
 
 REQUEUE_SECONDS = 60
 """Time to wait for the lock of a run in a SLURM job: a requeued job may start before its predecessor has left."""
@@ -41,7 +41,7 @@ def supervise(run: RunFolder, work: Callable[[Heartbeat], Result]) -> tuple[int,
     Signals are handled (`regard.stop`). Raises UsageError if another process works on the run.
     """
     first, heartbeat = is_first_process(), Heartbeat(run)
-    lock = run.locked(timeout_seconds=REQUEUE_SECONDS if from_srun() else 0) if first else nullcontext()
+    lock = run.locked(timeout_seconds=REQUEUE_SECONDS if started_by_srun() else 0) if first else nullcontext()
     with lock, log_to(run.path / "log.txt"):
         STOP.when_stuck = partial(_record_stuck, run, heartbeat)
         with STOP.listening():
@@ -67,7 +67,7 @@ def _record_start(run: RunFolder) -> None:
         with suppress(FileNotFoundError):  # a live writer has just renamed it
             if time.time() - temporary.stat().st_mtime > STALE_SECONDS:  # its writer was killed
                 temporary.unlink()
-    if from_srun() and (job := job_id()):
+    if started_by_srun() and (job := job_id()):
         run.set_job(job)  # the job may have been submitted by hand
     before = run.status()
     began = before.get("began", datetime.now(UTC).isoformat(timespec="seconds"))
@@ -101,20 +101,19 @@ def _record_stuck(run: RunFolder, heartbeat: Heartbeat, stop: Interrupted) -> in
 
 def outcome_of_error(error: BaseException, run: RunFolder) -> Outcome:
     """Return the outcome of a run that ``error`` has ended; its reason is the message for the user."""
-    text = one_line(error)
     if STOP.signal and (isinstance(error, WorkerFailed) or (isinstance(error, RuntimeError) and world_size() > 1)):
         error = Interrupted(STOP.signal)  # helper processes and other ranks received it too and left earlier
     if isinstance(error, Interrupted | KeyboardInterrupt):
         return outcome_of_signal(run, error, _saved_step(run))
     if isinstance(error, RegardError):
-        return Outcome("failed", error.exit_code, text)
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in text:
+        return Outcome("failed", error.exit_code, one_line(error, None))
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error):
         advice = "lower batches.tokens_per_batch (and raise trainer.accumulate_grad_batches by the same factor)"
         return Outcome("failed", 1, f"out of memory: {advice}, or choose a smaller model=")
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         where = error.filename or run.path
         return Outcome("failed", 1, f"no space left on the disk of {where}: free some space, then {resume_hint(run)}")
-    return Outcome("failed", 1, f"{type(error).__name__}: {text[:300]} (traceback: {run.path / 'log.txt'})")
+    return Outcome("failed", 1, f"{type(error).__name__}: {one_line(error)} (traceback: {run.path / 'log.txt'})")
 
 
 def _saved_step(run: RunFolder) -> str:

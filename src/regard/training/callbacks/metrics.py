@@ -16,7 +16,7 @@ from regard.errors import RegardError
 from regard.training.callbacks.metrics_file import MetricsFile, Row
 
 
-class Journal(pl.Callback):
+class MetricsLogger(pl.Callback):
     """Writes the metrics to metrics.csv and the loggers, and stops a run that has become NaN.
 
     Training metrics come every ``every_n_steps`` optimizer steps, split metrics after
@@ -35,6 +35,11 @@ class Journal(pl.Callback):
         self._learning_rate = 0.0
         self._spent: dict[str, float] | None = None  # tokens and seconds since step 0; None where nobody counted them
         self._clock = time.monotonic()
+
+    @property
+    def state_key(self) -> str:
+        """Key of the state in checkpoints: the name that this class had until regard 0.2."""
+        return "Journal"
 
     def state_dict(self) -> dict[str, Any]:
         """What has been spent up to the checkpoint's step."""

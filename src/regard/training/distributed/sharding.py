@@ -31,8 +31,8 @@ def shard(model: Transformer, mesh: DeviceMesh) -> None:
         group.set_modules_to_backward_prefetch([before])
 
 
-def gather(model: nn.Module) -> None:
-    """Give every process all of the weights until `scatter` or until they are saved.
+def unshard(model: nn.Module) -> None:
+    """Give every process all of the weights until `reshard` or until they are saved.
 
     An evaluation needs them: processes decode different numbers of steps, and could not gather weights together.
     A model that is not sharded has them.
@@ -44,8 +44,8 @@ def gather(model: nn.Module) -> None:
             group.unshard()
 
 
-def scatter(model: nn.Module) -> None:
-    """Undo `gather`."""
+def reshard(model: nn.Module) -> None:
+    """Undo `unshard`."""
     for number, group in enumerate(_groups(model)):
         group.reshard()
         group.set_reshard_after_forward(number > 0, recurse=False)  # not the whole model, which comes first

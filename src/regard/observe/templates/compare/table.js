@@ -115,9 +115,9 @@ function drawNotes() {
 
 // ---- over seeds -----------------------------------------------------------------------------------------
 
-function spreadText(spread) {
-  if (!spread) return "";
-  const [mean, deviation] = spread;
+function aggregateText(aggregate) {
+  if (!aggregate) return "";
+  const [mean, deviation] = aggregate;
   return deviation === null ? format(mean) : `${format(mean)} \u00b1 ${Number(deviation.toPrecision(2))}`;
 }
 
@@ -130,9 +130,9 @@ function drawGroups() {
     { title: "runs finished", value: ({ finished }) => finished, cell: ({ finished, runs }) => `${finished} of ${runs.length}` },
     { title: "seeds", value: ({ runs }) => runs.length, cell: ({ runs }) => runs.map((index) => configText(data.runs[index].config.seed)).sort(byName).join(", "), wide: true },
     ...keys.map((key) => ({ title: key, value: (group) => sortableConfig(first(group).config[key]), cell: (group) => configCell(first(group).config[key]), wide: true })),
-    { title: scoreTitle, value: ({ score }) => score?.[0], cell: ({ score }) => spreadText(score), number: true },
+    { title: scoreTitle, value: ({ score }) => score?.[0], cell: ({ score }) => aggregateText(score), number: true },
     ...finalNames.filter(usual).map((name) => ({
-      title: `final ${name}`, value: ({ spreads }) => spreads[name]?.[0], cell: ({ spreads }) => spreadText(spreads[name]), number: true,
+      title: `final ${name}`, value: ({ aggregates }) => aggregates[name]?.[0], cell: ({ aggregates }) => aggregateText(aggregates[name]), number: true,
     })),
   ];
   drawTable("groups", "Means over seeds", columns, data.groups, { column: scoreTitle, descending: data.mode === "max" });

@@ -17,18 +17,18 @@ const state = {
 };
 
 const sentence = () => data.sentences[state.sentence];
-const blockOf = (name) => name.replace(/\.\d+\./, ".");
+const kindOf = (name) => name.replace(/\.\d+\./, ".");
 const layerOf = (name) => Number(name.split(".")[1]);
-const mapsOf = (block) =>
+const mapsOf = (kind) =>
   Object.keys(sentence().maps)
-    .filter((name) => blockOf(name) === block)
+    .filter((name) => kindOf(name) === kind)
     .sort((a, b) => layerOf(a) - layerOf(b));
 const headsOf = (name) => sentence().maps[name].entropy.length;
 const entropyOf = (name, head) => sentence().maps[name][state.units === "words" ? "wordEntropy" : "entropy"][head];
 
 function sidesOf(name) {
-  if (blockOf(name) === "encoder.self") return { queries: "source", keys: "source" };
-  return { queries: "target", keys: blockOf(name) === "decoder.cross" ? "source" : "prefix" };
+  if (kindOf(name) === "encoder.self") return { queries: "source", keys: "source" };
+  return { queries: "target", keys: kindOf(name) === "decoder.cross" ? "source" : "prefix" };
 }
 
 // The ranges of pieces that stand as one token: a word, or a piece alone.

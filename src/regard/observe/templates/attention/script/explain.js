@@ -5,7 +5,7 @@ function explain(vectors, query, key) {
   if (row(query).every((weight) => weight === 0)) {
     return [note("Every token is hidden from this one: it reads nothing.")];
   }
-  if (data.blocks[blockOf(state.map)].causal && key > query) {
+  if (data.kinds[kindOf(state.map)].causal && key > query) {
     return [note("This token stands after the one that asks and is hidden from it: its weight is 0, without a score.")];
   }
   const found = derive(vectors, query, key);

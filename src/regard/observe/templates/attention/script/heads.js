@@ -19,21 +19,21 @@ function showSentences() {
   );
 }
 
-function showBlocks() {
-  const blocks = Object.keys(data.blocks).filter((block) => mapsOf(block).length > 0);
-  const here = blockOf(state.map);
+function showKinds() {
+  const kinds = Object.keys(data.kinds).filter((kind) => mapsOf(kind).length > 0);
+  const here = kindOf(state.map);
   refill(
-    $("blocks"),
-    blocks.map((block) => {
-      const button = make("button", { type: "button", textContent: data.blocks[block].title });
+    $("kinds"),
+    kinds.map((kind) => {
+      const button = make("button", { type: "button", textContent: data.kinds[kind].title });
       button.onclick = () => {
-        if (block !== blockOf(state.map)) go({ map: mapsOf(block).at(-1), query: null, key: null });
+        if (kind !== kindOf(state.map)) go({ map: mapsOf(kind).at(-1), query: null, key: null });
       };
       return button;
     }),
   );
-  choose($("blocks"), $("blocks").children[blocks.indexOf(here)]);
-  const { query, key } = data.blocks[here];
+  choose($("kinds"), $("kinds").children[kinds.indexOf(here)]);
+  const { query, key } = data.kinds[here];
   $("lead").textContent =
     `From ${query} to ${key}: a weight says how much the one takes from the other. ` +
     "All weights of a token that asks sum to 1.";
@@ -43,7 +43,7 @@ function showBlocks() {
 }
 
 function showHeads() {
-  const names = mapsOf(blockOf(state.map));
+  const names = mapsOf(kindOf(state.map));
   const most = Math.max(...names.map(headsOf));
   $("view").classList.toggle("many", most > 8); // more heads than fit beside the map stand above it
   const width = Math.min(104, Math.max(36, Math.floor(($("heads").parentNode.clientWidth - 64) / most) - 5));
@@ -89,7 +89,7 @@ function showChosenHead() {
   );
   const nats = entropyOf(state.map, state.head);
   $("name").textContent =
-    `${data.blocks[blockOf(state.map)].title}, layer ${layerOf(state.map)}, head ${state.head}` +
+    `${data.kinds[kindOf(state.map)].title}, layer ${layerOf(state.map)}, head ${state.head}` +
     (nats === null ? "" : `, entropy ${nats.toFixed(2)} nats`);
 }
 
@@ -97,7 +97,7 @@ $("heads").onkeydown = (event) => {
   const step = ARROWS[event.key];
   if (!step) return;
   event.preventDefault();
-  const names = mapsOf(blockOf(state.map));
+  const names = mapsOf(kindOf(state.map));
   const map = names[names.indexOf(state.map) + step[0]] ?? state.map;
   go({ map, head: clamp(state.head + step[1], headsOf(map)) });
   $("heads").querySelector("[aria-pressed=true]").focus();

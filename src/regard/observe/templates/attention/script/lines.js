@@ -11,9 +11,9 @@ function showLines() {
   rowHeight = Math.min(27, Math.max(17, Math.floor(820 / most)));
   $("lines").style.setProperty("--row", `${rowHeight}px`);
   $("lines").classList.toggle("dense", rowHeight < 21);
-  const block = data.blocks[blockOf(state.map)];
-  $("query-side").textContent = block.query;
-  $("key-side").textContent = block.key;
+  const kind = data.kinds[kindOf(state.map)];
+  $("query-side").textContent = kind.query;
+  $("key-side").textContent = kind.key;
   fillTokens($("queries"), queries, "query");
   fillTokens($("keys"), keys, "key");
   const height = most * rowHeight;

@@ -59,7 +59,7 @@ function headVectors({ bytes, starts }, name, head) {
 // Where the weight of `key` for `query` comes from: softmax over the keys that the query sees of q·k / √d
 // (Vaswani et al. 2017, equation 1).
 function derive(vectors, query, key) {
-  const seen = data.blocks[blockOf(state.map)].causal ? query + 1 : tokensOf(state.map).keys.length;
+  const seen = data.kinds[kindOf(state.map)].causal ? query + 1 : tokensOf(state.map).keys.length;
   const root = Math.sqrt(vectors.dim);
   const asked = vectors.query(query);
   const dot = (offered) => asked.reduce((sum, number, channel) => sum + number * offered[channel], 0);

@@ -8,9 +8,9 @@ function go(wish, all = false) {
   for (const [name, choices] of Object.entries(CHOICES)) if (!choices.includes(state[name])) state[name] = choices[0];
   if (!within(state.sentence, data.sentences.length)) state.sentence = 0;
   if (!Object.hasOwn(sentence().maps, state.map)) {
-    state.map = Object.keys(data.blocks)
+    state.map = Object.keys(data.kinds)
       .reverse()
-      .flatMap((block) => mapsOf(block).slice(-1))[0];
+      .flatMap((kind) => mapsOf(kind).slice(-1))[0];
   }
   if (!within(state.head, headsOf(state.map))) state.head = 0;
   if (!data.temperatures.includes(state.temperature)) state.temperature = 1;
@@ -25,17 +25,17 @@ function go(wish, all = false) {
   const changed = (...parts) => all || parts.some((part) => before[part] !== state[part]);
   if (changed("sentence")) showSentences();
   if (changed("view")) showView();
-  SHOW[state.view]((...parts) => changed("view", "sentence", ...parts), blockOf(before.map) !== blockOf(state.map));
+  SHOW[state.view]((...parts) => changed("view", "sentence", ...parts), kindOf(before.map) !== kindOf(state.map));
   remember();
 }
 
 // What each view draws, given what changed.
 const SHOW = {
-  attention(changed, otherBlock) {
+  attention(changed, kindChanged) {
     choose($("shapes"), document.querySelector(`[data-shape=${state.shape}]`));
     choose($("units"), document.querySelector(`[data-units=${state.units}]`));
-    if (changed("units") || otherBlock) {
-      showBlocks();
+    if (changed("units") || kindChanged) {
+      showKinds();
       showHeads();
     }
     $("lines").hidden = state.shape !== "lines";
@@ -106,7 +106,7 @@ function goToAddress(all = false) {
 for (const button of $("views").children) button.onclick = () => go({ view: button.dataset.view });
 for (const button of $("shapes").children) button.onclick = () => go({ shape: button.dataset.shape });
 for (const button of $("units").children) button.onclick = () => go({ units: button.dataset.units });
-for (const group of ["views", "shapes", "units", "blocks"]) moveAlong($(group), true);
+for (const group of ["views", "shapes", "units", "kinds"]) moveAlong($(group), true);
 moveAlong($("text"), false);
 moveAlong($("overview"), false);
 

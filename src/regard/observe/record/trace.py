@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 
 from regard.data.batching import pad
-from regard.data.tokenizer.specials import BOS, EOS
+from regard.data.teacher_forcing import decoder_prefix
+from regard.data.tokenizer.specials import EOS
 from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
-from regard.model.record import FullRecord, Vectors
+from regard.model.recorder import FullRecorder, Vectors
 from regard.model.transformer import Transformer
-from regard.observe.record.lens import Lens, look_through
-from regard.observe.record.likelihood import Likelihood, likelihood
+from regard.observe.record.lens import LogitLens, logit_lens
+from regard.observe.record.likelihood import Likelihood, score_target
 from regard.observe.record.maps import SentenceMaps
 
 
@@ -32,7 +33,7 @@ class HeadVectors(NamedTuple):
     value: np.ndarray
 
 
-class Regarded(NamedTuple):
+class Trace(NamedTuple):
     """A sentence, what the model made of it (or was made to say), and what it did; a language model has no source.
 
     vectors: by the names of the maps
@@ -44,19 +45,19 @@ class Regarded(NamedTuple):
     maps: SentenceMaps
     vectors: dict[str, HeadVectors]
     likelihood: Likelihood
-    lens: Lens
+    lens: LogitLens
 
 
 @torch.inference_mode()
-def record_attention(
+def trace_translation(
     translator: Translator, source: str, target: str | None = None, beam_size: int = 1, alpha: float = 1.0
-) -> Regarded:
+) -> Trace:
     """What encoder and decoder do with ``source`` and ``target``, or the model's own translation.
 
     It comes from one forced pass over the target, which by causality sees what generation saw.
     A side over the model's limit is cut.
     """
-    (source_ids,), _ = translator.source_ids([source])
+    (source_ids,), _ = translator.encode_sources([source])
     if target is None:
         output = translator.decode(pad([source_ids]).to(translator.device), beam_size, alpha)[0].tokens
         target = translator.target_tokenizer.decode(output)
@@ -67,7 +68,7 @@ def record_attention(
 
 
 @torch.inference_mode()
-def record_reading(language_model: LanguageModel, text: str) -> Regarded:
+def trace_text(language_model: LanguageModel, text: str) -> Trace:
     """What a language model does as it reads ``text`` as the begin of a document; cut at the model's limit."""
     tokenizer, model = language_model.tokenizer, language_model.model
     ids = tokenizer.encode(text)[: model.max_length - 1]
@@ -80,26 +81,27 @@ def _record(
     texts: tuple[str, str],
     ids: tuple[Sequence[int] | None, Sequence[int]],
     source_pieces: list[str],
-) -> Regarded:
+) -> Trace:
     """Of source (None for a language model) and target ``ids``; ``source_pieces`` spell the source."""
     source, output = ids
     device = next(model.parameters()).device
-    record = FullRecord()
+    recorder = FullRecorder()
     encoder_input = None if source is None else pad([list(source)]).to(device)
-    logits = model(pad([[BOS, *output]]).to(device), encoder_input, record)[0]
     target = [*output, EOS]
+    prefix = decoder_prefix(target)
+    logits = model(pad([prefix]).to(device), encoder_input, recorder)[0]
     maps = SentenceMaps(
         source=source_pieces,
-        prefix=tokenizer.pieces([BOS, *output]),
+        prefix=tokenizer.pieces(prefix),
         target=tokenizer.pieces(target),
-        maps={name: _array(weights) for name, weights in record.maps.items()},
+        maps={name: _array(weights) for name, weights in recorder.maps.items()},
     )
-    return Regarded(
+    return Trace(
         *texts,
         maps=maps,
-        vectors=_arrays(record.vectors),
-        likelihood=likelihood(logits, target, tokenizer),
-        lens=look_through(model.decoder, record.states, target, tokenizer),
+        vectors=_arrays(recorder.vectors),
+        likelihood=score_target(logits, target, tokenizer),
+        lens=logit_lens(model.decoder, recorder.states, target, tokenizer),
     )
 
 

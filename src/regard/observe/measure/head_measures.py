@@ -13,23 +13,23 @@ from regard.data.batching import Batch
 from regard.data.corpora.links import Links
 from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.model.transformer import Transformer
-from regard.observe.measure.alignment import Aligner, Moment, compare
-from regard.observe.measure.gating import importance
-from regard.observe.measure.heads import MEASURES, Tally, rare_pieces, rows_of, uniform
+from regard.observe.measure.ablation import head_importance
+from regard.observe.measure.alignment import Aligner, Moment, count_links
+from regard.observe.measure.heads import MEASURES, MeasureMeans, rare_pieces, row_measures, uniform_weights
 from regard.observe.record.forced import batch_maps
 from regard.observe.record.maps import SentenceMaps, split_name
 
-SHOWN = MEASURES | {
+ALL_MEASURES = MEASURES | {
     "agreement": "target words whose strongest source word is right",
     "importance": "what the loss grows without this head, in nats a token",
 }
 """All measures in the order in which they are shown, and what each is."""
 
-ByMap = dict[str, dict[str, Float[np.ndarray, "heads"]]]
+MeasuresByMap = dict[str, dict[str, Float[np.ndarray, "heads"]]]
 """By map and measure; a measure that a map cannot have is not there."""
 
 
-class Survey(NamedTuple):
+class HeadMeasures(NamedTuple):
     """The measures of every head and, as a yardstick, those of a head that reads all it sees alike.
 
     A head's agreement is the better of those as words are written and as they are read (`alignment.Moment`).
@@ -37,8 +37,8 @@ class Survey(NamedTuple):
     loss: of the whole model on the sample, in nats a token; rare: how many pieces of each side count as rare
     """
 
-    heads: ByMap
-    uniform: ByMap
+    heads: MeasuresByMap
+    uniform: MeasuresByMap
     loss: float
     rare: tuple[int, int]
 
@@ -50,40 +50,40 @@ class Survey(NamedTuple):
             yield {"map": name, "head": "uniform", **{m: float(v[0]) for m, v in self.uniform[name].items()}}
 
 
-def survey(
+def measure_heads(
     model: Transformer,
     source_tokenizer: Tokenizer,
     target_tokenizer: Tokenizer,
     batches: Sequence[Batch],
     reference: Mapping[int, Links],
-) -> Survey:
+) -> HeadMeasures:
     """Measure every head on ``batches``; agreement is with the links in ``reference``, by row of a batch."""
     rare_sources = rare_pieces(pieces for batch in batches for pieces in _pieces(source_tokenizer, batch.source))
     rare_targets = rare_pieces(pieces for batch in batches for pieces in _pieces(target_tokenizer, batch.prefix))
-    tallies: dict[str, Tally] = {}
-    flat: dict[str, Tally] = {}
+    tallies: dict[str, MeasureMeans] = {}
+    flat: dict[str, MeasureMeans] = {}
     right: dict[Aligner, list[tuple[int, int]]] = {}
     for batch in batches:
         for place, (row, maps) in enumerate(batch_maps(model, source_tokenizer, target_tokenizer, batch)):
             packed = None if batch.documents is None else batch.documents[place, : len(maps.prefix)].numpy()
             for name, weights in maps.maps.items():
-                block, _ = split_name(name)
+                kind, _ = split_name(name)
                 queries, keys = maps.tokens(name)
-                rare, documents = (rare_targets, packed) if block == "decoder.self" else (rare_sources, None)
-                tallies.setdefault(name, Tally()).add(rows_of(weights, block, keys, rare, documents))
-                even = uniform(block, len(queries), len(keys), documents)
-                flat.setdefault(name, Tally()).add(rows_of(even, block, keys, rare, documents))
+                rare, documents = (rare_targets, packed) if kind == "decoder.self" else (rare_sources, None)
+                tallies.setdefault(name, MeasureMeans()).add(row_measures(weights, kind, keys, rare, documents))
+                even = uniform_weights(kind, len(queries), len(keys), documents)
+                flat.setdefault(name, MeasureMeans()).add(row_measures(even, kind, keys, rare, documents))
             for aligner, counts in _agreements(maps, reference.get(row)):
                 right.setdefault(aligner, []).append(counts)
     heads = {name: tally.means() for name, tally in tallies.items()}
     for name, shares in _shares(right).items():
         heads[name]["agreement"] = shares
-    loss, changes = importance(model, batches)
+    loss, changes = head_importance(model, batches)
     for name, change in changes.items():
         if name in heads:
             heads[name]["importance"] = change
     rare_counts = len(rare_sources), len(rare_targets)
-    return Survey(heads, {name: tally.means() for name, tally in flat.items()}, loss, rare_counts)
+    return HeadMeasures(heads, {name: tally.means() for name, tally in flat.items()}, loss, rare_counts)
 
 
 def _pieces(tokenizer: Tokenizer, ids: Tensor | None) -> Iterator[list[str]]:
@@ -95,12 +95,12 @@ def _pieces(tokenizer: Tokenizer, ids: Tensor | None) -> Iterator[list[str]]:
 def _agreements(maps: SentenceMaps, links: Links | None) -> Iterator[tuple[Aligner, tuple[int, int]]]:
     """Of every head at both moments: links found in this pair, and those of them that are right."""
     for name, weights in maps.maps.items() if links is not None else ():
-        block, layer = split_name(name)
-        if block == "decoder.cross":
+        kind, layer = split_name(name)
+        if kind == "decoder.cross":
             for moment in get_args(Moment):
                 for head in range(len(weights)):
                     aligner = Aligner(layer, head, moment)
-                    found = compare([(aligner.links(maps), links or Links(frozenset(), frozenset()))])
+                    found = count_links([(aligner.links(maps), links or Links(frozenset(), frozenset()))])
                     yield aligner, (found.found, found.found_possible)
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from regard.data.batching import Batch
 from regard.data.tokenizer.specials import PAD
+from regard.inference.forced_pass import forced_logits, summed_loss
 from regard.model.attention import MultiHeadAttention
 from regard.model.transformer import Transformer
 
@@ -28,7 +28,7 @@ def attention_modules(model: nn.Module) -> dict[str, MultiHeadAttention]:
 
 
 @contextmanager
-def gated(model: nn.Module, heads: Mapping[str, Collection[int]]) -> Iterator[None]:
+def ablated(model: nn.Module, heads: Mapping[str, Collection[int]]) -> Iterator[None]:
     """Within the block nothing that these heads heard is passed on: ``{"decoder.2.cross": [0, 3]}``.
 
     What a head adds to the output is its slice of the channels through the output projection; that slice is zeroed.
@@ -60,16 +60,16 @@ def mean_loss(model: Transformer, batches: Sequence[Batch]) -> float:
     device = next(model.parameters()).device
     total, tokens = 0.0, 0
     for batch in batches:
-        source, documents = (None if x is None else x.to(device) for x in (batch.source, batch.documents))
-        logits = model(batch.prefix.to(device), source, documents=documents)
-        target = batch.target.to(device)
-        total += cross_entropy(logits.flatten(0, 1).float(), target.flatten(), ignore_index=PAD, reduction="sum").item()
-        tokens += int((target != PAD).sum())
+        batch = batch.on(device)
+        total += summed_loss(forced_logits(model, batch), batch.target).item()
+        tokens += int((batch.target != PAD).sum())
     return total / tokens
 
 
-def importance(model: Transformer, batches: Sequence[Batch]) -> tuple[float, dict[str, Float[np.ndarray, "heads"]]]:
-    """The loss in nats a token, and by map how much it grows as each head alone is gated off.
+def head_importance(
+    model: Transformer, batches: Sequence[Batch]
+) -> tuple[float, dict[str, Float[np.ndarray, "heads"]]]:
+    """The loss in nats a token, and by map how much it grows as each head alone is ablated.
 
     Below 0 where the model does better without the head.
     """
@@ -78,7 +78,7 @@ def importance(model: Transformer, batches: Sequence[Batch]) -> tuple[float, dic
     for name, attention in attention_modules(model).items():
         losses = []
         for head in range(attention.num_heads):
-            with gated(model, {name: [head]}):
+            with ablated(model, {name: [head]}):
                 losses.append(mean_loss(model, batches))
         changes[name] = np.array(losses) - whole
     return whole, changes

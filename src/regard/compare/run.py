@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from multiprocessing import get_all_start_methods, get_context
 from typing import Any
 
 import numpy as np
-import yaml
 
-from regard.compare.read import (
-    Curve,
-    read_curves,
-    read_maps,
-    read_samples,
-    read_summary,
-)
-from regard.config.flatten import flatten
+from regard.compare.flat_config import load_flat_config
+from regard.compare.run_files import Curve, read_curves, read_maps, read_samples, read_summary
+from regard.compatibility import keys_in_present_form, present_key
 from regard.errors import RegardError
 from regard.observe.record.maps import SentenceMaps
 from regard.runs.find import successes, try_read
 from regard.runs.folder import RunFolder
-from regard.runs.parse import load_yaml, parse_file
+from regard.runs.parse import parse_file
 from regard.runs.status.content import elapsed_seconds
 from regard.runs.sweep import readable_overrides
-
-SECTIONS = (re.compile(r"^(?=[^\s#-])", re.MULTILINE), re.compile(r"^(?=  [^\s#-])", re.MULTILINE))
-"""Where a key of the first level begins, and one of the second."""
 
 RUNS_A_PROCESS = 100
 """That it pays to start a process for."""
@@ -114,6 +104,7 @@ def read_run(folder: RunFolder, name: str) -> ComparedRun:
     Raises RegardError, naming the file, if one of these two cannot be read.
     """
     config, status = parse_file(folder.path / "config.yaml", load_flat_config, dict), folder.status()
+    config = keys_in_present_form(config)
     notes: list[str] = []
     curves = read_curves(folder, notes)
     summary = read_summary(folder, notes)
@@ -129,7 +120,7 @@ def read_run(folder: RunFolder, name: str) -> ComparedRun:
         state=str(status["status"]),
         why=str(status.get("why", "")),
         config=config,
-        overrides=[each.partition("=")[0].lstrip("+~") for each in readable_overrides(folder)],
+        overrides=[present_key(each.partition("=")[0].lstrip("+~")) for each in readable_overrides(folder)],
         curves=curves,
         step=int(max(reached)) if reached else None,
         seconds=elapsed_seconds(status),
@@ -138,27 +129,3 @@ def read_run(folder: RunFolder, name: str) -> ComparedRun:
         samples=read_samples(folder, notes),
         notes=notes,
     )
-
-
-def load_flat_config(text: str) -> Any:
-    """The values of a configuration by their dotted keys, not to be changed: equal sections of runs are parsed once.
-
-    Anything else than a mapping is returned as it is. Raises YAMLError.
-    """
-    try:
-        found: dict[str, Any] = {}
-        for section in SECTIONS[0].split(text):
-            first, *parts = SECTIONS[1].split(section)
-            if parts and first.endswith(":\n"):
-                found |= {f"{first[:-2]}.{key}": value for part in parts for key, value in _flat_part(part).items()}
-            elif section.strip():
-                found |= _flat_part(section)
-        return found or load_yaml(text)
-    except (yaml.YAMLError, AttributeError):  # one that refers to another, or none at all
-        whole = load_yaml(text)
-        return flatten(whole) if isinstance(whole, dict) else whole
-
-
-@lru_cache(maxsize=1 << 14)
-def _flat_part(text: str) -> dict[str, Any]:
-    return flatten(load_yaml(text))

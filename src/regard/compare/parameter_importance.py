@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import yaml
 
-from regard.errors import RegardError
+from regard.compare.flat_config import canonical_text
+from regard.errors import RegardError, one_line
 from regard.runs.folder import RunFolder
 from regard.runs.parse import load_yaml, parse_file
 from regard.runs.sweep import is_search, sweep_of
@@ -31,7 +31,7 @@ EXPLAINED = (
 )
 
 
-class Importance(NamedTuple):
+class ParameterImportance(NamedTuple):
     """A number from 0 to 1 for each parameter, how it was computed, and why others (or all) are left out."""
 
     shares: dict[str, float]
@@ -39,25 +39,25 @@ class Importance(NamedTuple):
     left_out: str
 
 
-def importance(
+def parameter_importance(
     runs: Sequence[RunFolder], columns: Mapping[str, Sequence[Any]], scores: Sequence[float | None]
-) -> Importance:
+) -> ParameterImportance:
     """Of the parameters ``columns``, which have a value for each run, by the runs' ``scores`` (None: has none).
 
     Runs that are all trials of one search are judged by what Optuna knows of it.
     """
-    search = search_of(runs)
-    return explained(columns, scores) if search is None else of_search(search)
+    search = common_search(runs)
+    return variance_explained(columns, scores) if search is None else search_importance(search)
 
 
-def search_of(runs: Sequence[RunFolder]) -> Path | None:
+def common_search(runs: Sequence[RunFolder]) -> Path | None:
     """The folder of the search that all of ``runs`` are trials of; None if there is none."""
     folders = {sweep_of(run) for run in runs}
     (folder,) = folders if len(folders) == 1 else (None,)
     return folder if folder is not None and is_search(folder) else None
 
 
-def objective(search: Path) -> tuple[str, Mode] | None:
+def search_objective(search: Path) -> tuple[str, Mode] | None:
     """The metric that a search goes by, and whether small or large is good; None if search.yaml does not say."""
     try:
         said = parse_file(search / "search.yaml", load_yaml, dict)["search"]
@@ -66,16 +66,16 @@ def objective(search: Path) -> tuple[str, Mode] | None:
         return None
 
 
-def of_search(folder: Path) -> Importance:
+def search_importance(folder: Path) -> ParameterImportance:
     """Optuna's PED-ANOVA, which needs no scikit-learn (its fANOVA does)."""
-    known = objective(folder)
+    known = search_objective(folder)
     method = PED_ANOVA.format(metric=known[0] if known else "the metric")
     try:
         import optuna
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
     except ImportError:
-        return Importance({}, method, "Optuna is not installed: pip install 'regard[search]'")
+        return ParameterImportance({}, method, "Optuna is not installed: pip install 'regard[search]'")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         with warnings.catch_warnings():
@@ -85,15 +85,17 @@ def of_search(folder: Path) -> Importance:
             )
             finished = [t for t in study.get_trials(deepcopy=False) if t.state == optuna.trial.TrialState.COMPLETE]
             if len(finished) < FEWEST_RUNS:
-                return Importance({}, method, f"{len(finished)} finished trials are too few: it takes {FEWEST_RUNS}")
+                return ParameterImportance(
+                    {}, method, f"{len(finished)} finished trials are too few: it takes {FEWEST_RUNS}"
+                )
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
             shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
     except (OSError, RuntimeError, ValueError, KeyError, yaml.YAMLError) as error:
-        return Importance({}, method, f"Optuna cannot tell: {' '.join(str(error).split())[:200]}")
-    return Importance({key: float(share) for key, share in shares.items()}, method, "")
+        return ParameterImportance({}, method, f"Optuna cannot tell: {one_line(error)}")
+    return ParameterImportance({key: float(share) for key, share in shares.items()}, method, "")
 
 
-def explained(columns: Mapping[str, Sequence[Any]], scores: Sequence[float | None]) -> Importance:
+def variance_explained(columns: Mapping[str, Sequence[Any]], scores: Sequence[float | None]) -> ParameterImportance:
     """Adjusted eta squared of each column: 1 - (SS_within / (n - k)) / (SS_total / (n - 1)), no less than 0.
 
     For n runs with a score and a column of k values among them. A column of which every value occurs once explains
@@ -101,17 +103,19 @@ def explained(columns: Mapping[str, Sequence[Any]], scores: Sequence[float | Non
     """
     chosen = [index for index, score in enumerate(scores) if score is not None and np.isfinite(score)]
     if len(chosen) < FEWEST_RUNS:
-        return Importance({}, EXPLAINED, f"{len(chosen)} runs with a score are too few: it takes {FEWEST_RUNS}")
+        return ParameterImportance(
+            {}, EXPLAINED, f"{len(chosen)} runs with a score are too few: it takes {FEWEST_RUNS}"
+        )
     values = np.array([scores[index] for index in chosen], dtype=np.float64)
     total = float(((values - values.mean()) ** 2).sum())
     if total == 0:
-        return Importance({}, EXPLAINED, "all runs have the same score")
+        return ParameterImportance({}, EXPLAINED, "all runs have the same score")
     shares: dict[str, float] = {}
     singular = []
     for key, column in columns.items():
         groups: dict[Hashable, list[float]] = {}
         for index, value in zip(chosen, values, strict=True):
-            groups.setdefault(as_key(column[index]), []).append(float(value))
+            groups.setdefault(canonical_text(column[index]), []).append(float(value))
         if len(groups) == len(chosen):
             singular.append(key)
         elif len(groups) > 1:
@@ -121,9 +125,4 @@ def explained(columns: Mapping[str, Sequence[Any]], scores: Sequence[float | Non
     why = f"every value of {', '.join(singular)} occurs once" if singular else ""
     if not shares and not why:
         why = "no parameter differs between the runs that have a score"
-    return Importance(dict(sorted(shares.items(), key=lambda item: -item[1])), EXPLAINED, why)
-
-
-def as_key(value: Any) -> str:
-    """A value of a configuration as text that is the same for equal values, and for these alone."""
-    return json.dumps(value, sort_keys=True, default=str)
+    return ParameterImportance(dict(sorted(shares.items(), key=lambda item: -item[1])), EXPLAINED, why)

@@ -1,4 +1,4 @@
-"""A survey is the measures of single sentences, put together."""
+"""The measures of a sample are the measures of single sentences, put together."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from regard.data.corpora.links import parse_links
 from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.translator import Translator
 from regard.model.transformer import Transformer
-from regard.observe.measure.alignment import Aligner, compare
-from regard.observe.measure.gating import mean_loss
-from regard.observe.measure.heads import means, rare_pieces, rows_of
-from regard.observe.measure.survey import survey
+from regard.observe.measure.ablation import mean_loss
+from regard.observe.measure.alignment import Aligner, count_links
+from regard.observe.measure.head_measures import measure_heads
+from regard.observe.measure.heads import mean_measures, rare_pieces, row_measures
 from regard.observe.record.forced import block_batches, pair_batches
-from regard.observe.record.recording import record_attention
+from regard.observe.record.trace import trace_translation
 
 
 def test_a_sample_is_measured_as_its_sentences_are(
@@ -26,12 +26,12 @@ def test_a_sample_is_measured_as_its_sentences_are(
     some = [pairs[0], pairs[80], pairs[40]]
     batches, _ = pair_batches(translator, some, tokens_per_batch=30)
     links = [parse_links("0-0 1-1 2-2 3-3"), parse_links("0-0 1-1"), parse_links("1-1 3-3")]
-    found = survey(*translator, batches, dict(enumerate(links)))
-    alone = [record_attention(translator, *pair).maps for pair in some]
+    found = measure_heads(*translator, batches, dict(enumerate(links)))
+    alone = [trace_translation(translator, *pair).maps for pair in some]
     rare = rare_pieces(one.source for one in alone)
     for name in ("encoder.1.self", "decoder.0.cross"):
-        block = "encoder.self" if name.startswith("encoder") else "decoder.cross"
-        expected = means(rows_of(one.maps[name], block, one.source, rare) for one in alone)
+        kind = "encoder.self" if name.startswith("encoder") else "decoder.cross"
+        expected = mean_measures(row_measures(one.maps[name], kind, one.source, rare) for one in alone)
         assert expected.keys() == found.heads[name].keys() - {"importance", "agreement"}
         for measure, values in expected.items():
             np.testing.assert_allclose(found.heads[name][measure], values, atol=1e-5)
@@ -39,7 +39,7 @@ def test_a_sample_is_measured_as_its_sentences_are(
         shares = []
         for moment in ("written", "read"):
             aligner = Aligner(1, head, moment)
-            shares.append(compare(zip((aligner.links(one) for one in alone), links, strict=True)).precision)
+            shares.append(count_links(zip((aligner.links(one) for one in alone), links, strict=True)).precision)
         assert found.heads["decoder.1.cross"]["agreement"][head] == pytest.approx(max(shares))
     assert "agreement" not in found.heads["decoder.1.self"]
     assert found.loss == pytest.approx(mean_loss(translator.model, batches))
@@ -59,10 +59,10 @@ def test_blocks_of_text_are_measured_without_their_padding(
     ids = np.array([1, *tokenizer.encode("the house is very, very red, very red")[:9]])
     blocks = [(ids[:8], ids[1:9], np.zeros(8, dtype=int)), (ids[8:9], ids[9:10], np.zeros(1, dtype=int))]
     batches = block_batches(blocks)
-    found = survey(model, tokenizer, tokenizer, batches, {})
+    found = measure_heads(model, tokenizer, tokenizer, batches, {})
     assert list(found.heads) == ["decoder.0.self", "decoder.1.self"]
     # One row of the second block: all of its weight is on itself, and on the first token.
-    first = survey(model, tokenizer, tokenizer, block_batches(blocks[:1]), {})
+    first = measure_heads(model, tokenizer, tokenizer, block_batches(blocks[:1]), {})
     for name, own in found.heads.items():
         for measure in ("same", "first"):
             np.testing.assert_allclose(own[measure], (first.heads[name][measure] * 8 + 1) / 9, atol=1e-6)
@@ -75,8 +75,8 @@ def test_isolated_documents_are_measured_apart(make_model: Callable[..., Transfo
     documents = np.repeat([0, 1], 8)
     both = (np.array(words * 2), np.array([*words[1:], 2] * 2), documents)
     alone = (both[0][:8], both[1][:8], documents[:8])
-    packed = survey(model, tokenizer, tokenizer, block_batches([both], isolate_documents=True), {})
-    single = survey(model, tokenizer, tokenizer, block_batches([alone]), {})
+    packed = measure_heads(model, tokenizer, tokenizer, block_batches([both], isolate_documents=True), {})
+    single = measure_heads(model, tokenizer, tokenizer, block_batches([alone]), {})
     assert packed.loss == pytest.approx(single.loss, rel=1e-5)
     for name, expected in single.heads.items():
         assert packed.heads[name].keys() == expected.keys()

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from regard.data.batching import Batch
 from regard.model.attention import MultiHeadAttention
-from regard.model.record import Record
+from regard.model.recorder import Recorder
 from regard.model.transformer import Transformer
-from regard.observe.measure.gating import attention_modules, gated, importance, mean_loss
+from regard.observe.measure.ablation import ablated, attention_modules, head_importance, mean_loss
 
 MakeModel = Callable[..., Transformer]
 
@@ -35,9 +35,9 @@ PREFIX, SOURCE = torch.tensor([[1, 5, 6, 7]]), torch.tensor([[4, 5, 8, 9, 2]])
 
 
 def test_attentions_have_the_names_of_their_maps(model: Transformer, make_model: MakeModel) -> None:
-    record = Record()
-    model(PREFIX, SOURCE, record)
-    assert attention_modules(model).keys() == record.maps.keys()
+    recorder = Recorder()
+    model(PREFIX, SOURCE, recorder)
+    assert attention_modules(model).keys() == recorder.maps.keys()
     assert {module.num_heads for module in attention_modules(model).values()} == {3}
     assert list(attention_modules(make_model(encoder=False))) == ["decoder.0.self", "decoder.1.self"]
 
@@ -47,7 +47,7 @@ def test_a_gated_head_adds_nothing_and_the_others_what_they_did(model: Transform
     attention = attention_modules(model)[name]
     nn.init.normal_(attention.output.bias)
     heard, before = output_of(model, attention, PREFIX, SOURCE)
-    with gated(model, {name: [1]}):
+    with ablated(model, {name: [1]}):
         gated_heard, after = output_of(model, attention, PREFIX, SOURCE)
     by_head, gated_by_head = (x.unflatten(-1, (3, 8)) for x in (heard, gated_heard))
     assert by_head[..., 1, :].abs().min() > 0
@@ -62,27 +62,27 @@ def test_a_gated_head_adds_nothing_and_the_others_what_they_did(model: Transform
 def test_all_heads_gated_leave_the_bias(model: Transformer, name: str) -> None:
     attention = attention_modules(model)[name]
     nn.init.normal_(attention.output.bias)
-    with gated(model, {name: [0, 1, 2]}):
+    with ablated(model, {name: [0, 1, 2]}):
         _, given = output_of(model, attention, PREFIX, SOURCE)
     torch.testing.assert_close(given, attention.output.bias.expand_as(given), rtol=0, atol=0)
 
 
 def test_gates_open_again(model: Transformer) -> None:
     logits = model(PREFIX, SOURCE)
-    with gated(model, {"decoder.0.cross": [0], "decoder.1.cross": [2]}):
+    with ablated(model, {"decoder.0.cross": [0], "decoder.1.cross": [2]}):
         assert not torch.allclose(model(PREFIX, SOURCE), logits)
     assert torch.equal(model(PREFIX, SOURCE), logits)
-    with pytest.raises(TypeError, match="needs a source"), gated(model, {"decoder.0.cross": [0]}):
+    with pytest.raises(TypeError, match="needs a source"), ablated(model, {"decoder.0.cross": [0]}):
         model(PREFIX)
     assert torch.equal(model(PREFIX, SOURCE), logits)
-    with gated(model, {}):
+    with ablated(model, {}):
         assert torch.equal(model(PREFIX, SOURCE), logits)
-    with pytest.raises(IndexError), gated(model, {"decoder.0.cross": [3]}):
+    with pytest.raises(IndexError), ablated(model, {"decoder.0.cross": [3]}):
         pass
 
 
 def test_generation_step_by_step_is_gated_too(model: Transformer) -> None:
-    with gated(model, {"decoder.0.self": [0], "decoder.1.cross": [1]}):
+    with ablated(model, {"decoder.0.self": [0], "decoder.1.cross": [1]}):
         whole = model(PREFIX, SOURCE)
         state = model.decoder.start(model.encode(SOURCE), 1)
         stepped, _ = model.decoder.extend(PREFIX, state)
@@ -96,15 +96,15 @@ def test_importance_is_the_change_of_the_loss(model: Transformer) -> None:
     ]
     log_p = [model(batch.prefix, batch.source).log_softmax(dim=-1)[0] for batch in batches]
     by_hand = -sum(log_p[0][i, t] for i, t in enumerate([5, 6, 7, 2])) - log_p[1][0, 9] - log_p[1][1, 2]
-    loss, changes = importance(model, batches)
+    loss, changes = head_importance(model, batches)
     assert loss == pytest.approx(by_hand.item() / 6, rel=1e-5)
     assert changes.keys() == attention_modules(model).keys()
-    with gated(model, {"decoder.1.self": [2]}):
+    with ablated(model, {"decoder.1.self": [2]}):
         assert changes["decoder.1.self"][2] == pytest.approx(mean_loss(model, batches) - loss)
     # A head whose part of the projection is nought is worth nothing.
     attention = attention_modules(model)["encoder.0.self"]
     with torch.no_grad():
         attention.output.weight[:, 8:16] = 0
-    _, changes = importance(model, batches)
+    _, changes = head_importance(model, batches)
     assert changes["encoder.0.self"][1] == pytest.approx(0, abs=1e-7)
     assert np.abs(changes["encoder.0.self"][[0, 2]]).min() > 1e-6

@@ -15,17 +15,17 @@ from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
 from regard.model.mixer import SelfAttention
-from regard.model.positions import Rotary, Unmarked
+from regard.model.positions import NoPositions, Rotary
 from regard.model.transformer import Transformer
 from regard.observe.record.likelihood import TEMPERATURES
-from regard.observe.record.recording import Regarded, record_attention, record_reading
+from regard.observe.record.trace import Trace, trace_text, trace_translation
 
 MakeModel = Callable[..., Transformer]
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "rotary": {"positions": Unmarked, "mixer": partial(SelfAttention, rotation=Rotary)},
+    "rotary": {"positions": NoPositions, "mixer": partial(SelfAttention, rotation=Rotary)},
     "grouped": {"mixer": partial(SelfAttention, num_kv_heads=1)},
 }
 
@@ -38,8 +38,8 @@ def translator(request: pytest.FixtureRequest, make_model: MakeModel, tokenizer:
 
 
 @pytest.fixture
-def regarded(translator: Translator) -> Regarded:
-    return record_attention(translator, "the red boat", "das rote boot")
+def trace(translator: Translator) -> Trace:
+    return trace_translation(translator, "the red boat", "das rote boot")
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -47,10 +47,10 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-def test_every_map_follows_from_its_queries_and_keys(regarded: Regarded) -> None:
-    assert set(regarded.vectors) == set(regarded.maps.maps)
-    for name, weights in regarded.maps.maps.items():
-        query, key, value = regarded.vectors[name]
+def test_every_map_follows_from_its_queries_and_keys(trace: Trace) -> None:
+    assert set(trace.vectors) == set(trace.maps.maps)
+    for name, weights in trace.maps.maps.items():
+        query, key, value = trace.vectors[name]
         assert len(value) == len(key)
         key = key.repeat(len(query) // len(key), axis=0)
         scores = query @ key.transpose(0, 2, 1) / np.sqrt(query.shape[-1])
@@ -60,7 +60,7 @@ def test_every_map_follows_from_its_queries_and_keys(regarded: Regarded) -> None
 
 
 def scores_of(translator: Translator, source: str, target: str) -> tuple[torch.Tensor, Sequence[int]]:
-    (source_ids,), _ = translator.source_ids([source])
+    (source_ids,), _ = translator.encode_sources([source])
     ids = [*translator.target_tokenizer.encode(target), EOS]
     with torch.no_grad():
         logits = translator.model(torch.tensor([[BOS, *ids[:-1]]]), torch.tensor([source_ids]))[0].double()
@@ -68,9 +68,9 @@ def scores_of(translator: Translator, source: str, target: str) -> tuple[torch.T
     return logits, ids
 
 
-def test_probabilities_are_exact_at_every_temperature(translator: Translator, regarded: Regarded) -> None:
+def test_probabilities_are_exact_at_every_temperature(translator: Translator, trace: Trace) -> None:
     logits, ids = scores_of(translator, "the red boat", "das rote boot")
-    likelihood = regarded.likelihood
+    likelihood = trace.likelihood
     for number, temperature in enumerate(TEMPERATURES):
         wanted = (logits / temperature).softmax(dim=-1)
         own = wanted[torch.arange(len(ids)), ids]
@@ -81,20 +81,20 @@ def test_probabilities_are_exact_at_every_temperature(translator: Translator, re
     assert likelihood.candidates == pieces
 
 
-def test_the_last_layer_says_what_the_model_says(regarded: Regarded) -> None:
-    lens = regarded.lens
+def test_the_last_layer_says_what_the_model_says(trace: Trace) -> None:
+    lens = trace.lens
     assert lens.layers == ["embedding", "layer 0", "layer 1"]
-    np.testing.assert_allclose(lens.probabilities[-1], regarded.likelihood.probabilities(), rtol=1e-4)
-    assert lens.candidates[-1] == [row[:5] for row in regarded.likelihood.candidates]
+    np.testing.assert_allclose(lens.probabilities[-1], trace.likelihood.probabilities(), rtol=1e-4)
+    assert lens.candidates[-1] == [row[:5] for row in trace.likelihood.candidates]
     assert not np.allclose(lens.probabilities[0], lens.probabilities[-1])
     for position, rank in enumerate(lens.ranks[-1].tolist()):
         if rank < 5:
-            assert lens.candidates[-1][position][rank] == regarded.maps.target[position]
+            assert lens.candidates[-1][position][rank] == trace.maps.target[position]
 
 
 def test_a_language_model_has_no_source(make_model: MakeModel, tokenizer: Tokenizer) -> None:
     model = make_model(vocab_size=tokenizer.vocab_size, max_length=64, encoder=False)
-    regarded = record_reading(LanguageModel(model, tokenizer), "the red boat")
-    assert (regarded.source, regarded.target) == ("", "the red boat")
-    assert set(regarded.vectors) == {"decoder.0.self", "decoder.1.self"}
-    assert len(regarded.likelihood.logits) == len(regarded.maps.target) == regarded.lens.ranks.shape[1]
+    trace = trace_text(LanguageModel(model, tokenizer), "the red boat")
+    assert (trace.source, trace.target) == ("", "the red boat")
+    assert set(trace.vectors) == {"decoder.0.self", "decoder.1.self"}
+    assert len(trace.likelihood.logits) == len(trace.maps.target) == trace.lens.ranks.shape[1]

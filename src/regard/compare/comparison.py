@@ -9,16 +9,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from regard.compare.compared import ComparedRun
-from regard.compare.importance import Importance, Mode, importance, objective, search_of
-from regard.compare.keys import differing_keys, parameters_of, telling_keys, without_seed
+from regard.compare.keys import differing_keys, distinguishing_keys, parameter_keys, without_seed
+from regard.compare.parameter_importance import (
+    Mode,
+    ParameterImportance,
+    common_search,
+    parameter_importance,
+    search_objective,
+)
+from regard.compare.run import ComparedRun
 from regard.errors import UsageError
 
 DEFAULT_METRIC = "validation/loss"
 SMALLER_IS_BETTER = ("loss", "perplexity", "bits_per_byte", "error", "entropy", "seconds", "memory", "norm")
 
 
-class Spread(NamedTuple):
+class Aggregate(NamedTuple):
     """Mean and sample standard deviation (of n - 1; None of a single value) over ``runs`` runs."""
 
     mean: float
@@ -28,11 +34,11 @@ class Spread(NamedTuple):
 
 @dataclass(frozen=True)
 class Group:
-    """Runs whose configuration differs in nothing but ``seed``; ``spreads`` are over those that are finished."""
+    """Runs whose configuration differs in nothing but ``seed``; ``aggregates`` are over those that are finished."""
 
     runs: list[ComparedRun]
-    score: Spread | None
-    spreads: dict[str, Spread]
+    score: Aggregate | None
+    aggregates: dict[str, Aggregate]
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class Comparison:
     columns: list[str]
     metrics: list[str]
     groups: list[Group]
-    importance: Importance
+    importance: ParameterImportance
 
     def score(self, run: ComparedRun) -> float | None:
         """Its best value of the metric."""
@@ -59,7 +65,7 @@ class Comparison:
 
     def parameters(self) -> list[str]:
         """The columns that may have mattered: not the seed, and not what is recorded."""
-        return parameters_of(self.columns)
+        return parameter_keys(self.columns)
 
 
 def compare(runs: Sequence[ComparedRun], metric: str | None = None, mode: Mode | None = None) -> Comparison:
@@ -74,7 +80,7 @@ def compare(runs: Sequence[ComparedRun], metric: str | None = None, mode: Mode |
     if metric is not None and metric not in known:
         there = ", ".join(name for name in known if not name.startswith("attention/")) or "none yet"
         raise UsageError(f"--metric {metric}: no run has measured it; there are: {there}")
-    metric, mode = chosen_metric(runs, metric, mode)
+    metric, mode = choose_metric(runs, metric, mode)
 
     def order(run: ComparedRun) -> tuple[bool, float]:
         best = run.best(metric, mode)
@@ -82,9 +88,9 @@ def compare(runs: Sequence[ComparedRun], metric: str | None = None, mode: Mode |
 
     ranked = sorted(runs, key=order)
     differing = differing_keys(ranked)
-    columns = telling_keys(ranked, differing)
+    columns = distinguishing_keys(ranked, differing)
     scores = [None if (best := run.best(metric, mode)) is None else best[0] for run in ranked]
-    values = {key: [run.config.get(key) for run in ranked] for key in parameters_of(columns)}
+    values = {key: [run.config.get(key) for run in ranked] for key in parameter_keys(columns)}
     return Comparison(
         runs=ranked,
         metric=metric,
@@ -92,12 +98,12 @@ def compare(runs: Sequence[ComparedRun], metric: str | None = None, mode: Mode |
         differing=differing,
         columns=columns,
         metrics=sorted({name for run in ranked for name in run.curves if not name.startswith("attention/")}, key=_rank),
-        groups=grouped(ranked, metric, mode),
-        importance=importance([run.folder for run in ranked], values, scores),
+        groups=group_by_seed(ranked, metric, mode),
+        importance=parameter_importance([run.folder for run in ranked], values, scores),
     )
 
 
-def chosen_metric(runs: Sequence[ComparedRun], metric: str | None, mode: Mode | None) -> tuple[str, Mode]:
+def choose_metric(runs: Sequence[ComparedRun], metric: str | None, mode: Mode | None) -> tuple[str, Mode]:
     """What to compare by, and whether small or large values of it are good.
 
     By the search that all runs belong to, or by what most runs keep their best checkpoint for, or by its name.
@@ -108,8 +114,8 @@ def chosen_metric(runs: Sequence[ComparedRun], metric: str | None, mode: Mode | 
         if isinstance(monitor, str) and best_mode in ("min", "max"):
             said[monitor, cast(Mode, best_mode)] += 1
     wishes = [wish for wish, _ in said.most_common()]
-    search = search_of([run.folder for run in runs])
-    if search is not None and (own := objective(search)) is not None:
+    search = common_search([run.folder for run in runs])
+    if search is not None and (own := search_objective(search)) is not None:
         wishes = [own, *wishes]
     if metric is None:
         metric = wishes[0][0] if wishes else DEFAULT_METRIC
@@ -118,7 +124,7 @@ def chosen_metric(runs: Sequence[ComparedRun], metric: str | None, mode: Mode | 
     return metric, mode or by_wish
 
 
-def grouped(runs: Sequence[ComparedRun], metric: str, mode: Mode) -> list[Group]:
+def group_by_seed(runs: Sequence[ComparedRun], metric: str, mode: Mode) -> list[Group]:
     """The groups of ``runs`` that differ in nothing but their seed; the best mean first, those without one last."""
     groups: dict[str, list[ComparedRun]] = {}
     for run in runs:
@@ -131,17 +137,17 @@ def grouped(runs: Sequence[ComparedRun], metric: str, mode: Mode) -> list[Group]
         for run in finished:
             for name, value in run.final.items():
                 finals.setdefault(name, []).append(value)
-        spreads = {name: spread for name, values in finals.items() if (spread := spread_of(values)) is not None}
-        found.append(Group(members, spread_of(scores), spreads))
+        aggregates = {name: result for name, values in finals.items() if (result := aggregate(values)) is not None}
+        found.append(Group(members, aggregate(scores), aggregates))
     sign = 1 if mode == "min" else -1
     return sorted(found, key=lambda group: (group.score is None, sign * group.score.mean if group.score else 0.0))
 
 
-def spread_of(values: Sequence[float]) -> Spread | None:
+def aggregate(values: Sequence[float]) -> Aggregate | None:
     """Their mean and sample standard deviation; None of no values, or if one of them is NaN or infinite."""
     if not values or not all(map(math.isfinite, values)):
         return None
-    return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
+    return Aggregate(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
 
 
 def _rank(name: str) -> tuple[int, str]:

@@ -12,7 +12,7 @@ from optuna.distributions import FloatDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from regard.compare.importance import explained, importance, objective
+from regard.compare.parameter_importance import parameter_importance, search_objective, variance_explained
 from regard.runs.folder import RunFolder
 
 
@@ -21,7 +21,7 @@ def test_the_share_of_variance_is_that_of_the_formula() -> None:
 
     Groups {1, 5} and {3, 7}: SS_within 16 over 2. 1 - 8 / (20 / 3) < 0: no more than chance.
     """
-    found = explained({"depth": [1, 1, 2, 2], "norm": ["a", "b", "a", "b"]}, [1.0, 3.0, 5.0, 7.0])
+    found = variance_explained({"depth": [1, 1, 2, 2], "norm": ["a", "b", "a", "b"]}, [1.0, 3.0, 5.0, 7.0])
     assert found.shares == {"depth": pytest.approx(0.7), "norm": 0.0}
     assert list(found.shares) == ["depth", "norm"], "the greatest first"
     assert found.left_out == ""
@@ -29,7 +29,7 @@ def test_the_share_of_variance_is_that_of_the_formula() -> None:
 
 def test_runs_without_a_score_do_not_count() -> None:
     scores = [1.0, None, 3.0, 5.0, float("nan"), 7.0]
-    found = explained({"depth": [1, 9, 1, 2, 9, 2]}, scores)
+    found = variance_explained({"depth": [1, 9, 1, 2, 9, 2]}, scores)
     assert found.shares == {"depth": pytest.approx(0.7)}
 
 
@@ -46,7 +46,7 @@ def test_runs_without_a_score_do_not_count() -> None:
 def test_what_cannot_be_told_is_left_out_with_a_reason(
     columns: dict[str, list[float]], scores: list[float | None], reason: str
 ) -> None:
-    found = explained(columns, scores)
+    found = variance_explained(columns, scores)
     assert found.shares == {}
     assert found.left_out.startswith(reason)
 
@@ -72,10 +72,10 @@ def search(tmp_path: Path, copy_run: Callable[..., RunFolder]) -> Path:
 
 def test_a_search_is_judged_by_optuna(search: Path) -> None:
     runs = [RunFolder(search / str(number)) for number in range(4)]
-    found = importance(runs, {"optimizer.lr": [1, 2, 3, 4]}, [1.0, 2.0, 3.0, 4.0])
+    found = parameter_importance(runs, {"optimizer.lr": [1, 2, 3, 4]}, [1.0, 2.0, 3.0, 4.0])
     assert "PED-ANOVA" in found.method
     assert "by validation/loss, which the search goes by" in found.method
-    assert objective(search) == ("validation/loss", "min")
+    assert search_objective(search) == ("validation/loss", "min")
     assert found.left_out == ""
     assert found.shares["optimizer.lr"] > 0.7
     assert sum(found.shares.values()) == pytest.approx(1)
@@ -84,6 +84,6 @@ def test_a_search_is_judged_by_optuna(search: Path) -> None:
 def test_a_journal_that_is_gone_is_a_reason(search: Path) -> None:
     runs = [RunFolder(search / str(number)) for number in range(4)]
     (search / "optuna.journal").write_text("")
-    found = importance(runs, {}, [])
+    found = parameter_importance(runs, {}, [])
     assert found.shares == {}
     assert found.left_out.startswith("Optuna cannot tell")

@@ -1,0 +1,51 @@
+"""Configurations written by earlier versions of regard, in run folders and in checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+RENAMED = {
+    "regard.model.positions.Unmarked": "regard.model.positions.NoPositions",
+    "regard.model.positions.Unturned": "regard.model.positions.NoRotation",
+}
+"""Targets that earlier versions wrote (until 0.2) and their present names."""
+
+REPEATED = ("optimizer", "schedule")
+"""Sections of a run's configuration that ``task`` repeated until 0.2. Training used the copies in ``task``."""
+
+REPEATED_KEYS = tuple(f"task.{name}." for name in REPEATED)
+
+
+def with_present_names(config: Any) -> Any:
+    """Return a copy of ``config`` in which each ``_target_`` has its present name."""
+    if isinstance(config, dict):
+        return {
+            key: RENAMED.get(value, value) if key == "_target_" else with_present_names(value)
+            for key, value in config.items()
+        }
+    if isinstance(config, list):
+        return [with_present_names(value) for value in config]
+    return config
+
+
+def in_present_form(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration of a run, as any version wrote it, in the form that this version writes."""
+    config = with_present_names(config)
+    task = config.get("task")
+    if isinstance(task, dict):
+        config |= {name: task.pop(name) for name in REPEATED if name in task}
+    return config
+
+
+def keys_in_present_form(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same as `in_present_form`, of a configuration by dotted keys."""
+    return {
+        present_key(key): RENAMED.get(value, value) if key.endswith("_target_") else value
+        for key, value in config.items()
+    }
+
+
+def present_key(key: str) -> str:
+    """Return the present name of a dotted key."""
+    return key.removeprefix("task.") if key.startswith(REPEATED_KEYS) else key
