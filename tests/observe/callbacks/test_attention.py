@@ -1,4 +1,4 @@
-"""What is looked at while a model learns, and what of it is kept, logged and shown."""
+"""Attention recorded during training: selection, files, metrics, page."""
 
 from __future__ import annotations
 
@@ -28,51 +28,51 @@ def spelled(pieces: list[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def looked_at(make_run: MakeRun) -> RunFolder:
-    """A run with a sentence of the user's own, two of the validation part, and two extremes of each kind."""
+def probed(make_run: MakeRun) -> RunFolder:
+    """A run that records one sentence of the user, two of the validation part, and two extremes of each kind."""
     options = ["texts=['the red <script>']", "sentences=2", "extremes=2", "measures=[maximum,first]"]
-    run = make_run("logger=none", *(f"callbacks.attention.{option}" for option in options), "name=looked_at")
+    run = make_run("logger=none", *(f"callbacks.attention.{option}" for option in options), "name=probed")
     assert work(run.path) == 0
     return run
 
 
-def test_given_then_first_then_worst_then_best(looked_at: RunFolder, corpus: Path) -> None:
-    sources = [spelled(sentence.source) for sentence in load_maps(looked_at.attention / LAST)]
+def test_order_is_given_first_worst_best(probed: RunFolder, corpus: Path) -> None:
+    sources = [spelled(sentence.source) for sentence in load_maps(probed.attention / LAST)]
     assert len(sources) == len(set(sources)) == 1 + 2 + 2 + 2
     validation = [line.split("\t")[0] for line in (corpus / "validation.tsv").read_text().splitlines()]
     assert sources[1:3] == validation[:2]
     assert set(sources[3:]) <= set(validation[2:])
 
 
-def test_the_page_says_why_each_is_there(looked_at: RunFolder) -> None:
-    page = (looked_at.attention / "index.html").read_text()
+def test_the_page_has_the_reason_for_each_sentence(probed: RunFolder) -> None:
+    page = (probed.attention / "index.html").read_text()
     notes = json.loads(re.search(r'"notes":(\[.*?\])', page)[1])
     assert [note.split(",")[0] for note in notes] == ["given", "first", "first", "worst", "worst", "best", "best"]
 
 
-def test_the_extremes_are_those_of_this_validation(looked_at: RunFolder) -> None:
+def test_extremes_are_those_of_the_latest_validation(probed: RunFolder) -> None:
     from regard.training.scorers.translation import TranslationScorer
     from regard.training.task import Sample
 
     scorer = TranslationScorer(1, 1, 1.0)
-    rows = [json.loads(line) for line in (looked_at.path / "samples.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (probed.path / "samples.jsonl").read_text().splitlines()]
     rows = [row for row in rows if row.pop("step") == 6]
     scores = {row["source"]: scorer.one(Sample(**row)) for row in rows}
-    sources = [spelled(sentence.source) for sentence in load_maps(looked_at.attention / LAST)]
+    sources = [spelled(sentence.source) for sentence in load_maps(probed.attention / LAST)]
     left = [score for source, score in scores.items() if source not in sources[:3]]
     found = [scores[source] for source in sources[3:]]
     assert sorted(found[:2]) == sorted(left)[:2]
     assert sorted(found[2:]) == sorted(left)[-2:]
 
 
-def test_every_measure_of_every_head_is_a_metric(looked_at: RunFolder) -> None:
-    names = {name for name in read_rows(looked_at.metrics)[-1] if name.startswith("attention/")}
+def test_every_measure_of_every_head_is_a_metric(probed: RunFolder) -> None:
+    names = {name for name in read_rows(probed.metrics)[-1] if name.startswith("attention/")}
     maps = ("encoder.0.self", "decoder.0.self", "decoder.0.cross")
     assert names == {f"attention/{each}/{m}/{head}" for each in maps for m in ("maximum", "first") for head in (0, 1)}
 
 
 def byte_task(*sources: str) -> Any:
-    """What a choice needs of a task: validation sentences, and a token a byte."""
+    """The parts of a task that SentenceSelector needs; each byte is a token."""
     records = [(source, source.upper()) for source in sources]
     return SimpleNamespace(
         model=SimpleNamespace(encoder=object()),
@@ -82,9 +82,9 @@ def byte_task(*sources: str) -> Any:
     )
 
 
-def test_the_shortest_sentences_are_shown_if_all_are_over_the_limit() -> None:
+def test_the_shortest_sentences_are_selected_if_all_are_too_long() -> None:
     task = byte_task("twenty-one characters", "   ", "nineteen characters", "twenty characters...")
-    with pytest.warns(UserWarning, match=r"callbacks.attention.longest=10: .* from 20 tokens on"):
+    with pytest.warns(UserWarning, match=r"callbacks.attention.longest=10: .* the first has 20 tokens"):
         found = SentenceSelector([], first=2, extremes=1, longest=10).select_fixed(task)
     assert [each.source for each in found] == ["nineteen characters", "twenty characters..."]
     assert [each.reason for each in found] == ["shortest", "shortest"]
@@ -97,7 +97,7 @@ def test_the_shortest_sentences_are_shown_if_all_are_over_the_limit() -> None:
 
 
 def test_a_validation_part_without_text_is_reported() -> None:
-    with pytest.warns(UserWarning, match=r"callbacks.attention: every validation sentence is empty"):
+    with pytest.warns(UserWarning, match=r"callbacks.attention: all validation sentences are empty"):
         assert SentenceSelector([], first=1, extremes=1, longest=10).select_fixed(byte_task(" ", "")) == []
 
 
@@ -123,13 +123,13 @@ def test_of_a_language_model_the_extremes_are_beginnings(make_language_run: Make
     assert len({spelled(each.target) for each in maps}) == len(maps)
 
 
-@pytest.mark.filterwarnings("default:W&B is not shown")
+@pytest.mark.filterwarnings("default:not logged to W&B")
 def test_what_is_over_the_budget_is_left_out_of_the_dashboard_and_said_once(make_run: MakeRun) -> None:
     options = ["logger=wandb", "logger.mode=offline", "callbacks.attention.dashboard_megabytes=0.3"]
     run = make_run(*options, "name=small_dashboard")
     assert work(run.path) == 0
     said = (run.path / "log.txt").read_text()
-    assert said.count("W&B is not shown") == 1
+    assert said.count("not logged to W&B") == 1
     assert "dashboard_megabytes" in said
     media = [path for path in (run.path / "wandb").rglob("files/media/**/*") if path.is_file()]
     assert not [path for path in media if path.suffix == ".html"]
@@ -193,7 +193,7 @@ def test_a_model_without_attention_trains_and_says_that_there_is_nothing_to_look
     monkeypatch.syspath_prepend(tmp_path)
     run = make_language_run("model.mixer._target_=mean_mixer.Mean", "name=mean")
     assert work(run.path) == 0, run.status()
-    assert (run.path / "log.txt").read_text().count("has no attention to look at") == 1
+    assert (run.path / "log.txt").read_text().count("the model has no attention, nothing is recorded") == 1
     said = regard("attend", run.path, "--target", "the boat", "--trust")
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert "no attention to look at" in said.err
