@@ -101,13 +101,13 @@ def test_a_validation_part_without_text_is_reported() -> None:
         assert SentenceSelector([], first=1, extremes=1, longest=10).select_fixed(byte_task(" ", "")) == []
 
 
-def test_an_unknown_measure_is_named_before_anything_is_made(make_run: MakeRun) -> None:
+def test_an_unknown_measure_is_reported_before_the_run_folder_exists(make_run: MakeRun) -> None:
     with pytest.raises(UsageError, match=r"callbacks.attention.measures=\['entrpy'\]: give a list of one of entropy"):
         make_run("callbacks.attention.measures=[entrpy]", "name=entrpy")
 
 
 @pytest.mark.filterwarnings("default:callbacks.attention")
-def test_a_text_over_the_limit_is_cut_and_that_is_said(make_run: MakeRun) -> None:
+def test_a_text_over_the_limit_is_cut_with_a_warning(make_run: MakeRun) -> None:
     long = "the red boat " * 40
     run = make_run("logger=none", "model.max_length=64", f"callbacks.attention.texts=['{long}']", "name=cut")
     assert work(run.path) == 0
@@ -115,7 +115,7 @@ def test_a_text_over_the_limit_is_cut_and_that_is_said(make_run: MakeRun) -> Non
     assert len(load_maps(run.attention / LAST)[0].source) == 64
 
 
-def test_of_a_language_model_the_extremes_are_beginnings(make_language_run: MakeRun) -> None:
+def test_extremes_of_a_language_model_are_beginnings(make_language_run: MakeRun) -> None:
     run = make_language_run("callbacks.attention.sentences=1", "callbacks.attention.extremes=1", "name=extremes")
     assert work(run.path) == 0
     maps = load_maps(sorted(run.attention.glob("*.npz"))[-1])
@@ -124,7 +124,7 @@ def test_of_a_language_model_the_extremes_are_beginnings(make_language_run: Make
 
 
 @pytest.mark.filterwarnings("default:not logged to W&B")
-def test_what_is_over_the_budget_is_left_out_of_the_dashboard_and_said_once(make_run: MakeRun) -> None:
+def test_media_over_the_budget_are_not_logged_and_one_warning_is_given(make_run: MakeRun) -> None:
     options = ["logger=wandb", "logger.mode=offline", "callbacks.attention.dashboard_megabytes=0.3"]
     run = make_run(*options, "name=small_dashboard")
     assert work(run.path) == 0
@@ -136,21 +136,21 @@ def test_what_is_over_the_budget_is_left_out_of_the_dashboard_and_said_once(make
     assert 0 < sum(path.stat().st_size for path in media if path.suffix == ".png") < 2 * 0.3 * 2**20
 
 
-def test_what_a_page_has_no_room_for_is_said_once(make_run: MakeRun) -> None:
+def test_what_is_left_out_of_a_page_is_reported_once(make_run: MakeRun) -> None:
     options = ["page_megabytes=0", "sentences=2", "extremes=0"]
     run = make_run(*(f"callbacks.attention.{option}" for option in options), "logger=none", "name=small_page")
     with warnings.catch_warnings():
-        warnings.simplefilter("always")  # as often as it is said
+        warnings.simplefilter("always")
         assert work(run.path) == 0
     lines = (run.path / "log.txt").read_text().splitlines()
     said = [line for line in lines if "UserWarning" in line and "page_megabytes=0" in line]
     assert len(list(run.attention.glob("step-*.npz"))) == 2
     assert len(said) == 1
-    assert "index.html: the numbers that the weights of 1 sentence come from, and 1 sentence left out" in said[0]
+    assert "index.html: query, key and value vectors of 1 sentence, and 1 sentence left out" in said[0]
     assert "Left out to keep this page small" in (run.attention / "index.html").read_text()
 
 
-def test_extremes_of_a_single_document_are_passages_of_it(make_language_run: MakeRun, tmp_path: Path) -> None:
+def test_extremes_of_a_single_document_are_its_passages(make_language_run: MakeRun, tmp_path: Path) -> None:
     passages = ["aaaa aaaa aaaa", "the boat is very red", "zq xj qz jx kw", "the book is very white"]
     text = tmp_path / "validation.txt"
     text.write_text("the house is very blue\n\n" + "\n\n".join(passages) + "\n")
@@ -160,7 +160,7 @@ def test_extremes_of_a_single_document_are_passages_of_it(make_language_run: Mak
     assert [note.split(",")[0] for note in notes] == ["first", "worst", "best"]
 
 
-# A mixer that attends to nothing: the mean of what was before.
+# A mixer without attention: the mean of the preceding tokens.
 MEAN = """
 import torch
 from torch import nn
@@ -186,7 +186,7 @@ class Mean(nn.Module):
 
 
 @pytest.mark.filterwarnings("default:callbacks.attention")
-def test_a_model_without_attention_trains_and_says_that_there_is_nothing_to_look_at(
+def test_a_model_without_attention_trains_and_attend_reports_it(
     make_language_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, regard: Callable[..., Any]
 ) -> None:
     (tmp_path / "mean_mixer.py").write_text(MEAN)

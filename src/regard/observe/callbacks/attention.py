@@ -104,7 +104,7 @@ class AttentionProbe(pl.Callback):
         left_out = save_maps(path, maps, max_bytes=self.megabytes << 20)
         if left_out:
             warnings.warn(
-                f"{path}: {left_out} of {len(maps)} sentences left out: larger than "
+                f"{path}: {left_out} of {len(maps)} sentences are left out to stay below "
                 f"callbacks.attention.megabytes={self.megabytes}",
                 stacklevel=2,
             )
@@ -114,7 +114,7 @@ class AttentionProbe(pl.Callback):
         omitted = render_page(page, traces, title, self.folder.parent.name, facts, size, notes)
         if str(omitted):
             self._warn_once(
-                f"{page}: {omitted} left out: larger than callbacks.attention.page_megabytes={self.page_megabytes}"
+                f"{page}: {omitted} left out to stay below callbacks.attention.page_megabytes={self.page_megabytes}"
             )
         return page
 

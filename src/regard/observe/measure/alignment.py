@@ -26,7 +26,7 @@ class Aligner(NamedTuple):
     moment: Moment
 
     def __str__(self) -> str:
-        head = "mean of the heads" if self.head is None else f"head {self.head}"
+        head = "the mean of the heads" if self.head is None else f"head {self.head}"
         return f"decoder.{self.layer}.cross, {head}, when a word is {self.moment}"
 
     def links(self, maps: SentenceMaps) -> frozenset[Link]:
