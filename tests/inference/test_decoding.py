@@ -31,7 +31,7 @@ class Prefixes(NamedTuple):
         assert torch.equal(self.sentence, self.sentence[rows])  # rows stay with their sentence
         return Prefixes(self.tokens[rows], self.sentence)
 
-    def keep(self, sentences: Tensor, rows: Tensor) -> Prefixes:
+    def select(self, sentences: Tensor, rows: Tensor) -> Prefixes:
         kept = Prefixes(self.tokens[rows], self.sentence[rows])
         assert torch.equal(kept.sentence.unique(), self.sentence.unique()[sentences])
         return kept

@@ -19,7 +19,7 @@ from rich.console import Console
 from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.inference.decoding import Sampling
-from regard.inference.generate import Writer, show_next
+from regard.inference.generate import Writer, print_next_tokens
 from regard.inference.language_model import LanguageModel
 from regard.runs.folder import RunFolder
 from regard.training.callbacks.metrics_file import read_rows
@@ -214,7 +214,7 @@ def test_a_piece_that_looks_like_markup_is_shown_as_it_is(
         )
     odd = train_tokenizer((), TokenizerSettings(kind="existing", model=str(path)))
     model = LanguageModel(make_model(encoder=False, vocab_size=odd.vocab_size), odd)
-    show_next(writer(model), "the", 100, Console(highlight=False))
+    print_next_tokens(writer(model), "the", 100, Console(highlight=False))
     shown = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
     assert {*pieces, "h"} <= {*shown}
     assert sorted(shown) == sorted({*odd.pieces(range(odd.vocab_size))} - {"<pad>", "<s>"})

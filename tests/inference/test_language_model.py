@@ -75,7 +75,7 @@ def plainly(
 
 @every_sampling
 def test_together_alone_and_without_cache_it_writes_the_same(language_model: LanguageModel, sampling: Sampling) -> None:
-    together = language_model.continuations(PROMPTS, sampling, 40, seed=3)
+    together = language_model.continue_prompts(PROMPTS, sampling, 40, seed=3)
     for row, (prompt, written) in enumerate(zip(PROMPTS, together, strict=True)):
         alone = [token for _, token in language_model.generate([prompt], sampling, 40, [[3, row]])]
         assert alone == written
@@ -88,39 +88,39 @@ def test_together_alone_and_without_cache_it_writes_the_same(language_model: Lan
 def test_tokens_come_as_they_are_drawn(language_model: LanguageModel) -> None:
     seeds = [[3, row] for row in range(len(PROMPTS))]
     drawn = list(language_model.generate(PROMPTS, Sampling(), 9, seeds))
-    written = language_model.continuations(PROMPTS, Sampling(), 9, seed=3)
+    written = language_model.continue_prompts(PROMPTS, Sampling(), 9, seed=3)
     assert [[token for row, token in drawn if row == number] for number in range(len(PROMPTS))] == written
     first = language_model.generate(PROMPTS, Sampling(), 10**9, seeds)
     assert next(first) == drawn[0], "without waiting for the rest"
 
 
 def test_the_end_is_not_written_and_ends(make: MakeLanguageModel) -> None:
-    assert make(likely=[EOS], by=20.0).continuations(PROMPTS, Sampling(), 5, seed=1) == [[]] * len(PROMPTS)
-    endless = make(likely=[EOS], by=-20.0).continuations(PROMPTS, Sampling(), 3 * MAX_LENGTH, seed=1)
+    assert make(likely=[EOS], by=20.0).continue_prompts(PROMPTS, Sampling(), 5, seed=1) == [[]] * len(PROMPTS)
+    endless = make(likely=[EOS], by=-20.0).continue_prompts(PROMPTS, Sampling(), 3 * MAX_LENGTH, seed=1)
     assert [len(written) for written in endless] == [3 * MAX_LENGTH] * len(PROMPTS)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_so_many_tokens_and_no_more(make: MakeLanguageModel, count: int) -> None:
-    found = make(likely=[EOS], by=-20.0).continuations(PROMPTS, Sampling(), count, seed=1)
+    found = make(likely=[EOS], by=-20.0).continue_prompts(PROMPTS, Sampling(), count, seed=1)
     assert [len(written) for written in found] == [count] * len(PROMPTS)
 
 
 def test_no_prompts_no_text(language_model: LanguageModel) -> None:
-    assert language_model.continuations([], Sampling(), 5, seed=1) == []
+    assert language_model.continue_prompts([], Sampling(), 5, seed=1) == []
 
 
 @pytest.mark.parametrize("max_length", [1, 2, 3])
 def test_the_smallest_contexts_go_on_too(make: MakeLanguageModel, max_length: int) -> None:
     model = make(likely=[EOS], by=-20.0, max_length=max_length)
-    assert [len(written) for written in model.continuations([[BOS], [40]], Sampling(), 8, seed=1)] == [8, 8]
+    assert [len(written) for written in model.continue_prompts([[BOS], [40]], Sampling(), 8, seed=1)] == [8, 8]
 
 
 @every_sampling
 def test_padding_and_begin_are_never_written(make: MakeLanguageModel, sampling: Sampling) -> None:
     model = make(likely=[PAD, BOS], by=20.0)
     assert int(model.model(torch.tensor([[40]]))[0, -1].argmax()) in (PAD, BOS), "they would be"
-    written = model.continuations(PROMPTS, sampling, 20, seed=1)
+    written = model.continue_prompts(PROMPTS, sampling, 20, seed=1)
     assert not {PAD, BOS} & {token for row in written for token in row}
     assert sum(map(len, written)) > 20
     assert model.next_logits([40])[[PAD, BOS]].tolist() == [-torch.inf] * 2
@@ -128,7 +128,7 @@ def test_padding_and_begin_are_never_written(make: MakeLanguageModel, sampling: 
 
 def test_the_seed_decides(language_model: LanguageModel) -> None:
     prompts = [[40, 41]] * 3
-    once, again, other = (language_model.continuations(prompts, Sampling(), 12, seed=seed) for seed in (1, 1, 2))
+    once, again, other = (language_model.continue_prompts(prompts, Sampling(), 12, seed=seed) for seed in (1, 1, 2))
     assert once == again
     assert len({tuple(written) for written in once + other}) == 6, "and each row has its own"
 
@@ -152,7 +152,7 @@ def test_of_long_prompts_only_the_last_logits_are_computed(
     embedding, sizes = language_model.model.decoder.embedding, []
     logits = type(embedding).logits
     monkeypatch.setattr(embedding, "logits", lambda hidden: sizes.append(hidden.shape) or logits(embedding, hidden))
-    language_model.continuations([[40] * MAX_LENGTH] * 3, Sampling(), 2, seed=1)
+    language_model.continue_prompts([[40] * MAX_LENGTH] * 3, Sampling(), 2, seed=1)
     assert all(len(size) == 2 and size[0] <= 3 for size in sizes), sizes
 
 
@@ -164,10 +164,10 @@ def test_next_logits_are_those_of_the_whole_model(language_model: LanguageModel)
 
 def test_a_prompt_is_its_last_part_and_nothing_is_the_begin(language_model: LanguageModel) -> None:
     encode = language_model.tokenizer.encode
-    assert language_model.prompt_ids("") == ([BOS], False)
-    assert language_model.prompt_ids("abc") == (encode("abc"), False)
-    assert language_model.prompt_ids("x" * MAX_LENGTH) == (encode("x" * MAX_LENGTH), False)
-    assert language_model.prompt_ids("ab" + "x" * (MAX_LENGTH - 1)) == (encode("b" + "x" * (MAX_LENGTH - 1)), True)
+    assert language_model.encode_prompt("") == ([BOS], False)
+    assert language_model.encode_prompt("abc") == (encode("abc"), False)
+    assert language_model.encode_prompt("x" * MAX_LENGTH) == (encode("x" * MAX_LENGTH), False)
+    assert language_model.encode_prompt("ab" + "x" * (MAX_LENGTH - 1)) == (encode("b" + "x" * (MAX_LENGTH - 1)), True)
 
 
 TEXTS = ["abc", "", "über", "a longer one, cut in three parts", "x" * (MAX_LENGTH - 1), "y" * MAX_LENGTH]

@@ -26,14 +26,14 @@ def translator(make_model: Callable[..., Transformer], tokenizer: Tokenizer) -> 
 
 
 def translated(translator: Translator, **options: float) -> list[Hypothesis]:
-    rows, _ = translator.source_ids(TEXTS)
+    rows, _ = translator.encode_sources(TEXTS)
     found = dict(translator.translate(rows, **options))
     return [found[number] for number in range(len(TEXTS))]
 
 
 def test_ids_end_and_long_texts_are_cut_and_named(translator: Translator) -> None:
     long = " ".join(["the boat is black"] * 10)
-    rows, cut = translator.source_ids(["the boat", long, ""])
+    rows, cut = translator.encode_sources(["the boat", long, ""])
     assert cut == [1]
     assert [row[-1] for row in rows] == [EOS] * 3
     assert len(rows[1]) == 24
@@ -46,7 +46,7 @@ def test_a_text_of_just_the_length_is_not_cut(translator: Translator) -> None:
     ids = translator.source_tokenizer.encode(" ".join(["the boat is black"] * 10))
     text = translator.source_tokenizer.decode(ids[:23])
     assert len(translator.source_tokenizer.encode(text)) == 23
-    assert translator.source_ids([text])[1] == []
+    assert translator.encode_sources([text])[1] == []
 
 
 @pytest.mark.parametrize("beam_size", [1, 3])
@@ -68,7 +68,7 @@ def test_long_sentences_come_first_and_batches_keep_to_the_budget(
         return decode(self, source, *options)
 
     monkeypatch.setattr(Translator, "decode", spy)
-    rows, _ = translator.source_ids(TEXTS)
+    rows, _ = translator.encode_sources(TEXTS)
     order = [number for number, _ in translator.translate(rows, beam_size=3, tokens_per_batch=90)]
     lengths = [len(rows[number]) for number in order]
     assert lengths == sorted(lengths, reverse=True)
@@ -77,7 +77,7 @@ def test_long_sentences_come_first_and_batches_keep_to_the_budget(
 
 
 def test_outputs_are_at_most_twice_the_source_and_ten_more(translator: Translator) -> None:
-    for row, found in zip(translator.source_ids(TEXTS)[0], translated(translator), strict=True):
+    for row, found in zip(translator.encode_sources(TEXTS)[0], translated(translator), strict=True):
         assert len(found.tokens) <= min(2 * len(row) + 10, 23)
 
 

@@ -27,7 +27,7 @@ from regard.model.positions import NoPositions
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import (
     describe_model,
-    last_readable,
+    find_last_checkpoint,
     load_model,
     load_weights,
     read_checkpoint,
@@ -340,13 +340,13 @@ def test_a_full_disk_is_an_error_of_the_disk_and_leaves_the_old_one(checkpoint: 
 
 
 def test_the_newest_that_can_be_read_is_found(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    assert last_readable(tmp_path) is None
+    assert find_last_checkpoint(tmp_path) is None
     save(tmp_path / "last.ckpt", 1, tokenizer)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert last_readable(tmp_path) == tmp_path / "last.ckpt"
+        assert find_last_checkpoint(tmp_path) == tmp_path / "last.ckpt"
         save(tmp_path / "last.ckpt", 2, tokenizer)
-        assert last_readable(tmp_path) == tmp_path / "last.ckpt"
+        assert find_last_checkpoint(tmp_path) == tmp_path / "last.ckpt"
 
 
 def test_a_truncated_last_falls_back_with_a_warning(tmp_path: Path, tokenizer: Tokenizer) -> None:
@@ -355,9 +355,9 @@ def test_a_truncated_last_falls_back_with_a_warning(tmp_path: Path, tokenizer: T
     save(last, 2, tokenizer)
     last.write_bytes(last.read_bytes()[:-2000])
     with pytest.warns(UserWarning, match=r"last\.ckpt: not a readable checkpoint .* trying the one before"):
-        assert last_readable(tmp_path) == tmp_path / "last.previous.ckpt"
+        assert find_last_checkpoint(tmp_path) == tmp_path / "last.previous.ckpt"
     last.unlink()  # as a kill between the two renames leaves it
-    assert last_readable(tmp_path) == tmp_path / "last.previous.ckpt"
+    assert find_last_checkpoint(tmp_path) == tmp_path / "last.previous.ckpt"
 
 
 def test_a_save_reads_back_while_the_old_file_is_mapped(checkpoint: Path, tokenizer: Tokenizer) -> None:

@@ -102,7 +102,7 @@ def test_an_evaluation_step(case: str, request: pytest.FixtureRequest, monkeypat
             logits, state = decoder.step(torch.ones_like(rows), state)
             state = state.reorder(rows.flip(0))
         assert Sampling(0.7, top_k=3, top_p=0.9).draw(logits, torch.rand(len(rows))).device.type == "cuda"
-        state.keep(torch.arange(1, device="cuda"), torch.arange(beams, device="cuda"))
+        state.select(torch.arange(1, device="cuda"), torch.arange(beams, device="cuda"))
 
 
 def test_a_tensor_left_on_the_cpu_is_found(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from regard.training.random_state import random_state, seed_rank, set_random_state
+from regard.training.random_state import get_random_state, seed_rank, set_random_state
 
 
 @pytest.fixture(autouse=True)
 def undisturbed() -> object:
-    state = random_state()
+    state = get_random_state()
     yield
     set_random_state(state)
 

@@ -1,1 +1,1 @@
-"""From text to tokens to batches."""
+"""Corpora, tokenizers, prepared data and the batches of each task."""

@@ -1,4 +1,4 @@
-"""Batches with a budget of tokens, and the stream in which the processes of a training run take them."""
+"""Batches with a budget of tokens, and the stream of training batches of each process."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Lengths = npt.NDArray[np.int32]
 class Batch(NamedTuple):
     """Right-padded rows of one micro-batch.
 
-    prefix: what the decoder reads, begins with <s>; Int "batch target"
-    target: what it should write, ends with </s>; Int "batch target"
-    source: what the encoder reads, ends with </s>; None for a language model
-    documents: which of the packed documents each token of ``prefix`` belongs to, Int "batch target"; None if
-        tokens may see those of other documents
-    step_tokens: real target tokens in all the batches of the same optimizer step, on all processes
-    rows: which of the split these are
+    prefix: input of the decoder, starts with <s>; Int "batch target"
+    target: expected output of the decoder, ends with </s>; Int "batch target"
+    source: input of the encoder, ends with </s>, Int "batch source"; None for a language model
+    documents: number of the packed document of each token of ``prefix``, Int "batch target"; None if tokens may
+        attend to other documents
+    step_tokens: number of real target tokens in all batches of the same optimizer step, on all processes
+    rows: row numbers in the split
     """
 
     prefix: Tensor
@@ -47,7 +47,7 @@ class Batch(NamedTuple):
 
 
 class Item(NamedTuple):
-    """What a batch is made from: its rows, the target tokens of its whole step, its position in the stream."""
+    """Description of a batch to load: its rows, the target tokens of its optimizer step, its position in the stream."""
 
     rows: list[int]
     step_tokens: int
@@ -55,30 +55,31 @@ class Item(NamedTuple):
 
 
 class PlannedBatch(NamedTuple):
-    """A batch of a plan: its rows, and the number of their target tokens, ends included."""
+    """A batch of a plan: its rows, and the number of their target tokens, including </s>."""
 
     rows: Indices
     tokens: int
 
 
 class Plan(Protocol):
-    """The batches of every epoch, pool by pool, the same in every process.
+    """The batches of every epoch, the same in every process.
 
-    An epoch consists of pools, each of which can be planned without those before it.
+    An epoch consists of pools. Each pool can be planned without the previous ones.
     """
 
     def pools(self, epoch: int) -> int:
-        """The number of pools of an epoch, at least 1."""
+        """Return the number of pools of an epoch, at least 1."""
 
     def pool(self, epoch: int, number: int) -> list[PlannedBatch]:
-        """The batches of one pool, in order; possibly none."""
+        """Return the batches of one pool, in order; possibly none."""
 
 
 class StreamState(NamedTuple):
     """A point in the stream of training batches.
 
-    taken: batches that each process had taken; position: batches that all had taken together
-    epoch, pool, batch: where the next batch is in the plan
+    taken: number of batches that each process has taken
+    position: number of batches that all processes have taken together
+    epoch, pool, batch: place of the next batch in the plan
     """
 
     taken: int
@@ -89,7 +90,7 @@ class StreamState(NamedTuple):
 
 
 def pad(rows: Sequence[Sequence[int] | Indices], value: int = PAD) -> Tensor:
-    """Rows of unequal length as one tensor, "batch length", filled up on the right."""
+    """Pad rows of unequal length on the right to one tensor, Int "batch length"."""
     filled = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)
     for number, row in enumerate(rows):
         filled[number, : len(row)] = row
@@ -97,9 +98,9 @@ def pad(rows: Sequence[Sequence[int] | Indices], value: int = PAD) -> Tensor:
 
 
 def cut_batches(order: Indices, lengths: Lengths, tokens_per_batch: int) -> list[Indices]:
-    """Cut ``order`` into runs whose padded size, rows x longest, stays within ``tokens_per_batch``.
+    """Split ``order`` into batches whose padded size, rows x longest, is at most ``tokens_per_batch``.
 
-    A sentence longer than the budget makes a batch of its own.
+    A sentence longer than the budget is a batch with one row.
     """
     if not len(order):
         return []
@@ -113,15 +114,15 @@ def cut_batches(order: Indices, lengths: Lengths, tokens_per_batch: int) -> list
 
 
 class StepBatches(Sampler[Item]):
-    """The endless stream of training batches, epoch after epoch, from any point on.
+    """The endless stream of training batches over all epochs, which can start at any point.
 
-    Process r of w takes every w-th batch, starting with the r-th: all processes take equally many, and w processes
-    take in one step what one process takes in w accumulated batches. A point of the stream is identified by the
-    number of batches that this process has taken; a loader that reads ahead does not change it.
+    Process r of w takes every w-th batch, starting with the r-th. All processes take the same number, and one step of
+    w processes has the batches of one process that accumulates w of them. A point in the stream is identified by the
+    number of batches that this process has taken, which does not count batches that a loader reads ahead.
 
     plan: the batches of every epoch
-    batches_per_step: how many each process accumulates into one optimizer step
-    limit: batches of each process after which the stream starts again from its first one; None for never
+    batches_per_step: number of batches that each process accumulates into one optimizer step
+    limit: number of batches per process after which the stream restarts at its first batch; None for no restart
     """
 
     def __init__(
@@ -129,13 +130,13 @@ class StepBatches(Sampler[Item]):
     ) -> None:
         self.plan, self.batches_per_step, self.rank, self.world_size = plan, batches_per_step, rank, world_size
         self.limit = None if limit is None else limit * world_size
-        self._pool = lru_cache(maxsize=1)(plan.pool)  # a short limit enters the same pool again and again
+        self._pool = lru_cache(maxsize=1)(plan.pool)  # a small limit restarts in the same pool repeatedly
         self.resume(StreamState(taken=0, position=0, epoch=0, pool=0, batch=0))
 
     def state_at(self, taken: int) -> StreamState:
-        """The state of the stream when this process has taken ``taken`` batches in all.
+        """Return the state of the stream after this process has taken ``taken`` batches in total.
 
-        Earlier states are forgotten; raises ValueError if ``taken`` is one of them.
+        Earlier states are discarded. Raises ValueError if ``taken`` is one of them.
         """
         position = self._begin.position + (taken - self._begin.taken) * self.world_size
         if self.limit is not None and position % self.limit == 0:
@@ -150,7 +151,7 @@ class StepBatches(Sampler[Item]):
     def resume(self, state: StreamState) -> None:
         """Continue from ``state``, possibly on another number of processes."""
         self._begin = state
-        # The stream's position, the epoch, the pool and the batch where each pool was entered, as far as it was read.
+        # (position in the stream, epoch, pool, batch) at the start of each pool that has been read.
         self._entered = [state[1:]]
 
     def __iter__(self) -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""The target tokens of a step whose batches are cut into pieces at random."""
+"""The number of target tokens of a step whose batches have a random segmentation."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from regard.data.tokenizer.specials import PAD
 
 
 class CountedSteps:
-    """The batches of ``loader``, in each of which ``step_tokens`` is replaced by the real number of its step.
+    """The batches of ``loader`` with ``step_tokens`` set to the number of target tokens of their optimizer step.
 
-    How many tokens a batch has is known only when it has been cut, which happens in the loader's worker processes.
-    Therefore the batches of a step are read together, and the processes add up what they have read.
+    The number of tokens of a batch is known only after the segmentation in the workers of the loader. Therefore the
+    batches of a step are read together, and their tokens are summed over all processes.
 
-    batches_per_step: how many batches each process accumulates into one optimizer step
-    world_size: the number of processes; each must read its batches in the same order relative to all collectives
+    batches_per_step: number of batches that each process accumulates into one optimizer step
+    world_size: number of processes; each must read its batches in the same order relative to all collectives
     """
 
     def __init__(self, loader: Iterable[Batch], batches_per_step: int, world_size: int) -> None:
         self.loader, self.batches_per_step = loader, batches_per_step
-        # On the CPU also where training is not: a number from a GPU arrives after all the work that it has to do.
+        # Also on the CPU when training on a GPU: a number on a GPU is available only after its queued work.
         self._group: Any = dist.new_group(backend="gloo") if world_size > 1 else None
 
     def __iter__(self) -> Iterator[Batch]:

@@ -1,4 +1,4 @@
-"""What every task's data has in common: a prepared corpus, dealt as batches to the processes of a Trainer."""
+"""Base class of the data modules: batches of a prepared corpus for the processes of a Trainer."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ from regard.stop import ignore_signals
 class Limits(NamedTuple):
     """How much of each part is used; None for all of it.
 
-    train: batches of each process, which are then repeated
-    validation, test: batches of all processes together, or a share of the part: a random sample, always the same
+    train: number of batches per process, which are then repeated
+    validation, test: number of batches of all processes together, or a share of the part. The rows are a random sample,
+        always the same.
     """
 
     train: int | None = None
@@ -38,13 +39,15 @@ NO_LIMITS = Limits()
 
 
 class TextData(pl.LightningDataModule, ABC):
-    """Batches of a prepared corpus; a task says which.
+    """Batches of a prepared corpus. Each task has a subclass.
 
-    corpus: the text; tokenizer: how it becomes tokens; cache: folder for prepared corpora
-    seed: of the order of the batches
-    workers: processes that read batches ahead; 0 reads in the training process
-    filters: what training records have to pass, by name, in this order
-    preparation_workers: processes that prepare a large corpus; None for as many as there are processors
+    corpus: the text
+    tokenizer: settings of the vocabularies to learn
+    cache: folder of prepared corpora
+    seed: seed of the order of the batches
+    workers: number of processes that load batches ahead; 0 to load them in the training process
+    filters: filters of training records by name, applied in this order
+    preparation_workers: number of processes that prepare a large corpus; None for the number of available processors
     tokenizers: the vocabularies of an existing model, with which the text is tokenized; None to learn them
     limits: how much of each part is used
     say: called with each message for the user
@@ -54,10 +57,10 @@ class TextData(pl.LightningDataModule, ABC):
     """
 
     columns: tuple[str, ...]
-    """What the task reads."""
+    """The columns that the task reads."""
 
     sampling_alpha: float | None = None
-    """If given, the number of target tokens of a batch is known only when the batch has been read."""
+    """If set, the number of target tokens of a batch is known only after it has been loaded."""
 
     def __init__(
         self,
@@ -89,7 +92,7 @@ class TextData(pl.LightningDataModule, ABC):
 
     @property
     def prepared(self) -> Prepared:
-        """The prepared corpus; made on first use, by one process."""
+        """The prepared corpus. The first access prepares it, in one process."""
         if self._prepared is None:
             self._prepared = prepare(
                 self.corpus,
@@ -104,35 +107,35 @@ class TextData(pl.LightningDataModule, ABC):
         return self._prepared
 
     def texts(self, split: Split) -> tuple[list[str], ...]:
-        """The texts of validation or test, a list a column."""
+        """Return the texts of validation or test, one list per column."""
         return self.prepared.texts(split)
 
     def records(self, split: Split) -> Iterator[Record]:
-        """The same, record by record, without holding them."""
+        """Stream the records of validation or test."""
         return self.prepared.records(split)
 
     def size(self, split: Split) -> tuple[int, int]:
-        """Of a split's last column, which is what the model writes: tokens, ends included, and bytes in UTF-8."""
+        """Return the number of tokens (including </s>) and of UTF-8 bytes of a split's last column, the target."""
         part = self.prepared.report[split]
         column = part["columns"][self.columns[-1]]
         return column["tokens"] + part["records"], column["bytes"]
 
     @abstractmethod
     def training(self) -> tuple[Dataset[Batch], Plan]:
-        """The training part, and the plan of its batches."""
+        """Return the training part, and the plan of its batches."""
 
     @abstractmethod
     def evaluation(self, split: Split, limit: int | float | None = None) -> tuple[Dataset[Batch], list[Item]]:
-        """Validation or test, and its batches.
+        """Return validation or test, and its batches.
 
-        With a ``limit``, at most so many batches (an int) or that share of the rows (a float): a random sample of the
-        rows, which depends on nothing but the part.
+        ``limit`` is a maximum number of batches (an int) or a share of the rows (a float). The rows are then a random
+        sample that depends on the part only.
         """
 
     def train_dataloader(self) -> Iterable[Batch]:
-        """The endless stream of training batches."""
+        """Return the endless stream of training batches."""
         if self.trainer is None:
-            raise TypeError("batches are dealt to the processes of a Trainer")
+            raise TypeError("training batches need a Trainer, which has the number of processes")
         dataset, plan = self.training()
         accumulated, world_size = self.trainer.accumulate_grad_batches, self.trainer.world_size
         self._stream = StepBatches(plan, accumulated, self.trainer.global_rank, world_size, self.limits.train)
@@ -142,28 +145,28 @@ class TextData(pl.LightningDataModule, ABC):
         return loader if self.sampling_alpha is None else CountedSteps(loader, accumulated, world_size)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """The validation part."""
+        """Return a loader of the validation part."""
         return self._evaluation("validation")
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        """The test part."""
+        """Return a loader of the test part."""
         return self._evaluation("test")
 
     def state_dict(self) -> dict[str, Any]:
-        """Where training stands in the stream of batches, and which text it is of; part of a checkpoint."""
+        """Return the state of the stream of training batches and the digest of the text, for a checkpoint."""
         if self.trainer is None or self._stream is None:
             return {}
         progress = self.trainer.fit_loop.epoch_loop.batch_progress.current.state_dict()
         return self._stream.state_at(progress["processed"])._asdict() | {"text": self.prepared.digest}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from ``state_dict``.
+        """Resume the stream of training batches from ``state_dict``.
 
-        Older versions planned other batches: from their state training continues with a new epoch, and says so.
-        Raises RegardError if it is of another text: its position would mean other batches.
+        The state of an older version, which planned other batches, continues with a new epoch, with a message. Raises
+        RegardError if the state belongs to another text, where its position has other batches.
         """
         position = dict(state_dict)
-        text = position.pop("text", None)  # None: written before it was noted
+        text = position.pop("text", None)  # None: written by a version without digests
         if text is not None and text != self.prepared.digest:
             raise RegardError(
                 "the training or validation text has changed since this run's checkpoint was saved; restore it, or "
@@ -173,8 +176,8 @@ class TextData(pl.LightningDataModule, ABC):
             self._resume_from = StreamState(**position)
         elif position:
             self.say(
-                "the checkpoint is from an older version of regard, which took the batches in another order: "
-                "training continues with a new epoch, so its losses are not those of a run that never stopped"
+                "the checkpoint is from an older version of regard with another order of the batches: "
+                "training continues with a new epoch, so its losses differ from those of a run that never stopped"
             )
             taken, place, epoch = (position.get(name, 0) for name in ("taken", "position", "epoch"))
             self._resume_from = StreamState(taken, place, epoch + 1, pool=0, batch=0)
@@ -187,18 +190,18 @@ class TextData(pl.LightningDataModule, ABC):
     def _evaluation(self, split: Split) -> DataLoader[Batch]:
         dataset, items = self.evaluation(split, getattr(self.limits, split))
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        # A process without a batch would skip the evaluation that the others wait in.
+        # A process without a batch would skip the evaluation, in which the others wait for it.
         if len(items) < world_size:
             items = [Item([row], item.step_tokens, -1) for item in items for row in item.rows]
         if len(items) < world_size:
             raise RegardError(
                 f"the {split} part is too small for {world_size} processes ({len(items)} rows); "
-                "give at least one for each, or use fewer trainer.devices"
+                "give at least one row per process, or use fewer trainer.devices"
             )
         return self._loader(dataset, items[rank::world_size])
 
     def _loader(self, dataset: Dataset[Batch], items: Iterable[Item]) -> DataLoader[Batch]:
-        # A generator of its own: a new iterator draws from it, and must not disturb the model's.
+        # A separate generator: each new iterator draws from it, and must not change the global random state.
         generator = torch.Generator().manual_seed(self.seed)
         return DataLoader(
             dataset,

@@ -1,4 +1,4 @@
-"""The LightningDataModule of language models: documents packed into full blocks."""
+"""The LightningDataModule of language models: documents packed into blocks."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from regard.errors import RegardError, UsageError
 
 
 class LanguageData(TextData):
-    """Blocks of a text; the arguments that are not here are those of `TextData`.
+    """Batches of blocks: chunks of a text with a fixed number of tokens. See `TextData` for the other arguments.
 
-    block_length: tokens that a row reads, the model's context
-    tokens_per_batch: of a training micro-batch, at least one block
+    block_length: number of tokens of a block, the context of the model
+    tokens_per_batch: tokens of a training micro-batch, at least one block
     evaluation_tokens_per_batch: the same in validation and test
-    stride: in validation and test, how far a block is ahead of the one before: its other tokens are context
-        and not scored again. None for ``block_length``: each block by itself, quickest.
-    isolate_documents: no token sees those of another document, and positions count from its begin
+    stride: distance of consecutive blocks in validation and test. The other tokens of a block are context and are not
+        scored again. None for ``block_length``: blocks without overlap, the fastest.
+    isolate_documents: tokens do not attend to other documents, and positions count from the start of the document
     """
 
     columns = TEXT
@@ -57,16 +57,16 @@ class LanguageData(TextData):
             corpus, tokenizer, cache, seed, workers, filters, preparation_workers, tokenizers, limits, say, progress
         )
         if stride is not None and not 1 <= stride <= block_length:
-            raise UsageError(f"batches.stride={stride}: give 1 to batches.block_length={block_length}, or null")
+            raise UsageError(f"batches.stride={stride}: expected 1 to batches.block_length={block_length}, or null")
         self.rows = max(1, tokens_per_batch // block_length)
         self.evaluation_rows = max(1, evaluation_tokens_per_batch // block_length)
         self.block_length, self.stride = block_length, stride or block_length
         self.isolate_documents = isolate_documents
 
     def training(self) -> tuple[Dataset[Batch], Plan]:
-        """Full blocks, cut at other places and shuffled in every epoch.
+        """Return full blocks, with other boundaries and another order in every epoch.
 
-        Raises RegardError if the text fills no block.
+        Raises RegardError if the text is shorter than a block.
         """
         blocks = Blocks(self.prepared.tokens("train")[0], self.block_length, self.isolate_documents)
         if len(blocks.stream) < self.block_length:
@@ -77,9 +77,9 @@ class LanguageData(TextData):
         return blocks, BlockPlan(len(blocks.stream), self.block_length, self.rows, self.seed)
 
     def evaluation(self, split: Split, limit: int | float | None = None) -> tuple[Dataset[Batch], list[Item]]:
-        """Blocks that score each token of the split once, with as much context as ``stride`` leaves them.
+        """Return blocks that score each token of the split once, with the context that ``stride`` leaves.
 
-        With a ``limit``, a random sample of these blocks.
+        With a ``limit``, the blocks are a random sample.
         """
         tokens = self.prepared.tokens(split)[0]
         blocks = Blocks(tokens, self.block_length, self.isolate_documents, self.stride)
@@ -96,10 +96,10 @@ class LanguageData(TextData):
 
 
 class BlockPlan:
-    """The batches of every epoch, each as where its blocks begin in a stream of ``length`` tokens.
+    """The batches of every epoch, as the start positions of their blocks in a stream of ``length`` tokens.
 
-    The first block of an epoch begins at a random place, so that over many epochs every token is at every place of a
-    block. The blocks that do not fill a batch at the end of a pool are left out of the epoch.
+    The first block of an epoch starts at a random position, so that over many epochs every token is at every position
+    of a block. The last blocks of a pool are dropped if they do not fill a batch.
     """
 
     def __init__(self, length: int, block_length: int, rows: int, seed: int) -> None:
@@ -120,17 +120,17 @@ class BlockPlan:
         ]
 
     def _blocks(self, epoch: int) -> tuple[int, Shuffle]:
-        """Where the first block of an epoch begins, and the order of all its blocks."""
+        """Return the start of the first block of an epoch, and the order of all its blocks."""
         random = np.random.default_rng([self.seed, epoch])
         first = int(random.integers(0, min(self.block_length, self.length - self.block_length + 1)))
         return first, Shuffle((self.length - first) // self.block_length, self.seed)
 
 
 class PackedStream:
-    """A part's documents one after the other, each as ``<s>`` and its tokens, read where one likes.
+    """The concatenated documents of a part, each as ``<s>`` and its tokens, with random access.
 
-    A position's target is the next token of its document, or ``</s>`` at its end: nothing has to be guessed
-    across a border. Holds no text; a read touches the documents it is in.
+    The target of a position is the next token of its document, or ``</s>`` at its end: there are no predictions across
+    documents. Holds no tokens: a read accesses only the documents that it covers.
     """
 
     def __init__(self, tokens: TokenFile) -> None:
@@ -140,7 +140,7 @@ class PackedStream:
         return self._begin(len(self.tokens))
 
     def read(self, begin: int, end: int) -> tuple[Indices, Indices, Indices]:
-        """Tokens, their targets, and the number of their document, from ``begin`` up to ``end``."""
+        """Return tokens, targets and document numbers from position ``begin`` up to ``end``, each Int "length"."""
         document = bisect_right(range(len(self.tokens)), begin, key=self._begin) - 1
         tokens: list[npt.NDArray[np.int64]] = []
         targets: list[npt.NDArray[np.int64]] = []
@@ -165,9 +165,9 @@ class PackedStream:
 
 
 class Blocks(Dataset[Batch]):
-    """A packed stream as batches of blocks on demand; the rows of an `Item` are where blocks begin.
+    """Batches of blocks of a packed stream. The rows of an `Item` are the start positions of its blocks.
 
-    stride: below ``block_length``, only the last ``stride`` targets of a block are scored, but for the first block
+    stride: number of targets at the end of each block that are scored; all of the first block. None for all targets.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The LightningDataModule of translation: pairs of sentences as batches."""
+"""The LightningDataModule of translation: batches of sentence pairs."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSett
 from regard.errors import RegardError
 
 COUNTED_AT_ONCE = 1 << 16
-"""Pairs whose lengths are read together to find those that are too long."""
+"""Number of pairs whose lengths are read at once to count those that are too long."""
 
 
 class TranslationData(TextData):
-    """Batches of sentence pairs of like length; the arguments that are not here are those of `TextData`.
+    """Batches of sentence pairs of similar length. See `TextData` for the other arguments.
 
-    tokens_per_batch: of a training micro-batch, padded, on its longer side
+    tokens_per_batch: tokens of a training micro-batch, including padding, on its longer side
     evaluation_tokens_per_batch: the same in validation and test
-    max_length: pairs with a side of more tokens, end included, are left out of training, and cut to
-        it in validation and test
-    sampling_alpha: cut training text into pieces at random, anew every time it is seen: of BPE the share of
-        merges left out (Provilkov et al. 2020), of unigram the smoothing (Kudo 2018). None for the best way always.
+    max_length: pairs with a side of more tokens, including </s>, are dropped from training, and truncated in
+        validation and test
+    sampling_alpha: sample the segmentation of a training sentence every time it is used. For BPE, the share of dropped
+        merges (Provilkov et al. 2020); for unigram, the smoothing (Kudo 2018). None for the best segmentation.
     """
 
     columns = PAIR
@@ -64,11 +64,11 @@ class TranslationData(TextData):
         self.max_length, self.sampling_alpha = max_length, sampling_alpha
 
     def training(self) -> tuple[Dataset[Batch], Plan]:
-        """The pairs that are short enough, in batches that are shuffled in every epoch.
+        """Return the pairs within ``max_length``, in batches that are shuffled in every epoch.
 
-        Raises RegardError if there is none.
+        Raises RegardError if there are none.
         """
-        if not self._count_short("train", "left out"):
+        if not self._count_short("train", "dropped"):
             raise RegardError(
                 f"no training pair has at most model.max_length={self.max_length} tokens on both sides; "
                 "raise it, or give shorter lines"
@@ -77,8 +77,8 @@ class TranslationData(TextData):
         return pairs, PairPlan(pairs.source, pairs.target, self.max_length, self.tokens_per_batch, self.seed)
 
     def evaluation(self, split: Split, limit: int | float | None = None) -> tuple[Dataset[Batch], list[Item]]:
-        """All pairs, in batches of similar length; with a ``limit``, a random sample of the pairs."""
-        self._count_short(split, f"cut to {self.max_length}")
+        """Return all pairs, in batches of similar length. With a ``limit``, the pairs are a random sample."""
+        self._count_short(split, f"truncated to {self.max_length}")
         pairs = Pairs(self.prepared, split, self.max_length)
         source, target = (np.minimum(tokens.lengths + 1, self.max_length) for tokens in (pairs.source, pairs.target))
         longer = np.maximum(source, target)
@@ -89,7 +89,7 @@ class TranslationData(TextData):
 
         rows = np.arange(len(pairs))
         if limit is not None:
-            if isinstance(limit, int):  # a larger sample makes no fewer batches
+            if isinstance(limit, int):  # a larger sample does not have fewer batches
                 sizes = range(1, min(len(pairs), limit * self.evaluation_tokens_per_batch) + 1)
                 size = bisect_right(sizes, limit, key=lambda size: len(batches(fixed_sample(len(pairs), size))))
             else:
@@ -99,7 +99,7 @@ class TranslationData(TextData):
         return pairs, [Item(batch.tolist(), int(target[batch].sum()), -1) for batch in batches(rows)]
 
     def _count_short(self, split: Split, fate: str) -> int:
-        """The number of pairs within ``max_length``; says how many are longer, and what becomes of them."""
+        """Return the number of pairs within ``max_length``. Report how many are longer, and their ``fate``."""
         source, target = self.prepared.tokens(split)
         columns = self.prepared.report[split]["columns"]
         if max(columns[name]["longest"] for name in self.columns) < self.max_length:
@@ -117,10 +117,10 @@ class TranslationData(TextData):
 
 
 class PairPlan:
-    """The batches of every epoch: pairs of similar length, within a budget of padded tokens on either side.
+    """The batches of every epoch: pairs of similar length, within a budget of padded tokens on each side.
 
-    The pairs of a pool are sorted by length and cut into batches, and the batches are shuffled. Pairs with a side of
-    more than ``max_length`` tokens, end included, are left out. Holds no length: those of a pool are read from the
+    The pairs of a pool are sorted by length and split into batches, and the batches are shuffled. Pairs with a side of
+    more than ``max_length`` tokens, including </s>, are dropped. Holds no lengths: those of a pool are read from the
     memory map when it is planned.
     """
 
@@ -147,9 +147,9 @@ class PairPlan:
 
 
 class Pairs(Dataset[Batch]):
-    """One split as batches on demand, each identified by an `Item`. Longer sides are cut.
+    """Batches of the pairs of one split, each described by an `Item`. Sides above ``max_length`` are truncated.
 
-    With ``sampling_alpha``, the pieces of the batch at position n of the stream are a function of (seed, n).
+    With ``sampling_alpha``, the segmentation of the batch at position n of the stream is a function of (seed, n).
     """
 
     def __init__(

@@ -19,7 +19,7 @@ class DecodingState(Protocol):
     def reorder(self, rows: Tensor) -> Any:
         """Row i continues what row ``rows[i]`` was."""
 
-    def keep(self, sentences: Tensor, rows: Tensor) -> Any:
+    def select(self, sentences: Tensor, rows: Tensor) -> Any:
         """Only the given sentences, with their rows."""
 
 
@@ -56,7 +56,7 @@ def greedy(
             kept = stays.nonzero()[:, 0]
             if not len(kept):
                 break
-            alive, tokens, state = alive[kept], tokens[kept], state.keep(kept, kept)
+            alive, tokens, state = alive[kept], tokens[kept], state.select(kept, kept)
     return [Hypothesis(output, score) for output, score in zip(outputs, scores.tolist(), strict=True)]
 
 
@@ -138,7 +138,7 @@ def beam_search(
             kept = torch.tensor(stays, device=device)
             alive, limits = [alive[position] for position in stays], limits[kept]
             prefixes, scores = prefixes[kept], scores[kept]
-            state = state.keep(kept, rows[kept].flatten())
+            state = state.select(kept, rows[kept].flatten())
         else:
             state = state.reorder(rows.flatten())
     return [hypothesis for _, hypothesis in best]

@@ -17,7 +17,7 @@ ROWS_TOGETHER = 64
 BAR_CELLS = 40
 
 
-class Written(NamedTuple):
+class Continuation(NamedTuple):
     """One continuation: of which prompt, which of several, and its text without the prompt."""
 
     prompt: str
@@ -52,7 +52,7 @@ class Writer(NamedTuple):
                 shown = len(text)
         yield tokenizer.decode(read)[begin + shown :]
 
-    def write(self, prompts: Iterable[str], together: int = ROWS_TOGETHER) -> Iterator[Written]:
+    def write(self, prompts: Iterable[str], together: int = ROWS_TOGETHER) -> Iterator[Continuation]:
         """``number`` continuations of each prompt, in order; alike however many are written ``together``."""
         rows = ((line, prompt, number) for line, prompt in enumerate(prompts, start=1) for number in range(self.number))
         tokenizer = self.language_model.tokenizer
@@ -63,18 +63,18 @@ class Writer(NamedTuple):
             for row, token in self.language_model.generate(ids, self.sampling, self.max_new_tokens, seeds):
                 written[row].append(token)
             for (_, prompt, number), before, after in zip(chunk, ids, written, strict=True):
-                yield Written(prompt, number, tokenizer.decode(after)[len(tokenizer.decode(before)) :])
+                yield Continuation(prompt, number, tokenizer.decode(after)[len(tokenizer.decode(before)) :])
 
     def read(self, prompt: str, line: int, quiet: bool = False) -> list[int]:
         """The tokens of the prompt on that line; warns of one that is cut, unless ``quiet``."""
-        ids, cut = self.language_model.prompt_ids(prompt)
+        ids, cut = self.language_model.encode_prompt(prompt)
         if cut and not quiet:
             limit = self.language_model.model.max_length
             self.warn(f"prompt {line}: longer than the context of {limit} tokens, its last {limit} are read")
         return ids
 
 
-def show_next(writer: Writer, prompt: str, count: int, console: Console) -> None:
+def print_next_tokens(writer: Writer, prompt: str, count: int, console: Console) -> None:
     """A table of the ``count`` likeliest next tokens with the probabilities they are drawn with, but for those at 0."""
     ids = writer.read(prompt, 1)
     probabilities = writer.sampling.probabilities(writer.language_model.next_logits(ids)[None])[0]

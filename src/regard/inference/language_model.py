@@ -30,7 +30,7 @@ class LanguageModel(NamedTuple):
         """Where the model lies."""
         return next(self.model.parameters()).device
 
-    def prompt_ids(self, text: str) -> tuple[list[int], bool]:
+    def encode_prompt(self, text: str) -> tuple[list[int], bool]:
         """What the model reads of a prompt, and whether it is longer than the context: then its last part.
 
         A prompt may stand anywhere in a text; an empty one is the begin of a document.
@@ -38,7 +38,7 @@ class LanguageModel(NamedTuple):
         ids = self.tokenizer.encode(text) or [BOS]
         return ids[-self.model.max_length :], len(ids) > self.model.max_length
 
-    def continuations(
+    def continue_prompts(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, max_new_tokens: int, seed: int
     ) -> list[list[int]]:
         """What `generate` writes after each prompt; row i draws with the seed (seed, i)."""
@@ -91,7 +91,7 @@ class LanguageModel(NamedTuple):
                 continue
             if len(stays) < len(over):
                 kept = torch.tensor(stays, device=self.device)
-                state = state.keep(kept, kept)
+                state = state.select(kept, kept)
             tokens = torch.tensor([texts[row][length - 1] for row in alive], device=self.device)
             logits, state = self.model.decoder.step(tokens, state)
 
@@ -139,4 +139,4 @@ class LanguageModel(NamedTuple):
     def _read(self, rows: list[list[int]]) -> tuple[Tensor, DecoderState]:
         """The scores after rows of one length, and the state that has read them."""
         decoder = self.model.decoder
-        return decoder.read(torch.tensor(rows, device=self.device), decoder.start(None, len(rows)))
+        return decoder.extend_last(torch.tensor(rows, device=self.device), decoder.start(None, len(rows)))

@@ -59,8 +59,8 @@ def _pair_scorer(translator: Translator) -> Callable[[list[str]], list[Scored]]:
         for number, pair in enumerate(pairs, start=done + 1):
             if len(pair) != 2:
                 raise RegardError(f"stdin, line {number}: {len(pair) - 1} tabs, expected source TAB target")
-        sources, sources_cut = translator.source_ids([source for source, _ in pairs])
-        targets, targets_cut = translator.target_ids([target for _, target in pairs])
+        sources, sources_cut = translator.encode_sources([source for source, _ in pairs])
+        targets, targets_cut = translator.encode_targets([target for _, target in pairs])
         for row in sorted({*sources_cut, *targets_cut}):
             limit = translator.model.max_length
             raise RegardError(f"stdin, line {done + row + 1}: over the model's {limit} tokens on a side; shorten it")

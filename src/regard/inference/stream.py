@@ -26,7 +26,7 @@ def translate_lines(
     source, done = iter(lines), 0
     while chunk := list(islice(source, chunk_lines)):
         filled = [number for number, line in enumerate(chunk) if line.strip()]
-        rows, cut = translator.source_ids([chunk[number] for number in filled])
+        rows, cut = translator.encode_sources([chunk[number] for number in filled])
         for number in cut:
             limit = translator.model.max_length
             warn(

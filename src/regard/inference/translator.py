@@ -28,7 +28,7 @@ class Translator(NamedTuple):
         """Where the model lies."""
         return next(self.model.parameters()).device
 
-    def source_ids(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
+    def encode_sources(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
         """Token ids that the encoder reads, and which texts were too long for it and were cut."""
         limit = self.model.max_length
         rows = [[*ids, EOS] for ids in self.source_tokenizer.encode_batch(list(texts))]
@@ -63,7 +63,7 @@ class Translator(NamedTuple):
             return greedy(self.model.decoder.step, state, limits, BOS, EOS)
         return beam_search(self.model.decoder.step, state, limits, BOS, EOS, beam_size, alpha)
 
-    def target_ids(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
+    def encode_targets(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
         """Token ids that the decoder writes, and which texts were too long for it and were cut."""
         limit = self.model.max_length
         rows = [[*ids, EOS] for ids in self.target_tokenizer.encode_batch(list(texts))]

@@ -56,7 +56,7 @@ def describe_model(
     }
 
 
-def tokenizers_of(content: dict[str, Any]) -> Tokenizers:
+def read_tokenizers(content: dict[str, Any]) -> Tokenizers:
     """The vocabularies that the weights of a checkpoint were trained with."""
     about = content["regard"]
     target = Tokenizer(_as_bytes(about["target_tokenizer"]))
@@ -111,7 +111,7 @@ def load_model(path: Path, device: str | torch.device = "cpu", trust: bool = Fal
     load_weights(model, content, path)
     model = model.to(device).eval()
     step = content.get("global_step", 0)
-    return LoadedModel(about["task"], model, about["model"], *tokenizers_of(content), step)
+    return LoadedModel(about["task"], model, about["model"], *read_tokenizers(content), step)
 
 
 def load_weights(model: Transformer, content: dict[str, Any], path: Path) -> None:
@@ -119,12 +119,12 @@ def load_weights(model: Transformer, content: dict[str, Any], path: Path) -> Non
 
     Raises RegardError naming the first weights that do not fit.
     """
-    require_fit(model, content, path)
+    check_weights_fit(model, content, path)
     wanted = model.state_dict()
     model.load_state_dict({name: _share(weight, wanted[name]) for name, weight in _weights(content).items()})
 
 
-def require_fit(model: Transformer, content: dict[str, Any], path: Path) -> None:
+def check_weights_fit(model: Transformer, content: dict[str, Any], path: Path) -> None:
     """Check that a checkpoint's weights have the names and shapes of those of ``model``, which may be on any device.
 
     Raises RegardError naming the first weights that do not fit.
@@ -174,7 +174,7 @@ def average_snapshots(folder: Path, count: int) -> dict[str, Any]:
     return content | {"state_dict": mean}
 
 
-def last_readable(folder: Path) -> Path | None:
+def find_last_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint of a run that can be read; each that cannot is warned of. None if there is none yet.
 
     Raises RegardError if there are some and none can be read: starting over is for the user to decide.

@@ -60,7 +60,7 @@ class Scorer(Protocol):
     def scores(self, task: Task, split: Split, loss: float, samples: list[Sample]) -> dict[str, float]:
         """Metrics of the split; ``loss`` is the mean over its tokens in nats."""
 
-    def one(self, sample: Sample) -> float | None:
+    def score_sample(self, sample: Sample) -> float | None:
         """How well one row came out, 0 to 100; None where that means nothing."""
 
     def signatures(self) -> dict[str, str]:

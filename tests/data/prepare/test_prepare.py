@@ -1,4 +1,4 @@
-"""Preparing a corpus: once, wholly or not at all, and from the training part alone."""
+"""Preparing a corpus: once, completely or not at all, with a vocabulary of the training part only."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ HELD_OUT: Pairs = [("the boat\n is\u2028black", "das Boot\x85 ist schwarz\r"), (
 
 @dataclass
 class InMemory:
-    """A corpus of given pairs that counts how often it is read."""
+    """A corpus of given pairs that records how often it is read."""
 
     columns: ClassVar = PAIR
     train: Pairs = field(default_factory=lambda: list(TRAIN))
@@ -66,7 +66,7 @@ class InMemory:
 
 
 def names(folder: Path) -> list[str]:
-    """What a user finds there, locks aside."""
+    """The names in a folder, without locks."""
     return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 
@@ -84,30 +84,30 @@ def test_tokens_are_the_encoded_text(tmp_path: Path, joint: bool, kind: str) -> 
             assert rows == [tokenizer.encode(pair[side]) for pair in pairs]
 
 
-def test_separate_vocabularies_know_their_own_language(tmp_path: Path) -> None:
+def test_separate_vocabularies_contain_their_own_language(tmp_path: Path) -> None:
     prepared = prepare(InMemory(), replace(SETTINGS, joint=False, vocab_size=50), tmp_path, print)
     assert 3 in prepared.source_tokenizer.encode("grün")  # <unk>
     assert 3 not in prepared.target_tokenizer.encode("grün")
 
 
-def test_texts_of_evaluation_come_back_as_they_were(tmp_path: Path) -> None:
+def test_texts_of_evaluation_parts_are_stored_unchanged(tmp_path: Path) -> None:
     prepared = prepare(InMemory(), SETTINGS, tmp_path, print)
     source, target = prepared.texts("validation")
     assert list(zip(source, target, strict=True)) == HELD_OUT
-    with pytest.raises(ValueError, match="not kept"):
+    with pytest.raises(ValueError, match="only the tokens of the training part are stored"):
         prepared.texts("train")
 
 
 def test_empty_sides_are_dropped_from_training_only_and_counted(tmp_path: Path) -> None:
     corpus = InMemory(train=[("", "x"), *TRAIN, ("y", " \t"), ("\u3000", "z")])
-    said: list[str] = []
-    prepared = prepare(corpus, SETTINGS, tmp_path, said.append)
+    messages: list[str] = []
+    prepared = prepare(corpus, SETTINGS, tmp_path, messages.append)
     train, validation = prepared.report["train"], prepared.report["validation"]
     assert (train["records"], train["dropped"]) == (len(TRAIN), {"empty": 3})
     assert (validation["records"], validation["dropped"]) == (3, {})
     assert len(prepared.tokens("train")[0]) == len(prepared.tokens("train")[1]) == len(TRAIN)
-    assert "left out of the training pairs: 3 empty" in said
-    assert f"training a BPE vocabulary of 70 pieces on {len(TRAIN)} pairs" in said
+    assert "dropped from the training pairs: 3 empty" in messages
+    assert f"training a BPE vocabulary of 70 pieces on {len(TRAIN)} pairs" in messages
 
 
 def test_the_report_counts_tokens_and_bytes(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_the_report_counts_tokens_and_bytes(tmp_path: Path) -> None:
             }
 
 
-def test_the_vocabulary_is_learned_from_the_training_part_alone(tmp_path: Path) -> None:
+def test_the_vocabulary_is_learned_from_the_training_part_only(tmp_path: Path) -> None:
     other = InMemory(validation=[("жук", "жук")] * 50, test=[("жук", "жук")] * 50)
     one, two = (prepare(corpus, SETTINGS, tmp_path, print) for corpus in (InMemory(), other))
     assert one.folder != two.folder
@@ -130,7 +130,7 @@ def test_the_vocabulary_is_learned_from_the_training_part_alone(tmp_path: Path) 
 
 
 class Long(InMemory):
-    """As many training pairs as asked, made while they are read."""
+    """A corpus with ``size`` training pairs, generated while they are read."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -155,25 +155,25 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path, monkeypatch: pytes
     assert peaks[1] < 1.2 * peaks[0]
 
 
-def test_it_is_made_once_for_what_it_depends_on(tmp_path: Path) -> None:
+def test_a_corpus_is_prepared_once_per_fingerprint(tmp_path: Path) -> None:
     corpus = InMemory()
     first = prepare(corpus, SETTINGS, tmp_path, print)
     assert corpus.reads == ["test", "validation", "train"]
-    again = prepare(corpus, SETTINGS, tmp_path, pytest.fail)  # nothing to say either
+    again = prepare(corpus, SETTINGS, tmp_path, pytest.fail)  # and without a message
     assert (again.folder, len(corpus.reads)) == (first.folder, 3)
     assert prepare(corpus, replace(SETTINGS, split_digits=False), tmp_path, print).folder != first.folder
     assert prepare(InMemory(train=TRAIN[1:]), SETTINGS, tmp_path, print).folder != first.folder
     assert len(names(tmp_path)) == 3
 
 
-def test_a_prepared_folder_may_be_moved_and_read_only(tmp_path: Path) -> None:
+def test_a_prepared_folder_can_be_moved(tmp_path: Path) -> None:
     prepared = prepare(InMemory(), SETTINGS, tmp_path / "cache", print)
     before = prepared.tokens("train")[0][5].tolist()
     moved = prepared.folder.rename(tmp_path / "moved")
     assert Prepared(moved).tokens("train")[0][5].tolist() == before
 
 
-def test_without_a_test_part_there_is_none(tmp_path: Path) -> None:
+def test_a_corpus_without_a_test_part_has_none(tmp_path: Path) -> None:
     prepared = prepare(InMemory(test=None), SETTINGS, tmp_path, print)
     assert "test" not in prepared.report
     for ask in (prepared.tokens, prepared.texts):
@@ -187,37 +187,39 @@ def test_without_a_test_part_there_is_none(tmp_path: Path) -> None:
         (InMemory(train=[]), r"data\.train: no usable pair, it is empty"),
         (
             InMemory(train=[("", "x"), ("y", "")]),
-            r"data\.train: no usable pair, all 2 pairs were left out \(2 empty\); give text",
+            r"data\.train: no usable pair, all 2 pairs were dropped \(2 empty\); give text",
         ),
         (InMemory(validation=[]), r"data\.validation: no usable pair"),
         (InMemory(train=[("ab", "cd")]), r"tokenizer\.vocab_size=70 is more than .*at most \d+"),
     ],
 )
-def test_a_fault_leaves_nothing_behind(tmp_path: Path, corpus: InMemory, message: str) -> None:
+def test_an_error_leaves_no_files(tmp_path: Path, corpus: InMemory, message: str) -> None:
     with pytest.raises(RegardError, match=message) as failure:
         prepare(corpus, SETTINGS, tmp_path, print)
     assert "\n" not in str(failure.value)
     assert names(tmp_path) == []
 
 
-def test_files_of_different_length_stop_before_anything_is_learned(tmp_path: Path) -> None:
+def test_files_of_different_length_are_an_error_before_anything_is_learned(tmp_path: Path) -> None:
     for name, lines in (("t.en", 3), ("t.de", 4), ("v.en", 1), ("v.de", 1)):
         (tmp_path / name).write_text("text\n" * lines)
     corpus = ParallelFiles("en", "de", train=str(tmp_path / "t"), validation=str(tmp_path / "v"))
-    said: list[str] = []
+    messages: list[str] = []
     with pytest.raises(RegardError, match=r"t\.en has 3 lines but .*t\.de has 4"):
-        prepare(corpus, SETTINGS, tmp_path / "cache", said.append)
-    assert said == []
+        prepare(corpus, SETTINGS, tmp_path / "cache", messages.append)
+    assert messages == []
 
 
-def test_text_that_changes_meanwhile_is_noticed(tmp_path: Path) -> None:
+def test_text_that_changes_during_preparation_is_an_error(tmp_path: Path) -> None:
     corpus = InMemory()
     with pytest.raises(RegardError, match="changed while"):
         prepare(corpus, SETTINGS, tmp_path, lambda line: corpus.train.append(("new", "neu")))
     assert names(tmp_path) == []
 
 
-def test_a_full_disk_names_the_cache_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_full_disk_names_the_cache_and_leaves_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(writer: TokenWriter, rows: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -227,7 +229,7 @@ def test_a_full_disk_names_the_cache_and_leaves_nothing(tmp_path: Path, monkeypa
     assert names(tmp_path) == []
 
 
-def test_a_damaged_folder_says_what_to_remove(tmp_path: Path) -> None:
+def test_the_error_of_a_damaged_folder_names_what_to_remove(tmp_path: Path) -> None:
     prepared = prepare(InMemory(), SETTINGS, tmp_path, print)
     (prepared.folder / "report.json").write_text("{")
     with pytest.raises(RegardError, match=f"{prepared.folder} is damaged.*remove that folder"):
@@ -235,22 +237,22 @@ def test_a_damaged_folder_says_what_to_remove(tmp_path: Path) -> None:
 
 
 class Slow(InMemory):
-    """A corpus that notes each reading in a file and then takes its time, so that processes meet."""
+    """A corpus that records each reading in a file and then waits, so that processes run at the same time."""
 
     def __init__(self, reads: str) -> None:
         super().__init__()
-        self.noted = Path(reads)
+        self.record = Path(reads)
 
     def records(self, split: Split) -> Iterator[tuple[str, str]]:
         if split == "train":
-            with self.noted.open("a") as file:
+            with self.record.open("a") as file:
                 file.write("read\n")
             time.sleep(0.5)
         return super().records(split)
 
 
 def start_preparing(reads: Path, cache: Path) -> subprocess.Popen[str]:
-    """Another process that prepares the slow corpus and prints what is said, then the folder."""
+    """Start a process that prepares the slow corpus and prints the messages, then the folder."""
     script = f"""
 import sys
 sys.path[:0] = {sys.path!r}
@@ -261,43 +263,43 @@ print(prepare(Slow({str(reads)!r}), SETTINGS, Path({str(cache)!r}), print).folde
     return subprocess.Popen(command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True)
 
 
-def test_processes_that_meet_prepare_once(tmp_path: Path) -> None:
+def test_concurrent_processes_prepare_once(tmp_path: Path) -> None:
     reads, cache = tmp_path / "reads", tmp_path / "cache"
     processes = [start_preparing(reads, cache) for _ in range(2)]
-    said = [process.communicate()[0].splitlines() for process in processes]
+    output = [process.communicate()[0].splitlines() for process in processes]
     (folder,) = names(cache)
-    assert [lines[-1] for lines in said] == [str(cache / folder)] * 2
+    assert [lines[-1] for lines in output] == [str(cache / folder)] * 2
     assert reads.read_text() == "read\n"
-    assert sum(line.startswith("training a BPE") for lines in said for line in lines) == 1
+    assert sum(line.startswith("training a BPE") for lines in output for line in lines) == 1
 
 
-def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
+def test_the_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     reads, cache = tmp_path / "reads", tmp_path / "cache"
     with start_preparing(reads, cache) as killed:
         deadline = time.monotonic() + 30
         while not reads.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         killed.kill()
-    assert [name[0] for name in names(cache)] == ["."]  # it was at work
+    assert [name[0] for name in names(cache)] == ["."]  # the partial folder
     prepared = prepare(Slow(str(reads)), SETTINGS, cache, print)
     assert names(cache) == [prepared.folder.name]
 
 
-def test_waiting_for_another_process_is_said(tmp_path: Path) -> None:
+def test_a_wait_for_another_process_is_reported(tmp_path: Path) -> None:
     folder = prepare(InMemory(), SETTINGS, tmp_path, print).folder
     lock = FileLock(tmp_path / f"{folder.name}.lock")
     lock.acquire()
     folder.rename(tmp_path / "aside")
-    said: list[str] = []
+    messages: list[str] = []
 
     def say(line: str) -> None:
-        said.append(line)
-        if "waiting" in line:  # meanwhile the other process is done
+        messages.append(line)
+        if "waiting" in line:  # the other process finishes now
             (tmp_path / "aside").rename(folder)
             lock.release()
 
     prepare(InMemory(), SETTINGS, tmp_path, say)
-    assert said == ["another process is preparing this text: waiting for it"]
+    assert messages == ["another process is preparing this text: waiting for it"]
 
 
 @pytest.mark.skipif(not MULTI30K.is_dir(), reason=f"needs the Multi30k files in {MULTI30K}")

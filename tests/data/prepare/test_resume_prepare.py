@@ -1,4 +1,4 @@
-"""Preparing in many shards: in processes or not, stopped or not, the result is the same bytes."""
+"""Preparing in many shards: the result has the same bytes for any number of processes and interruptions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WORDS = "red green blue white black house roof boat book horse sheet is very and
 
 @dataclass
 class Numbered:
-    """A corpus of two thousand records, made as they are read; ``dies_at`` this training record."""
+    """A corpus of two thousand records, generated as they are read. Kills the process at record ``dies_at``."""
 
     columns: tuple[str, ...] = PAIR
     dies_at: int | None = None
@@ -54,12 +54,12 @@ class Numbered:
 
 
 def die() -> None:
-    """Without a word, with all processes that were started: as by a power cut."""
+    """Kill this process and its children, as in a power failure."""
     os.killpg(0, signal.SIGKILL)
 
 
 def dying(texts: Sequence[Path], models: Mapping[str, Path], workers: int) -> Iterator[Path]:
-    """``encode_shards``, but after the first three."""
+    """``encode_shards`` that dies after three shards."""
     yield from itertools.islice(encode.encode_shards(texts, models, workers), 3)
     die()
 
@@ -74,12 +74,12 @@ def content(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dozen shards for each corpus."""
+    """About a dozen shards per corpus."""
     monkeypatch.setattr(shards, "SHARD_CHARACTERS", 8192)
 
 
 @pytest.mark.parametrize("columns", [PAIR, TEXT])
-def test_documents_and_pairs_come_back_and_are_counted(tmp_path: Path, columns: tuple[str, ...]) -> None:
+def test_documents_and_pairs_are_stored_and_counted(tmp_path: Path, columns: tuple[str, ...]) -> None:
     prepared = make(tmp_path, Numbered(columns), filters=None)
     records = list(Numbered(columns).records("validation"))
     assert [list(texts) for texts in zip(*records, strict=True)] == list(prepared.texts("validation"))
@@ -104,7 +104,7 @@ def test_a_language_model_has_one_tokenizer_joint_or_not(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("columns", [PAIR, TEXT])
-def test_processes_give_the_same_bytes(tmp_path: Path, columns: tuple[str, ...]) -> None:
+def test_any_number_of_processes_gives_the_same_bytes(tmp_path: Path, columns: tuple[str, ...]) -> None:
     one = make(tmp_path / "1", Numbered(columns), workers=1)
     three = make(tmp_path / "3", Numbered(columns), workers=3)
     assert content(one.folder) == content(three.folder)
@@ -123,7 +123,9 @@ def test_shards_of_any_size_give_the_same_bytes(tmp_path: Path, monkeypatch: pyt
     ids=["reading", "encoding"],
 )
 @pytest.mark.parametrize("workers", [1, 2])
-def test_killed_and_gone_on_is_never_stopped(tmp_path: Path, how: str, read: int, done: int, workers: int) -> None:
+def test_a_resumed_preparation_equals_one_that_never_stopped(
+    tmp_path: Path, how: str, read: int, done: int, workers: int
+) -> None:
     script = f"""
 import sys
 sys.path[:0] = {sys.path!r}
@@ -139,24 +141,22 @@ cache = Path({str(tmp_path / "killed")!r})
 
     (partial,) = (path for path in (tmp_path / "killed").iterdir() if path.is_dir())
     there = {path: path.stat().st_mtime_ns for path in partial.glob("*.*.jsonl")}
-    said: list[str] = []
+    messages: list[str] = []
     written: list[Path] = []
     with pytest.MonkeyPatch.context() as patch:
         whole = shards._write
         patch.setattr(shards, "_write", lambda path, lines: (written.append(path), whole(path, lines)))
-        resumed = make(tmp_path / "killed", Numbered(), said.append, workers=workers)
-    told = re.fullmatch(
-        r"going on where preparing this text was stopped: (\d+) shards were read, (\d+) encoded", said[0]
-    )
-    assert told
-    assert int(told[1]) == len(there) >= read
-    assert int(told[2]) >= done  # processes may have been at work on others
+        resumed = make(tmp_path / "killed", Numbered(), messages.append, workers=workers)
+    found = re.fullmatch(r"resuming the preparation of this text: (\d+) shards were read, (\d+) encoded", messages[0])
+    assert found
+    assert int(found[1]) == len(there) >= read
+    assert int(found[2]) >= done  # other processes may have encoded more
     assert not set(written) & set(there)
     assert content(resumed.folder) == content(make(tmp_path / "never", Numbered()).folder)
     assert [path.name for path in (tmp_path / "killed").iterdir() if path.is_dir()] == [resumed.folder.name]
 
 
-def test_only_what_is_missing_is_encoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_missing_shards_are_encoded_when_resuming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(texts: Sequence[Path], models: Mapping[str, Path], workers: int) -> Iterator[Path]:
         yield from itertools.islice(encode.encode_shards(texts, models, workers), 3)
         raise KeyboardInterrupt
@@ -174,13 +174,13 @@ def test_only_what_is_missing_is_encoded_again(tmp_path: Path, monkeypatch: pyte
     texts = list(partial.glob("*.*.jsonl"))
     assert sum(tokens_folder(text).is_dir() for text in texts) == 3
     monkeypatch.setattr(stages, "encode_shards", counting)
-    make(tmp_path, Numbered(dies_at=0))  # the text need not be read again
+    make(tmp_path, Numbered(dies_at=0))  # the text is not read again
     assert asked == [len(texts) - 3]
 
 
-def test_what_filters_leave_out_is_said_and_kept_in_the_report(tmp_path: Path) -> None:
-    said: list[str] = []
-    prepared = make(tmp_path, Numbered(), said.append)
+def test_dropped_records_are_reported_and_counted(tmp_path: Path) -> None:
+    messages: list[str] = []
+    prepared = make(tmp_path, Numbered(), messages.append)
     train = prepared.report["train"]
     assert train["dropped"]["empty"] == 0
     assert train["dropped"]["length"] > 100
@@ -188,47 +188,45 @@ def test_what_filters_leave_out_is_said_and_kept_in_the_report(tmp_path: Path) -
     assert train["records"] + sum(train["dropped"].values()) == 2000
     assert prepared.report["validation"]["dropped"] == {}
     dropped = train["dropped"]
-    assert said[0] == (
-        f"left out of the training pairs: {dropped['length']} length, {dropped['duplicates']} duplicates"
+    assert messages[0] == (
+        f"dropped from the training pairs: {dropped['length']} length, {dropped['duplicates']} duplicates"
     )
     assert make(tmp_path, Numbered(), filters={}).folder != prepared.folder
 
 
-def test_filters_may_leave_nothing(tmp_path: Path) -> None:
-    with pytest.raises(
-        RegardError, match=r"data\.train: no usable pair, all 2,000 pairs were left out \(2,000 short\)"
-    ):
+def test_filters_that_drop_every_record_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RegardError, match=r"data\.train: no usable pair, all 2,000 pairs were dropped \(2,000 short\)"):
         make(tmp_path, Numbered(), filters={"short": Length(max_words=1)})
 
 
-def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "REPORT_EVERY", 300)
-    told: list[tuple[str, int, int | None]] = []
-    make(tmp_path, Numbered(), filters={}, progress=lambda *now: told.append(now))
-    assert told[:6] == [("reading the train part", number, None) for number in range(300, 2000, 300)]
-    assert told[-1] == ("encoding", 2020, 2020)
-    assert [done for activity, done, _ in told if activity == "encoding"] == sorted({done for _, done, _ in told[6:]})
+    calls: list[tuple[str, int, int | None]] = []
+    make(tmp_path, Numbered(), filters={}, progress=lambda *now: calls.append(now))
+    assert calls[:6] == [("reading the train part", number, None) for number in range(300, 2000, 300)]
+    assert calls[-1] == ("encoding", 2020, 2020)
+    assert [done for activity, done, _ in calls if activity == "encoding"] == sorted({done for _, done, _ in calls[6:]})
 
 
-def test_progress_is_a_line_now_and_then() -> None:
-    said: list[str] = []
-    lines = ProgressLines(said.append, seconds=0)
+def test_progress_lines_are_limited_to_an_interval() -> None:
+    messages: list[str] = []
+    lines = ProgressLines(messages.append, seconds=0)
     lines("reading", 1000, None)
     lines("encoding", 1000, 2000)
-    assert said == ["reading: 1,000", "encoding: 1,000 of 2,000"]
+    assert messages == ["reading: 1,000", "encoding: 1,000 of 2,000"]
     ProgressLines(lambda line: pytest.fail(line))("reading", 1, None)
 
 
-def test_a_worker_imports_no_torch(tmp_path: Path) -> None:
+def test_a_worker_does_not_import_torch(tmp_path: Path) -> None:
     script = "import sys, regard.data.prepare.encode; sys.exit('torch' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     assert subprocess.run([sys.executable, "-c", script], env=environment).returncode == 0
 
 
-def test_a_worker_that_fails_or_is_killed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_fails_or_is_killed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "no.model").write_bytes(b"none")
     (tmp_path / "train.00000.jsonl").write_text(json.dumps(["a"]) * 10_000)
-    with pytest.raises(RegardError, match=r"a process that encoded .*train\.00000\.jsonl failed: .*no SentencePiece"):
+    with pytest.raises(RegardError, match=r"a process that encoded .*train\.00000\.jsonl failed: .*a SentencePiece"):
         list(encode.encode_shards([tmp_path / "train.00000.jsonl"], {"text": tmp_path / "no.model"}, 2))
     monkeypatch.setattr(
         encode.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -signal.SIGKILL, "", "")
@@ -237,7 +235,7 @@ def test_a_worker_that_fails_or_is_killed_is_said(tmp_path: Path, monkeypatch: p
         list(encode.encode_shards([tmp_path / "train.00000.jsonl"], {"text": tmp_path / "no.model"}, 2))
 
 
-def test_what_was_done_stays_when_a_worker_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shards_are_kept_when_a_worker_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_: Any) -> Iterator[Path]:
         raise encode.WorkerFailed("killed")
 
@@ -245,9 +243,9 @@ def test_what_was_done_stays_when_a_worker_fails(tmp_path: Path, monkeypatch: py
         patch.setattr(stages, "encode_shards", failing)
         with pytest.raises(RegardError, match="killed"):
             make(tmp_path, Numbered())
-    make(tmp_path, Numbered(dies_at=0))  # the text need not be read again
+    make(tmp_path, Numbered(dies_at=0))  # the text is not read again
 
 
-def test_workers_are_a_number(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"batches\.preparation_workers=0: give a number of processes"):
+def test_the_number_of_workers_is_checked(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"batches\.preparation_workers=0: expected an integer >= 1"):
         make(tmp_path, Numbered(), workers=0)

@@ -1,4 +1,4 @@
-"""Token files: what was written is read, mapped and not loaded."""
+"""Token files: rows are read as they were written, through a memory map."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write(stem: Path, rows: list[list[int]], vocab_size: int = 100) -> TokenFile
 
 
 @pytest.mark.parametrize(("vocab_size", "width", "largest"), [(100, 2, 99), (65_536, 2, 65_535), (65_537, 4, 65_536)])
-def test_rows_come_back(tmp_path: Path, vocab_size: int, width: int, largest: int) -> None:
+def test_rows_are_read_as_they_were_written(tmp_path: Path, vocab_size: int, width: int, largest: int) -> None:
     rows = [*ROWS, [largest]]
     tokens = write(tmp_path / "a.b", rows, vocab_size)
     assert len(tokens) == 6
@@ -45,11 +45,11 @@ def test_files_without_rows_or_tokens(tmp_path: Path, rows: list[list[int]]) -> 
     assert [tokens[i].tolist() for i in range(len(rows))] == rows
 
 
-def test_ids_outside_of_the_vocabulary_are_refused(tmp_path: Path) -> None:
+def test_ids_outside_the_vocabulary_are_an_error(tmp_path: Path) -> None:
     for wrong in (100, -1):
         with pytest.raises(ValueError, match="vocabulary of 100"):
             write(tmp_path / "a", [[1, wrong]])
-    with pytest.raises(RegardError):  # what a failed writer leaves is no token file
+    with pytest.raises(RegardError):  # a failed writer does not leave a token file
         TokenFile(tmp_path / "a")
 
 
@@ -62,13 +62,13 @@ def test_a_row_is_a_copy(tmp_path: Path) -> None:
 
 
 def resident(path: Path) -> int:
-    """Kilobytes of a mapped file that this process holds."""
+    """Return the resident kilobytes of a mapped file in this process."""
     maps = Path("/proc/self/smaps").read_text().split(str(path), 1)[1]
     return int(maps.split("Rss:", 1)[1].split()[0])
 
 
-@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's account of mapped files")
-def test_the_ids_are_mapped_and_what_was_read_is_given_back(tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs /proc/self/smaps of Linux")
+def test_ids_are_mapped_and_pages_are_released(tmp_path: Path) -> None:
     tokens = write(tmp_path / "a", [list(range(100))] * 100_000)
     path, size = tmp_path / "a.ids", 20_000
     assert resident(path) == 0
@@ -80,7 +80,7 @@ def test_the_ids_are_mapped_and_what_was_read_is_given_back(tmp_path: Path) -> N
     assert resident(tmp_path / "a.offsets") == 0
 
 
-def test_a_pickle_carries_the_path_and_not_the_tokens(tmp_path: Path) -> None:
+def test_a_pickle_has_the_path_and_not_the_tokens(tmp_path: Path) -> None:
     tokens = write(tmp_path / "a", [list(range(100))] * 1000)
     assert tokens.lengths.sum() == 100_000
     pickled = pickle.dumps(tokens)
@@ -89,7 +89,7 @@ def test_a_pickle_carries_the_path_and_not_the_tokens(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cuts", [[5], [0, 2, 5], [1, 1, 4, 5]])
-def test_joined_files_are_the_file_written_at_once(tmp_path: Path, cuts: list[int]) -> None:
+def test_joined_files_equal_a_file_written_at_once(tmp_path: Path, cuts: list[int]) -> None:
     starts = [0, *cuts[:-1]]
     parts = [write(tmp_path / f"part{i}", ROWS[a:b]).stem for i, (a, b) in enumerate(zip(starts, cuts, strict=True))]
     write(tmp_path / "whole", ROWS)
@@ -99,7 +99,7 @@ def test_joined_files_are_the_file_written_at_once(tmp_path: Path, cuts: list[in
 
 
 @pytest.mark.parametrize("damage", ["ids cut", "offsets gone", "about empty"])
-def test_damage_is_noticed_on_opening(tmp_path: Path, damage: str) -> None:
+def test_damage_is_an_error_when_opening(tmp_path: Path, damage: str) -> None:
     write(tmp_path / "a", ROWS)
     if damage == "ids cut":
         (tmp_path / "a.ids").write_bytes(b"\0\0")
@@ -111,8 +111,8 @@ def test_damage_is_noticed_on_opening(tmp_path: Path, damage: str) -> None:
         TokenFile(tmp_path / "a")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk without space")
-def test_a_full_disk_is_one_line_that_names_the_folder(tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_the_error_of_a_full_disk_names_the_folder(tmp_path: Path) -> None:
     (tmp_path / "a.ids").symlink_to("/dev/full")
     with (
         pytest.raises(RegardError, match=f"^no space left to write in {tmp_path};"),

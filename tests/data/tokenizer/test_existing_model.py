@@ -1,4 +1,4 @@
-"""A SentencePiece model that others made: the same cuts, under the ids that everything here expects."""
+"""Existing SentencePiece models: the same pieces, with the special ids that regard expects."""
 
 from __future__ import annotations
 
@@ -61,16 +61,16 @@ def processor(path: Path) -> sentencepiece.SentencePieceProcessor:
     return sentencepiece.SentencePieceProcessor(model_file=str(path))
 
 
-def test_text_is_cut_into_the_same_pieces(path: Path) -> None:
+def test_text_has_the_same_pieces(path: Path) -> None:
     original = processor(path)
     ours = adopted(path)
-    cut = sentencepiece.SentencePieceProcessor(model_proto=ours.model)
+    adapted = sentencepiece.SentencePieceProcessor(model_proto=ours.model)
     for text in (*TEXT, *ODD):
         if text == "▁" and original.piece_to_id("<0xE2>") != original.unk_id():
             assert ours.decode(ours.encode(text)) == "▁"  # better than the original
             continue
         ids = ours.encode(text)
-        assert [cut.id_to_piece(token) for token in ids] == original.encode(text, out_type=str) or UNK in ids
+        assert [adapted.id_to_piece(token) for token in ids] == original.encode(text, out_type=str) or UNK in ids
         assert ours.decode(ids) == original.decode(original.encode(text))
 
 
@@ -89,7 +89,7 @@ def test_pieces_keep_their_order_scores_and_types(path: Path) -> None:
     assert adopted(again) == ours
 
 
-def test_what_is_no_model_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_an_error(tmp_path: Path) -> None:
     junk = tmp_path / "junk.model"
     for content in (b"", b"junk", b"\x00" * 100):
         junk.write_bytes(content)
@@ -101,13 +101,13 @@ def test_what_is_no_model_is_said_in_one_line(tmp_path: Path) -> None:
         adopted(tmp_path)
 
 
-def test_a_model_goes_with_its_kind_alone() -> None:
+def test_a_model_requires_the_kind_existing() -> None:
     for wrong in ({"kind": "existing"}, {"kind": "bpe", "model": "some.model"}, {"kind": "byte", "model": "a"}):
         with pytest.raises(UsageError, match=r"^tokenizer\.model=.*tokenizer=existing"):
             TokenizerSettings(**wrong)
 
 
-def test_the_fingerprint_is_of_the_content(tmp_path: Path) -> None:
+def test_the_fingerprint_depends_on_the_content_of_the_model(tmp_path: Path) -> None:
     one, two = tmp_path / "one.model", tmp_path / "two.model"
     one.write_bytes(b"a")
     two.write_bytes(b"a")
@@ -117,7 +117,7 @@ def test_the_fingerprint_is_of_the_content(tmp_path: Path) -> None:
     assert first.fingerprint() != second.fingerprint()
 
 
-def test_the_fingerprint_is_of_what_matters() -> None:
+def test_the_fingerprint_depends_on_the_settings_in_use() -> None:
     assert TokenizerSettings().fingerprint() != TokenizerSettings(newlines=True).fingerprint()
     assert TokenizerSettings().fingerprint() != TokenizerSettings(vocab_size=9000).fingerprint()
     assert TokenizerSettings("byte").fingerprint() == TokenizerSettings("byte", vocab_size=9000).fingerprint()

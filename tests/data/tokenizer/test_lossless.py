@@ -1,4 +1,4 @@
-"""With bytes to fall back on and nothing normalized, any Unicode text comes back exactly, whatever the kind."""
+"""With byte fallback and without normalization, every kind of vocabulary is lossless for any Unicode text."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NASTY = [
     "▁",
     "▁▁ a▁b ▁ ▁\n▁",
     " ▁",
-    "▁ \U0010fffd▁",  # with the character that stands in for it
+    "▁ \U0010fffd▁",  # with the character that replaces it
     "\x00",
     "a\x00b\x00",
     "".join(map(chr, range(0x20))) + "\x7f\x80\x85\x9f",
@@ -41,7 +41,7 @@ NASTY = [
     "👩‍👩‍👧‍👦🏳️‍🌈😀",
     "e\u0301 n\u0303\u0303\u0303 \u0301",
     "\u202eright to left\u202c \u200f\u200e\u2066\u2069",
-    "\u0378\U0003ffff\U000e0fff\U0010ffff\uffff\ufffe",  # unassigned, and no characters
+    "\u0378\U0003ffff\U000e0fff\U0010ffff\uffff\ufffe",  # unassigned, and not characters
     "\u2028\u2029\u00a0\u3000\u200b",
 ]
 
@@ -65,7 +65,7 @@ def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
     return train_tokenizer(TEXT, settings)
 
 
-def test_any_text_comes_back_exactly(tokenizer: Tokenizer) -> None:
+def test_decoding_restores_any_text_exactly(tokenizer: Tokenizer) -> None:
     generator = random.Random(1)
     texts = [*NASTY, *TEXT, *(random_text(generator) for _ in range(3000))]
     rows = tokenizer.encode_batch(texts)
@@ -74,7 +74,7 @@ def test_any_text_comes_back_exactly(tokenizer: Tokenizer) -> None:
     assert min(min(row, default=NUM_SPECIALS) for row in rows) == NUM_SPECIALS
 
 
-def test_every_newline_is_one_token_of_its_own(tokenizer: Tokenizer) -> None:
+def test_every_newline_is_a_separate_token(tokenizer: Tokenizer) -> None:
     (newline,) = (
         {*tokenizer.encode("a\nb")} - {*tokenizer.encode("a")} - {*tokenizer.encode("b")} - {*tokenizer.encode("ab")}
     )
@@ -83,8 +83,8 @@ def test_every_newline_is_one_token_of_its_own(tokenizer: Tokenizer) -> None:
     assert tokenizer.pieces([newline]) in (["↵"], ["<0x0A>"])
 
 
-def test_lines_apart_are_lines_together() -> None:
-    """Hence a text may be cut at its newlines."""
+def test_lines_are_encoded_independently() -> None:
+    """A text can therefore be split at its newlines."""
     tokenizer = train_tokenizer(TEXT, LOSSLESS)
     (newline,) = tokenizer.encode("\n")
     for text in (*NASTY, *TEXT):
@@ -93,7 +93,7 @@ def test_lines_apart_are_lines_together() -> None:
 
 
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
-def test_newlines_and_the_sign_of_a_space_outlast_normalization(normalization: str) -> None:
+def test_newlines_and_the_space_character_survive_normalization(normalization: str) -> None:
     tokenizer = train_tokenizer(TEXT, replace(LOSSLESS, normalization=normalization))
     assert tokenizer.decode(tokenizer.encode("ka ▁ lo\nmi\n\nsen\n")) == "ka ▁ lo\nmi\n\nsen\n"
 
@@ -106,19 +106,19 @@ def test_bytes_are_ids() -> None:
     assert tokenizer.pieces(tokenizer.encode("ä ")) == ["<0xC3>", "<0xA4>", "<0x20>"]
 
 
-def test_characters_need_no_size() -> None:
+def test_a_vocabulary_of_characters_needs_no_size() -> None:
     settings = TokenizerSettings(kind="char", vocab_size=None, byte_fallback=False, character_coverage=1.0)
     text = ["the quick brown 漢字", "ßß"]
     tokenizer = train_tokenizer(text, settings)
     assert tokenizer.vocab_size == NUM_SPECIALS + len({*"".join(text)})
     assert tokenizer.pieces(tokenizer.encode("the 漢")) == ["▁", "t", "h", "e", "▁", "漢"]
     assert train_tokenizer(text, replace(settings, vocab_size=1000)).vocab_size == tokenizer.vocab_size
-    commonest = train_tokenizer(["aaabbc"] * 9, replace(settings, vocab_size=6, add_dummy_prefix=False))
-    assert commonest.decode(commonest.encode("ab")) == "ab"
-    assert "⁇" in commonest.decode(commonest.encode("c"))
+    most_frequent = train_tokenizer(["aaabbc"] * 9, replace(settings, vocab_size=6, add_dummy_prefix=False))
+    assert most_frequent.decode(most_frequent.encode("ab")) == "ab"
+    assert "⁇" in most_frequent.decode(most_frequent.encode("c"))
 
 
-def test_a_document_longer_than_a_line_may_be_is_learned_from() -> None:
+def test_a_document_longer_than_the_maximum_line_is_learned_from() -> None:
     document = "".join(f"the {a}{b} sees " for a in SYLLABLES for b in SYLLABLES) * 300
     assert len(document) > 100_000
     settings = TokenizerSettings(vocab_size=300, character_coverage=1.0)

@@ -1,4 +1,4 @@
-"""Subword regularisation: the same text, cut differently, and the same cuts again for the same seed."""
+"""Subword regularisation: other segmentations of the same text, reproducible with the same seed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
     return learned(request.param)
 
 
-def test_the_text_stays_and_the_cuts_differ(tokenizer: Tokenizer) -> None:
+def test_the_text_is_unchanged_and_its_segmentation_differs(tokenizer: Tokenizer) -> None:
     texts = [*TEXT, "", "▁ 漢字 😀\x00 ▁", " a \n\n b "]
     rows = tokenizer.encode_batch(texts)
     sampled = tokenizer.sample(rows, 0.2, seed=1)
@@ -44,7 +44,7 @@ def test_the_text_stays_and_the_cuts_differ(tokenizer: Tokenizer) -> None:
     assert [tokenizer.decode(row) for row in again] == texts
 
 
-def test_a_seed_decides(tokenizer: Tokenizer) -> None:
+def test_samples_depend_on_the_seed(tokenizer: Tokenizer) -> None:
     rows = tokenizer.encode_batch(TEXT)
     first = tokenizer.sample(rows, 0.2, seed=1)
     others = [tokenizer.sample(rows, 0.2, seed) for seed in (0, 2, 2**32 - 1, 2**40 + 5, -1)]
@@ -54,7 +54,7 @@ def test_a_seed_decides(tokenizer: Tokenizer) -> None:
     assert tokenizer.sample([], 0.2, seed=1) == []
 
 
-def test_another_process_draws_the_same() -> None:
+def test_another_process_samples_the_same() -> None:
     script = f"""
 import sys
 sys.path[:0] = {sys.path!r}
@@ -78,8 +78,8 @@ for kind in ("bpe", "unigram"):
     assert len(first) > 1000
 
 
-def test_draws_are_those_of_sentencepiece(tokenizer: Tokenizer) -> None:
-    """One text, many times: as many ways to cut it, each as often."""
+def test_the_distribution_is_that_of_sentencepiece(tokenizer: Tokenizer) -> None:
+    """Each segmentation of one text is sampled as often."""
     (row,) = tokenizer.encode_batch(["the kalo sees"])
     many = 20_000
     ours = Counter(map(tuple, tokenizer.sample([row] * many, 0.1, seed=3)))
@@ -91,21 +91,21 @@ def test_draws_are_those_of_sentencepiece(tokenizer: Tokenizer) -> None:
     assert sum(abs(ours[cut] - theirs[cut]) for cut in ours | theirs) < 0.08 * many
 
 
-def test_alpha_of_bpe_is_the_share_of_merges_left_out() -> None:
+def test_alpha_of_bpe_is_the_share_of_dropped_merges() -> None:
     tokenizer = learned("bpe")
     rows = tokenizer.encode_batch(TEXT)
     none, some, many, every = (sum(map(len, tokenizer.sample(rows, alpha, seed=1))) for alpha in (1e-6, 0.1, 0.5, 1.0))
     assert none == sum(map(len, rows)) < some < many < every == sum(map(len, TEXT))
 
 
-def test_alpha_of_unigram_sharpens() -> None:
+def test_a_larger_alpha_of_unigram_samples_fewer_pieces() -> None:
     tokenizer = learned("unigram")
     rows = tokenizer.encode_batch(TEXT)
     lengths = [sum(map(len, tokenizer.sample(rows, alpha, seed=1))) for alpha in (0.01, 0.3, 1.0)]
     assert lengths == sorted(lengths, reverse=True)
 
 
-def test_specials_and_parts_of_characters_stay(tokenizer: Tokenizer) -> None:
+def test_special_tokens_and_bytes_of_characters_are_unchanged(tokenizer: Tokenizer) -> None:
     word, smile = tokenizer.encode("the karüsen sees " * 9), tokenizer.encode("😀")
     row = [BOS, *word, UNK, *smile[:2], *word, *smile, EOS, *word, PAD]
     (sampled,) = tokenizer.sample([row], 0.5, seed=1)
@@ -116,13 +116,13 @@ def test_specials_and_parts_of_characters_stay(tokenizer: Tokenizer) -> None:
 
 
 @pytest.mark.parametrize("kind", ["char", "byte"])
-def test_what_has_one_way_to_be_cut_is_refused(kind: str) -> None:
+def test_a_vocabulary_with_a_unique_segmentation_is_an_error(kind: str) -> None:
     tokenizer = train_tokenizer(TEXT, TokenizerSettings(kind, vocab_size=None if kind == "char" else 8000))
     with pytest.raises(UsageError, match=r"^batches\.sampling_alpha=0\.1: .*tokenizer=bpe"):
         tokenizer.sample([[5, 6]], 0.1, seed=1)
 
 
 @pytest.mark.parametrize("alpha", [0, -0.1, 1.5, float("nan")])
-def test_an_alpha_out_of_range_is_refused(alpha: float, tokenizer: Tokenizer) -> None:
-    with pytest.raises(UsageError, match=r"^batches\.sampling_alpha=\S+: give a number above 0 and up to 1"):
+def test_an_alpha_out_of_range_is_an_error(alpha: float, tokenizer: Tokenizer) -> None:
+    with pytest.raises(UsageError, match=r"^batches\.sampling_alpha=\S+: expected a number in \(0, 1\]"):
         tokenizer.sample([[5, 6]], alpha, seed=1)

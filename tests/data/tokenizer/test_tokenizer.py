@@ -1,4 +1,4 @@
-"""Vocabularies: what goes in comes back, the same everywhere, and settings that do not fit are refused."""
+"""Vocabularies: decoding restores the text, results are reproducible, and invalid settings are errors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def tokenizer() -> Tokenizer:
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
-def test_text_comes_back(kind: str) -> None:
+def test_decoding_restores_the_text(kind: str) -> None:
     tokenizer = train_tokenizer(TEXT, replace(SMALL, kind=kind))
     assert tokenizer.vocab_size == 120
     rows = tokenizer.encode_batch(TEXT)
@@ -52,11 +52,11 @@ def test_text_comes_back(kind: str) -> None:
     assert sum(map(len, rows)) < 0.9 * sum(map(len, TEXT))
 
 
-def test_with_bytes_and_identity_any_text_comes_back_as_it_was() -> None:
+def test_with_bytes_and_without_normalization_any_text_is_restored() -> None:
     settings = TokenizerSettings(vocab_size=400, add_dummy_prefix=False, remove_extra_whitespaces=False)
     tokenizer = train_tokenizer(TEXT, settings)
     for text in ODD:
-        if text not in ("▁▁", "\ud800 alone"):  # SentencePiece's own sign for a space; not a character
+        if text not in ("▁▁", "\ud800 alone"):  # SentencePiece's character for a space; not a character
             assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
@@ -68,7 +68,7 @@ def test_encoding_never_fails(tokenizer: Tokenizer, text: str) -> None:
     tokenizer.decode(ids)
 
 
-def test_special_ids_are_not_text(tokenizer: Tokenizer) -> None:
+def test_special_tokens_are_not_text(tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode("the karüsen")
     assert tokenizer.decode([BOS, *ids, EOS, PAD, PAD]) == "the karüsen"
     assert "⁇" in tokenizer.decode([*ids, UNK])
@@ -83,7 +83,7 @@ def test_pieces_print_on_one_line() -> None:
     assert joined == "▁a<U+0009>b<U+200B>c"
 
 
-def test_digits_are_split_if_asked() -> None:
+def test_digits_are_split_with_split_digits() -> None:
     years = [f"in {year} they met" for year in (1984, 2001) for _ in range(50)]
     split = train_tokenizer(years, replace(SMALL, vocab_size=32))
     whole = train_tokenizer(years, replace(SMALL, vocab_size=32, split_digits=False))
@@ -91,14 +91,14 @@ def test_digits_are_split_if_asked() -> None:
     assert sum(piece.strip("▁").isdigit() for piece in whole.pieces(whole.encode("in 1984"))) < 4
 
 
-def test_normalization_is_what_was_asked() -> None:
+def test_each_normalization_applies_its_rule() -> None:
     text = "\ufb01ne \uff21 Cat"  # a ligature and a full-width letter
     for rule, expected in (("identity", text), ("nfkc", "fine A Cat"), ("nmt_nfkc_cf", "fine a cat")):
         learned = train_tokenizer([*TEXT, text], replace(SMALL, normalization=rule))
         assert learned.decode(learned.encode(text)) == expected
 
 
-def test_copies_are_equal_and_encode_alike(tokenizer: Tokenizer) -> None:
+def test_copies_are_equal_and_encode_the_same(tokenizer: Tokenizer) -> None:
     for other in (
         pickle.loads(pickle.dumps(tokenizer)),
         copy.deepcopy(tokenizer),
@@ -110,7 +110,7 @@ def test_copies_are_equal_and_encode_alike(tokenizer: Tokenizer) -> None:
 
 
 def test_the_same_text_gives_the_same_bytes_in_every_process() -> None:
-    """Of a sample too: SentencePiece's own is another one in each process."""
+    """Also with a sample of the lines: SentencePiece's own sampling differs between processes."""
     script = f"""
 import sys
 sys.path[:0] = {sys.path!r}
@@ -135,7 +135,7 @@ for kind in ("bpe", "unigram"):
     assert [len(line) > 1000 for line in first.splitlines()] == [True, True]
 
 
-def test_a_sample_is_bounded_even_and_repeatable() -> None:
+def test_a_sample_is_bounded_uniform_and_reproducible() -> None:
     lines = [str(number) for number in range(10_000)]
     drawn = sample_lines(iter(lines), 1000)
     assert drawn == sample_lines(iter(lines), 1000)
@@ -164,12 +164,12 @@ def test_a_vocabulary_too_small_names_the_smallest_that_works() -> None:
 
 
 @pytest.mark.parametrize("lines", [[], ["", "  "]])
-def test_nothing_to_learn_from(lines: list[str]) -> None:
+def test_a_text_without_lines_is_an_error(lines: list[str]) -> None:
     with pytest.raises(RegardError, match="no line to learn"):
         train_tokenizer(lines, SMALL)
 
 
-def test_a_failure_of_the_reader_is_not_disguised() -> None:
+def test_an_error_of_the_reader_is_raised_unchanged() -> None:
     def broken() -> Any:
         yield from TEXT
         raise RegardError("file.en, line 3: not UTF-8")
@@ -183,19 +183,19 @@ def test_a_failure_of_the_reader_is_not_disguised() -> None:
     [
         ({"kind": "wordpiece"}, r"tokenizer\.kind=wordpiece: choose one of bpe, unigram"),
         ({"normalization": "NFKC"}, r"tokenizer\.normalization=NFKC: .*identity, nfkc"),
-        ({"joint": "no"}, r"tokenizer\.joint=no: give true or false"),
-        ({"vocab_size": 1000.5}, r"tokenizer\.vocab_size=1000\.5: give a whole number"),
-        ({"vocab_size": 261, "byte_fallback": True}, r"vocab_size=261: give a whole number, 262 or more"),
+        ({"joint": "no"}, r"tokenizer\.joint=no: expected true or false"),
+        ({"vocab_size": 1000.5}, r"tokenizer\.vocab_size=1000\.5: expected an integer"),
+        ({"vocab_size": 261, "byte_fallback": True}, r"vocab_size=261: expected an integer >= 262"),
         ({"input_sentence_size": 0}, r"tokenizer\.input_sentence_size=0"),
         ({"character_coverage": 99.95}, r"tokenizer\.character_coverage=99\.95"),
     ],
 )
-def test_settings_that_do_not_fit_name_their_key(wrong: dict[str, Any], message: str) -> None:
+def test_the_error_of_an_invalid_setting_names_its_key(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         TokenizerSettings(**wrong)
 
 
-def test_bytes_that_are_no_model_are_refused() -> None:
+def test_bytes_that_are_not_a_model_are_an_error() -> None:
     for junk in (b"", b"junk"):
-        with pytest.raises(RegardError, match="no SentencePiece model"):
+        with pytest.raises(RegardError, match="not a SentencePiece model"):
             Tokenizer(junk)

@@ -57,7 +57,7 @@ def test_extremes_are_those_of_the_latest_validation(probed: RunFolder) -> None:
     scorer = TranslationScorer(1, 1, 1.0)
     rows = [json.loads(line) for line in (probed.path / "samples.jsonl").read_text().splitlines()]
     rows = [row for row in rows if row.pop("step") == 6]
-    scores = {row["source"]: scorer.one(Sample(**row)) for row in rows}
+    scores = {row["source"]: scorer.score_sample(Sample(**row)) for row in rows}
     sources = [spelled(sentence.source) for sentence in load_maps(probed.attention / LAST)]
     left = [score for source, score in scores.items() if source not in sources[:3]]
     found = [scores[source] for source in sources[3:]]

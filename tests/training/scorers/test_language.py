@@ -57,7 +57,7 @@ def test_beginnings_are_gone_on_with_beside_what_stands_there(task: Any) -> None
     ]
     language_model = LanguageModel(task.model, task.target_tokenizer)
     prompts = [[BOS, *language_model.tokenizer.encode(text)[:5]] for text in TEXTS[:4]]
-    written = language_model.continuations(prompts, Sampling(0.8), 7, seed=1)
+    written = language_model.continue_prompts(prompts, Sampling(0.8), 7, seed=1)
     assert [sample.output for sample in found] == [language_model.tokenizer.decode(row) for row in written]
     assert min(map(len, written)) == 7
 

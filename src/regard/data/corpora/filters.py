@@ -51,7 +51,7 @@ class Length:
     def __post_init__(self) -> None:
         for key, number in vars(self).items():  # from YAML: of any type
             if number is not None and (type(number) is not int or number < 0):
-                raise UsageError(f"batches.filters: {key}={number} is out of range: expected an integer >= 0, or null")
+                raise UsageError(f"batches.filters: {key}={number}: expected an integer >= 0, or null")
 
     def start(self, columns: tuple[str, ...]) -> Predicate:
         """See ``Filter.start``."""
@@ -77,7 +77,7 @@ class LengthRatio:
 
     def __post_init__(self) -> None:
         if not isinstance(self.largest, int | float) or self.largest < 1:
-            raise UsageError(f"batches.filters: largest={self.largest} is out of range: expected a number >= 1")
+            raise UsageError(f"batches.filters: largest={self.largest}: expected a number >= 1")
 
     def start(self, columns: tuple[str, ...]) -> Predicate:
         """See ``Filter.start``; raises UsageError for records without two columns."""

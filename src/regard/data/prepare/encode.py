@@ -1,7 +1,7 @@
-"""From a shard of text to a shard of tokens: here, or in processes of their own.
+"""Encoding shards of text as token ids, in this process or in several worker processes.
 
-The processes are plain subprocesses (``python -m regard.data.prepare.encode``), not multiprocessing's: they import
-neither torch nor the main program, are safe beside torch's threads, and end by themselves if this one is killed.
+The workers are plain subprocesses (``python -m regard.data.prepare.encode``) instead of multiprocessing's: they import
+neither torch nor the main program, do not interfere with torch's threads, and end even if this process is killed.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from regard.errors import RegardError
 from regard.files import NO_SPACE
 
 CHUNK_CHARACTERS = 1 << 18
-"""Text that is encoded together."""
+"""Number of characters that are encoded together."""
 
 
 class WorkerFailed(RegardError):
-    """A process that encoded text failed, through no fault of the text: what the others did stays."""
+    """A worker failed for a reason other than the text. Shards that are encoded are kept."""
 
 
 class Column(TypedDict):
-    """A column of a part: tokens in all, those of its longest text, specials not counted; UTF-8 bytes of the text."""
+    """A column of a part: number of tokens, tokens of its longest text (both without special tokens), UTF-8 bytes."""
 
     tokens: int
     longest: int
@@ -41,23 +41,23 @@ class Column(TypedDict):
 
 
 def tokens_folder(text: Path) -> Path:
-    """The folder for the tokens of a shard of text: ``<column>.ids`` and so on, and ``report.json``."""
+    """Return the folder for the tokens of a shard of text: ``<column>.ids`` etc., and ``report.json``."""
     return text.with_suffix("")
 
 
 def read_report(text: Path) -> dict[str, Column]:
-    """What the columns of an encoded shard hold."""
+    """Read the report on the columns of an encoded shard."""
     report: dict[str, Column] = json.loads((tokens_folder(text) / "report.json").read_text(encoding="utf-8"))
     return report
 
 
 def encode_shard(text: Path, tokenizers: Mapping[str, Tokenizer], num_threads: int) -> None:
-    """Encode each column of a shard, with the tokenizer of its name, into the folder ``tokens_folder(text)``.
+    """Encode each column of a shard, with the tokenizer of that name, into ``tokens_folder(text)``.
 
-    The folder is made beside its name, then renamed: whoever finds it finds all of it.
+    A temporary folder is renamed when complete, so that readers never see a part of it.
     """
-    with tempfile.TemporaryDirectory(dir=text.parent, prefix=".shard-") as beside:
-        half = Path(beside) / "shard"
+    with tempfile.TemporaryDirectory(dir=text.parent, prefix=".shard-") as temporary:
+        half = Path(temporary) / "shard"
         half.mkdir()
         sizes = dict.fromkeys(tokenizers, 0)
         with ExitStack() as open_files:
@@ -75,21 +75,21 @@ def encode_shard(text: Path, tokenizers: Mapping[str, Tokenizer], num_threads: i
             for name, writer in writers.items()
         }
         (half / "report.json").write_text(json.dumps(report), encoding="utf-8")
-        # One that outlived the process that started it may have been quicker: it wrote the very same.
+        # A worker that outlived its parent may have been faster: it wrote the same content.
         if not tokens_folder(text).exists():
             half.replace(tokens_folder(text))
 
 
 def encode_shards(texts: Sequence[Path], models: Mapping[str, Path], workers: int) -> Iterator[Path]:
-    """Encode shards in up to ``workers`` processes at a time; yields each when it is done, in order.
+    """Encode shards in up to ``workers`` concurrent processes. Yield each shard, in order, when it is done.
 
-    What would fit in one shard is encoded here: starting processes would take longer.
+    Text that fits in one shard is encoded in this process, which is faster than starting others.
 
     Args:
-        models: the file of the SentencePiece model of each column.
+        models: path of the SentencePiece model of each column.
 
     Raises:
-        OSError: the disk is full, for example.
+        OSError: for example, the disk is full.
         WorkerFailed: a process was killed or failed.
     """
     if workers == 1 or sum(text.stat().st_size for text in texts) <= shards.SHARD_CHARACTERS:
@@ -98,7 +98,7 @@ def encode_shards(texts: Sequence[Path], models: Mapping[str, Path], workers: in
             encode_shard(text, tokenizers, num_threads=workers)
             yield text
         return
-    threads = ThreadPoolExecutor(workers)  # each waits for one process
+    threads = ThreadPoolExecutor(workers)  # each thread waits for one process
     try:
         for text, _ in zip(texts, threads.map(lambda text: _in_a_process(text, models), texts), strict=True):
             yield text
@@ -125,14 +125,14 @@ def _in_a_process(text: Path, models: Mapping[str, Path]) -> None:
         raise OSError(done.returncode, os.strerror(done.returncode))
     if done.returncode < 0:
         raise WorkerFailed(
-            f"a process that encoded text was killed by signal {-done.returncode}, perhaps for lack of memory; "
-            "lower batches.preparation_workers and start again: what is done stays"
+            f"a process that encoded text was killed by signal {-done.returncode}, possibly out of memory; "
+            "lower batches.preparation_workers and start again: encoded shards are kept"
         )
     raise WorkerFailed(f"a process that encoded {text} failed: {done.stderr.strip().rpartition(chr(10))[2]}")
 
 
 def main(text: str, *models: str) -> None:
-    """Encode one shard; ``models`` are ``COLUMN=FILE``. The exit status of a full disk is its errno."""
+    """Encode one shard. ``models`` are ``COLUMN=FILE``. If the disk is full, the exit code is the errno."""
     try:
         tokenizers = _load({name: Path(path) for name, _, path in (each.partition("=") for each in models)})
         encode_shard(Path(text), tokenizers, num_threads=1)

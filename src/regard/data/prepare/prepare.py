@@ -1,7 +1,7 @@
-"""From a corpus to a folder of tokens, made once and then only opened.
+"""Preparing a corpus: a folder of tokens that is made once and then only opened.
 
-The folder's name is a hash of all that its content depends on. It is made under a lock, beside its name, and
-renamed when complete: whoever finds it finds all of it. What a process that was stopped leaves is gone on from.
+The name of the folder is a hash of everything that its content depends on. It is made under a lock in a temporary
+folder that is renamed when complete, so that readers never see a part of it. Preparing resumes after an interruption.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from regard.errors import RegardError, UsageError
 from regard.files import disk_errors
 from regard.machine import available_processors
 
-# Part of the folder's name: raise it when the files change in form or meaning.
+# Part of the fingerprint: raise it when the format or the meaning of the files changes.
 FORMAT = 4
 
 
 class Part(TypedDict):
-    """What became of one part of a corpus.
+    """Report on one prepared part of a corpus.
 
-    dropped: records that a filter left out, by its name
-    sha256: of the token ids of all columns
+    dropped: number of records that each filter dropped
+    sha256: digest of the token ids of all columns
     """
 
     records: int
@@ -47,10 +47,10 @@ class Part(TypedDict):
 
 
 class Prepared:
-    """A prepared corpus, opened. ``report`` tells of every part that the corpus has.
+    """A prepared corpus. ``report`` has an entry for every part of the corpus.
 
     Args:
-        folder: what ``prepare`` made.
+        folder: folder that ``prepare`` made.
 
     Raises:
         RegardError: ``folder`` is damaged.
@@ -73,12 +73,12 @@ class Prepared:
 
     @property
     def digest(self) -> str:
-        """Identifies the tokens of the training and validation parts, wherever and whenever they were prepared."""
+        """Digest of the tokens of the training and validation parts. Does not depend on where they were prepared."""
         parts = [self.report[split]["sha256"] for split in ("train", "validation")]
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
     def tokens(self, split: Split) -> tuple[TokenFile, ...]:
-        """The ids of each column, row by row, without specials.
+        """Return the token ids of each column, without special tokens.
 
         Raises:
             MissingSplit: the corpus has no such part.
@@ -87,7 +87,7 @@ class Prepared:
         return tuple(TokenFile(self.folder / f"{split}.{column}") for column in self.columns)
 
     def texts(self, split: Split) -> tuple[list[str], ...]:
-        """The texts of each column as the corpus gave them; of validation and test only.
+        """Return the original texts of each column, for validation and test only.
 
         Raises:
             MissingSplit: the corpus has no such part.
@@ -96,19 +96,19 @@ class Prepared:
         return tuple([record[number] for record in records] for number in range(len(self.columns)))
 
     def records(self, split: Split) -> Iterator[Record]:
-        """The same, record by record, without holding them.
+        """Stream the original records, for validation and test only.
 
         Raises:
             MissingSplit: the corpus has no such part.
         """
         self._require(split)
         if split == "train":
-            raise ValueError("the training text is not kept, only its tokens")
+            raise ValueError("only the tokens of the training part are stored, not its text")
         return read_shard(self.folder / f"{split}.jsonl")
 
     def _require(self, split: Split) -> None:
         if split not in self.report:
-            raise MissingSplit(f"this corpus has no {split} part; set data.{split}, or use another (--split)")
+            raise MissingSplit(f"this corpus has no {split} part; set data.{split}, or choose another part (--split)")
 
 
 def prepare(
@@ -121,24 +121,23 @@ def prepare(
     progress: Progress | None = None,
     given: Tokenizers | None = None,
 ) -> Prepared:
-    """Make the corpus's folder in ``cache`` if it is not there, and open it.
+    """Prepare the corpus in a folder in ``cache`` unless it exists, and open it.
 
     Args:
-        settings: how the vocabularies are learned.
-        say: is given short lines on what goes on.
-        filters: what training records have to pass, by name, in this order.
-        workers: processes that encode a large corpus; None for as many as there are processors.
-        progress: is told how far it has come; None to ``say`` it now and then.
-        given: the vocabularies of a model that the tokens are for; the prepared corpus has no others. None to learn
-            them from the training part.
+        settings: settings with which vocabularies are learned.
+        say: called with each message for the user.
+        filters: filters of training records by name, applied in this order.
+        workers: number of processes that encode a large corpus; None for the number of available processors.
+        progress: called with the progress; None to report it to ``say`` at intervals.
+        given: the vocabularies of an existing model; None to learn them from the training part.
 
     Raises:
-        UsageError: ``workers`` is below 1, or a filter does not fit the corpus.
-        RegardError: anything wrong with the text, the vocabulary or the disk; nothing half made is left.
-        WorkerFailed: a process was killed; start again to go on.
+        UsageError: ``workers`` is below 1, or a filter does not apply to the corpus.
+        RegardError: an error in the text, the vocabulary or the disk; no partial result is left.
+        WorkerFailed: a process was killed; the next call resumes.
     """
     if workers is not None and (type(workers) is not int or workers < 1):
-        raise UsageError(f"batches.preparation_workers={workers}: give a number of processes, 1 or more, or null")
+        raise UsageError(f"batches.preparation_workers={workers}: expected an integer >= 1, or null")
     corpus.check()
     filters = filters or {}
     basis: dict[str, object] = {
@@ -151,8 +150,8 @@ def prepare(
     if given is None:
         basis["tokenizer"] = settings.fingerprint()
     else:
-        # Usually the vocabularies were learned from this very text, which then lies prepared.
-        if settings.kind != "existing":  # whose file may be gone
+        # Usually the vocabularies were learned from the same text, which is then already prepared.
+        if settings.kind != "existing":  # its file may no longer exist
             learned = cache / _name(basis | {"tokenizer": settings.fingerprint()})
             if learned.is_dir() and (prepared := Prepared(learned)).tokenizers == given:
                 return prepared
@@ -172,9 +171,9 @@ def prepare(
                     partial, corpus, settings, given, filters, workers, say, progress or ProgressLines(say)
                 )
                 if corpus.fingerprint() != basis["corpus"]:
-                    raise RegardError("the text was changed while it was being prepared; start again")
+                    raise RegardError("the text changed while it was being prepared; start again")
             except WorkerFailed:
-                raise  # as after a kill or a Ctrl-C, the next try goes on from what is there
+                raise  # as after a kill or Ctrl-C: the next call resumes from the partial folder
             except (RegardError, OSError):
                 shutil.rmtree(partial, ignore_errors=True)
                 raise
@@ -185,13 +184,13 @@ def prepare(
 
 
 def _name(basis: dict[str, object]) -> str:
-    """The name of the folder that depends on ``basis`` alone."""
+    """Return the name of the folder whose content depends on ``basis`` only."""
     return hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @contextmanager
 def _locked(path: Path, say: Callable[[str], None]) -> Generator[None, None, None]:
-    """Hold the lock at ``path``, which excludes other processes; say so if it has to be waited for."""
+    """Hold the lock at ``path`` against other processes. Report a wait for it."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)

@@ -1,4 +1,4 @@
-"""How far a long preparation has come, told by whoever does it to whoever shows it."""
+"""Progress of the preparation of a corpus."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import time
 from collections.abc import Callable
 
 Progress = Callable[[str, int, int | None], None]
-"""Is called now and then with an activity, the records done, and how many there are, if that is known."""
+"""Called at intervals with the activity, the number of records done, and their total number if it is known."""
 
 LINE_SECONDS = 15
 
 
 class ProgressLines:
-    """Progress as a line of text now and then, for logs.
+    """Reports progress as a line of text at intervals, for logs.
 
     Args:
-        say: is given each line.
-        seconds: the least time between two of them, and before the first.
+        say: called with each line.
+        seconds: minimum time between two lines, and before the first one.
     """
 
     def __init__(self, say: Callable[[str], None], seconds: float = LINE_SECONDS) -> None:
@@ -24,7 +24,7 @@ class ProgressLines:
         self._last = time.monotonic()
 
     def __call__(self, activity: str, done: int, total: int | None) -> None:
-        """Say it, unless the last line is too recent."""
+        """Report the progress, unless the last line is too recent."""
         if time.monotonic() - self._last >= self.seconds:
             self._last = time.monotonic()
             self.say(f"{activity}: {done:,}" + (f" of {total:,}" if total is not None else ""))

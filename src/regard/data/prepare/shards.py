@@ -1,7 +1,7 @@
-"""The text of a corpus as files of some megabytes, so that work on it can be dealt out, stopped and gone on with.
+"""Shards: the text of a corpus in files of some megabytes, so that work on it can be distributed and resumed.
 
-A shard is a file of JSON lines, one record each as a list of its texts: newlines in them come back exactly. It is
-written beside its name, then renamed: whoever finds a shard finds all of it.
+Each line of a shard is one record, a JSON list of its texts, which preserves newlines. A temporary file is renamed when
+complete, so that readers never see a part of a shard.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from regard.errors import RegardError
 from regard.files import replacing
 
 SHARD_CHARACTERS = 1 << 23
-"""A shard ends with the record that brings it to so many characters; held in memory while it is gathered."""
+"""A shard ends with the record at which it reaches this number of characters. It is held in memory until then."""
 
 REPORT_EVERY = 1 << 12
 
 Item = TypeVar("Item")
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each record
+_ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would create one per record
 
 
 class CopiedPart(TypedDict):
-    """One part of a corpus as shards: how many, of how many records, and what was left out of it."""
+    """One part of a corpus as shards: their number, the number of records, and the dropped records by filter."""
 
     shards: int
     records: int
@@ -38,12 +38,12 @@ class CopiedPart(TypedDict):
 def copy_part(
     folder: Path, corpus: Corpus, split: Split, filters: Mapping[str, Filter], progress: Progress
 ) -> CopiedPart | None:
-    """Copy one part into ``folder`` as shards; those that are there already are only read past.
+    """Copy one part into ``folder`` as shards. Existing shards are not written again.
 
-    Filters apply to the training part alone. None for a test part that there is not.
+    Filters apply to the training part only. Returns None if the corpus has no test part.
 
     Raises:
-        RegardError: a fault in the text, or no record to use.
+        RegardError: an error in the text, or no usable record.
     """
     dropped: dict[str, int] = {}
     shards = records = 0
@@ -62,31 +62,31 @@ def copy_part(
         return None
     if not records:
         name, lost = record_noun(corpus.columns), sum(dropped.values())
-        why = f"all {lost:,} {name} were left out ({describe_dropped(dropped)})" if lost else "it is empty"
+        why = f"all {lost:,} {name} were dropped ({describe_dropped(dropped)})" if lost else "it is empty"
         more = "" if split == "train" else ", or hold out a larger share"
         raise RegardError(f"data.{split}: no usable {name[:-1]}, {why}; give text with at least one{more}")
     return {"shards": shards, "records": records, "dropped": dropped}
 
 
 def read_shard(path: Path) -> Iterator[Record]:
-    """The records of a shard."""
+    """Yield the records of a shard."""
     for line in read_json_lines(path):
         yield tuple(json.loads(line))
 
 
 def read_json_lines(path: Path) -> Iterator[str]:
-    """The lines of a shard, each the JSON of a record."""
+    """Yield the lines of a shard, each the JSON of a record."""
     with path.open(encoding="utf-8", newline="\n") as file:
         yield from file
 
 
 def shard_path(folder: Path, split: Split, number: int) -> Path:
-    """Where a shard of text is; what is made of it goes beside it."""
+    """Return the path of a shard of text. The folder of its tokens is beside it."""
     return folder / f"{split}.{number:05d}.jsonl"
 
 
 def chunks(items: Iterable[Item], limit: int, size: Callable[[Item], int]) -> Iterator[list[Item]]:
-    """Consecutive items in lists, each ending with the item that brings it to ``limit`` in size."""
+    """Yield consecutive items in lists. A list ends with the item at which its total size reaches ``limit``."""
     gathered: list[Item] = []
     total = 0
     for item in items:
@@ -100,7 +100,7 @@ def chunks(items: Iterable[Item], limit: int, size: Callable[[Item], int]) -> It
 
 
 def describe_dropped(dropped: Mapping[str, int]) -> str:
-    """What was left out, by the name of the filter: ``3 empty, 12 length_ratio``."""
+    """Describe the number of records that each filter dropped: ``3 empty, 12 length_ratio``."""
     return ", ".join(f"{count:,} {name}" for name, count in dropped.items() if count)
 
 
@@ -113,5 +113,5 @@ def _counted(lines: Iterable[str], activity: str, progress: Progress) -> Iterato
 
 def _write(path: Path, lines: list[str]) -> None:
     # Lone surrogates, which UTF-8 cannot hold, become question marks.
-    with replacing(path) as beside, beside.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
         file.writelines(f"{line}\n" for line in lines)

@@ -1,6 +1,6 @@
-"""The stages of preparing a corpus: its text is copied as shards, a vocabulary is learned, the shards are encoded.
+"""The stages of preparing a corpus: copy its text as shards, learn a vocabulary, encode the shards.
 
-Each stage leaves whole files only, and begins with those that are there: one that was stopped is gone on with.
+Each stage leaves only whole files and reuses the existing ones, so that preparing resumes after an interruption.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ def run_stages(
     say: Callable[[str], None],
     progress: Progress,
 ) -> Path:
-    """Make the prepared corpus in a folder within ``folder``, from what is there already.
+    """Prepare a corpus in a folder inside ``folder``, and return it. Existing results of a stage are reused.
 
-    ``given`` are the vocabularies to use; if None, ``settings`` say how to learn them.
+    ``given`` are the vocabularies to use; None to learn them with ``settings``.
     """
     if folder.is_dir():
         texts = list(folder.glob("*.*.jsonl"))
         done = sum(tokens_folder(text).is_dir() for text in texts)
-        say(f"going on where preparing this text was stopped: {len(texts)} shards were read, {done} encoded")
+        say(f"resuming the preparation of this text: {len(texts)} shards were read, {done} encoded")
     folder.mkdir(exist_ok=True)
     copied = _copy(folder, corpus, filters, progress)
     if lost := describe_dropped(copied["train"]["dropped"]):
-        say(f"left out of the training {record_noun(corpus.columns)}: {lost}")
+        say(f"dropped from the training {record_noun(corpus.columns)}: {lost}")
     texts = [shard_path(folder, split, n) for split, part in copied.items() for n in range(part["shards"])]
     training = [text for text in texts if text.name.startswith("train.")]
     if given is None:
@@ -60,13 +60,13 @@ def run_stages(
 
 
 def _copy(folder: Path, corpus: Corpus, filters: Mapping[str, Filter], progress: Progress) -> dict[Split, CopiedPart]:
-    """The text as shards. It is read once, wholly, before anything is computed: its faults show early."""
+    """Copy the text as shards. All of it is read before anything is computed, so that errors are found early."""
     note = folder / "copied.json"
     if not note.exists():
-        # The small parts first.
+        # The small parts come first.
         parts = {split: copy_part(folder, corpus, split, filters, progress) for split in reversed(SPLITS)}
-        with replacing(note) as beside:
-            beside.write_text(json.dumps(parts), encoding="utf-8")
+        with replacing(note) as temporary:
+            temporary.write_text(json.dumps(parts), encoding="utf-8")
     copied: dict[Split, CopiedPart | None] = json.loads(note.read_bytes())
     return {split: part for split in SPLITS if (part := copied[split])}
 
@@ -79,7 +79,7 @@ def _learn(
     about: str,
     say: Callable[[str], None],
 ) -> dict[str, Path]:
-    """The files of the vocabularies of the columns, learned from the training text: one and the same if joint."""
+    """Learn the vocabularies from the training text. Return the file for each column, the same one if joint."""
     verb = "training" if settings.kind in LEARNED else "using"
     names = ["joint"] if settings.joint else list(columns)
     paths = {name: folder / f"{name}.model" for name in names}
@@ -88,22 +88,22 @@ def _learn(
         for name, path in paths.items():
             side = f"the {name} side of the training text" if len(names) > 1 else "the training text"
             number = slice(None) if settings.joint else slice(columns.index(name), columns.index(name) + 1)
-            with replacing(path) as beside:
-                beside.write_bytes(train_tokenizer(_lines(texts, number), settings, side).model)
+            with replacing(path) as temporary:
+                temporary.write_bytes(train_tokenizer(_lines(texts, number), settings, side).model)
     return {column: paths["joint" if settings.joint else column] for column in columns}
 
 
 def _write(folder: Path, columns: tuple[str, ...], given: Tokenizers) -> dict[str, Path]:
-    """The files of the vocabularies of the columns: those that are given."""
+    """Write the given vocabularies. Return the file for each column."""
     models = {"joint": given.target} if given.joint else dict(zip(columns, given, strict=True))
     for name, tokenizer in models.items():
-        with replacing(folder / f"{name}.model") as beside:
-            beside.write_bytes(tokenizer.model)
+        with replacing(folder / f"{name}.model") as temporary:
+            temporary.write_bytes(tokenizer.model)
     return {column: folder / f"{'joint' if given.joint else column}.model" for column in columns}
 
 
 def _lines(texts: Iterable[Path], columns: slice) -> Iterator[str]:
-    """The lines of the text; of several columns in turn, so that a sample sees all languages alike."""
+    """Yield the lines of the text, alternating between columns, so that a sample contains all languages equally."""
     for path in texts:
         for record in read_shard(path):
             for text in record[columns]:
@@ -111,7 +111,7 @@ def _lines(texts: Iterable[Path], columns: slice) -> Iterator[str]:
 
 
 def _join(folder: Path, copied: Mapping[Split, CopiedPart], models: Mapping[str, Path]) -> Path:
-    """The shards of each part as one file a column, with the models and the report, in a new folder."""
+    """Join the shards of each part into one file per column, in a new folder with the models and the report."""
     whole = folder / "whole"
     shutil.rmtree(whole, ignore_errors=True)
     whole.mkdir()
@@ -137,7 +137,7 @@ def _join(folder: Path, copied: Mapping[Split, CopiedPart], models: Mapping[str,
 
 
 def _total(texts: Sequence[Path]) -> dict[str, Column]:
-    """The columns of encoded shards, together."""
+    """Sum the reports on the columns of encoded shards."""
     reports = [read_report(text) for text in texts]
     return {
         column: {

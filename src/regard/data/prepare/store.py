@@ -17,19 +17,19 @@ import numpy.typing as npt
 
 from regard.errors import RegardError
 
-# A read maps 64 KiB or more (Linux, "fault around"): so many reads are a few megabytes.
+# Each read maps 64 KiB or more (Linux, "fault around"): this many reads are a few megabytes.
 READS_BEFORE_RELEASE = 128
 ROWS_BEFORE_RELEASE = 1 << 13
 
 
 class TokenWriter:
-    """Writes rows of ids to ``<stem>.ids`` and where each begins to ``<stem>.offsets``; holds no row.
+    """Writes rows of ids to ``<stem>.ids`` and the start of each row to ``<stem>.offsets``. Holds no row in memory.
 
-    A context manager; ``<stem>.json`` (dtype, rows, tokens) is written last, when the block ends well.
+    A context manager: ``<stem>.json`` (dtype, rows, tokens) is written at its end, unless there was an error.
 
     Args:
         stem: path without suffix.
-        vocab_size: ids lie below it; up to 65,536 an id takes two bytes, else four.
+        vocab_size: ids are below it. An id takes two bytes if it is at most 65,536, else four.
     """
 
     def __init__(self, stem: Path, vocab_size: int) -> None:
@@ -42,16 +42,16 @@ class TokenWriter:
         self._offsets.write(np.zeros(1, dtype="<i8").tobytes())
 
     def append(self, rows: Sequence[Sequence[int]]) -> None:
-        """Add rows behind the last.
+        """Append rows.
 
         Raises:
-            ValueError: an id outside of the vocabulary.
+            ValueError: an id is outside the vocabulary.
         """
         lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
         flat = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(lengths.sum()))
         if flat.size and not 0 <= flat.min() <= flat.max() < self.vocab_size:
             raise ValueError(f"ids from {flat.min()} to {flat.max()} in a vocabulary of {self.vocab_size}")
-        # Not ndarray.tofile: its error on a full disk has no errno.
+        # Not ndarray.tofile, whose error on a full disk has no errno.
         self._ids.write(flat.astype(self.dtype).tobytes())
         self._offsets.write((self.tokens + np.cumsum(lengths)).astype("<i8").tobytes())
         self.rows += len(rows)
@@ -74,10 +74,10 @@ class TokenWriter:
 
 
 def join_tokens(parts: Sequence[Path], stem: Path) -> None:
-    """Write the rows of token files, one after the other, to a single one; copies bytes and holds one part's offsets.
+    """Concatenate token files into one. Copies bytes and holds the offsets of one file at a time.
 
     Args:
-        parts: their paths without suffix; at least one.
+        parts: at least one path without suffix.
     """
     rows = tokens = 0
     with _with_suffix(stem, "ids").open("wb") as ids, _with_suffix(stem, "offsets").open("wb") as offsets:
@@ -94,7 +94,7 @@ def join_tokens(parts: Sequence[Path], stem: Path) -> None:
 
 
 def digest(stems: Sequence[Path]) -> str:
-    """SHA-256 of the rows of token files, as hexadecimal digits: equal for equal rows of ids."""
+    """Return the SHA-256 of the rows of token files in hexadecimal, which is equal for equal rows of ids."""
     total = hashlib.sha256()
     for stem in stems:
         for suffix in ("ids", "offsets"):
@@ -104,13 +104,13 @@ def digest(stems: Sequence[Path]) -> str:
 
 
 class TokenFile:
-    """Rows written by a ``TokenWriter``, memory-mapped: opening reads none, and processes share the pages.
+    """Memory-mapped rows of a ``TokenWriter``. Opening reads no row, and processes share the pages.
 
-    Pages that were read are given back now and then, or what the process holds would grow with what it read.
-    Pickling carries the path alone, so a worker process opens the file itself.
+    Pages are released at intervals, so that the memory of the process does not grow with the number of rows read.
+    Pickling stores the path only: a worker process opens the file itself.
 
     Raises:
-        RegardError: files that are missing or not as long as they were written.
+        RegardError: a file is missing or does not have the length that was written.
     """
 
     def __init__(self, stem: Path) -> None:
@@ -132,7 +132,7 @@ class TokenFile:
         return len(self._offsets.array) - 1
 
     def __getitem__(self, row: int) -> npt.NDArray[np.int64]:
-        """The ids of one row, copied."""
+        """Return a copy of the ids of one row."""
         if not -len(self) <= row < len(self):
             raise IndexError(f"row {row} of {len(self)}")
         row %= len(self)
@@ -140,15 +140,15 @@ class TokenFile:
         return self._ids.read(start, end).astype(np.int64)
 
     def offset(self, row: int) -> int:
-        """Where a row begins among all ids; for the number of rows, where the last one ends."""
+        """Return the position of the start of a row among all ids; for row ``len(self)``, the end of the last row."""
         return int(self._offsets.read(row, row + 1)[0])
 
     def between(self, begin: int, end: int) -> npt.NDArray[np.int64]:
-        """The ids from ``begin`` up to ``end`` of all there are, whatever rows they are in; copied."""
+        """Return a copy of the ids from position ``begin`` up to ``end``, which may span several rows."""
         return self._ids.read(begin, end).astype(np.int64)
 
     def lengths_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The number of ids of each of these rows, read from the memory map in the order of the file; Int64 "rows"."""
+        """Return the number of ids of each of these rows, Int64 "rows". Reads the file in its own order."""
         offsets, lengths = self._offsets.array, np.empty(len(rows), dtype=np.int64)
         order = np.argsort(rows, kind="stable")
         for start in range(0, len(rows), ROWS_BEFORE_RELEASE):
@@ -159,7 +159,7 @@ class TokenFile:
 
     @property
     def lengths(self) -> npt.NDArray[np.int32]:
-        """How many ids each row has; counted at each call, and not held here: 4 bytes a row."""
+        """The number of ids of each row. Computed at each call and not stored: 4 bytes per row."""
         lengths = np.empty(len(self), dtype=np.int32)
         ends = self._offsets.array
         np.subtract(ends[1:], ends[:-1], out=lengths, casting="unsafe")
@@ -168,10 +168,10 @@ class TokenFile:
 
 
 class MappedArray:
-    """An array in a file.
+    """A memory-mapped array, whose pages can be released.
 
     Raises:
-        ValueError: the file is not as long as ``count`` numbers of this dtype.
+        ValueError: the length of the file is not that of ``count`` numbers of this dtype.
     """
 
     def __init__(self, path: Path, dtype: np.dtype[Any], count: int) -> None:
@@ -180,7 +180,7 @@ class MappedArray:
             raise ValueError(f"{path.name} has {size} bytes, expected {count * dtype.itemsize}")
         self._map: mmap.mmap | None = None
         self._reads = 0
-        if count == 0:  # which a memory map cannot hold
+        if count == 0:  # a memory map cannot be empty
             self.array: npt.NDArray[Any] = np.empty(0, dtype=dtype)
             return
         with path.open("rb") as file:
@@ -188,14 +188,14 @@ class MappedArray:
         self.array = np.frombuffer(self._map, dtype=dtype)
 
     def read(self, start: int, end: int) -> npt.NDArray[Any]:
-        """A view of ``array[start:end]``; now and then the pages of earlier reads are given back."""
+        """Return a view of ``array[start:end]``. At intervals, release the pages of earlier reads."""
         self._reads += 1
         if self._reads % READS_BEFORE_RELEASE == 0:
             self.release()
         return self.array[start:end]
 
     def release(self) -> None:
-        """Give the pages that were read back to the system, which keeps them cached while it has room."""
+        """Release the pages that were read to the system, which caches them while memory is free."""
         if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)
 

@@ -1,1 +1,1 @@
-"""Text to token ids and back: SentencePiece, vocabularies, sub-word sampling."""
+"""Text to token ids and back: SentencePiece, vocabularies, subword sampling."""

@@ -1,4 +1,4 @@
-"""SentencePiece's own file format: a vocabulary of bytes made by hand, and any other model adopted.
+"""SentencePiece models as protocol buffers: construct a vocabulary of bytes, and adapt any existing model.
 
 The format is ``sentencepiece_model.proto`` of https://github.com/google/sentencepiece.
 """
@@ -16,7 +16,7 @@ _Piece = proto.ModelProto.SentencePiece
 
 
 def byte_model() -> bytes:
-    """The model of which every byte of UTF-8 is one id, spaces too: four specials and 256 bytes, nothing learned."""
+    """Return a model in which every byte of UTF-8 is one id: four special tokens and 256 bytes, nothing learned."""
     model = proto.ModelProto()
     model.trainer_spec.model_type = proto.TrainerSpec.CHAR
     model.trainer_spec.byte_fallback = True
@@ -30,9 +30,9 @@ def byte_model() -> bytes:
 
 
 def adopt(model: bytes) -> bytes:
-    """The same model with padding, begin, end and unknown at ids 0 to 3, all else behind them in its order.
+    """Return ``model`` with pad, bos, eos and unk at ids 0 to 3, followed by all other pieces in their order.
 
-    Those it has are moved, under their own names; those it lacks are added. It cuts any text into the same pieces.
+    Existing special pieces are moved and keep their names; missing ones are added. Any text has the same pieces.
 
     Raises:
         ValueError: ``model`` is not a SentencePiece model.
@@ -44,7 +44,7 @@ def adopt(model: bytes) -> bytes:
         raise ValueError("not a SentencePiece model") from error
     adopted = proto.ModelProto.FromString(model)
     others = dict(enumerate(adopted.pieces))
-    # -1: it has none. Begin and end may be one and the same piece: then the end is a new one.
+    # The id is -1 for a missing piece. If bos and eos are the same piece, a new eos is added.
     found = {name: others.pop(getattr(processor, f"{name}_id")(), None) for name in NAMES}
     taken = {piece.piece for piece in adopted.pieces}
     specials = [piece if piece is not None else _special(name, taken) for name, piece in found.items()]
@@ -53,7 +53,7 @@ def adopt(model: bytes) -> bytes:
 
 
 def _special(name: str, taken: set[str]) -> proto.ModelProto.SentencePiece:
-    """A new special piece, under a name that no other has."""
+    """Return a new special piece with a name that is not in ``taken``."""
     piece = SPECIAL_PIECES[NAMES[name]]
     while piece in taken:
         piece = f"<{piece}>"
@@ -61,8 +61,8 @@ def _special(name: str, taken: set[str]) -> proto.ModelProto.SentencePiece:
 
 
 def _set_pieces(model: proto.ModelProto, pieces: list[proto.ModelProto.SentencePiece]) -> None:
-    """Give ``model`` these pieces, the special ones first, and say in it where and what those are."""
-    copies = [_Piece.FromString(piece.SerializeToString()) for piece in pieces]  # they may be the model's own
+    """Replace the pieces of ``model``, special ones first, and set the ids and names of the special ones in it."""
+    copies = [_Piece.FromString(piece.SerializeToString()) for piece in pieces]  # the pieces may belong to the model
     del model.pieces[:]
     model.pieces.extend(copies)
     model.trainer_spec.vocab_size = len(copies)

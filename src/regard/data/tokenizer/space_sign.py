@@ -1,7 +1,7 @@
-"""The character ``▁`` of a text, which SentencePiece would give back as a space.
+"""Lossless encoding of the character ``▁``, which SentencePiece would decode as a space.
 
-SentencePiece writes spaces as ``▁`` and reads every ``▁`` as a space, except one made of bytes. So another
-character, which the vocabulary does not have, stands in for it while a text is cut, and its bytes are replaced after.
+SentencePiece represents spaces as ``▁`` and decodes every ``▁`` as a space, unless it is encoded as bytes. Therefore a
+character outside the vocabulary replaces ``▁`` before encoding, and its bytes are replaced by those of ``▁`` after it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from sentencepiece import SentencePieceProcessor
 
 from regard.data.tokenizer.specials import SPACE
 
-# Of Unicode's last private plane: no vocabulary has them all, and no text.
+# In the last private plane of Unicode: no vocabulary and no text has all of them.
 _STAND_INS = [chr(code) for code in range(0x10FFFD, 0x10FEFF, -1)]
 
 
 def replace_spaces(processor: SentencePieceProcessor, text: str) -> tuple[str, str | None]:
-    """``text`` with another character for each ``▁``, and which: None if it has no ``▁``, or ids no bytes."""
+    """Replace each ``▁`` of ``text``. Return the text and the replacement: None without ``▁`` or byte fallback."""
     if SPACE not in text or _byte_ids(processor, SPACE)[0] == processor.unk_id():
         return text, None
     unused = (char for char in _STAND_INS if char not in text and processor.piece_to_id(char) == processor.unk_id())
@@ -24,7 +24,7 @@ def replace_spaces(processor: SentencePieceProcessor, text: str) -> tuple[str, s
 
 
 def restore_spaces(processor: SentencePieceProcessor, ids: list[int], stand_in: str | None) -> list[int]:
-    """``ids`` with the bytes of ``▁`` for those of the character that ``hide`` put there."""
+    """Replace the bytes of ``stand_in``, the character that ``replace_spaces`` returned, by those of ``▁``."""
     if stand_in is None:
         return ids
     hidden, revealed = _byte_ids(processor, stand_in), _byte_ids(processor, SPACE)

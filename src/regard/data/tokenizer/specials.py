@@ -1,4 +1,4 @@
-"""The special tokens of every vocabulary: their ids and pieces. No SentencePiece is loaded for them."""
+"""The special tokens of every vocabulary: their ids and pieces. Does not import SentencePiece."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ SPECIAL_PIECES = ("<pad>", "<s>", "</s>", "<unk>")
 NUM_SPECIALS = len(SPECIAL_PIECES)
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
-"""SentencePiece writes a space as this character."""
+"""The character that stands for a space in SentencePiece's pieces."""

@@ -1,6 +1,7 @@
-"""Subword regularisation: a text cut at random, for training that sees a word in many ways.
+"""Subword regularisation: random segmentation of the training text.
 
-SentencePiece does this too, but it draws differently in every process, whatever its seed: a run could not be resumed.
+SentencePiece implements this as well, but samples differently in every process for the same seed: a run could not be
+resumed exactly.
 """
 
 from __future__ import annotations
@@ -16,25 +17,25 @@ from sentencepiece import sentencepiece_model_pb2 as proto
 
 from regard.data.tokenizer.specials import SPACE
 
-# Longer ones are rare, and those of a script without spaces are whole sentences: not kept in memory.
-_LONGEST_KEPT_WORD = 24
-_KEPT_WORDS = 50_000
+# Longer words are rare, or whole sentences in scripts without spaces: they are not cached.
+_LONGEST_CACHED_WORD = 24
+_CACHED_WORDS = 50_000
 
 Lattice = list[tuple[list[int], list[int], list[float]]]
-"""At each place of a word: where the pieces that end here begin, their ids, the running sum of their chances."""
+"""For each position of a word, the pieces that end there: start positions, ids, cumulative weights."""
 
 
 class Sampler:
-    """Cuts again at random what was cut by ``model``, each word by itself.
+    """Samples another segmentation of each word of a text that ``model`` has segmented.
 
-    ``can_sample`` is false of a vocabulary of characters, bytes or words, which has one way to cut.
+    ``can_sample`` is False for a vocabulary of characters, bytes or words, where the segmentation is unique.
     """
 
     def __init__(self, model: bytes) -> None:
         parsed = proto.ModelProto.FromString(model)
         self._is_bpe = parsed.trainer_spec.model_type == proto.TrainerSpec.BPE
         self.can_sample = self._is_bpe or parsed.trainer_spec.model_type == proto.TrainerSpec.UNIGRAM
-        # None: a special, a byte, a newline. These stay, and part the words.
+        # None: a special token, a byte or a newline. These are unchanged and separate words.
         self._names = [p.piece if p.type == proto.ModelProto.SentencePiece.NORMAL else None for p in parsed.pieces]
         self._scores = [piece.score for piece in parsed.pieces]
         self._ids: dict[str, int] = {name: token for token, name in enumerate(self._names) if name is not None}
@@ -43,8 +44,8 @@ class Sampler:
         self._lattices: dict[tuple[str, float], Lattice] = {}
 
     def sample(self, rows: Sequence[Sequence[int]], alpha: float, seed: int) -> list[list[int]]:
-        """The rows, cut at random; see ``Tokenizer.sample``."""
-        generator = random.Random(str(seed))  # of a number it would drop the sign
+        """Return the rows with sampled segmentations; see ``Tokenizer.sample``."""
+        generator = random.Random(str(seed))  # the sign of an integer is ignored
         draw = self._bpe_dropout(alpha, generator) if self._is_bpe else self._unigram(alpha, generator)
         return [
             [token for word, ids in self._words(row) for token in ((draw(word) or ids) if word else ids)]
@@ -52,7 +53,7 @@ class Sampler:
         ]
 
     def _words(self, row: Sequence[int]) -> Iterator[tuple[str, list[int]]]:
-        """Each word with its ids; the ids that are no word, with an empty one."""
+        """Yield each word with its ids. For ids that are not part of a word, the word is empty."""
         word = ""
         ids: list[int] = []
         for token in row:
@@ -68,7 +69,7 @@ class Sampler:
         yield word, ids
 
     def _bpe_dropout(self, alpha: float, generator: random.Random) -> Callable[[str], list[int] | None]:
-        """Provilkov et al. 2020, section 3: every merge is left out with probability ``alpha``."""
+        """BPE-dropout (Provilkov et al. 2020, section 3): each merge is dropped with probability ``alpha``."""
 
         def merges_before_next_drop() -> int:
             return int(math.log(1 - generator.random()) / math.log1p(-alpha)) if alpha < 1 else 0
@@ -86,7 +87,7 @@ class Sampler:
         def draw(word: str) -> list[int] | None:
             nonlocal kept
             whole, merges = self._whole(word)
-            if kept >= merges:  # most words, if alpha is small
+            if kept >= merges:  # true of most words if alpha is small
                 kept -= merges
                 return whole
             return self._merge(word, drop)[0]
@@ -94,18 +95,18 @@ class Sampler:
         return draw
 
     def _whole(self, word: str) -> tuple[list[int] | None, int]:
-        """The ids of a word of which no merge is left out, and how many merges those are."""
+        """Return the ids of a word without dropout, and the number of merges."""
         if word in self._merged:
             return self._merged[word]
         found = self._merge(word, lambda: False)
-        if len(word) <= _LONGEST_KEPT_WORD and len(self._merged) < _KEPT_WORDS:
+        if len(word) <= _LONGEST_CACHED_WORD and len(self._merged) < _CACHED_WORDS:
             self._merged[word] = found
         return found
 
     def _merge(self, word: str, drop: Callable[[], bool]) -> tuple[list[int] | None, int]:
-        """Byte-pair encoding (Sennrich et al. 2016): merge the best pair, until none is left that is a piece.
+        """Byte-pair encoding (Sennrich et al. 2016): merge the best pair until no pair is a piece.
 
-        None for ids if a character is left that is no piece.
+        Return the ids and the number of merges. The ids are None if a remaining character is not a piece.
         """
         symbols = list(word)
         before, after = list(range(-1, len(word) - 1)), list(range(1, len(word) + 1))
@@ -122,7 +123,7 @@ class Sampler:
             offer(right - 1, right)
         while heap:
             _, left, right, pair = heapq.heappop(heap)
-            # One of them may have gone into another merge, and then is empty or longer.
+            # A symbol that was merged since is now empty or longer.
             if not symbols[left] or not symbols[right] or symbols[left] + symbols[right] != pair or drop():
                 continue
             merges += 1
@@ -137,7 +138,7 @@ class Sampler:
         return known if len(known) == len(ids) else None, merges
 
     def _unigram(self, alpha: float, generator: random.Random) -> Callable[[str], list[int] | None]:
-        """Kudo 2018, section 3.2, of all ways to cut: forward filtering, backward sampling."""
+        """Unigram sampling over all segmentations (Kudo 2018, section 3.2): forward filtering, backward sampling."""
 
         def draw(word: str) -> list[int] | None:
             lattice = self._lattice(word, alpha)
@@ -155,7 +156,7 @@ class Sampler:
     def _lattice(self, word: str, alpha: float) -> Lattice:
         if (word, alpha) in self._lattices:
             return self._lattices[word, alpha]
-        forward = [0.0]  # logarithm of the weight of all ways to this place
+        forward = [0.0]  # log of the total weight of all segmentations up to each position
         lattice: Lattice = [([], [], [])]
         for end in range(1, len(word) + 1):
             starts = [
@@ -169,6 +170,6 @@ class Sampler:
             chances = list(accumulate(math.exp(log - top) for log in logs))
             forward.append(top + math.log(chances[-1]) if chances else -math.inf)
             lattice.append((starts, tokens, chances))
-        if len(word) <= _LONGEST_KEPT_WORD and len(self._lattices) < _KEPT_WORDS:
+        if len(word) <= _LONGEST_CACHED_WORD and len(self._lattices) < _CACHED_WORDS:
             self._lattices[word, alpha] = lattice
         return lattice

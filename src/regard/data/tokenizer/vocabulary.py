@@ -1,4 +1,4 @@
-"""How a vocabulary is made: learned from text, or, of bytes and of an existing model, without it."""
+"""Making a vocabulary: learn it from text, or take the one of bytes or of an existing model."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from regard.data.tokenizer.specials import BOS, EOS, PAD, UNK
 from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings, replace_surrogates
 from regard.errors import RegardError, UsageError, one_line
 
-# SentencePiece skips lines of more bytes when it learns. A character is at most four.
+# SentencePiece skips longer lines when it learns. A character has at most four bytes.
 _LONGEST_LINE_BYTES = 65_536
 _LONGEST_LINE = _LONGEST_LINE_BYTES // 4
-# More characters than Unicode has: all those of the text, whatever their number.
+# More characters than Unicode has: the vocabulary contains all characters of the text.
 _ALL_CHARACTERS = 2_000_000
-# A unigram model depends on the number of threads that learned it: the same on every machine.
+# A unigram model depends on the number of threads that learn it: it must be the same on every machine.
 _LEARNING_THREADS = 4
 _SAMPLING_SEED = 1
 
@@ -28,19 +28,18 @@ _SAMPLING_SEED = 1
 def train_tokenizer(
     sentences: Iterable[str], settings: TokenizerSettings, text: str = "the training text"
 ) -> Tokenizer:
-    """Make the vocabulary; the same sentences and settings give the same bytes, on any machine.
+    """Make a tokenizer. The same sentences and settings result in the same bytes on any machine.
 
-    The kinds ``byte`` and ``existing`` learn nothing and leave the sentences unread. Memory is bounded by
-    ``settings.input_sentence_size`` lines; longer documents are learned from line by line if
-    ``settings.newlines``.
+    The kinds ``byte`` and ``existing`` learn nothing and do not read the sentences. Memory is bounded by
+    ``settings.input_sentence_size`` lines. With ``settings.newlines``, documents are split into lines.
 
     Args:
-        text: what the sentences are, for messages.
+        text: description of the sentences, for messages.
 
     Raises:
-        UsageError: the vocabulary is larger or smaller than the text allows (the limit); the existing model
+        UsageError: the vocabulary is larger or smaller than the text allows (names the limit); the existing model
             cannot be read.
-        RegardError: no text to learn from.
+        RegardError: there is no text to learn from.
     """
     if settings.kind == "byte":
         return Tokenizer(byte_model())
@@ -49,16 +48,16 @@ def train_tokenizer(
             return Tokenizer(adopt(settings.existing_model()))
         except ValueError as error:
             raise UsageError(
-                f"tokenizer.model={settings.model}: {error}; give the .model file that SentencePiece made"
+                f"tokenizer.model={settings.model}: {error}; give the .model file that SentencePiece wrote"
             ) from error
-    # SentencePiece can draw a sample itself, but another one each time: its seed is fixed once a process.
+    # SentencePiece can sample lines, but its seed is fixed once per process: each sample would be another.
     sample = sample_lines(_lines(sentences, settings.newlines), settings.input_sentence_size)
     model = io.BytesIO()
     options: dict[str, Any] = {
         "model_type": settings.kind,
         "vocab_size": settings.vocab_size or _ALL_CHARACTERS,
         "hard_vocab_limit": settings.vocab_size is not None,
-        # A piece that is never merged with another, and that no normalization touches.
+        # A piece that is never merged with another, and is not normalized.
         "user_defined_symbols": ["\n"] if settings.newlines else [],
         "normalization_rule_name": settings.normalization,
         "split_digits": settings.split_digits,
@@ -82,7 +81,7 @@ def train_tokenizer(
 
 
 def known_vocab_size(settings: TokenizerSettings) -> int | None:
-    """The number of ids, as far as it is known before there is text: None for all of a text's characters.
+    """Return the number of ids if it is known without text; None if it is the number of characters of the text.
 
     Raises:
         UsageError: the existing model cannot be read.
@@ -91,19 +90,19 @@ def known_vocab_size(settings: TokenizerSettings) -> int | None:
 
 
 def sample_lines(lines: Iterable[str], size: int) -> list[str]:
-    """At most ``size`` of the lines, equally likely, the same ones every time (Vitter 1985, algorithm R)."""
+    """Sample at most ``size`` lines uniformly, always the same ones (Vitter 1985, algorithm R)."""
     generator = random.Random(_SAMPLING_SEED)
-    drawn: list[str] = []
+    sample: list[str] = []
     for seen, line in enumerate(_cleaned(lines), start=1):
-        if len(drawn) < size:
-            drawn.append(line)
+        if len(sample) < size:
+            sample.append(line)
         elif (place := int(generator.random() * seen)) < size:
-            drawn[place] = line
-    return drawn
+            sample[place] = line
+    return sample
 
 
 def _lines(texts: Iterable[str], newlines: bool) -> Iterator[str]:
-    """What is learned from at a time: at newlines nothing is ever merged, and no line is too long to be learned."""
+    """Yield the lines to learn from: split at newlines, which are never merged, and at the maximum length."""
     for text in texts:
         for line in text.split("\n") if newlines else [text]:
             for start in range(0, len(line), _LONGEST_LINE):
@@ -115,18 +114,18 @@ def _cleaned(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _explain(error: RuntimeError, settings: TokenizerSettings, text: str) -> RegardError:
-    """SentencePiece's failure, in this project's words."""
-    key, said = f"tokenizer.vocab_size={settings.vocab_size}", str(error)
-    if largest := re.search(r"value <= (\d+)", said):
+    """Convert an error of SentencePiece to a message for the user."""
+    key, message = f"tokenizer.vocab_size={settings.vocab_size}", str(error)
+    if largest := re.search(r"value <= (\d+)", message):
         return UsageError(
             f"{key} is more than {text} allows: at most {largest[1]}; "
             f"lower it to {largest[1]} or less, or use more text"
         )
-    if fewest := re.search(r"smaller than required_chars\. \d+ vs (\d+)", said):
+    if fewest := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
         return UsageError(
             f"{key} is less than {text} needs for its characters: at least {fewest[1]}; raise it, or lower "
             f"tokenizer.character_coverage={settings.character_coverage}"
         )
-    if "sentences_.empty()" in said:
-        return RegardError(f"{text} holds no line to learn a vocabulary from; add text")
+    if "sentences_.empty()" in message:
+        return RegardError(f"{text} has no line to learn a vocabulary from; add text")
     return RegardError(f"SentencePiece cannot learn a vocabulary from {text}: {one_line(error)}")

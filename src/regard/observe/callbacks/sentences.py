@@ -91,7 +91,7 @@ class SentenceSelector:
         """Pair each sentence with a sort key: BLEU, then length, such that longer sentences are closer to both ends."""
         for sample in task.samples:
             if self._fits(task, sample.source):
-                score, length = task.scorer.one(sample) or 0.0, len(sample.source)
+                score, length = task.scorer.score_sample(sample) or 0.0, len(sample.source)
                 order = (score, length if score >= 50 else -length)
                 yield order, ProbeSentence(f"BLEU {score:.1f}", sample.source, sample.reference)
 

@@ -30,8 +30,8 @@ def prediction_difference(
     The log-probability of a word is the sum over its pieces, given the preceding target words. Words are those of
     `group_words`.
     """
-    (ids,), _ = translator.source_ids([source])
-    (wanted,), _ = translator.target_ids([target])
+    (ids,), _ = translator.encode_sources([source])
+    (wanted,), _ = translator.encode_targets([target])
     source_words = group_words(translator.source_tokenizer.pieces(ids))
     target_words = group_words(translator.target_tokenizer.pieces(wanted))
     # An empty source still has its end mark.

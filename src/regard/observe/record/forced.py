@@ -28,8 +28,8 @@ def pair_batches(
 
     ``Batch.rows`` has the index of each pair. Pairs are cut to the maximum length of the model.
     """
-    sources, sources_cut = translator.source_ids([source for source, _ in pairs])
-    targets, targets_cut = translator.target_ids([target for _, target in pairs])
+    sources, sources_cut = translator.encode_sources([source for source, _ in pairs])
+    targets, targets_cut = translator.encode_targets([target for _, target in pairs])
     lengths = np.array([max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)], dtype=np.int32)
     batches = [
         pair_batch([sources[row] for row in rows], [targets[row] for row in rows], rows.tolist())

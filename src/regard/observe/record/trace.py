@@ -58,7 +58,7 @@ def trace_translation(
     One teacher-forced pass over the target computes it. By causality, the values equal those of generation.
     A text longer than the maximum length of the model is cut.
     """
-    (source_ids,), _ = translator.source_ids([source])
+    (source_ids,), _ = translator.encode_sources([source])
     if target is None:
         output = translator.decode(pad([source_ids]).to(translator.device), beam_size, alpha)[0].tokens
         target = translator.target_tokenizer.decode(output)

@@ -69,7 +69,7 @@ class Panels:
                 path, size = _write(Path(folder) / f"{len(rows)}.png", draw_map(trace.maps, shown))
                 picture = wandb.Image(path) if budget.reserve("maps of the table", size, 1) else None
                 sample = Sample(trace.source, sentence.reference or "", trace.target)
-                score = None if sentence.reference is None else scorer.one(sample)
+                score = None if sentence.reference is None else scorer.score_sample(sample)
                 rows.append([sentence.reason, *sample, score, picture])
             media["attention/sentences"] = wandb.Table(list(COLUMNS), rows)
             for name in traces[0].maps.maps if self.images else ():

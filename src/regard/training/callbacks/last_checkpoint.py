@@ -13,7 +13,7 @@ import torch.distributed as dist
 from pytorch_lightning.callbacks import Checkpoint
 
 from regard.stop import STOP, Interrupted
-from regard.training.random_state import random_state, seed_rank, set_random_state
+from regard.training.random_state import get_random_state, seed_rank, set_random_state
 
 
 class LastCheckpoint(Checkpoint):
@@ -103,10 +103,10 @@ class LastCheckpoint(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add the random state of every rank, and whether a validation comes next."""
-        states: list[Any] = [random_state()]
+        states: list[Any] = [get_random_state()]
         if trainer.world_size > 1:
             states = [None] * trainer.world_size
-            dist.all_gather_object(states, random_state(), group=self._group)
+            dist.all_gather_object(states, get_random_state(), group=self._group)
         checkpoint["random_states"] = states
         checkpoint["validation_due"] = self._validation_due
 

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from lightning_fabric.plugins.environments import ClusterEnvironment
 
 
-def from_srun() -> bool:
+def started_by_srun() -> bool:
     """Whether slurm/job.sbatch's srun started this process: it says so, since a shell inside a job looks alike."""
     return os.environ.get("REGARD_RANKS") == "srun"
 
 
 def rank() -> int:
     """The number of this process; 0 speaks for the run."""
-    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0") if from_srun() else "0"))
+    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0") if started_by_srun() else "0"))
 
 
 def is_first_process() -> bool:
@@ -28,7 +28,7 @@ def is_first_process() -> bool:
 
 def world_size() -> int:
     """How many processes work together."""
-    return int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1") if from_srun() else "1"))
+    return int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1") if started_by_srun() else "1"))
 
 
 def job_id() -> str | None:
@@ -38,7 +38,7 @@ def job_id() -> str | None:
     return os.environ.get("SLURM_JOB_ID")
 
 
-def note_whether_to_requeue(number: int) -> None:
+def request_requeue(number: int) -> None:
     """After this signal: if a time limit is near, slurm/job.sbatch shall put its job back into the queue.
 
     It names the file that tells it so.
@@ -53,7 +53,7 @@ def cluster_environment() -> ClusterEnvironment:
 
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return TorchElasticEnvironment()
-    if from_srun():
+    if started_by_srun():
         # The first node by address: its name need not be known to the others. The script requeues, nobody else.
         if address := os.environ.get("SLURM_LAUNCH_NODE_IPADDR"):
             os.environ.setdefault("MASTER_ADDR", address)

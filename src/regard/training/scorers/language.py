@@ -39,7 +39,7 @@ class LanguageScorer:
         begins = [text[:most] for (text,) in islice(task.data.records(split), self.count)]
         rows = [[BOS, *language_model.tokenizer.encode(text)] for text in begins]
         prompts = [row[: min(1 + self.prompt_tokens, task.model.max_length)] for row in rows]
-        written = language_model.continuations(prompts, self.sampling, self.new_tokens, seed=1)
+        written = language_model.continue_prompts(prompts, self.sampling, self.new_tokens, seed=1)
         decode = language_model.tokenizer.decode
         return [
             Sample(decode(prompt), decode(row[len(prompt) : len(prompt) + self.new_tokens]), decode(new))
@@ -51,7 +51,7 @@ class LanguageScorer:
         tokens, size = task.data.size(split)
         return {"bits_per_byte": loss / math.log(2) * tokens / size}
 
-    def one(self, sample: Sample) -> float | None:
+    def score_sample(self, sample: Sample) -> float | None:
         """None: a text may go on in many ways."""
         return None
 

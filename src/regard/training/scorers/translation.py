@@ -55,7 +55,7 @@ class TranslationScorer:
             chrf = self.chrf.corpus_score(outputs, [references]).score
         return {"bleu": bleu, "chrf": chrf, "exact": exact}
 
-    def one(self, sample: Sample) -> float:
+    def score_sample(self, sample: Sample) -> float:
         """Sentence BLEU, of the orders that it is long enough for; zeros are smoothed (Chen and Cherry 2014)."""
         score: float = self.sentence_bleu.sentence_score(sample.output, [sample.reference]).score
         return score
