@@ -60,11 +60,11 @@ class Slurm(RunLauncher):
     def check(self, config: dict[str, Any]) -> None:
         """Raises UsageError if there is no SLURM, or the trainer does not say what it needs."""
         from regard.errors import UsageError
-        from regard.launch.slurm import is_here
+        from regard.launch.slurm import is_installed
         from regard.runs.resources import required_resources
 
         required_resources(config)
-        if not is_here():
+        if not is_installed():
             raise UsageError("hydra/launcher=slurm: no sbatch on this machine; submit from a node of the cluster")
         if config["trainer"]["accelerator"] == "auto":
             raise UsageError("trainer.accelerator=auto: say gpu or cpu, so that the job can ask for it")
