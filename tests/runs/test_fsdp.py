@@ -100,7 +100,7 @@ def assert_alike(found: dict[str, torch.Tensor], expected: dict[str, torch.Tenso
         torch.testing.assert_close(found[name], value, rtol=2e-3, atol=2e-5, msg=name)
 
 
-@pytest.mark.filterwarnings("default:the checkpoint was saved with:UserWarning")
+@pytest.mark.filterwarnings("default:the checkpoint was saved by:UserWarning")
 @pytest.mark.parametrize("begin", ["one", "two"])
 def test_what_one_begins_the_other_ends(begin: str, one: RunFolder, two: RunFolder, tmp_path: Path) -> None:
     """The optimizer's state comes along, whatever the order in which a strategy counts it."""

@@ -144,7 +144,7 @@ def test_a_compiled_model_is_resumed_exactly(make_run: MakeRun) -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
-@pytest.mark.filterwarnings("default:the checkpoint was saved with:UserWarning")
+@pytest.mark.filterwarnings("default:the checkpoint was saved by:UserWarning")
 def test_two_processes_are_resumed_exactly(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
