@@ -136,10 +136,10 @@ def test_files_and_a_checkpoint_alone(finished: RunFolder, regard: Regard, tmp_p
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        ([], 2, "give --source and --target, or --source-file and --target-file, or --split"),
-        (["--source", "the"], 2, "give --source and --target"),
-        (["--split", "test", "--source", "a", "--target", "b"], 2, "give --source and --target"),
-        (["--source", "the", "--target", " "], 2, "--source, --target: one of them is empty"),
+        ([], 2, "expected --source and --target, or --source-file and --target-file, or --split"),
+        (["--source", "the"], 2, "expected --source and --target"),
+        (["--split", "test", "--source", "a", "--target", "b"], 2, "expected --source and --target"),
+        (["--source", "the", "--target", " "], 2, "--source or --target is empty"),
         (["--split", "train"], 2, "--split train: expected validation or test"),
         (
             ["--source", "the", "--target", "das", "--layer", "1"],
@@ -228,10 +228,8 @@ def test_given_layer_and_head_are_not_ranked(finished: RunFolder, regard: Regard
     chosen = ["--layer", "0", "--head", "mean"]
     for where in (run, run / "checkpoints/best.ckpt"):
         said = regard("align", where, *pair, *chosen)
-        assert (
-            "read from decoder.0.cross, the mean of the heads, when a word is written; chosen with --layer and --head"
-            in said.err
-        )
+        head = "decoder.0.cross, the mean of the heads, when a word is written"
+        assert f"aligned with {head}; chosen with --layer and --head" in said.err
         assert len(said.out.split()) == 2
     assert not (run / "alignment.json").exists()
     wrong = regard("align", run, *pair, "--layer", "0", "--head", "7")

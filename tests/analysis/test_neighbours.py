@@ -41,7 +41,7 @@ def test_a_word_of_several_pieces_is_reported(
     assert "pieces (" in said.err
     assert "mean of their embeddings" in said.err
     bytes_ = regard("neighbours", finished_language.path, "--word", "the")
-    assert "the is 3 pieces" in bytes_.err
+    assert "the has 3 pieces" in bytes_.err
     assert len(bytes_.out.splitlines()) == 11
 
 
