@@ -72,7 +72,7 @@ def jobs(
     """List runs: state, step, validation loss, speed and node, from their folders and from squeue."""
     import json
 
-    from regard.launch.jobs import as_plain, list_runs
+    from regard.launch.jobs import json_object, list_runs
     from regard.runs.sweep import is_search
 
     paths = runs or [Path("runs")]
@@ -80,8 +80,8 @@ def jobs(
         found = list_runs(paths)
         for problem in found.problems:
             warn(problem)
-        for seen in found.seen:
-            print(json.dumps(as_plain(seen), ensure_ascii=False))
+        for info in found.infos:
+            print(json.dumps(json_object(info), ensure_ascii=False))
     else:
         from rich.console import Console
 
