@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Replacing whole files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from regard.runs.folder import write_atomically
 
 
 @pytest.mark.parametrize("before", [None, b"old"])
-def test_a_file_is_replaced_when_all_is_written(tmp_path: Path, before: bytes | None) -> None:
+def test_a_file_is_replaced_when_it_is_complete(tmp_path: Path, before: bytes | None) -> None:
     path = tmp_path / "file"
     if before is not None:
         path.write_bytes(before)
@@ -23,7 +23,7 @@ def test_a_file_is_replaced_when_all_is_written(tmp_path: Path, before: bytes | 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+def test_after_a_failure_the_old_file_is_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
 
@@ -38,8 +38,8 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_several_may_write_the_same_file_at_a_time(tmp_path: Path) -> None:
-    """As whoever cancels a run and the run itself do."""
+def test_several_threads_may_write_the_same_file_concurrently(tmp_path: Path) -> None:
+    """As a run and the process that cancels it."""
     path = tmp_path / "status.json"
     contents = [f"{number}" * 5000 for number in range(4)]
     with ThreadPoolExecutor(4) as writers:

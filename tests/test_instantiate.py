@@ -1,4 +1,4 @@
-"""Building objects: what goes wrong is told in one line with its key."""
+"""Building objects: errors have one line with the key."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ def test_it_calls_the_target_with_keys_and_arguments() -> None:
         ),
     ],
 )
-def test_what_cannot_be_called_is_named(config: dict[str, Any], words: list[str]) -> None:
+def test_the_error_of_a_target_that_cannot_be_called_names_its_key(config: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(UsageError) as raised:
         build(config)
     assert all(word in str(raised.value) for word in words)
     assert "\n" not in str(raised.value)
 
 
-def test_a_class_of_another_version_is_said_to_be_one() -> None:
+def test_a_class_of_another_version_is_reported() -> None:
     with pytest.raises(UsageError, match=r"regard\.data\.filters\.Length is not in regard .*: another version"):
         build({"_target_": "regard.data.filters.Length"})
 
 
 def refuse(key: str) -> None:
-    raise RegardError(f"{key}: said by the thing itself")
+    raise RegardError(f"{key}: the message of the called code")
 
 
 @pytest.mark.parametrize("depth", [0, 2])
-def test_errors_of_our_own_come_through_as_they_are(depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_the_called_code_are_raised_unchanged(depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("regard.training.schedule.constant", refuse)
     config: dict[str, Any] = {"_target_": "regard.training.schedule.constant", "key": "here"}
     for _ in range(depth):
         config = {"_target_": "builtins.dict", "inner": config}
-    with pytest.raises(RegardError, match=r"^here: said by the thing itself$") as raised:
+    with pytest.raises(RegardError, match=r"^here: the message of the called code$") as raised:
         build(config)
     assert type(raised.value) is RegardError

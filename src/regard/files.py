@@ -29,19 +29,19 @@ def replacing(path: Path, suffix: str = "") -> Generator[Path, None, None]:
         yield path
         return
     path = Path(os.path.realpath(path))  # follow a link: its target is replaced
-    beside = path.with_name(f".{path.name}{suffix}.part")
+    temporary = path.with_name(f".{path.name}{suffix}.part")
     try:
-        yield beside
-        with beside.open("rb") as file:
+        yield temporary
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     except OSError as error:
-        if error.filename is not None and Path(error.filename) == beside:
+        if error.filename is not None and Path(error.filename) == temporary:
             error.filename, error.filename2 = str(path), None
         raise
     finally:
         with suppress(OSError):
-            beside.unlink()
+            temporary.unlink()
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def test_the_choice_is_kept_until_the_checkpoint_is_another(
     kept = json.loads((run / "alignment.json").read_text(encoding="utf-8"))
     shown = {**kept, "aligners": [{"layer": 0, "head": 1, "moment": "read", "error_rate": 0.0}]}
     (run / "alignment.json").write_text(json.dumps(shown))
-    assert "decoder.0.cross, head 1, as a word is read" in regard("align", run, *pair).err
+    assert "decoder.0.cross, head 1, when a word is read" in regard("align", run, *pair).err
     for stale in (json.dumps({**shown, "step": 1}), "{", "[]"):
         (run / "alignment.json").write_text(stale)
         again = regard("align", run, *pair)
@@ -226,7 +226,7 @@ def test_layer_and_head_that_are_given_need_no_judge(finished: RunFolder, regard
     chosen = ["--layer", "0", "--head", "mean"]
     for where in (run, run / "checkpoints/best.ckpt"):
         said = regard("align", where, *pair, *chosen)
-        assert "read from decoder.0.cross, the mean of its heads, as a word is written; as you chose" in said.err
+        assert "read from decoder.0.cross, the mean of the heads, when a word is written; as you chose" in said.err
         assert len(said.out.split()) == 2
     assert not (run / "alignment.json").exists()
     wrong = regard("align", run, *pair, "--layer", "0", "--head", "7")

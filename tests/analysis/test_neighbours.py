@@ -48,10 +48,10 @@ def test_a_word_of_several_pieces_is_said_to_be(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--word", " "], "--word: it is empty; give a word"),
-        (["--word", "日本"], "--word 日本: the vocabulary has no pieces that spell it"),
+        (["--word", " "], "--word is empty: give a word"),
+        (["--word", "日本"], "--word 日本: the vocabulary cannot represent it"),
         (["--word", "the", "--side", "left"], "--side left: choose source or target"),
-        (["--word", "the", "--output", "map.pdf"], "--output map.pdf: give a name that ends in .png or .html"),
+        (["--word", "the", "--output", "map.pdf"], "--output map.pdf: expected a name that ends in .png or .html"),
     ],
 )
 def test_wrong_words_are_one_line(finished: RunFolder, regard: Regard, options: list[str], message: str) -> None:

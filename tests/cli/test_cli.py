@@ -64,7 +64,7 @@ def test_translate_says_which_line_is_not_utf8_and_which_is_too_long(finished: R
     assert b"stdin, line 2: not UTF-8" in bad.stderr
     long = regard("translate", str(finished.path), stdin="the\n" + "the house " * 400)
     assert long.returncode == 0
-    assert b"line 2: longer than the model's 256 tokens" in long.stderr
+    assert b"line 2 is longer than the limit of the model (256 tokens)" in long.stderr
 
 
 def test_evaluate_gives_the_metrics_of_the_run(finished: RunFolder, tmp_path: Path) -> None:

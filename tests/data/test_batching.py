@@ -1,4 +1,4 @@
-"""Batches: every sentence once an epoch, within the budget, the same for all however many take part."""
+"""Batches: every sentence once per epoch, within the budget, the same for any number of processes."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def lengths(count: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(2, MAX_LENGTH + 3, count)
 
 
-SOURCE, TARGET = lengths(97, 1), lengths(97, 2)  # ends included
-SENTENCES = np.flatnonzero(np.maximum(SOURCE, TARGET) <= MAX_LENGTH)  # the others are left out
+SOURCE, TARGET = lengths(97, 1), lengths(97, 2)  # including </s>
+SENTENCES = np.flatnonzero(np.maximum(SOURCE, TARGET) <= MAX_LENGTH)  # the others are dropped
 
 
 class Texts:
-    """What a plan knows of a `TokenFile`, whose lengths do not count the end."""
+    """The part of `TokenFile` that a plan uses. Its lengths do not include </s>."""
 
     def __init__(self, lengths: np.ndarray) -> None:
         self.lengths = lengths
@@ -45,7 +45,7 @@ def make_plan(seed: int = 1, budget: int = BUDGET, count: int = 97) -> PairPlan:
 
 
 def plan(seed: int = 1, epoch: int = 0, budget: int = BUDGET) -> list[list[int]]:
-    """The batches of one epoch."""
+    """Return the batches of one epoch."""
     plan = make_plan(seed, budget)
     return [batch.rows.tolist() for pool in range(plan.pools(epoch)) for batch in plan.pool(epoch, pool)]
 
@@ -58,7 +58,7 @@ def stream(
 
 @pytest.fixture(params=["one pool", "pools of 20"])
 def pools(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The corpus as one pool, or as several."""
+    """One pool for the whole corpus, or several."""
     if request.param != "one pool":
         monkeypatch.setattr(shuffle, "GROUP_SIZE", 4)
         monkeypatch.setattr(shuffle, "GROUPS_PER_POOL", 5)
@@ -69,7 +69,7 @@ def take(batches: StepBatches, count: int) -> list[Item]:
     return list(itertools.islice(batches, count))
 
 
-def test_pad_fills_up_on_the_right() -> None:
+def test_pad_pads_on_the_right() -> None:
     assert pad([[5, 6], [7], []]).tolist() == [[5, 6], [7, 0], [0, 0]]
     assert pad([[5], [6, 7]], value=9).tolist() == [[5, 9], [6, 7]]
     assert pad([[5]]).dtype == torch.int64
@@ -83,7 +83,7 @@ def test_an_epoch_has_every_sentence_once_within_the_budget() -> None:
         assert len(batch) * max(SOURCE[batch].max(), TARGET[batch].max()) <= BUDGET
 
 
-def test_a_sentence_over_the_budget_is_alone() -> None:
+def test_a_sentence_over_the_budget_is_a_batch_of_one() -> None:
     order = np.array([3, 0, 1, 2])
     assert [run.tolist() for run in cut_batches(order, np.array([4, 50, 6, 5], dtype=np.int32), 10)] == [
         [3, 0],
@@ -92,16 +92,16 @@ def test_a_sentence_over_the_budget_is_alone() -> None:
     ]
 
 
-def test_batches_are_cut_as_late_as_the_budget_allows() -> None:
+def test_batches_are_as_large_as_the_budget_allows() -> None:
     order, sizes = np.arange(6), np.array([2, 2, 2, 5, 5, 1], dtype=np.int32)
     assert [run.tolist() for run in cut_batches(order, sizes, 10)] == [[0, 1, 2], [3, 4], [5]]
 
 
-def test_nothing_is_cut_into_no_batches() -> None:
+def test_no_rows_are_no_batches() -> None:
     assert cut_batches(np.array([], dtype=np.int64), np.array([], dtype=np.int32), 10) == []
 
 
-def test_batches_hold_sentences_of_like_length() -> None:
+def test_batches_have_sentences_of_similar_length() -> None:
     padded = sum(len(batch) * TARGET[batch].max() for batch in plan(budget=200))
     in_order = sum(len(batch) * TARGET[batch].max() for batch in cut_batches(SENTENCES, TARGET, 200))
     real = TARGET[SENTENCES].sum()
@@ -109,7 +109,7 @@ def test_batches_hold_sentences_of_like_length() -> None:
 
 
 @pytest.mark.usefixtures("pools")
-def test_the_order_depends_on_seed_and_epoch_alone() -> None:
+def test_the_order_depends_on_seed_and_epoch_only() -> None:
     plans = {(seed, epoch): plan(seed, epoch) for seed in (1, 2) for epoch in (0, 1, 2)}
     assert all(plan(*key) == expected for key, expected in plans.items())
     assert len({json.dumps(batches) for batches in plans.values()}) == len(plans)
@@ -145,15 +145,15 @@ def test_an_epoch_mixes_the_whole_corpus(monkeypatch: pytest.MonkeyPatch) -> Non
     assert abs(np.corrcoef(places, np.concatenate([order.pool(1, n)[0] for n in range(order.pools)]))[0, 1]) < 0.05
 
 
-def test_neighbours_of_a_small_corpus_are_parted() -> None:
-    """All orders are possible: two neighbours are next to each other as often as any two."""
+def test_neighbours_of_a_small_corpus_are_permuted_uniformly() -> None:
+    """Two neighbours are adjacent as often as any two items."""
     orders = [Shuffle(10, seed=1).pool(epoch, 0)[0].tolist() for epoch in range(2000)]
     apart = [abs(order.index(4) - order.index(5)) for order in orders]
     assert apart.count(1) / len(orders) == pytest.approx(9 / 45, abs=0.04)
     assert len({order[0] for order in orders}) == 10
 
 
-def test_a_plan_is_entered_without_what_comes_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resuming_plans_no_earlier_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shuffle, "GROUP_SIZE", 4)
     monkeypatch.setattr(shuffle, "GROUPS_PER_POOL", 5)
     first = stream()
@@ -169,9 +169,9 @@ def test_a_plan_is_entered_without_what_comes_before(monkeypatch: pytest.MonkeyP
     assert planned == [(state.epoch, state.pool)]
 
 
-def test_what_a_stream_holds_does_not_grow_with_the_corpus() -> None:
+def test_the_memory_of_a_stream_does_not_grow_with_the_corpus() -> None:
     class Endless(Texts):
-        """A billion texts."""
+        """A corpus of a billion texts."""
 
         def __init__(self) -> None:
             pass
@@ -190,10 +190,10 @@ def test_what_a_stream_holds_does_not_grow_with_the_corpus() -> None:
     held, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < 16e6
-    assert peak < 200e6  # the order of its four million groups, for a moment
+    assert peak < 200e6  # the order of four million groups, temporarily
 
 
-def test_the_stream_is_epoch_after_epoch() -> None:
+def test_the_stream_concatenates_the_epochs() -> None:
     expected = [*plan(epoch=0), *plan(epoch=1), *plan(epoch=2)]
     assert [item.rows for item in take(stream(), len(expected))] == expected
 
@@ -201,7 +201,7 @@ def test_the_stream_is_epoch_after_epoch() -> None:
 @pytest.mark.parametrize("batches_per_step", [1, 3])
 @pytest.mark.parametrize("world_size", [2, 3])
 @pytest.mark.usefixtures("pools")
-def test_processes_see_together_what_one_accumulates(world_size: int, batches_per_step: int) -> None:
+def test_several_processes_take_the_batches_that_one_accumulates(world_size: int, batches_per_step: int) -> None:
     steps = 60  # across epochs
     per_process = [take(stream(r, world_size, batches_per_step), steps * batches_per_step) for r in range(world_size)]
     alone = take(stream(0, 1, batches_per_step * world_size), steps * batches_per_step * world_size)
@@ -218,7 +218,7 @@ def test_processes_see_together_what_one_accumulates(world_size: int, batches_pe
 @pytest.mark.parametrize("batches_per_step", [1, 2])
 @pytest.mark.parametrize("limit", [None, 1, 3, 20])
 @pytest.mark.usefixtures("pools")
-def test_a_resumed_stream_goes_on_wherever_it_stopped(batches_per_step: int, ahead: int, limit: int | None) -> None:
+def test_a_stream_resumes_at_any_point(batches_per_step: int, ahead: int, limit: int | None) -> None:
     whole = take(stream(1, 2, batches_per_step, limit), 90)  # several epochs
     for taken in range(0, 60, batches_per_step):
         first = stream(1, 2, batches_per_step, limit)
@@ -241,14 +241,14 @@ def test_a_limited_stream_repeats_its_first_batches(limit: int, world_size: int)
 
 
 def test_every_step_of_a_limited_stream_counts_its_own_tokens() -> None:
-    """Also one that begins at the end of the limit and ends at its begin."""
+    """Also a step across the end of the limit."""
     items = take(stream(batches_per_step=2, limit=3), 6)
     tokens = [int(TARGET[item.rows].sum()) for item in items]
     assert [item.step_tokens for item in items] == [sum(tokens[i : i + 2]) for i in (0, 0, 2, 2, 4, 4)]
     assert items[3].rows == items[0].rows
 
 
-def test_a_stream_may_be_resumed_again_and_again() -> None:
+def test_a_stream_can_be_resumed_repeatedly() -> None:
     whole, found, state = take(stream(), 100), [], None
     while len(found) < 100:
         part = stream()
@@ -271,7 +271,7 @@ def test_on_another_number_of_processes_no_batch_is_lost_or_repeated() -> None:
         seen = [item.rows for process in (*before, *after) for item in process]
         expected = [item.rows for item in take(stream(), 2 * taken + 60)]
         assert sorted(seen) == sorted(expected)
-        # and the state goes on counting, batch by batch of each process
+        # and the state counts further batches of each process
         again = resumed[0].state_at(taken + 20)
         assert (again.taken, again.position) == (taken + 20, 2 * taken + 60)
 
@@ -289,7 +289,7 @@ def test_epochs_much_shorter_than_a_step_resume_too(ahead: int) -> None:
     assert len({tuple(item.rows) for item in whole}) <= 5  # an epoch is a third of a step, or less
 
 
-def test_a_state_before_one_that_was_asked_for_is_not_made_up() -> None:
+def test_a_discarded_state_is_an_error() -> None:
     batches = stream()
     take(batches, 200)
     batches.state_at(150)
@@ -297,7 +297,7 @@ def test_a_state_before_one_that_was_asked_for_is_not_made_up() -> None:
         batches.state_at(10)
 
 
-def test_reading_again_begins_where_the_stream_does() -> None:
+def test_a_second_iterator_starts_at_the_start_of_the_stream() -> None:
     batches = stream()
     batches.resume(stream_state_after(25))
     assert take(batches, 40) == take(batches, 40) == take(stream(), 65)[25:]
@@ -309,7 +309,7 @@ def stream_state_after(taken: int) -> StreamState:
     return batches.state_at(taken)
 
 
-def test_a_state_is_plain_numbers(tmp_path: Path) -> None:
+def test_a_state_consists_of_plain_numbers(tmp_path: Path) -> None:
     state = stream_state_after(25)._asdict()
     assert all(type(value) is int for value in state.values())
     assert json.loads(json.dumps(state)) == state

@@ -1,4 +1,4 @@
-"""The blocks of a text: every token in its place, scored once, whatever the documents are like."""
+"""Blocks of a text: every token is at its position and scored once, for documents of any length."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NAIVE = [
     for number, ids in enumerate(DOCUMENTS)
     for token, target in zip([BOS, *ids], [*ids, EOS], strict=True)
 ]
-"""Token, target and document of every position, made as one would by hand."""
+"""Token, target and document of every position, computed directly."""
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> TokenFile:
     return TokenFile(stem)
 
 
-def test_any_window_is_a_slice_of_all_documents_one_after_the_other(tokens: TokenFile) -> None:
+def test_any_window_is_a_slice_of_the_concatenated_documents(tokens: TokenFile) -> None:
     stream = PackedStream(tokens)
     assert len(stream) == len(NAIVE)
     for begin in range(len(NAIVE)):
@@ -56,7 +56,7 @@ def test_any_window_is_a_slice_of_all_documents_one_after_the_other(tokens: Toke
 
 
 @pytest.mark.parametrize("isolate", [True, False])
-def test_blocks_are_windows_and_those_of_training_have_no_padding(tokens: TokenFile, isolate: bool) -> None:
+def test_blocks_are_windows_and_training_blocks_have_no_padding(tokens: TokenFile, isolate: bool) -> None:
     starts = [3, 0, len(NAIVE) - 8]
     batch = Blocks(tokens, 8, isolate)[SimpleNamespace(rows=starts, step_tokens=7, position=0)]
     expected = torch.tensor([NAIVE[start : start + 8] for start in starts])
@@ -78,7 +78,7 @@ def plan(length: int, block_length: int = 10, rows: int = 4, seed: int = 1, epoc
 
 
 @pytest.mark.parametrize("length", [10, 11, 19, 20, 39, 40, 45, 1000, 1003])
-def test_blocks_of_an_epoch_lie_apart_and_within_the_text(length: int) -> None:
+def test_blocks_of_an_epoch_do_not_overlap_and_are_within_the_text(length: int) -> None:
     for epoch in range(30):
         batches = plan(length, epoch=epoch)
         starts = sorted(start for batch in batches for start in batch)
@@ -92,12 +92,12 @@ def test_blocks_of_an_epoch_lie_apart_and_within_the_text(length: int) -> None:
             assert {len(batch) for batch in batches} == {4}
 
 
-def test_a_text_of_less_than_a_batch_is_one_batch() -> None:
+def test_a_text_smaller_than_a_batch_is_one_batch() -> None:
     assert [sorted(batch) for batch in plan(10)] == [[0]]
     assert {tuple(map(len, plan(35, epoch=epoch))) for epoch in range(40)} == {(3,), (2,)}
 
 
-def test_the_plan_follows_from_seed_and_epoch() -> None:
+def test_the_plan_depends_on_seed_and_epoch_only() -> None:
     assert plan(1000, seed=1, epoch=2) == plan(1000, seed=1, epoch=2)
     plans = [plan(1000, seed=seed, epoch=epoch) for seed in (1, 2) for epoch in range(4)]
     assert all(one != other for number, one in enumerate(plans) for other in plans[:number])
@@ -105,7 +105,7 @@ def test_the_plan_follows_from_seed_and_epoch() -> None:
     assert any(one != in_order[0] for one in in_order), "and blocks are cut elsewhere"
 
 
-def test_in_time_every_token_is_seen_and_stands_everywhere() -> None:
+def test_over_many_epochs_every_token_is_at_every_position() -> None:
     seen = Counter(
         (start + place, place)
         for epoch in range(2000)
@@ -117,7 +117,7 @@ def test_in_time_every_token_is_seen_and_stands_everywhere() -> None:
     assert {place for position, place in seen if position == 12} == set(range(10))
 
 
-# A corpus of its own: documents of all lengths, none, and with characters of several bytes
+# A corpus with documents of all lengths, empty documents, and characters of several bytes
 
 TRAIN = "one line and another\n\nthree: über die Straße\nx\n" * 4
 VALIDATION = "The first of them is empty:\n" + "ä" * 30 + "\n\n漢字 😀\nlast"
@@ -135,7 +135,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make(folder: Path, train: str = "train", **options: Any) -> LanguageData:
-    """Tokens are bytes, documents are lines."""
+    """Make the data module. Tokens are bytes, documents are lines."""
     arguments: dict[str, Any] = {
         "corpus": TextFiles(str(folder / f"{train}.txt"), str(folder / "validation.txt"), document="line"),
         "tokenizer": TokenizerSettings(kind="byte"),
@@ -159,7 +159,7 @@ def as_rank(data: LanguageData, rank: int, world_size: int, accumulate: int = 1,
 
 
 def naive(data: LanguageData, split: Split = "validation") -> list[tuple[int, int]]:
-    """Every token of the split with its target."""
+    """Return every token of the split with its target."""
     rows = [data.prepared.target_tokenizer.encode(text) for text in data.texts(split)[0]]
     return [pair for ids in rows for pair in zip([BOS, *ids], [*ids, EOS], strict=True)]
 
@@ -191,12 +191,12 @@ def test_a_text_shorter_than_a_block_is_an_error(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("stride", [0, 13, -1])
-def test_a_stride_lies_within_a_block(folder: Path, stride: int) -> None:
+def test_a_stride_is_at_most_a_block(folder: Path, stride: int) -> None:
     with pytest.raises(UsageError, match=rf"batches\.stride={stride}: expected 1 to batches\.block_length=12, or null"):
         make(folder, stride=stride)
 
 
-def test_no_translations_without_translations(folder: Path) -> None:
+def test_a_corpus_of_pairs_is_an_error(folder: Path) -> None:
     from regard.data.corpora.parallel import ParallelFiles
 
     files = ParallelFiles("en", "de", "x", "y", "z")
@@ -217,7 +217,7 @@ def test_evaluation_scores_every_target_once_with_context(
     assert len(expected) == LENGTH
     context = block_length - (stride or block_length)
     if world_size > 1 and LENGTH - context <= 2 * (stride or block_length):
-        return  # fewer blocks than processes: refused, see the next test
+        return  # fewer blocks than processes: an error, see the next test
     for rank in range(world_size):
         data = as_rank(make(folder, block_length=block_length, stride=stride), rank, world_size)
         batches = list(data.val_dataloader())
@@ -257,7 +257,7 @@ def test_too_few_blocks_for_the_processes_is_an_error(folder: Path) -> None:
         as_rank(make(folder, block_length=LENGTH), 0, 2).val_dataloader()
 
 
-# What a Trainer makes of it
+# With a Trainer
 
 
 def trainer(**options: Any) -> pl.Trainer:
@@ -295,18 +295,20 @@ def validated(model: Transformer, data: LanguageData) -> dict[str, float]:
 
 @torch.inference_mode()
 def loss_of(model: Transformer, tokens: list[int], targets: list[int]) -> torch.Tensor:
-    """Of each target, in nats."""
+    """The loss of each target in nats."""
     logits = model(torch.tensor([tokens]))[0].double()
     return -logits.log_softmax(dim=-1)[torch.arange(len(targets)), torch.tensor(targets)]
 
 
 @pytest.mark.parametrize("stride", [None, 12, 5, 1])
-def test_the_loss_is_that_of_every_target_in_its_context(folder: Path, model: Transformer, stride: int | None) -> None:
+def test_the_loss_is_the_mean_over_every_target_in_its_context(
+    folder: Path, model: Transformer, stride: int | None
+) -> None:
     data = make(folder, stride=stride)
     tokens, targets = map(list, zip(*naive(data), strict=True))
     step, losses = stride or 12, []
     for place in range(LENGTH):
-        # The first block that reaches the place.
+        # The first block that contains the position.
         start = max(0, math.ceil((place - 11) / step) * step)
         losses.append(loss_of(model, tokens[start : place + 1], targets[start : place + 1])[-1])
     metrics = validated(model, data)
@@ -317,7 +319,7 @@ def test_the_loss_is_that_of_every_target_in_its_context(folder: Path, model: Tr
     assert metrics["validation/bits_per_byte"] == pytest.approx(np.sum(losses) / math.log(2) / size, rel=1e-5)
 
 
-def test_bytes_are_those_of_the_text_and_not_of_its_tokens(folder: Path) -> None:
+def test_bytes_are_counted_in_the_text_and_not_in_its_tokens(folder: Path) -> None:
     lossy = TokenizerSettings(
         kind="char", vocab_size=None, normalization="nfkc", byte_fallback=False, character_coverage=1.0
     )
@@ -330,7 +332,9 @@ def document_losses(model: Transformer, data: LanguageData) -> list[torch.Tensor
     return [loss_of(model, [BOS, *ids], [*ids, EOS]) for ids in rows]
 
 
-def test_isolated_documents_are_read_as_if_alone(folder: Path, make_model: Callable[..., Transformer]) -> None:
+def test_isolated_documents_have_the_same_loss_as_separate_ones(
+    folder: Path, make_model: Callable[..., Transformer]
+) -> None:
     model = make_model(encoder=False, vocab_size=260, max_length=LENGTH + 5, depth=1)
     apart, together = (make(folder, block_length=LENGTH + 5, isolate_documents=isolate) for isolate in (True, False))
     expected = torch.cat(document_losses(model, apart)).mean().item()
@@ -339,7 +343,7 @@ def test_isolated_documents_are_read_as_if_alone(folder: Path, make_model: Calla
 
 
 class Losses(pl.Callback):
-    """Notes what each training batch was and what it cost."""
+    """Records each training batch and its loss."""
 
     def __init__(self) -> None:
         self.noted: list[tuple[Batch, float]] = []
@@ -349,7 +353,7 @@ class Losses(pl.Callback):
 
 
 @pytest.mark.parametrize("isolate", [True, False])
-def test_training_keeps_documents_apart_if_asked(folder: Path, model: Transformer, isolate: bool) -> None:
+def test_training_isolates_documents_if_requested(folder: Path, model: Transformer, isolate: bool) -> None:
     losses, data = Losses(), make(folder, isolate_documents=isolate)
     fitting = trainer(max_steps=5, max_epochs=-1, limit_val_batches=0, callbacks=[losses])
     fitting.fit(task(model.train(), data), datamodule=data)

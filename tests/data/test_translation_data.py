@@ -1,4 +1,4 @@
-"""The batches of a parallel corpus, as a real Trainer gets them."""
+"""The batches of a parallel corpus, with a real Trainer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ONE_SIDE_LONG = ("the house is red", "das Haus ist " + "sehr " * 40 + "rot")
 
 
 class Listener(pl.LightningModule):
-    """Notes which sentences it is trained on, step by step."""
+    """Records the sentences of each training step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ def trainer(**options: Any) -> pl.Trainer:
 
 
 def epoch(data: TranslationData) -> list[Batch]:
-    """Training batches until a sentence comes by again."""
+    """Return training batches until a sentence recurs."""
     seen: set[int] = set()
     batches = []
     for batch in data.train_dataloader():
@@ -105,7 +105,7 @@ def epoch(data: TranslationData) -> list[Batch]:
     raise AssertionError("the stream of training batches ended")
 
 
-def test_batches_are_framed_and_padded(folder: Path) -> None:
+def test_batches_have_special_tokens_and_padding(folder: Path) -> None:
     data = as_rank(make(folder), 0, 1)
     sources, targets = data.prepared.tokens("train")
     for batch in epoch(data):
@@ -121,7 +121,7 @@ def test_batches_are_framed_and_padded(folder: Path) -> None:
         assert batch.step_tokens == (batch.target != PAD).sum()
 
 
-def test_pairs_over_the_limit_are_left_out_of_training_and_that_is_said(folder: Path) -> None:
+def test_pairs_over_the_limit_are_dropped_from_training_and_reported(folder: Path) -> None:
     messages: list[str] = []
     data = as_rank(make(folder, say=messages.append), 0, 1)
     seen = [sentence for batch in epoch(data) for sentence in batch.rows]
@@ -131,7 +131,7 @@ def test_pairs_over_the_limit_are_left_out_of_training_and_that_is_said(folder: 
     ]
 
 
-def test_a_pair_just_within_the_limit_stays(folder: Path) -> None:
+def test_a_pair_exactly_at_the_limit_is_used(folder: Path) -> None:
     batches = epoch(as_rank(make(folder), 0, 1))
     longest = max(tensor.shape[1] for batch in batches for tensor in (batch.source, batch.target))
     for max_length, stays in ((longest, True), (longest - 1, False)):
@@ -140,12 +140,12 @@ def test_a_pair_just_within_the_limit_stays(folder: Path) -> None:
         assert (kept == list(range(1, 71))) == stays
 
 
-def test_documents_cannot_be_translated(folder: Path) -> None:
+def test_a_corpus_of_documents_is_an_error(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"data has the columns text,"):
         make(folder, corpus=Pydocs())
 
 
-def test_nothing_short_enough_is_an_error(folder: Path) -> None:
+def test_no_pair_within_the_limit_is_an_error(folder: Path) -> None:
     with pytest.raises(RegardError, match=r"no training pair has at most model\.max_length=3 tokens on both sides"):
         as_rank(make(folder, max_length=3), 0, 1).train_dataloader()
 
@@ -165,7 +165,7 @@ def test_evaluation_covers_every_sentence_once(folder: Path, split: str, world_s
     assert sorted(seen) == list(range(len(data.texts(split)[0])))
 
 
-def test_evaluation_cuts_what_is_over_the_limit_and_says_so(folder: Path) -> None:
+def test_evaluation_truncates_pairs_over_the_limit_and_reports_them(folder: Path) -> None:
     messages: list[str] = []
     data = make(folder, say=messages.append)
     cut = [batch for batch in data.test_dataloader() if 0 in batch.rows]
@@ -181,7 +181,7 @@ def test_evaluation_cuts_what_is_over_the_limit_and_says_so(folder: Path) -> Non
 
 
 def limited(folder: Path, limit: int | float, rank: int = 0, world_size: int = 1, **options: Any) -> list[Batch]:
-    """The validation batches of one process."""
+    """Return the validation batches of one process."""
     data = make(folder, limits=Limits(validation=limit), **options)
     return list(as_rank(data, rank, world_size).val_dataloader())
 
@@ -213,7 +213,7 @@ def test_a_sample_is_the_same_for_any_seed_and_number_of_processes(folder: Path,
 
 
 @pytest.mark.parametrize(("limit", "size"), [(0.5, 7), (1.0, 15), (0.01, 1), (1000, 15)])
-def test_a_limit_is_a_share_or_more_than_there_is(folder: Path, limit: int | float, size: int) -> None:
+def test_a_limit_may_be_a_share_or_exceed_the_part(folder: Path, limit: int | float, size: int) -> None:
     assert sum(len(batch.rows) for batch in limited(folder, limit)) == size
 
 
@@ -226,8 +226,8 @@ def test_batches_for_a_gpu_are_pinned(folder: Path, device: str) -> None:
     assert sampled.loader.pin_memory == (device == "cuda")
 
 
-def test_pinning_and_moving_keep_a_batch_as_it_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a GPU nothing can be pinned or moved: the tensors are counted as they pass."""
+def test_pinning_and_moving_preserve_a_batch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tensors cannot be pinned or moved without a GPU: the calls are recorded."""
     batch = next(iter(make(folder).val_dataloader()))
     pinned: list[torch.Tensor] = []
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self, *_: pinned.append(self) or self)
@@ -241,7 +241,7 @@ def test_pinning_and_moving_keep_a_batch_as_it_is(folder: Path, monkeypatch: pyt
     assert moved == [{"non_blocking": True}] * 3
 
 
-def test_a_state_of_an_older_version_continues_with_a_new_epoch_and_says_so(folder: Path) -> None:
+def test_a_state_of_an_older_version_continues_with_a_new_epoch_and_a_message(folder: Path) -> None:
     messages: list[str] = []
     data = make(folder, say=messages.append)
     data.load_state_dict({"taken": 20, "position": 20, "epoch": 2, "epoch_position": 14})
@@ -262,7 +262,7 @@ def test_no_process_is_left_without_a_batch(folder: Path) -> None:
         as_rank(make(folder), 0, 7).test_dataloader()
 
 
-def test_a_trainer_gets_one_stream_in_its_micro_batches(folder: Path) -> None:
+def test_a_trainer_accumulates_micro_batches_of_one_stream(folder: Path) -> None:
     listener, data = Listener(), make(folder)
     trainer(max_steps=9, accumulate_grad_batches=3).fit(listener, datamodule=data)
     assert len(listener.heard) == 27
@@ -270,10 +270,10 @@ def test_a_trainer_gets_one_stream_in_its_micro_batches(folder: Path) -> None:
     for number in range(0, 27, 3):
         step = listener.heard[number : number + 3]
         tokens = sum(int(lengths[sentences].sum()) for sentences, _ in step)
-        assert [said for _, said in step] == [tokens] * 3
+        assert [counted for _, counted in step] == [tokens] * 3
 
 
-@pytest.mark.parametrize("stop", [4, 11])  # in the first epoch, in a later one
+@pytest.mark.parametrize("stop", [4, 11])  # in the first epoch and in a later one
 @pytest.mark.parametrize("workers", [0, 1])
 def test_training_resumes_at_the_batch_where_it_stopped(folder: Path, tmp_path: Path, stop: int, workers: int) -> None:
     def run(steps: int, checkpoint: Path | None = None) -> tuple[pl.Trainer, Listener]:
@@ -290,7 +290,7 @@ def test_training_resumes_at_the_batch_where_it_stopped(folder: Path, tmp_path: 
     assert first.heard + second.heard == whole.heard
 
 
-def test_reading_batches_disturbs_no_random_number(folder: Path) -> None:
+def test_loading_batches_does_not_change_the_global_random_state(folder: Path) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -303,7 +303,7 @@ def pieces(data: TranslationData, count: int) -> list[Batch]:
     return list(itertools.islice(as_rank(data, 0, 1).train_dataloader(), count))
 
 
-def test_sampled_pieces_are_the_same_text_in_ever_other_pieces(folder: Path) -> None:
+def test_sampled_segmentations_of_the_same_text_differ_every_time(folder: Path) -> None:
     plain, sampled, again, other = (
         pieces(make(folder, sampling_alpha=alpha, seed=seed), 12)
         for alpha, seed in ((None, 1), (0.3, 1), (0.3, 1), (0.3, 2))
@@ -311,7 +311,7 @@ def test_sampled_pieces_are_the_same_text_in_ever_other_pieces(folder: Path) -> 
     tokenizer = make(folder).prepared.target_tokenizer
     for one, two, three in zip(plain, sampled, again, strict=True):
         assert one.rows == two.rows
-        assert two.step_tokens == int((two.target != PAD).sum())  # real tokens, not those of the plan
+        assert two.step_tokens == int((two.target != PAD).sum())  # the real number of tokens, not that of the plan
         assert [tokenizer.decode(row) for row in one.target.tolist()] == [
             tokenizer.decode(row) for row in two.target.tolist()
         ]
@@ -331,8 +331,10 @@ def test_a_sampled_step_counts_the_tokens_of_all_its_batches(folder: Path, worke
         assert [batch.step_tokens for batch in step] == [sum(int((b.target != PAD).sum()) for b in step)] * 3
 
 
-def test_the_training_process_cuts_nothing_that_its_workers_cut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each batch is cut once, by the process that reads it, however many processes train."""
+def test_the_training_process_does_not_repeat_the_sampling_of_its_workers(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each batch is sampled once, by the process that loads it, for any number of training processes."""
     cut: list[int] = []
     sample = Tokenizer.sample
     monkeypatch.setattr(Tokenizer, "sample", lambda self, *of: cut.append(len(of[0])) or sample(self, *of))

@@ -1,4 +1,4 @@
-"""Decoding: beam 1 is greedy, batches do not matter, and a wide beam finds what there is to find."""
+"""Decoding: beam 1 is greedy, batches do not matter, and a wide beam finds the best output."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ BEGIN, END = 1, 2
 MakeModel = Callable[..., Transformer]
 
 
-# A toy language whose every sentence can be listed.
+# A toy language model whose outputs can all be enumerated.
 
 
 class Prefixes(NamedTuple):
-    """The state of the toy: what each row has read, and which sentence it belongs to."""
+    """The state of the toy model: the prefix and the sentence of each row."""
 
     tokens: Tensor
     sentence: Tensor
@@ -31,14 +31,14 @@ class Prefixes(NamedTuple):
         assert torch.equal(self.sentence, self.sentence[rows])  # rows stay with their sentence
         return Prefixes(self.tokens[rows], self.sentence)
 
-    def keep(self, sentences: Tensor, rows: Tensor) -> Prefixes:
+    def select(self, sentences: Tensor, rows: Tensor) -> Prefixes:
         kept = Prefixes(self.tokens[rows], self.sentence[rows])
         assert torch.equal(kept.sentence.unique(), self.sentence.unique()[sentences])
         return kept
 
 
 class Toy:
-    """Random next-token probabilities for every prefix of up to ``longest`` tokens, for each sentence its own."""
+    """Random next-token probabilities for every sentence and every prefix of up to ``longest`` tokens."""
 
     def __init__(self, sentences: int, vocab: int, longest: int, seed: int, end_bias: float = 0.0) -> None:
         generator = torch.Generator().manual_seed(seed)
@@ -57,7 +57,7 @@ class Toy:
 
     def index(self, read: Tensor) -> Tensor:
         index = torch.zeros(len(read), dtype=torch.long)
-        for position in range(1, read.shape[1]):  # after <s>; the offset tells lengths apart well enough
+        for position in range(1, read.shape[1]):  # after <s>; the offset makes prefixes of different lengths differ
             index = index * self.vocab + read[:, position] + 1
         return index % self.table.shape[1]
 
@@ -70,7 +70,7 @@ class Toy:
         return total
 
     def all_outputs(self, sentence: int, limit: int) -> dict[tuple[int, ...], float]:
-        """Every output there can be, without its end, and its log-probability."""
+        """All possible outputs, without their ends, and their log-probabilities."""
         words, found = [t for t in range(self.vocab) if t != END], {}
         for length in range(limit):
             for tokens in itertools.product(words, repeat=length):
@@ -84,7 +84,7 @@ def normalised(tokens: tuple[int, ...], log_probability: float, limit: int, alph
     return log_probability / length_penalty(min(len(tokens) + 1, limit), alpha)
 
 
-def test_length_penalty_is_that_of_wu_et_al() -> None:
+def test_length_penalty_is_the_formula_of_wu_et_al() -> None:
     assert length_penalty(1, 0.7) == 1
     assert length_penalty(13, 1.0) == 3
     assert length_penalty(7, 0.6) == pytest.approx(2**0.6)
@@ -121,23 +121,23 @@ def test_a_wider_beam_finds_better_outputs() -> None:
     assert total(1) < total(2) < total(4)
 
 
-def test_search_stops_when_nothing_open_can_win() -> None:
+def test_search_stops_if_no_open_prefix_can_become_the_best() -> None:
     toy = Toy(2, vocab=4, longest=4, seed=0, end_bias=12.0)
     found = beam_search(toy.step, toy.start([0, 1], 3), torch.tensor([30, 30]), BEGIN, END, 3, 1.0)
     assert [hypothesis.tokens for hypothesis in found] == [[], []]
     assert toy.steps == 1
 
 
-def test_search_stops_when_the_beam_has_ended() -> None:
-    # So high a length penalty that something open can always still win.
+def test_search_stops_if_as_many_hypotheses_as_the_beam_have_ended() -> None:
+    # The length penalty is so large that an open prefix can always become the best.
     toy = Toy(1, vocab=4, longest=4, seed=0, end_bias=3.0)
     beam_search(toy.step, toy.start([0], 2), torch.tensor([30]), BEGIN, END, 2, 20.0)
     assert toy.steps == 2
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
-def test_junk_that_ends_early_does_not_end_the_search(alpha: float) -> None:
-    # Beside the sure sentence 3 4 5 3 4 5 </s>, ending is always the second likeliest.
+def test_bad_hypotheses_that_end_early_do_not_stop_the_search(alpha: float) -> None:
+    # The sentence 3 4 5 3 4 5 </s> is nearly certain, and </s> is the second most likely token at each step.
     sure = [3, 4, 5, 3, 4, 5, END]
 
     def step(tokens: Tensor, state: Prefixes) -> tuple[Tensor, Prefixes]:
@@ -159,7 +159,7 @@ def test_greedy_stops_when_all_have_ended() -> None:
 
 
 @pytest.mark.parametrize("beam_size", [1, 3])
-def test_limits_are_kept_one_by_one(beam_size: int) -> None:
+def test_each_sentence_has_its_own_limit(beam_size: int) -> None:
     limits = torch.tensor([5, 1, 3, 5, 2])
     toy = Toy(5, vocab=4, longest=3, seed=0, end_bias=-math.inf)
     found = decode(toy.step, toy.start([0, 1, 2, 3, 4], beam_size), limits, beam_size)
@@ -173,7 +173,7 @@ def decode(step: Step, state: object, limits: Tensor, beam_size: int, alpha: flo
     return beam_search(step, state, limits, BEGIN, END, beam_size, alpha)
 
 
-# Real models, random, but such that outputs differ and end at different times.
+# Random models, scaled so that outputs differ and end at different steps.
 
 SOURCES = torch.tensor(
     [
@@ -195,9 +195,9 @@ def models(make_model: MakeModel) -> list[Transformer]:
         for model in models:
             for name, parameter in model.named_parameters():
                 if "layers" in name and parameter.ndim == 2:
-                    parameter *= 4  # what is mixed in counts for more than the token itself
+                    parameter *= 4  # the context has more effect than the token itself
             end = model.decoder.embedding.tokens.weight[END]
-            model.decoder.norm.bias += end / end.square().sum()  # the logit of the end is one higher
+            model.decoder.norm.bias += end / end.square().sum()  # raises the logit of the end by one
     return models
 
 
@@ -217,7 +217,7 @@ def assert_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
         assert one.log_probability == pytest.approx(other.log_probability, abs=1e-4)
 
 
-def test_these_models_make_a_difference(models: list[Transformer]) -> None:
+def test_the_outputs_of_these_models_differ(models: list[Transformer]) -> None:
     outputs = [search(model, SOURCES, LIMITS, 1) for model in models]
     lengths = [len(hypothesis.tokens) for found in outputs for hypothesis in found]
     ended = [len(h.tokens) < limit for found in outputs for h, limit in zip(found, LIMITS.tolist(), strict=True)]
@@ -234,7 +234,7 @@ def test_a_beam_of_one_is_greedy(models: list[Transformer], alpha: float) -> Non
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])
-def test_what_shares_the_batch_changes_nothing(models: list[Transformer], beam_size: int) -> None:
+def test_other_sentences_of_the_batch_do_not_change_an_output(models: list[Transformer], beam_size: int) -> None:
     for model in models[:6]:
         together = search(model, SOURCES, LIMITS, beam_size)
         for row, source in enumerate(SOURCES):
@@ -243,7 +243,7 @@ def test_what_shares_the_batch_changes_nothing(models: list[Transformer], beam_s
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])
-def test_the_log_probability_is_that_of_a_forced_pass(models: list[Transformer], beam_size: int) -> None:
+def test_the_log_probability_equals_that_of_a_forced_pass(models: list[Transformer], beam_size: int) -> None:
     for model in models:
         for source, limit, found in zip(
             SOURCES, LIMITS.tolist(), search(model, SOURCES, LIMITS, beam_size), strict=True
@@ -256,7 +256,7 @@ def test_the_log_probability_is_that_of_a_forced_pass(models: list[Transformer],
             assert found.log_probability == pytest.approx(forced, abs=1e-4)
 
 
-def test_greedy_takes_the_likeliest_token_of_the_uncached_model(models: list[Transformer]) -> None:
+def test_greedy_selects_the_most_likely_token_of_the_uncached_model(models: list[Transformer]) -> None:
     for model in models[:6]:
         for source, limit, found in zip(SOURCES, LIMITS.tolist(), search(model, SOURCES, LIMITS, 1), strict=True):
             prefix = [BEGIN]
@@ -277,7 +277,7 @@ def test_a_language_model_decodes_without_memory(make_model: MakeModel) -> None:
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])
-def test_mixed_precision_decodes(models: list[Transformer], beam_size: int) -> None:
+def test_decoding_works_in_mixed_precision(models: list[Transformer], beam_size: int) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         found = search(models[0], SOURCES, LIMITS, beam_size)
     assert len(found) == len(SOURCES)

@@ -1,4 +1,4 @@
-"""A language model at work: what it writes, what may come next, and how its run looks."""
+"""Text generation: continuations, next tokens, and the verbs of a language model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rich.console import Console
 from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.inference.decoding import Sampling
-from regard.inference.generate import Writer, show_next
+from regard.inference.generate import Writer, print_next_tokens
 from regard.inference.language_model import LanguageModel
 from regard.runs.folder import RunFolder
 from regard.training.callbacks.metrics_file import read_rows
@@ -28,7 +28,7 @@ Regard = Callable[..., Any]
 BROKEN = "\N{REPLACEMENT CHARACTER}"
 PROMPTS = ["das Haus", "", "über", "the house is " + "very, " * 9, "ü" * 40, "\t"]
 
-# The writer
+# Writer
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def tokenizer() -> Tokenizer:
 
 @pytest.fixture(scope="module")
 def language_model(make_model: Callable[..., Any], tokenizer: Tokenizer) -> LanguageModel:
-    """One of bytes that has learned nothing: few of the characters that it writes are whole."""
+    """An untrained model of bytes, which generates many incomplete characters."""
     return LanguageModel(make_model(encoder=False, vocab_size=260, max_length=15), tokenizer)
 
 
@@ -48,7 +48,7 @@ def writer(language_model: LanguageModel, **options: Any) -> Writer:
     return Writer(language_model, **(arguments | options))
 
 
-def test_a_stream_is_what_is_written_at_once(language_model: LanguageModel) -> None:
+def test_a_stream_equals_the_continuation_written_at_once(language_model: LanguageModel) -> None:
     for prompt in PROMPTS:
         (whole,) = writer(language_model).write([prompt])
         bits = list(writer(language_model).stream(prompt))
@@ -58,7 +58,7 @@ def test_a_stream_is_what_is_written_at_once(language_model: LanguageModel) -> N
 
 
 class Scripted(LanguageModel):
-    """Writes the bytes of a text, and notes how many were asked for."""
+    """Generates the bytes of a given text, and counts the requested tokens."""
 
     script = b""
     asked = 0
@@ -69,7 +69,7 @@ class Scripted(LanguageModel):
             yield 0, self.tokenizer._processor.piece_to_id(f"<0x{byte:02X}>")
 
 
-def test_characters_come_whole_and_at_once(language_model: LanguageModel, tokenizer: Tokenizer) -> None:
+def test_characters_are_streamed_when_they_are_complete(language_model: LanguageModel, tokenizer: Tokenizer) -> None:
     text = "aü漢😀▁ \n字"
     Scripted.script, Scripted.asked = text.encode(), 0
     at: list[tuple[str, int]] = []
@@ -82,19 +82,19 @@ def test_characters_come_whole_and_at_once(language_model: LanguageModel, tokeni
 @pytest.mark.parametrize(
     ("script", "expected"),
     [
-        (b"a\xe6\xbc", rf"a{BROKEN}+"),  # ends within a character
+        (b"a\xe6\xbc", rf"a{BROKEN}+"),  # ends with an incomplete character
         (b"\xffb\xe6c", rf"{BROKEN}b{BROKEN}c"),
-        ("a�b".encode(), f"a{BROKEN}b"),  # a character like any other
+        ("a�b".encode(), f"a{BROKEN}b"),  # the replacement character itself
     ],
 )
-def test_what_is_no_character_shows_as_such(
+def test_invalid_bytes_are_shown_as_replacement_characters(
     language_model: LanguageModel, tokenizer: Tokenizer, script: bytes, expected: str
 ) -> None:
     Scripted.script = script
     assert re.fullmatch(expected, "".join(writer(Scripted(language_model.model, tokenizer)).stream("x")))
 
 
-def test_several_continuations_differ_and_the_seed_repeats_them(language_model: LanguageModel) -> None:
+def test_continuations_of_a_prompt_differ_and_the_seed_reproduces_them(language_model: LanguageModel) -> None:
     once, again, other = (list(writer(language_model, number=3, seed=seed).write(PROMPTS)) for seed in (5, 5, 6))
     assert once == again
     assert [(one.prompt, one.number) for one in once] == [(prompt, n) for prompt in PROMPTS for n in range(3)]
@@ -105,21 +105,21 @@ def test_several_continuations_differ_and_the_seed_repeats_them(language_model: 
 
 
 @pytest.mark.parametrize("together", [1, 4, 7])
-def test_how_many_are_written_together_changes_nothing(language_model: LanguageModel, together: int) -> None:
+def test_the_batch_size_does_not_change_continuations(language_model: LanguageModel, together: int) -> None:
     writing = writer(language_model, number=2)
     assert list(writing.write(PROMPTS, together)) == list(writing.write(PROMPTS))
 
 
-def test_a_prompt_over_the_context_is_named_once(language_model: LanguageModel) -> None:
+def test_a_prompt_longer_than_the_context_is_reported_once(language_model: LanguageModel) -> None:
     warned: list[str] = []
     list(writer(language_model, number=2, warn=warned.append).write(["x" * 15, "y" * 16, "z"]))
-    assert warned == ["prompt 2: longer than the context of 15 tokens, its last 15 are read"]
+    assert warned == ["prompt 2 is longer than the context: only its last 15 tokens are read"]
 
 
-# The verbs
+# Verbs
 
 
-def test_generate_goes_on_from_a_prompt(regard: Regard, finished_language: RunFolder) -> None:
+def test_generate_continues_a_prompt(regard: Regard, finished_language: RunFolder) -> None:
     common = ["generate", finished_language.path, "--seed", 1, "--max-new-tokens", 40]
     streamed = regard(*common, "--prompt", "the house")
     assert streamed.code == 0, streamed.err
@@ -134,7 +134,7 @@ def test_generate_goes_on_from_a_prompt(regard: Regard, finished_language: RunFo
     assert regard(*common[:-1], 0, "--prompt", "the house").out == "the house\n"
 
 
-def test_prompts_of_stdin_are_answered_in_order(finished_language: RunFolder, start: Callable[..., Any]) -> None:
+def test_prompts_from_stdin_are_continued_in_order(finished_language: RunFolder, start: Callable[..., Any]) -> None:
     prompts = ["das Haus", "", "the boat ist grün"]
     process: subprocess.Popen[str] = start(
         "regard.cli", "generate", str(finished_language.path), "--seed", "3", "--max-new-tokens", "20", "--top-k", "40"
@@ -157,7 +157,7 @@ def test_lines_of_json_parse(regard: Regard, finished_language: RunFolder) -> No
     assert regard(*common, "--prompt", prompts[0]).out.splitlines() == found.out.splitlines()[:2]
 
 
-def test_someone_who_types_is_answered_line_by_line(
+def test_a_typed_prompt_is_continued_before_the_next_line(
     regard: Regard, finished_language: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def typing() -> Iterator[bytes]:
@@ -172,14 +172,14 @@ def test_someone_who_types_is_answered_line_by_line(
 
 
 def next_tokens(said: Any) -> dict[str, float]:
-    """The table that ``--next`` shows."""
+    """Parse the table that ``--next`` prints."""
     assert said.code == 0, said.err
     rows = re.findall(r"^(\S+) +([\d.]+)%(?: +█*)? *$", said.out, flags=re.MULTILINE)
     assert len(rows) == len(said.out.splitlines()) - 1, said.out
     return {token: float(share) / 100 for token, share in rows}
 
 
-def test_next_shows_the_likeliest_tokens(regard: Regard, finished_language: RunFolder) -> None:
+def test_next_prints_the_most_likely_tokens(regard: Regard, finished_language: RunFolder) -> None:
     common = ["generate", finished_language.path, "--prompt", "the hou"]
     found = next_tokens(regard(*common, "--next", 5))
     assert len(found) == 5
@@ -192,13 +192,13 @@ def test_next_shows_the_likeliest_tokens(regard: Regard, finished_language: RunF
     assert sum(all_of_them.values()) == pytest.approx(1, abs=0.02)
 
 
-def test_next_shows_only_what_may_be_drawn(regard: Regard, finished_language: RunFolder) -> None:
+def test_next_prints_only_tokens_that_can_be_sampled(regard: Regard, finished_language: RunFolder) -> None:
     common = ["generate", finished_language.path, "--prompt", "the hou", "--next", 5]
     assert len(next_tokens(regard(*common, "--top-k", 2))) == 2
     assert list(next_tokens(regard(*common, "--temperature", 0)).values()) == [1.0]
 
 
-def test_a_piece_that_looks_like_markup_is_shown_as_it_is(
+def test_a_piece_that_looks_like_markup_is_printed_unchanged(
     make_model: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pieces = ["[red]", ":smile:", "\\[b]", "[/]", "\\"]
@@ -214,7 +214,7 @@ def test_a_piece_that_looks_like_markup_is_shown_as_it_is(
         )
     odd = train_tokenizer((), TokenizerSettings(kind="existing", model=str(path)))
     model = LanguageModel(make_model(encoder=False, vocab_size=odd.vocab_size), odd)
-    show_next(writer(model), "the", 100, Console(highlight=False))
+    print_next_tokens(writer(model), "the", 100, Console(highlight=False))
     shown = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
     assert {*pieces, "h"} <= {*shown}
     assert sorted(shown) == sorted({*odd.pieces(range(odd.vocab_size))} - {"<pad>", "<s>"})
@@ -249,7 +249,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
     assert words in found.err
 
 
-def test_attend_shows_what_is_read(regard: Regard, finished_language: RunFolder, tmp_path: Path) -> None:
+def test_attend_shows_the_given_text(regard: Regard, finished_language: RunFolder, tmp_path: Path) -> None:
     page = tmp_path / "maps" / "page.html"
     found = regard("attend", finished_language.path, "--target", 'das "grüne" <b> Haus', "--output", page)
     assert found.code == 0, found.err
@@ -268,7 +268,7 @@ def test_attend_shows_what_is_read(regard: Regard, finished_language: RunFolder,
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
-def test_evaluate_gives_the_metrics_of_the_run(regard: Regard, finished_language: RunFolder, split: str) -> None:
+def test_evaluate_prints_the_metrics_of_the_run(regard: Regard, finished_language: RunFolder, split: str) -> None:
     found = regard("evaluate", finished_language.path, "--split", split)
     assert found.code == 0, found.err
     shown = {name: float(value) for name, value in (line.split("\t") for line in found.out.splitlines())}
@@ -280,7 +280,7 @@ def test_evaluate_gives_the_metrics_of_the_run(regard: Regard, finished_language
         assert shown["validation/loss"] == pytest.approx(summary["best"]["value"], abs=1e-4)
 
 
-def test_the_run_has_learned_and_shows_it(finished_language: RunFolder) -> None:
+def test_the_run_has_learned_and_saves_samples_and_maps(finished_language: RunFolder) -> None:
     run = finished_language
     rows = read_rows(run.metrics)
     bits = [float(row["validation/bits_per_byte"]) for row in rows if "validation/bits_per_byte" in row]
@@ -299,7 +299,7 @@ def test_the_run_has_learned_and_shows_it(finished_language: RunFolder) -> None:
     assert any("attention/decoder.0.self/entropy/1" in row for row in rows)
 
 
-def test_a_checkpoint_is_enough(finished_language: RunFolder, regard: Regard, tmp_path: Path) -> None:
+def test_a_checkpoint_alone_is_sufficient(finished_language: RunFolder, regard: Regard, tmp_path: Path) -> None:
     moved = tmp_path / "model.ckpt"
     moved.write_bytes((finished_language.checkpoints / "best.ckpt").read_bytes())
     common = ["--prompt", "das", "--seed", 1]

@@ -1,4 +1,4 @@
-"""Sampling: what may be drawn, how often, and nothing else."""
+"""Sampling: which tokens can be sampled, and how often."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ every_way = pytest.mark.parametrize("sampling", EVERY_WAY, ids=str)
 
 
 @every_way
-def test_probabilities_are_some_and_their_sum_is_one(sampling: Sampling) -> None:
+def test_probabilities_sum_to_one(sampling: Sampling) -> None:
     logits = random_logits()
     logits[:, [0, 7]] = -torch.inf
     found = sampling.probabilities(logits)
@@ -52,12 +52,12 @@ def test_probabilities_are_some_and_their_sum_is_one(sampling: Sampling) -> None
     assert torch.equal(likeliest, found.amax(dim=-1, keepdim=True)), "the likeliest stays the likeliest"
 
 
-def test_without_options_it_is_the_softmax() -> None:
+def test_without_options_probabilities_are_the_softmax() -> None:
     torch.testing.assert_close(Sampling().probabilities(random_logits()), random_logits().double().softmax(dim=-1))
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1e-310, 1e-6])
-def test_a_temperature_of_nothing_takes_the_likeliest(temperature: float) -> None:
+def test_a_temperature_near_zero_selects_the_most_likely_token(temperature: float) -> None:
     logits = random_logits()
     for uniform in (0.0, 0.5, math.nextafter(1, 0)):
         drawn = Sampling(temperature).draw(logits, torch.full((len(logits),), uniform, dtype=torch.float64))
@@ -69,21 +69,21 @@ def test_temperature_sharpens_and_flattens() -> None:
     assert shares(Sampling(1e9), 0.6, 0.3, 0.1) == pytest.approx([1 / 3] * 3)
 
 
-def test_top_k_keeps_so_many_and_their_proportions() -> None:
+def test_top_k_keeps_k_tokens_and_their_proportions() -> None:
     assert shares(Sampling(top_k=2), 0.1, 0.4, 0.3, 0.2) == pytest.approx([0, 4 / 7, 3 / 7, 0])
     assert shares(Sampling(top_k=9), 0.1, 0.4, 0.3, 0.2) == pytest.approx([0.1, 0.4, 0.3, 0.2])
     for k in (1, 3, 50):
         assert (Sampling(top_k=k).probabilities(random_logits()) > 0).sum(dim=-1).tolist() == [k] * 40
 
 
-def test_of_equally_likely_tokens_the_first_stay() -> None:
+def test_of_equally_likely_tokens_the_first_are_kept() -> None:
     assert shares(Sampling(top_k=2), 0.2, 0.2, 0.2, 0.2, 0.2) == pytest.approx([0.5, 0.5, 0, 0, 0])
 
 
 @pytest.mark.parametrize(
     ("top_p", "kept"), [(1e-9, [1]), (0.4, [1]), (0.5, [1]), (0.51, [1, 3]), (0.75, [1, 3]), (0.8, [0, 1, 3])]
 )
-def test_top_p_keeps_the_fewest_that_reach_it(top_p: float, kept: list[int]) -> None:
+def test_top_p_keeps_the_smallest_set_that_reaches_it(top_p: float, kept: list[int]) -> None:
     given = [0.125, 0.5, 0.125, 0.25]
     total = sum(given[token] for token in kept)
     expected = [given[token] / total if token in kept else 0.0 for token in range(4)]
@@ -91,7 +91,7 @@ def test_top_p_keeps_the_fewest_that_reach_it(top_p: float, kept: list[int]) -> 
 
 
 @pytest.mark.parametrize("top_p", [0.1, 0.5, 0.9, 0.99])
-def test_top_p_reaches_its_share_and_not_without_the_least_of_them(top_p: float) -> None:
+def test_top_p_is_not_reached_without_the_least_likely_kept_token(top_p: float) -> None:
     given = random_logits().double().softmax(dim=-1)
     kept = Sampling(top_p=top_p).probabilities(random_logits()) > 0
     inside = given.where(kept, 0.0).sum(dim=-1)
@@ -100,33 +100,33 @@ def test_top_p_reaches_its_share_and_not_without_the_least_of_them(top_p: float)
     assert (given.where(kept, 1.0).amin(dim=-1) >= given.where(~kept, 0.0).amax(dim=-1)).all()
 
 
-def test_top_p_is_a_share_of_what_top_k_leaves() -> None:
-    # Of 0.4 and 0.3 alone, 0.4 is more than half.
+def test_top_p_applies_to_the_tokens_kept_by_top_k() -> None:
+    # 0.4 is more than half of 0.4 + 0.3.
     assert shares(Sampling(top_k=2, top_p=0.55), 0.4, 0.3, 0.2, 0.1) == pytest.approx([1, 0, 0, 0])
     assert shares(Sampling(top_p=0.55), 0.4, 0.3, 0.2, 0.1) == pytest.approx([4 / 7, 3 / 7, 0, 0])
 
 
-def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
+def test_tokens_are_sampled_in_proportion_to_their_probabilities() -> None:
     count, given = 40_000, torch.tensor([0.5, 0.0, 0.3, 0.15, 0.05, 0.0])
     uniform = torch.rand(count, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     drawn = Sampling().draw(given.log().expand(count, -1), uniform)
     found, expected = drawn.bincount(minlength=6), count * given
     assert (found[given == 0] == 0).all()
     chi_square = ((found - expected)[given > 0] ** 2 / expected[given > 0]).sum()
-    assert chi_square < 16.3  # exceeded by one in a thousand, with three degrees of freedom
+    assert chi_square < 16.3  # 99.9 % quantile for three degrees of freedom
 
 
 @every_way
-def test_what_is_impossible_is_never_drawn(sampling: Sampling) -> None:
+def test_an_impossible_token_is_never_sampled(sampling: Sampling) -> None:
     logits = random_logits(rows=200)
-    logits[:, [0, 1, -2, -1]] = -torch.inf  # where the ends of the interval are
+    logits[:, [0, 1, -2, -1]] = -torch.inf  # the first and the last tokens
     possible = sampling.probabilities(logits) > 0
     for uniform in (0.0, 5e-324, 1e-17, 0.5, math.nextafter(1, 0)):
         drawn = sampling.draw(logits, torch.full((len(logits),), uniform, dtype=torch.float64))
         assert possible.gather(1, drawn[:, None]).all(), uniform
 
 
-def test_rows_do_not_mix() -> None:
+def test_rows_are_independent() -> None:
     logits = logits_of(0.9, 0.1).repeat(3, 1)
     logits[1] = logits[1].flip(0)
     assert Sampling(top_k=1).draw(logits, torch.tensor([0.0, 0.99, 0.5])).tolist() == [0, 1, 0]

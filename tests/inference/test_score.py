@@ -1,4 +1,4 @@
-"""How likely lines are: the same by every way, and errors that name the line."""
+"""Scores of lines: equal to those of forced passes; errors name the line."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def language_model(finished_language: RunFolder) -> LanguageModel:
 
 @torch.inference_mode()
 def forced(translator: Translator, source: str, target: str) -> float:
-    """The log-probability of a target and its end, from one pass over it alone."""
+    """The log-probability of a target and its end, from a separate pass."""
     ids = translator.target_tokenizer.encode(target)
     given = torch.tensor([[*translator.source_tokenizer.encode(source), EOS]])
     steps = translator.model(torch.tensor([[BOS, *ids]]), given)[0].log_softmax(dim=-1)
@@ -58,15 +58,19 @@ def test_a_pair_is_scored_as_in_a_forced_pass(translator: Translator, monkeypatc
         assert [piece for piece, _ in line.tokens] == translator.target_tokenizer.pieces(ids)
 
 
-def test_a_line_that_cannot_be_scored_is_named(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_line_is_named(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(score, "CHUNK_LINES", 2)
     fine = ["the house\tdas Haus"] * 4
     for number in range(5):
         for wrong, words in (("no tab", "0 tabs"), ("a\tb\tc", "2 tabs")):
-            with pytest.raises(RegardError, match=rf"stdin, line {number + 1}: {words}, expected source TAB target"):
+            with pytest.raises(
+                RegardError, match=rf"stdin, line {number + 1}: expected source TAB target, but found {words}"
+            ):
                 list(score_lines(translator, [*fine[:number], wrong, *fine[number:]]))
         for long in ("the house " * 300 + "\tdas", "the\t" + "das Haus " * 300):
-            with pytest.raises(RegardError, match=rf"stdin, line {number + 1}: over the model's 256 tokens"):
+            with pytest.raises(
+                RegardError, match=rf"stdin, line {number + 1}: .* is longer than the limit of the model \(256 tokens\)"
+            ):
                 list(score_lines(translator, [*fine[:number], long, *fine[number:]]))
 
 
@@ -89,7 +93,7 @@ def test_score_of_a_language_model(regard: Regard, finished_language: RunFolder,
     assert (nothing.code, nothing.err) == (0, "")
 
 
-def test_score_shows_tokens(regard: Regard, finished: RunFolder) -> None:
+def test_score_prints_tokens(regard: Regard, finished: RunFolder) -> None:
     found = regard("score", finished.path, "--tokens", stdin="the house\tdas Haus\n")
     assert found.code == 0, found.err
     _, line, *tokens = [row.split("\t") for row in found.out.splitlines()]
@@ -98,15 +102,15 @@ def test_score_shows_tokens(regard: Regard, finished: RunFolder) -> None:
     assert sum(float(value) for _, value, _ in tokens) == pytest.approx(float(line[0]), abs=1e-3)
 
 
-def test_a_bad_line_or_run_is_one_line_of_error(regard: Regard, finished: RunFolder, tmp_path: Path) -> None:
+def test_an_invalid_line_or_run_is_an_error_of_one_line(regard: Regard, finished: RunFolder, tmp_path: Path) -> None:
     bad = regard("score", finished.path, stdin="the house\tdas Haus\nno tab\n")
     assert bad.code == 1
-    assert bad.err == "regard: stdin, line 2: 0 tabs, expected source TAB target\n"
+    assert bad.err == "regard: stdin, line 2: expected source TAB target, but found 0 tabs\n"
     none = regard("score", tmp_path / "nothing")
     assert (none.code, none.out, none.err.count("\n")) == (2, "", 1), "no header without a model"
 
 
-def test_a_text_of_ones_own_is_scored_as_one_document(
+def test_a_text_file_is_evaluated_as_one_document(
     regard: Regard, finished_language: RunFolder, language_model: LanguageModel, tmp_path: Path
 ) -> None:
     text = "the house is red\n\ndas Haus ist grün\n" * 3
@@ -132,7 +136,7 @@ def test_a_large_loss_has_an_infinite_perplexity(regard: Regard, finished_langua
     assert math.isnan(perplexity(math.nan))
     shutil.copytree(finished_language.path, tmp_path / "run")
     best = tmp_path / "run/checkpoints/best.ckpt"
-    content = read_checkpoint(finished_language.checkpoints / "best.ckpt")  # another file: it is memory-mapped
+    content = read_checkpoint(finished_language.checkpoints / "best.ckpt")  # memory-mapped: saved elsewhere
     content["state_dict"] = {name: weight * 1e4 for name, weight in content["state_dict"].items()}
     torch.save(content, best)
     (tmp_path / "text").write_text("the house is red\n")

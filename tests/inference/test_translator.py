@@ -1,4 +1,4 @@
-"""A translator: any sentences in, each one's translation out, however they are batched."""
+"""Translator: translations do not depend on batches."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ TEXTS = ["the red house", "the boat is black", "", "a", "the horse is very, very
 @pytest.fixture(scope="module")
 def translator(make_model: Callable[..., Transformer], tokenizer: Tokenizer) -> Translator:
     model = make_model(seed=3, vocab_size=tokenizer.vocab_size, max_length=24)
-    with torch.no_grad():  # ends now and then
+    with torch.no_grad():  # some outputs end
         end = model.decoder.embedding.tokens.weight[EOS]
         model.decoder.norm.bias += 2 * end / end.square().sum()
     return Translator(model, tokenizer, tokenizer)
 
 
 def translated(translator: Translator, **options: float) -> list[Hypothesis]:
-    rows, _ = translator.source_ids(TEXTS)
+    rows, _ = translator.encode_sources(TEXTS)
     found = dict(translator.translate(rows, **options))
     return [found[number] for number in range(len(TEXTS))]
 
 
-def test_ids_end_and_long_texts_are_cut_and_named(translator: Translator) -> None:
+def test_long_texts_are_cut_and_reported(translator: Translator) -> None:
     long = " ".join(["the boat is black"] * 10)
-    rows, cut = translator.source_ids(["the boat", long, ""])
+    rows, cut = translator.encode_sources(["the boat", long, ""])
     assert cut == [1]
     assert [row[-1] for row in rows] == [EOS] * 3
     assert len(rows[1]) == 24
@@ -42,15 +42,15 @@ def test_ids_end_and_long_texts_are_cut_and_named(translator: Translator) -> Non
     assert rows[2] == [EOS]
 
 
-def test_a_text_of_just_the_length_is_not_cut(translator: Translator) -> None:
+def test_a_text_of_exactly_the_maximum_length_is_not_cut(translator: Translator) -> None:
     ids = translator.source_tokenizer.encode(" ".join(["the boat is black"] * 10))
     text = translator.source_tokenizer.decode(ids[:23])
     assert len(translator.source_tokenizer.encode(text)) == 23
-    assert translator.source_ids([text])[1] == []
+    assert translator.encode_sources([text])[1] == []
 
 
 @pytest.mark.parametrize("beam_size", [1, 3])
-def test_batches_change_nothing_but_the_order(translator: Translator, beam_size: int) -> None:
+def test_batches_change_only_the_order(translator: Translator, beam_size: int) -> None:
     alone = translated(translator, beam_size=beam_size, tokens_per_batch=1)
     together = translated(translator, beam_size=beam_size, tokens_per_batch=4096)
     assert [found.tokens for found in alone] == [found.tokens for found in together]
@@ -58,7 +58,7 @@ def test_batches_change_nothing_but_the_order(translator: Translator, beam_size:
         assert one.log_probability == pytest.approx(other.log_probability, abs=1e-4)
 
 
-def test_long_sentences_come_first_and_batches_keep_to_the_budget(
+def test_long_sentences_come_first_and_batches_are_within_the_budget(
     translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shapes, decode = [], Translator.decode
@@ -68,7 +68,7 @@ def test_long_sentences_come_first_and_batches_keep_to_the_budget(
         return decode(self, source, *options)
 
     monkeypatch.setattr(Translator, "decode", spy)
-    rows, _ = translator.source_ids(TEXTS)
+    rows, _ = translator.encode_sources(TEXTS)
     order = [number for number, _ in translator.translate(rows, beam_size=3, tokens_per_batch=90)]
     lengths = [len(rows[number]) for number in order]
     assert lengths == sorted(lengths, reverse=True)
@@ -76,12 +76,12 @@ def test_long_sentences_come_first_and_batches_keep_to_the_budget(
     assert max(count for count, _ in shapes) > 1
 
 
-def test_outputs_are_at_most_twice_the_source_and_ten_more(translator: Translator) -> None:
-    for row, found in zip(translator.source_ids(TEXTS)[0], translated(translator), strict=True):
+def test_outputs_are_at_most_ten_tokens_longer_than_twice_the_source(translator: Translator) -> None:
+    for row, found in zip(translator.encode_sources(TEXTS)[0], translated(translator), strict=True):
         assert len(found.tokens) <= min(2 * len(row) + 10, 23)
 
 
-def test_no_text_gives_no_translation(translator: Translator) -> None:
+def test_no_texts_have_no_translations(translator: Translator) -> None:
     assert list(translator.translate([])) == []
 
 

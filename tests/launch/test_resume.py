@@ -84,7 +84,7 @@ def stopped_early(uninterrupted: RunFolder, folder: Path) -> RunFolder:
     return run
 
 
-@pytest.mark.filterwarnings("default:.*trying the one before:UserWarning")
+@pytest.mark.filterwarnings("default:.*trying the previous checkpoint:UserWarning")
 def test_a_truncated_checkpoint_falls_back_to_the_one_before(
     uninterrupted: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

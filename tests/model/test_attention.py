@@ -1,4 +1,4 @@
-"""Attention: the fused and the explicit form agree, and looking at it changes nothing."""
+"""Attention: the fused and the explicit form agree, and recording does not change the output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BATCH, HEADS = 3, 2
 
 
 class Case(NamedTuple):
-    """One kind of mask: lengths, the mask that is handed in, and whether it is causal on top."""
+    """One kind of mask: lengths, the explicit mask, and whether attention is also causal."""
 
     query: int
     key: int
@@ -66,14 +66,14 @@ def inputs(case: Case, dim: int = 8) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def allowed(case: Case) -> Tensor:
-    """What may attend to what, said once more and in another way: position by position."""
+    """Independent definition of which query may attend to which key, position by position."""
     may = torch.ones(BATCH, HEADS, case.query, case.key, dtype=torch.bool)
     if case.mask is not None:
         may &= case.mask
     if case.causal:
         for query in range(case.query):
             for key in range(case.key):
-                if case.query - query > case.key - key:  # counted from the end, where both end together
+                if case.query - query > case.key - key:  # counted from the end, which queries and keys share
                     may[:, :, query, key] = False
     return may
 
@@ -113,7 +113,7 @@ def test_weights_are_the_formula_where_allowed_and_zero_elsewhere(case: Case) ->
 
 
 @every_mask
-def test_weights_sum_to_one_but_to_zero_where_nothing_may_be_attended_to(case: Case) -> None:
+def test_weights_sum_to_one_or_to_zero_in_a_fully_masked_row(case: Case) -> None:
     _, weights = recorded(case, *inputs(case))
     live = allowed(case).any(dim=-1)
     torch.testing.assert_close(weights.sum(dim=-1), live.float(), rtol=0, atol=1e-5)
@@ -121,7 +121,7 @@ def test_weights_sum_to_one_but_to_zero_where_nothing_may_be_attended_to(case: C
     assert not weights[~allowed(case)].any()
 
 
-def test_a_causal_mask_ends_at_the_bottom_right() -> None:
+def test_a_causal_mask_is_aligned_bottom_right() -> None:
     assert causal_mask(2, 4)[0, 0].tolist() == [[True, True, True, False], [True, True, True, True]]
 
 
@@ -136,7 +136,7 @@ def test_weights_are_recorded_before_dropout() -> None:
 
 
 @pytest.mark.parametrize("record", [None, Recorder()], ids=["fused", "explicit"])
-def test_dropout_is_for_training_and_leaves_the_mean(record: Recorder | None) -> None:
+def test_dropout_is_active_only_in_training_and_preserves_the_mean(record: Recorder | None) -> None:
     torch.manual_seed(0)
     module = MultiHeadAttention(8, 2, dropout=0.5)
     x = torch.randn(1, 6, 8).expand(2000, 6, 8)
@@ -148,7 +148,7 @@ def test_dropout_is_for_training_and_leaves_the_mean(record: Recorder | None) ->
     torch.testing.assert_close(module(*inputs, causal=True, record=record), exact, rtol=0, atol=0)
 
 
-def test_half_precision_is_weighed_in_single() -> None:
+def test_weights_of_half_precision_inputs_are_computed_in_float32() -> None:
     query, key, value = (tensor.detach().bfloat16() for tensor in inputs(CASES["causal"]))
     output, weights = recorded(CASES["causal"], query, key, value)
     assert weights.dtype == torch.float32
@@ -159,13 +159,13 @@ def test_half_precision_is_weighed_in_single() -> None:
     torch.testing.assert_close(output, attend(query, key, value, causal=True), rtol=0.02, atol=0.02)
 
 
-def test_recording_changes_no_output(make_model: Callable[..., Transformer]) -> None:
+def test_recording_does_not_change_the_output(make_model: Callable[..., Transformer]) -> None:
     model = make_model()
     prefix, source = torch.tensor([[1, 5, 6], [1, 7, 0]]), torch.tensor([[4, 5, 6, 2], [9, 2, 0, 0]])
     torch.testing.assert_close(model(prefix, source, Recorder()), model(prefix, source), rtol=0, atol=1e-5)
 
 
-def test_weights_are_computed_for_a_record_only(
+def test_weights_are_computed_only_for_a_recorder(
     make_model: Callable[..., Transformer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> Tensor:
@@ -179,7 +179,7 @@ def test_weights_are_computed_for_a_record_only(
         model(prefix, source, Recorder())
 
 
-def test_nothing_is_kept_on_the_modules(make_model: Callable[..., Transformer]) -> None:
+def test_nothing_is_stored_on_the_modules(make_model: Callable[..., Transformer]) -> None:
     model = make_model()
 
     def attributes() -> dict[tuple[str, ...], int]:
@@ -213,7 +213,7 @@ def test_groups_of_heads_share_keys_and_values(record: Recorder | None) -> None:
     torch.testing.assert_close(together, attend(query, *for_each, mask), rtol=0, atol=1e-5)
 
 
-def test_shared_keys_take_less_room() -> None:
+def test_shared_keys_are_smaller() -> None:
     key, value = MultiHeadAttention(8, 4, num_kv_heads=2).keys_values(torch.randn(3, 5, 8))
     assert key.shape == value.shape == (3, 2, 5, 2)
 

@@ -1,7 +1,7 @@
-"""torch.compile: the same numbers under the same names. In a process of its own, where no shapes are checked.
+"""torch.compile: same numbers, same names of weights. Runs in a subprocess, in which shapes are not checked.
 
-What is tested is what regard can break: that the whole model is captured, once. The code that PyTorch generates from
-the captured graph takes a minute to compile, and is PyTorch's.
+The test covers what regard can break: the whole model is captured, in one graph. The code that PyTorch generates from
+that graph is not tested; it takes a minute to compile.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from regard.model.encoder import TextEncoder
 from regard.model.feed_forward import relu
 from regard.model.mixer import SelfAttention
 from regard.model.norm import layer_norm
-from regard.model.positions import Rotary, NoPositions
+from regard.model.positions import NoPositions, Rotary
 from regard.model.residual import PreNorm
 from regard.model.transformer import Transformer
 
@@ -56,8 +56,8 @@ print(counters["stats"]["unique_graphs"], sum(counters["graph_break"].values()))
 """
 
 
-def test_a_compiled_model_is_the_same_model() -> None:
+def test_a_compiled_model_computes_the_same() -> None:
     environment, root = os.environ | {"PYTHONPATH": "src", "OMP_NUM_THREADS": "1"}, Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=root, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["1", "0"]  # one graph for every length, and all of the model in it
+    assert done.stdout.split() == ["1", "0"]  # one graph for all lengths, which contains the whole model

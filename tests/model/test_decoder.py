@@ -1,4 +1,4 @@
-"""The decoder: causal, blind to padding, and the same whether it reads at once or step by step."""
+"""The decoder: causal, independent of padding, and the same for whole prefixes and step by step."""
 
 from __future__ import annotations
 
@@ -99,9 +99,9 @@ def test_memory_is_projected_once(make_model: MakeModel, monkeypatch: pytest.Mon
         assert projected.count(layer.mixer.attention) == 4
 
 
-def test_reordered_rows_continue_what_they_were_given(make_model: MakeModel) -> None:
+def test_reordered_rows_continue_their_selected_prefixes(make_model: MakeModel) -> None:
     model = make_model()
-    rows = torch.tensor([1, 1, 2, 3, 5, 4])  # each stays with its sentence
+    rows = torch.tensor([1, 1, 2, 3, 5, 4])  # each row stays within its sentence
     first, after = torch.arange(1, 13).view(6, 2) % 9 + 3, torch.arange(6)[:, None] + 4
     state = model.decoder.start(model.encode(SOURCE), rows=6)
     _, state = model.decoder.extend(first, state)
@@ -111,21 +111,21 @@ def test_reordered_rows_continue_what_they_were_given(make_model: MakeModel) -> 
 
 
 @with_or_without_encoder
-def test_kept_sentences_go_on_as_if_alone(make_model: MakeModel, encoder: bool) -> None:
+def test_selected_sentences_are_decoded_as_if_alone(make_model: MakeModel, encoder: bool) -> None:
     model = make_model(encoder=encoder)
     first, after = torch.arange(1, 13).view(6, 2) % 9 + 3, torch.tensor([[5], [6], [7], [8]])
     sentences, rows = torch.tensor([0, 2]), torch.tensor([1, 0, 5, 4])
     state = model.decoder.start(model.encode(source_of(model)), rows=6)
     _, state = model.decoder.extend(first, state)
-    logits, _ = model.decoder.extend(after, state.keep(sentences, rows))
+    logits, _ = model.decoder.extend(after, state.select(sentences, rows))
     source = SOURCE[sentences].repeat_interleave(2, 0) if encoder else None
     whole = model(torch.cat([first[rows], after], dim=1), source)
     torch.testing.assert_close(logits, whole[:, 2:], rtol=0, atol=1e-5)
 
 
-def test_positions_end_with_a_message(make_model: MakeModel) -> None:
+def test_a_prefix_over_the_maximum_length_raises(make_model: MakeModel) -> None:
     model = make_model(encoder=False, max_length=6)
     state = model.decoder.start(None, rows=3)
     _, state = model.decoder.extend(PREFIX, state)
-    with pytest.raises(ValueError, match="7 tokens, but the model reads 6 at most"):
+    with pytest.raises(ValueError, match="7 tokens: the model reads at most 6"):
         model.decoder.step(PREFIX[:, 0], state)

@@ -1,4 +1,4 @@
-"""The contract of mixers: a whole sequence, its pieces, and its states say the same."""
+"""The contract of mixers: whole sequences, chunks and reordered states agree."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from regard.model.positions import Rotary
 
 BATCH, LENGTH, DIM = 3, 7, 8
 
-# Every mixer that can continue a sequence is to stand here.
+# Add every mixer that can continue a sequence here.
 MIXERS = {
     "attention": SelfAttention,
     "grouped": partial(SelfAttention, num_kv_heads=1),
@@ -44,7 +44,7 @@ def test_step_by_step_equals_the_whole(mixer: MixerFactory, sizes: list[int]) ->
 
 
 @every_mixer
-def test_a_causal_mixer_does_not_look_ahead(mixer: MixerFactory) -> None:
+def test_a_causal_mixer_does_not_attend_ahead(mixer: MixerFactory) -> None:
     made, x = make(mixer)
     for position in range(LENGTH):
         other = x.clone()
@@ -66,7 +66,7 @@ def test_padding_changes_nothing(mixer: MixerFactory, causal: bool) -> None:
 
 
 @every_mixer
-def test_states_are_batch_first_and_reorder(mixer: MixerFactory) -> None:
+def test_states_are_batch_first_and_can_be_reordered(mixer: MixerFactory) -> None:
     made, x = make(mixer)
     _, state = continued(made, x[:, :4], [4])
     rows = torch.tensor([2, 0, 0, 1, 2])
@@ -78,7 +78,7 @@ def test_states_are_batch_first_and_reorder(mixer: MixerFactory) -> None:
 
 
 @every_mixer
-def test_under_mixed_precision_the_state_is_what_is_computed(mixer: MixerFactory) -> None:
+def test_in_mixed_precision_the_state_has_the_computed_dtype(mixer: MixerFactory) -> None:
     made, x = make(mixer)
     with torch.autocast("cpu", torch.bfloat16):
         _, state = continued(made, x, [1, 2, 4])
@@ -86,7 +86,7 @@ def test_under_mixed_precision_the_state_is_what_is_computed(mixer: MixerFactory
 
 
 @every_mixer
-def test_a_state_begins_as_its_model_computes(mixer: MixerFactory) -> None:
+def test_an_initial_state_has_the_dtype_of_its_model(mixer: MixerFactory) -> None:
     made, x = make(mixer)
     assert all(tensor.dtype == torch.bfloat16 for tensor in made.initial_state(2, x.bfloat16()))
     assert all(len(tensor) == 2 for tensor in made.initial_state(2, x))

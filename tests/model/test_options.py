@@ -1,4 +1,4 @@
-"""Norms, residual paths, positions, networks, shared keys: each composes with the rest and keeps the contracts."""
+"""Options of the model: all combine, and each keeps causality, padding invariance, caching and recording."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_an_option_changes_the_model(make_model: MakeModel, options: dict[str, A
 
 
 @every_option
-def test_nothing_looks_ahead_or_at_padding(make_model: MakeModel, options: dict[str, Any]) -> None:
+def test_no_position_attends_ahead_or_to_padding(make_model: MakeModel, options: dict[str, Any]) -> None:
     model = make_model(**options)
     together = model(PREFIX, SOURCE)
     for row, (prefix, source) in enumerate(zip(PREFIX, SOURCE, strict=True)):
@@ -69,7 +69,7 @@ def test_cached_equals_uncached(make_model: MakeModel, options: dict[str, Any], 
 
 
 @every_option
-def test_recording_changes_nothing(make_model: MakeModel, options: dict[str, Any]) -> None:
+def test_recording_does_not_change_the_logits(make_model: MakeModel, options: dict[str, Any]) -> None:
     model, recorder = make_model(**options), Recorder()
     torch.testing.assert_close(model(PREFIX, SOURCE, recorder), model(PREFIX, SOURCE), rtol=0, atol=1e-5)
     assert len(recorder.maps) == 6
@@ -77,14 +77,14 @@ def test_recording_changes_nothing(make_model: MakeModel, options: dict[str, Any
 
 
 @every_option
-def test_every_weight_learns(make_model: MakeModel, options: dict[str, Any]) -> None:
+def test_every_weight_gets_a_gradient(make_model: MakeModel, options: dict[str, Any]) -> None:
     model = make_model(**options)
     (model(PREFIX, SOURCE) * torch.randn(2, 6, 13)).mean().backward()
     idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert not idle
 
 
-def test_rotary_attention_sees_distances_and_not_places(make_model: MakeModel) -> None:
+def test_rotary_attention_depends_on_distances_and_not_on_positions(make_model: MakeModel) -> None:
     rotate = Rotary(8)
     query, key = torch.randn(1, 1, 1, 8), torch.randn(1, 1, 1, 8)
     near, same_distance, far = (
@@ -93,14 +93,14 @@ def test_rotary_attention_sees_distances_and_not_places(make_model: MakeModel) -
     )
     assert near == pytest.approx(same_distance, abs=1e-4)
     assert near != pytest.approx(far, abs=1e-2)
-    with pytest.raises(ValueError, match="a head needs an even number, not 5"):
+    with pytest.raises(ValueError, match="head_dim must be even, not 5"):
         Rotary(5)
 
 
 def test_rotary_angles_are_exact_in_half_precision() -> None:
     query = torch.randn(1, 1, 300, 8)
-    turned = Rotary(8).bfloat16()(query.bfloat16())
-    torch.testing.assert_close(turned.float(), Rotary(8)(query), rtol=0.02, atol=0.03)
+    rotated = Rotary(8).bfloat16()(query.bfloat16())
+    torch.testing.assert_close(rotated.float(), Rotary(8)(query), rtol=0.02, atol=0.03)
 
 
 def test_order_matters_with_rotary_positions(make_model: MakeModel) -> None:
@@ -110,17 +110,17 @@ def test_order_matters_with_rotary_positions(make_model: MakeModel) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"positions": Learned}, ROTARY], ids=["sinusoidal", "learned", "rotary"])
-def test_packed_documents_are_read_as_if_alone(make_model: MakeModel, options: dict[str, Any]) -> None:
+def test_packed_documents_have_the_logits_of_separate_documents(make_model: MakeModel, options: dict[str, Any]) -> None:
     model = make_model(encoder=False, **options)
     first, second, third = torch.tensor([[1, 5, 6, 7]]), torch.tensor([[1, 8, 8]]), torch.tensor([[1, 4]])
     packed = torch.cat([first, second, third], dim=1)
     documents = torch.tensor([[0] * 4 + [1] * 3 + [5] * 2])
     alone = torch.cat([model(document) for document in (first, second, third)], dim=1)
     torch.testing.assert_close(model(packed, documents=documents), alone, rtol=0, atol=1e-5)
-    assert not torch.allclose(model(packed)[:, 4:], alone[:, 4:], atol=1e-3)  # without, they see each other
+    assert not torch.allclose(model(packed)[:, 4:], alone[:, 4:], atol=1e-3)  # attends to other documents
 
 
-def test_the_documents_of_each_row_are_its_own(make_model: MakeModel) -> None:
+def test_positions_within_documents_are_counted_per_row(make_model: MakeModel) -> None:
     documents = torch.tensor([[0, 0, 1, 1, 1, 2], [3, 3, 3, 3, 3, 3], [4, 5, 6, 6, 7, 7]])
     expected = [[0, 1, 0, 1, 2, 0], [0, 1, 2, 3, 4, 5], [0, 0, 0, 1, 0, 1]]
     assert document_positions(documents).tolist() == expected

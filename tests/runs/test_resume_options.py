@@ -164,4 +164,4 @@ def test_two_processes_are_resumed_exactly(
     config["trainer"] |= {"devices": 1, "strategy": "auto", "max_steps": STOPPED + 1}
     (alone.path / "config.yaml").write_text(yaml.safe_dump(config))
     assert work(alone.path) == 0
-    assert "saved with 2 processes and is resumed with 1: no batch is lost, but" in capsys.readouterr().err
+    assert "saved by 2 processes and is resumed by 1: no batch is lost, but" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from regard.launch.resume import prepare_resume
 from regard.runs.evaluate import evaluate_split, run_config
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
-from regard.training.checkpoint import read_checkpoint, tokenizers_of
+from regard.training.checkpoint import read_checkpoint, read_tokenizers
 
 MakeRun = Callable[..., RunFolder]
 
@@ -36,7 +36,7 @@ def rewrite(own_text: list[str], part: str) -> None:
 
 
 def vocabulary(run: RunFolder, name: str = "best.ckpt") -> bytes:
-    return tokenizers_of(read_checkpoint(run.checkpoints / name)).target.model
+    return read_tokenizers(read_checkpoint(run.checkpoints / name)).target.model
 
 
 @pytest.mark.filterwarnings("default:callbacks.attention.longest")  # pieces of other text

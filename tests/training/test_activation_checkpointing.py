@@ -1,4 +1,4 @@
-"""Activation checkpointing: the same numbers from less memory."""
+"""Activation checkpointing: the same numbers with less memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPTIONS = {"depth": 6, "dropout": 0.3, "mixer": partial(SelfAttention, dropout=0
 
 
 def step(model: Transformer) -> tuple[Tensor, list[Tensor], int]:
-    """The logits, the gradients and the bytes that operations kept for them, of a step in which dropout is drawn."""
+    """Logits, gradients, and bytes saved for the backward pass, of a step with dropout."""
     weights = {parameter.data_ptr() for parameter in model.parameters()}
     kept: dict[int, int] = {}
 
@@ -38,7 +38,7 @@ def step(model: Transformer) -> tuple[Tensor, list[Tensor], int]:
     return logits.detach(), gradients, sum(kept.values())
 
 
-def test_logits_gradients_and_names_stay_to_the_last_bit(make_model: MakeModel) -> None:
+def test_logits_gradients_and_names_are_exactly_the_same(make_model: MakeModel) -> None:
     plain, recomputed = make_model(**OPTIONS), make_model(**OPTIONS)
     recompute_layers(recomputed)
     (logits, gradients, _), (same_logits, same_gradients, _) = step(plain), step(recomputed)
@@ -48,7 +48,7 @@ def test_logits_gradients_and_names_stay_to_the_last_bit(make_model: MakeModel) 
     assert list(recomputed.state_dict()) == list(plain.state_dict())
 
 
-def test_each_layer_runs_again_and_keeps_nothing_of_its_own(make_model: MakeModel) -> None:
+def test_each_layer_runs_again_and_saves_no_activations(make_model: MakeModel) -> None:
     plain, recomputed = make_model(**OPTIONS), make_model(**OPTIONS)
     recompute_layers(recomputed)
     calls = [0]
@@ -60,8 +60,8 @@ def test_each_layer_runs_again_and_keeps_nothing_of_its_own(make_model: MakeMode
     assert 0 < little < much / 10, f"{little} of {much} bytes"
 
 
-def test_a_copy_has_layers_of_its_own(make_model: MakeModel) -> None:
-    """As one that averages weights."""
+def test_a_copied_model_has_its_own_layers(make_model: MakeModel) -> None:
+    """Averaging of weights copies models."""
     model = make_model()
     recompute_layers(model)
     copied = copy.deepcopy(model)

@@ -1,4 +1,4 @@
-"""Checkpoints: complete, safe to load, never half-written."""
+"""Checkpoints: complete, safe to load, written atomically."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from regard.model.positions import NoPositions
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import (
     describe_model,
-    last_readable,
+    find_last_checkpoint,
     load_model,
     load_weights,
     read_checkpoint,
@@ -57,7 +57,7 @@ def model_config(**options: Any) -> dict[str, Any]:
 def content(
     tokenizer: Tokenizer, config: dict[str, Any] | None = None, source_tokenizer: Tokenizer | None = None
 ) -> dict[str, Any]:
-    """What training saves of a small random model, with other things that stand beside it."""
+    """The checkpoint of a small random model, with further keys."""
     config = config or model_config()
     state = {f"model.{name}": weight for name, weight in build(config).state_dict().items()}
     description = describe_model("translation", config, {}, Tokenizers(source_tokenizer or tokenizer, tokenizer))
@@ -75,10 +75,10 @@ def files(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-# What a checkpoint holds.
+# Content of checkpoints.
 
 
-def test_a_model_comes_back_from_its_checkpoint_alone(tmp_path: Path, tokenizer: Tokenizer) -> None:
+def test_a_model_is_loaded_from_its_checkpoint_alone(tmp_path: Path, tokenizer: Tokenizer) -> None:
     saved = content(tokenizer)
     SafeCheckpointIO().save_checkpoint(saved, tmp_path / "best.ckpt")
     loaded = load_model(tmp_path / "best.ckpt")
@@ -94,7 +94,7 @@ def test_a_model_comes_back_from_its_checkpoint_alone(tmp_path: Path, tokenizer:
     assert loaded.model.encoder.embedding is loaded.model.decoder.embedding
 
 
-def test_tokenizers_of_two_vocabularies_come_back_each(tmp_path: Path, tokenizer: Tokenizer) -> None:
+def test_both_tokenizers_of_separate_vocabularies_are_loaded(tmp_path: Path, tokenizer: Tokenizer) -> None:
     settings = TokenizerSettings(vocab_size=30, byte_fallback=False, character_coverage=1.0)
     other = train_tokenizer(["one two three four five six seven"], settings)
     saved = content(tokenizer, model_config(source_vocab_size=30), other)
@@ -136,7 +136,7 @@ def test_weights_are_copied_out_of_the_file(checkpoint: Path) -> None:
             parameter.zero_()
 
 
-# What is no checkpoint, or does not fit.
+# Files that are not checkpoints, and weights that do not fit.
 
 
 def damaged(checkpoint: Path, raw: bytes) -> Path:
@@ -166,11 +166,11 @@ def torch_file(checkpoint: Path, anything: object) -> Path:
         (lambda path: torch_file(path, {"regard": 1, "state_dict": {}}), "but not a checkpoint written by regard"),
         (
             lambda path: torch_file(path, {"regard": {"format": 99}, "state_dict": {}}),
-            "written in format 99, this regard reads 1",
+            "checkpoint format 99, but this version of regard reads format 1",
         ),
     ],
 )
-def test_what_is_no_checkpoint_is_refused_in_one_line(
+def test_a_file_that_is_not_a_checkpoint_is_refused_in_one_line(
     checkpoint: Path, make: Callable[[Path], Path], message: str
 ) -> None:
     path = make(checkpoint)
@@ -182,12 +182,12 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(
         assert "\n" not in str(raised.value)
 
 
-def test_whatever_is_wrong_with_the_bytes_is_said_in_the_same_way(checkpoint: Path) -> None:
+def test_any_changed_byte_is_either_harmless_or_a_regard_error(checkpoint: Path) -> None:
     raw, readable = checkpoint.read_bytes(), 0
     for place in range(0, len(raw), len(raw) // 150):
         try:
             read_checkpoint(damaged(checkpoint, raw[:place] + bytes([raw[place] ^ 0x5A]) + raw[place + 1 :]))
-            readable += 1  # a changed weight, say
+            readable += 1  # for example, a changed weight
         except RegardError:
             pass
     assert readable > 0
@@ -196,9 +196,9 @@ def test_whatever_is_wrong_with_the_bytes_is_said_in_the_same_way(checkpoint: Pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"vocab_size": 71}, r"decoder\.embedding\.tokens\.weight is \[70, 8\] there and \[71, 8\] here"),
-        ({"depth": 2}, r"decoder\.layers\.1\.cross\.key_value\.bias is none there and \[16\] here"),
-        ({"encoder": None}, r"decoder\.layers\.0\.cross\.key_value\.bias is \[16\] there and none here"),
+        ({"vocab_size": 71}, r"embedding\.tokens\.weight is \[70, 8\] in the checkpoint and \[71, 8\] in the model"),
+        ({"depth": 2}, r"layers\.1\.cross\.key_value\.bias is missing in the checkpoint and \[16\] in the model"),
+        ({"encoder": None}, r"layers\.0\.cross\.key_value\.bias is \[16\] in the checkpoint and missing in the model"),
     ],
 )
 def test_weights_that_do_not_fit_are_named(checkpoint: Path, options: dict[str, Any], message: str) -> None:
@@ -209,17 +209,17 @@ def test_weights_that_do_not_fit_are_named(checkpoint: Path, options: dict[str, 
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
 
 
-def test_weights_that_fit_are_taken(checkpoint: Path) -> None:
+def test_weights_that_fit_are_loaded(checkpoint: Path) -> None:
     model = build(model_config(dropout=0.0))
     load_weights(model, read_checkpoint(checkpoint), checkpoint)
     torch.testing.assert_close(model.eval()(PREFIX, SOURCE), load_model(checkpoint).model(PREFIX, SOURCE))
 
 
-# Whom to trust.
+# Trusted targets.
 
 
 def foreign(target: str, **arguments: Any) -> dict[str, Any]:
-    """A configuration with something foreign inside."""
+    """A configuration that contains ``target``."""
     return model_config(mixer={"_target_": target, "_partial_": True} | arguments)
 
 
@@ -230,7 +230,7 @@ def test_a_foreign_class_needs_trust(tmp_path: Path, tokenizer: Tokenizer, monke
     monkeypatch.syspath_prepend(tmp_path)
     path = tmp_path / "best.ckpt"
     SafeCheckpointIO().save_checkpoint(content(tokenizer, foreign("my_mixers.Mine")), path)
-    with pytest.raises(RegardError, match=r"wants to run my_mixers\.Mine, .* --trust"):
+    with pytest.raises(RegardError, match=r"refers to my_mixers\.Mine, .* --trust"):
         load_model(path)
     loaded = load_model(path, trust=True)
     assert type(loaded.model.encoder.layers[0].mixer).__name__ == "Mine"
@@ -242,34 +242,34 @@ def test_a_foreign_class_needs_trust(tmp_path: Path, tokenizer: Tokenizer, monke
         "os.system",
         "builtins.exec",
         "regard_but_not_ours.Mixer",
-        "regard.model.mixer.torch.hub.load",  # reached through regard, but not of it
+        "regard.model.mixer.torch.hub.load",  # accessible through regard, but not defined in it
         "regard.inference.decoding.torch.load",
         "regard.training.checkpoint.os.system",
-        "regard.instantiate.build",  # runs what it is told to
-        "torchvision.datasets.utils.download_url",  # writes anywhere
+        "regard.instantiate.build",  # calls any function
+        "torchvision.datasets.utils.download_url",  # writes any file
         "torchvision.models.resnet.nn.Linear",
         "regard.model.${name}",
         "regard.model.mixer.NoSuchMixer",
         "regard.model.",
     ],
 )
-def test_a_checkpoint_runs_nothing_but_parts_of_models(tmp_path: Path, tokenizer: Tokenizer, target: str) -> None:
+def test_a_checkpoint_can_only_build_parts_of_models(tmp_path: Path, tokenizer: Tokenizer, target: str) -> None:
     path, saved = tmp_path / "best.ckpt", content(tokenizer)
     saved["regard"]["model"] = foreign(target, name="mixer.SelfAttention")
     SafeCheckpointIO().save_checkpoint(saved, path)
-    with pytest.raises(RegardError, match=r"the checkpoint wants to run .*--trust"):
+    with pytest.raises(RegardError, match=r"the checkpoint refers to .*--trust"):
         load_model(path)
 
 
-def test_an_untrusted_name_in_a_list_is_found_too(tmp_path: Path, tokenizer: Tokenizer) -> None:
+def test_an_untrusted_target_in_a_list_is_found(tmp_path: Path, tokenizer: Tokenizer) -> None:
     path, saved = tmp_path / "best.ckpt", content(tokenizer)
     saved["regard"]["model"]["mixer"] = {**ATTENTION, "_args_": [[{"_target_": "os.getcwd"}]]}
     SafeCheckpointIO().save_checkpoint(saved, path)
-    with pytest.raises(RegardError, match=r"the checkpoint wants to run os\.getcwd"):
+    with pytest.raises(RegardError, match=r"the checkpoint refers to os\.getcwd"):
         load_model(path)
 
 
-# Writing, and finding the last one that can be read.
+# Writing, and finding the newest readable checkpoint.
 
 
 def saved_steps(folder: Path) -> dict[str, int]:
@@ -280,15 +280,15 @@ def save(path: Path, step: int, tokenizer: Tokenizer) -> None:
     SafeCheckpointIO().save_checkpoint(content(tokenizer) | {"global_step": step}, path)
 
 
-def test_the_last_but_one_is_kept_of_last_only(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    folder = tmp_path / "checkpoints"  # which is made
+def test_only_last_keeps_its_previous_checkpoint(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    folder = tmp_path / "checkpoints"  # does not exist yet
     for step in (1, 2, 3):
         save(folder / "last.ckpt", step, tokenizer)
         save(folder / "best.ckpt", step, tokenizer)
     assert saved_steps(folder) == {"last.ckpt": 3, "last.previous.ckpt": 2, "best.ckpt": 3}
 
 
-def test_what_a_kill_left_of_a_save_is_gone_after_the_next(
+def test_the_partial_file_of_a_killed_save_is_replaced_by_the_next_save(
     checkpoint: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def half(_: object, file: Any) -> None:
@@ -297,7 +297,7 @@ def test_what_a_kill_left_of_a_save_is_gone_after_the_next(
 
     with monkeypatch.context() as killed:
         killed.setattr(torch, "save", half)
-        killed.setattr(Path, "unlink", lambda *_, **__: None)  # nobody cleans up
+        killed.setattr(Path, "unlink", lambda *_, **__: None)  # a kill leaves the file
         with pytest.raises(KeyboardInterrupt):
             save(checkpoint, 13, tokenizer)
     assert len(files(checkpoint.parent)) == 2
@@ -308,7 +308,7 @@ def test_what_a_kill_left_of_a_save_is_gone_after_the_next(
 
 
 @pytest.mark.parametrize("broken", [KeyboardInterrupt(), RuntimeError("no file of mine"), MemoryError()])
-def test_a_crash_while_saving_leaves_the_old_one(
+def test_a_crash_during_a_save_keeps_the_old_checkpoint(
     checkpoint: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, broken: BaseException
 ) -> None:
     before = checkpoint.read_bytes()
@@ -325,10 +325,10 @@ def test_a_crash_while_saving_leaves_the_old_one(
     assert checkpoint.read_bytes() == before
 
 
-@pytest.mark.parametrize("size", [1000, 100_000])  # noticed when it is flushed, or before
-def test_a_full_disk_is_an_error_of_the_disk_and_leaves_the_old_one(checkpoint: Path, size: int) -> None:
+@pytest.mark.parametrize("size", [1000, 100_000])  # the error occurs at the flush, or earlier
+def test_a_full_disk_raises_an_os_error_and_keeps_the_old_checkpoint(checkpoint: Path, size: int) -> None:
     before, limits = checkpoint.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size * 4, limits[1]))  # files cannot grow beyond that
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size * 4, limits[1]))  # maximum size of files
     try:
         with pytest.raises(OSError, match="File too large") as raised:
             SafeCheckpointIO().save_checkpoint({"weights": torch.zeros(size)}, checkpoint)
@@ -339,28 +339,28 @@ def test_a_full_disk_is_an_error_of_the_disk_and_leaves_the_old_one(checkpoint: 
     assert checkpoint.read_bytes() == before
 
 
-def test_the_newest_that_can_be_read_is_found(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    assert last_readable(tmp_path) is None
+def test_the_newest_readable_checkpoint_is_found(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    assert find_last_checkpoint(tmp_path) is None
     save(tmp_path / "last.ckpt", 1, tokenizer)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert last_readable(tmp_path) == tmp_path / "last.ckpt"
+        assert find_last_checkpoint(tmp_path) == tmp_path / "last.ckpt"
         save(tmp_path / "last.ckpt", 2, tokenizer)
-        assert last_readable(tmp_path) == tmp_path / "last.ckpt"
+        assert find_last_checkpoint(tmp_path) == tmp_path / "last.ckpt"
 
 
-def test_a_truncated_last_falls_back_with_a_warning(tmp_path: Path, tokenizer: Tokenizer) -> None:
+def test_a_truncated_last_checkpoint_falls_back_with_a_warning(tmp_path: Path, tokenizer: Tokenizer) -> None:
     last = tmp_path / "last.ckpt"
     save(last, 1, tokenizer)
     save(last, 2, tokenizer)
     last.write_bytes(last.read_bytes()[:-2000])
-    with pytest.warns(UserWarning, match=r"last\.ckpt: not a readable checkpoint .* trying the one before"):
-        assert last_readable(tmp_path) == tmp_path / "last.previous.ckpt"
-    last.unlink()  # as a kill between the two renames leaves it
-    assert last_readable(tmp_path) == tmp_path / "last.previous.ckpt"
+    with pytest.warns(UserWarning, match=r"last\.ckpt: not a readable checkpoint .* trying the previous checkpoint"):
+        assert find_last_checkpoint(tmp_path) == tmp_path / "last.previous.ckpt"
+    last.unlink()  # the state after a kill between the two renames
+    assert find_last_checkpoint(tmp_path) == tmp_path / "last.previous.ckpt"
 
 
-def test_a_save_reads_back_while_the_old_file_is_mapped(checkpoint: Path, tokenizer: Tokenizer) -> None:
+def test_a_checkpoint_can_be_replaced_while_the_old_file_is_mapped(checkpoint: Path, tokenizer: Tokenizer) -> None:
     mapped: dict[str, Tensor] = read_checkpoint(checkpoint)["state_dict"]
     name = "model.decoder.norm.weight"
     before = mapped[name].clone()

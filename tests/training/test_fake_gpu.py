@@ -1,4 +1,4 @@
-"""Every task's steps with tensors that are said to be on a GPU: one left on the CPU is found without having a GPU."""
+"""Steps of all tasks with fake tensors on a GPU: finds tensors left on the CPU without a GPU."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CASES = {
 
 @contextmanager
 def on_gpu(make_run: MakeRun, *overrides: str) -> Iterator[tuple[Task, Batch]]:
-    """A task and a batch, both of fake tensors on a GPU."""
+    """A task and a batch of fake tensors on a GPU."""
     config = make_run(*overrides, "name=fake").config()
     batches = build(config["batches"])
     dataset, items = batches.evaluation("validation")
@@ -50,7 +50,7 @@ def on_gpu(make_run: MakeRun, *overrides: str) -> Iterator[tuple[Task, Batch]]:
     task = make_task(config, batches)
     task.trainer = stand_in(step=1)
     with FakeTensorMode(allow_non_fake_inputs=False):
-        moved: dict[Tensor, Tensor] = {}  # a weight that two modules share stays one
+        moved: dict[Tensor, Tensor] = {}  # a weight shared by two modules stays shared
 
         def fake(tensor: Tensor) -> Tensor:
             if tensor not in moved:
@@ -65,7 +65,7 @@ def on_gpu(make_run: MakeRun, *overrides: str) -> Iterator[tuple[Task, Batch]]:
 
 
 def stand_in(step: int) -> pl.Trainer:
-    """A Trainer at this step."""
+    """A stand-in for a Trainer at this step."""
     return cast(pl.Trainer, SimpleNamespace(world_size=1, accumulate_grad_batches=1, global_step=step))
 
 
@@ -78,7 +78,7 @@ def test_a_training_step(case: str, request: pytest.FixtureRequest, tmp_path: Pa
         average.on_train_start(stand_in(step=0), task)
         outputs = task.training_step(batch, 0)
         assert {value.device.type for value in outputs.values()} == {"cuda"}
-        for parameter in task.parameters():  # the engine of the backward pass wants a real GPU
+        for parameter in task.parameters():  # the backward pass needs a real GPU
             parameter.grad = torch.empty_like(parameter)
         MetricsLogger(MetricsFile(tmp_path / "metrics.csv"), 2).on_before_optimizer_step(task.trainer, task, optimizer)
         optimizer.step()
@@ -90,7 +90,7 @@ def test_a_training_step(case: str, request: pytest.FixtureRequest, tmp_path: Pa
 def test_an_evaluation_step(case: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     fixture, overrides = CASES[case]
     with on_gpu(request.getfixturevalue(fixture), *overrides) as (task, batch), torch.no_grad():
-        # Decoding asks what the tokens are, which fake ones cannot say: its steps are taken one by one below.
+        # Decoding depends on the values of tokens, which fake tensors do not have. Its steps are run one by one below.
         monkeypatch.setattr(task.scorer, "outputs", lambda *_: {})
         task.eval()
         task.on_validation_epoch_start()
@@ -102,7 +102,7 @@ def test_an_evaluation_step(case: str, request: pytest.FixtureRequest, monkeypat
             logits, state = decoder.step(torch.ones_like(rows), state)
             state = state.reorder(rows.flip(0))
         assert Sampling(0.7, top_k=3, top_p=0.9).draw(logits, torch.rand(len(rows))).device.type == "cuda"
-        state.keep(torch.arange(1, device="cuda"), torch.arange(beams, device="cuda"))
+        state.select(torch.arange(1, device="cuda"), torch.arange(beams, device="cuda"))
 
 
 def test_a_tensor_left_on_the_cpu_is_found(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: their values, and that checkpoints do not hold them."""
+"""Learning-rate schedules: their values, and that checkpoints do not contain them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_cosine() -> None:
     assert cosine(10, 110)(110) == pytest.approx(0.0)
 
 
-def test_inverse_square_root_is_that_of_the_paper() -> None:
+def test_inverse_square_root_is_the_formula_of_the_paper() -> None:
     warmup, factor = 4000, inverse_square_root(4000)
     for step in (0, 100, 3998, 3999, 4000, 15_999, 99_999):
         number = step + 1  # the paper counts from 1
@@ -38,16 +38,16 @@ def test_constant() -> None:
 
 
 @pytest.mark.parametrize("schedule", [cosine(0, 10), inverse_square_root(0), constant(0)])
-def test_without_warm_up_the_first_step_is_whole(schedule: Schedule) -> None:
+def test_without_warm_up_the_first_factor_is_one(schedule: Schedule) -> None:
     assert schedule(0) == 1.0
 
 
-def test_warm_up_longer_than_training_never_falls() -> None:
+def test_a_warm_up_longer_than_training_never_decays() -> None:
     factor = cosine(warmup_steps=20, total_steps=10)
     assert [factor(step) for step in range(20)] == sorted(factor(step) for step in range(20))
 
 
-def test_a_resumed_run_follows_its_own_schedule() -> None:
+def test_a_resumed_run_follows_the_configured_schedule() -> None:
     def scheduler(schedule: Schedule) -> torch.optim.lr_scheduler.LambdaLR:
         return torch.optim.lr_scheduler.LambdaLR(torch.optim.SGD([torch.zeros(1)], lr=2.0), schedule)
 

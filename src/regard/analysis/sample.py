@@ -110,7 +110,7 @@ def _sample_of_pairs(
     pairs = single_spaced([pairs[row] for row in rows])
     places = list(range(len(rows)))
     if count is None:
-        targets, _ = translator.target_ids([target for _, target in pairs])
+        targets, _ = translator.encode_targets([target for _, target in pairs])
         places = _within(TOKENS, [len(target) for target in targets])
         _tell_fewer(len(places), len(rows), name, say)
     rows, chosen = [rows[place] for place in places], [pairs[place] for place in places]

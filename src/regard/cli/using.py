@@ -168,7 +168,7 @@ def generate(
     from rich.console import Console
 
     from regard.inference.decoding import Sampling
-    from regard.inference.generate import ROWS_TOGETHER, Writer, show_next
+    from regard.inference.generate import ROWS_TOGETHER, Writer, print_next_tokens
     from regard.inference.language_model import LanguageModel
 
     if top_p is not None and not 0 < top_p <= 1:
@@ -184,7 +184,7 @@ def generate(
     if next_tokens is not None:
         if prompt is None:
             raise UsageError("--next: give --prompt too")
-        show_next(writer, prompt, next_tokens, Console(highlight=False))
+        print_next_tokens(writer, prompt, next_tokens, Console(highlight=False))
     elif prompt is not None and number == 1 and not as_json:
         print(prompt, end="", flush=True)
         for text in writer.stream(prompt):

@@ -14,7 +14,7 @@ from regard.data.tokenizer.tokenizer import Tokenizers
 from regard.errors import RegardError, UsageError
 from regard.instantiate import build
 from regard.model.transformer import Transformer
-from regard.training.checkpoint import read_checkpoint, require_fit, tokenizers_of
+from regard.training.checkpoint import check_weights_fit, read_checkpoint, read_tokenizers
 
 MAY_DIFFER = {"model.dropout", "model.max_length", "model.vocab_size", "model.source_vocab_size"}
 """Keys of the model that may be others than those of the checkpoint: they do not change what its weights mean."""
@@ -31,7 +31,7 @@ def take_vocabulary(config: dict[str, Any], overrides: Sequence[str]) -> dict[st
     """
     path = Path(config["init_from"])
     content = read_checkpoint(path)
-    tokenizers = tokenizers_of(content)
+    tokenizers = read_tokenizers(content)
     known = content["regard"].get("tokenizer")
     # An older checkpoint does not say how its vocabulary was learned, but it has the vocabulary.
     known = config["tokenizer"] | {"vocab_size": tokenizers.target.vocab_size} if known is None else known
@@ -65,6 +65,6 @@ def _check_model(config: dict[str, Any], tokenizers: Tokenizers, content: dict[s
     with torch.device("meta"):
         model: Transformer = build(config | tokenizers.sizes())
     try:
-        require_fit(model, content, path)
+        check_weights_fit(model, content, path)
     except RegardError as error:
         raise UsageError(f"init_from: {error}") from error

@@ -1,1 +1,1 @@
-"""Using a model: decoding, sampling, scoring."""
+"""Use of a trained model: decoding, sampling, scoring."""

@@ -1,7 +1,7 @@
-"""Choosing the next token: algorithms over a step function and a state, for every task.
+"""Decoding: greedy search, beam search and sampling over a step function and a state, for all tasks.
 
-A step reads one token a row and gives the logits of the next. Rows stand sentence by sentence, and
-each sentence decodes as if it were alone: what shares its batch changes nothing.
+A step reads one token per row and returns the logits of the next. Rows are grouped by sentence. The result for a
+sentence does not depend on the other sentences of the batch.
 """
 
 from collections.abc import Callable
@@ -14,21 +14,21 @@ from torch import Tensor
 
 @runtime_checkable
 class DecodingState(Protocol):
-    """What a step remembers; see ``regard.model.decoder.DecoderState``."""
+    """The state of a step function; see ``regard.model.decoder.DecoderState``."""
 
     def reorder(self, rows: Tensor) -> Any:
-        """Row i continues what row ``rows[i]`` was."""
+        """Return the state in which row i continues the present row ``rows[i]``, of the same sentence."""
 
-    def keep(self, sentences: Tensor, rows: Tensor) -> Any:
-        """Only the given sentences, with their rows."""
+    def select(self, sentences: Tensor, rows: Tensor) -> Any:
+        """Return the state of the given sentences and rows only."""
 
 
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
-"""(tokens "rows", state) -> (logits "rows vocab", state)"""
+"""(tokens "rows", state) -> (logits "rows vocab", next state)"""
 
 
 class Hypothesis(NamedTuple):
-    """An output: its tokens without begin and end, and its log-probability (natural, end included)."""
+    """An output: its tokens without ``<s>`` and ``</s>``, and its log-probability (natural, ``</s>`` included)."""
 
     tokens: list[int]
     log_probability: float
@@ -38,7 +38,7 @@ class Hypothesis(NamedTuple):
 def greedy(
     step: Step, state: DecodingState, limits: Int[Tensor, " sentences"], begin: int, end: int
 ) -> list[Hypothesis]:
-    """The likeliest token, again and again, until ``end`` or ``limits`` tokens; a row a sentence."""
+    """Decode the most likely token at each step, until ``end`` or ``limits`` tokens. One row per sentence."""
     count = len(limits)
     outputs: list[list[int]] = [[] for _ in range(count)]
     scores = torch.zeros(count, device=limits.device)
@@ -56,12 +56,12 @@ def greedy(
             kept = stays.nonzero()[:, 0]
             if not len(kept):
                 break
-            alive, tokens, state = alive[kept], tokens[kept], state.keep(kept, kept)
+            alive, tokens, state = alive[kept], tokens[kept], state.select(kept, kept)
     return [Hypothesis(output, score) for output, score in zip(outputs, scores.tolist(), strict=True)]
 
 
 def length_penalty(length: int, alpha: float) -> float:
-    """((5 + length) / 6) ^ alpha (Wu et al. 2016, equation 14); log-probabilities are divided by it."""
+    """Return ((5 + length) / 6) ^ alpha (Wu et al. 2016, equation 14). Log-probabilities are divided by it."""
     return ((5 + length) / 6) ** alpha
 
 
@@ -75,15 +75,18 @@ def beam_search(
     beam_size: int,
     alpha: float,
 ) -> list[Hypothesis]:
-    """The best of what is found with ``beam_size`` open prefixes a sentence (Wu et al. 2016, section 7).
+    """Return the best hypothesis of each sentence, found with ``beam_size`` open prefixes (Wu et al. 2016, section 7).
 
-    Every step extends the open prefixes and keeps the ``beam_size`` likeliest that go on. One that
-    ends is finished if it is among the ``beam_size`` likeliest extensions. A sentence is done when no
-    open prefix can beat the best finished one any more; when ``beam_size`` are finished and no open one
-    is better than the best of them as it stands (that many alone are no reason: beside a sure prefix all
-    that end early are junk); or at its limit, where what is open counts as finished. ``alpha`` is the
-    length penalty's power; 0 compares plain log-probabilities. ``state`` has ``beam_size`` rows a
-    sentence. With a beam of 1 this is ``greedy``.
+    Each step extends the open prefixes and keeps the ``beam_size`` most likely extensions that do not end. An extension
+    that ends is finished if it is among the ``beam_size`` most likely of all. Decoding of a sentence stops
+
+    - if no open prefix can become better than the best finished hypothesis;
+    - if ``beam_size`` hypotheses are finished and no open prefix is better than the best of them at present. The number
+      alone is not sufficient: if one prefix is nearly certain, hypotheses that end early are bad;
+    - at its limit, where open prefixes count as finished.
+
+    ``alpha`` is the exponent of the length penalty; 0 compares plain log-probabilities. ``state`` has ``beam_size``
+    rows per sentence. With a beam of 1, the result is that of ``greedy``.
     """
     device, count = limits.device, len(limits)
     best: list[tuple[float, Hypothesis]] = [(-torch.inf, Hypothesis([], -torch.inf))] * count
@@ -97,20 +100,20 @@ def beam_search(
 
     alive = list(range(count))
     prefixes = torch.full((count, beam_size, 1), begin, device=device)
-    # All prefixes are the same at first: only one of them may be extended.
+    # All prefixes of a sentence are the same at first: only one of them is extended.
     scores = torch.full((count, beam_size), -torch.inf, device=device)
     scores[:, 0] = 0.0
     for length in range(1, int(limits.max()) + 1):
         logits, state = step(prefixes[:, :, -1].flatten(), state)
         extended = scores[:, :, None] + logits.float().log_softmax(dim=-1).unflatten(0, scores.shape)
         vocab = extended.shape[-1]
-        # At most one extension of each prefix ends, so twice the beam leaves enough that go on.
+        # At most one extension of each prefix ends, so that at least beam_size of the top 2 * beam_size do not.
         top = extended.flatten(1).topk(2 * beam_size, dim=-1)
         origins, tokens = top.indices // vocab, top.indices % vocab
         ends = tokens == end
-        going_on = (torch.arange(2 * beam_size, device=device) + ends * 2 * beam_size).argsort(dim=-1)[:, :beam_size]
-        scores = top.values.gather(1, going_on)
-        kept_origins, kept_tokens = origins.gather(1, going_on), tokens.gather(1, going_on)
+        still_open = (torch.arange(2 * beam_size, device=device) + ends * 2 * beam_size).argsort(dim=-1)[:, :beam_size]
+        scores = top.values.gather(1, still_open)
+        kept_origins, kept_tokens = origins.gather(1, still_open), tokens.gather(1, still_open)
 
         for position, rank in (ends[:, :beam_size] & top.values[:, :beam_size].isfinite()).nonzero().tolist():
             prefix = prefixes[position, origins[position, rank]]
@@ -119,9 +122,9 @@ def beam_search(
         chosen = prefixes.gather(1, kept_origins[:, :, None].expand(-1, -1, prefixes.shape[-1]))
         prefixes = torch.cat([chosen, kept_tokens[:, :, None]], dim=-1)
         stays = []
-        likeliest_open = zip(alive, limits.tolist(), scores[:, 0].tolist(), strict=True)
-        for position, (sentence, limit, score) in enumerate(likeliest_open):
-            # Log-probabilities only fall, and the largest penalty is the one at the limit.
+        best_open = zip(alive, limits.tolist(), scores[:, 0].tolist(), strict=True)
+        for position, (sentence, limit, score) in enumerate(best_open):
+            # Log-probabilities only decrease, and the length penalty is largest at the limit.
             hopeless = score / length_penalty(limit, alpha) <= best[sentence][0]
             behind = score / length_penalty(length, alpha) <= best[sentence][0]
             if hopeless or (behind and finished[sentence] >= beam_size):
@@ -138,30 +141,31 @@ def beam_search(
             kept = torch.tensor(stays, device=device)
             alive, limits = [alive[position] for position in stays], limits[kept]
             prefixes, scores = prefixes[kept], scores[kept]
-            state = state.keep(kept, rows[kept].flatten())
+            state = state.select(kept, rows[kept].flatten())
         else:
             state = state.reorder(rows.flatten())
     return [hypothesis for _, hypothesis in best]
 
 
 FIXED_POINT = 2**52
-"""The unit of `cumulative_sums`: as fine as float64 near 1."""
+"""Inverse of the unit of `cumulative_sums`, which is the resolution of float64 near 1."""
 
 
 def cumulative_sums(probabilities: Float[Tensor, "rows vocab"]) -> Int[Tensor, "rows vocab"]:
-    """Sums of the probabilities up to each token, in units of 1 / ``FIXED_POINT``.
+    """Return the cumulative sums of the probabilities, in units of 1 / ``FIXED_POINT``.
 
-    Sums of integers are exact in any order of addition: the same on every device, which those of floats are not.
+    Sums of integers are exact in any order of addition. They are therefore the same on every device, unlike sums of
+    floats.
     """
     return (probabilities * FIXED_POINT).round().to(torch.int64).cumsum(dim=-1)
 
 
 class Sampling(NamedTuple):
-    """How the next token is drawn.
+    """Settings of the sampling of the next token.
 
-    temperature: logits are divided by it; 0 takes the likeliest
-    top_k: only so many of the likeliest (Fan et al. 2018, section 5.1); None for all
-    top_p: only the likeliest that together reach this probability (Holtzman et al. 2020, section 3.1)
+    temperature: logits are divided by it; 0 selects the most likely token
+    top_k: number of most likely tokens to sample from (Fan et al. 2018, section 5.1); None for all
+    top_p: sample from the most likely tokens that together reach this probability (Holtzman et al. 2020, section 3.1)
     """
 
     temperature: float = 1.0
@@ -169,10 +173,10 @@ class Sampling(NamedTuple):
     top_p: float | None = None
 
     def probabilities(self, logits: Float[Tensor, "rows vocab"]) -> Float[Tensor, "rows vocab"]:
-        """What tokens are drawn with; of equally likely ones at the cut the first stay."""
+        """Return the sampling probabilities. Of equally likely tokens at a cut, the first ones are kept."""
         if self.temperature == 0:
             return torch.nn.functional.one_hot(logits.argmax(dim=-1), logits.shape[-1]).double()
-        below = logits.double() - logits.max(dim=-1, keepdim=True).values  # 0 at most: no temperature is too low
+        below = logits.double() - logits.max(dim=-1, keepdim=True).values  # at most 0: low temperatures do not overflow
         ordered, tokens = (below / self.temperature).softmax(dim=-1).sort(descending=True, stable=True)
         if self.top_k is not None:
             ordered[:, self.top_k :] = 0.0
@@ -185,7 +189,7 @@ class Sampling(NamedTuple):
         return torch.zeros_like(ordered).scatter(-1, tokens, ordered)
 
     def draw(self, logits: Float[Tensor, "rows vocab"], uniform: Float[Tensor, " rows"]) -> Int[Tensor, " rows"]:
-        """A token for each row, from a number of each drawn uniformly from [0, 1)."""
+        """Return a token for each row, chosen by a number of that row drawn uniformly from [0, 1)."""
         cumulative = cumulative_sums(self.probabilities(logits))
         drawn = (uniform.to(logits.device, torch.float64)[:, None] * cumulative[:, -1:]).floor().to(torch.int64)
         found = torch.searchsorted(cumulative, drawn, right=True)

@@ -1,4 +1,4 @@
-"""Text that a language model writes: as it is drawn, or a batch at a time."""
+"""Text generation with a language model: streamed token by token, or in batches of prompts."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ ROWS_TOGETHER = 64
 BAR_CELLS = 40
 
 
-class Written(NamedTuple):
-    """One continuation: of which prompt, which of several, and its text without the prompt."""
+class Continuation(NamedTuple):
+    """A continuation: its prompt, its number among those of the prompt, and its text without the prompt."""
 
     prompt: str
     number: int
@@ -26,9 +26,9 @@ class Written(NamedTuple):
 
 
 class Writer(NamedTuple):
-    """How to write: with which model and sampling, how much, how often, and the seed of it all.
+    """Generates ``number`` continuations per prompt, of at most ``max_new_tokens``, with a seed.
 
-    ``warn`` is told of prompts that are longer than the context.
+    ``warn`` is called for each prompt that is longer than the context.
     """
 
     language_model: LanguageModel
@@ -39,44 +39,44 @@ class Writer(NamedTuple):
     warn: Callable[[str], None]
 
     def stream(self, prompt: str) -> Iterator[str]:
-        """The one continuation of ``prompt``, bit by bit; never half a character."""
-        ids, shown = self.read(prompt, 1), 0
+        """Yield the text of one continuation of ``prompt`` as it is generated, in complete characters."""
+        ids, shown = self.encode(prompt, 1), 0
         tokenizer, read = self.language_model.tokenizer, list(ids)
         begin = len(tokenizer.decode(read))
         seeds = [[self.seed, 0, 0]]
         for _, token in self.language_model.generate([ids], self.sampling, self.max_new_tokens, seeds):
             read.append(token)
             text = tokenizer.decode(read)[begin:]
-            if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # bytes that may yet become a character
+            if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # possibly an incomplete character
                 yield text[shown:]
                 shown = len(text)
         yield tokenizer.decode(read)[begin + shown :]
 
-    def write(self, prompts: Iterable[str], together: int = ROWS_TOGETHER) -> Iterator[Written]:
-        """``number`` continuations of each prompt, in order; alike however many are written ``together``."""
+    def write(self, prompts: Iterable[str], together: int = ROWS_TOGETHER) -> Iterator[Continuation]:
+        """Yield the continuations of each prompt, in order. They do not depend on the batch size ``together``."""
         rows = ((line, prompt, number) for line, prompt in enumerate(prompts, start=1) for number in range(self.number))
         tokenizer = self.language_model.tokenizer
         while chunk := list(islice(rows, together)):
-            ids = [self.read(prompt, line, quiet=number > 0) for line, prompt, number in chunk]
+            ids = [self.encode(prompt, line, quiet=number > 0) for line, prompt, number in chunk]
             written = [list(row) for row in ids]
             seeds = [[self.seed, line - 1, number] for line, _, number in chunk]
             for row, token in self.language_model.generate(ids, self.sampling, self.max_new_tokens, seeds):
                 written[row].append(token)
             for (_, prompt, number), before, after in zip(chunk, ids, written, strict=True):
-                yield Written(prompt, number, tokenizer.decode(after)[len(tokenizer.decode(before)) :])
+                yield Continuation(prompt, number, tokenizer.decode(after)[len(tokenizer.decode(before)) :])
 
-    def read(self, prompt: str, line: int, quiet: bool = False) -> list[int]:
-        """The tokens of the prompt on that line; warns of one that is cut, unless ``quiet``."""
-        ids, cut = self.language_model.prompt_ids(prompt)
+    def encode(self, prompt: str, line: int, quiet: bool = False) -> list[int]:
+        """Return the tokens of the prompt on line ``line``. Warn if it is cut, unless ``quiet``."""
+        ids, cut = self.language_model.encode_prompt(prompt)
         if cut and not quiet:
             limit = self.language_model.model.max_length
-            self.warn(f"prompt {line}: longer than the context of {limit} tokens, its last {limit} are read")
+            self.warn(f"prompt {line} is longer than the context: only its last {limit} tokens are read")
         return ids
 
 
-def show_next(writer: Writer, prompt: str, count: int, console: Console) -> None:
-    """A table of the ``count`` likeliest next tokens with the probabilities they are drawn with, but for those at 0."""
-    ids = writer.read(prompt, 1)
+def print_next_tokens(writer: Writer, prompt: str, count: int, console: Console) -> None:
+    """Print the ``count`` most likely next tokens and their sampling probabilities, without those of probability 0."""
+    ids = writer.encode(prompt, 1)
     probabilities = writer.sampling.probabilities(writer.language_model.next_logits(ids)[None])[0]
     top = probabilities.topk(min(count, int(probabilities.count_nonzero())))
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)

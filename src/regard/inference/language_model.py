@@ -1,4 +1,4 @@
-"""A trained language model: text that goes on."""
+"""A trained language model: continuation and scoring of text."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from regard.model.transformer import Transformer
 
 
 class LanguageModel(NamedTuple):
-    """A model without an encoder, with the tokenizer it was trained on."""
+    """A model without an encoder, and its tokenizer."""
 
     model: Transformer
     tokenizer: Tokenizer
 
     @property
     def device(self) -> torch.device:
-        """Where the model lies."""
+        """The device of the model."""
         return next(self.model.parameters()).device
 
-    def prompt_ids(self, text: str) -> tuple[list[int], bool]:
-        """What the model reads of a prompt, and whether it is longer than the context: then its last part.
+    def encode_prompt(self, text: str) -> tuple[list[int], bool]:
+        """Return the token ids of a prompt, and whether it was cut to its end because it is longer than the context.
 
-        A prompt may stand anywhere in a text; an empty one is the begin of a document.
+        A prompt may be from any place in a text. An empty prompt is the beginning of a document.
         """
         ids = self.tokenizer.encode(text) or [BOS]
         return ids[-self.model.max_length :], len(ids) > self.model.max_length
 
-    def continuations(
+    def continue_prompts(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, max_new_tokens: int, seed: int
     ) -> list[list[int]]:
-        """What `generate` writes after each prompt; row i draws with the seed (seed, i)."""
+        """Return the new tokens that `generate` yields for each prompt. Row i is sampled with the seed (seed, i)."""
         written: list[list[int]] = [[] for _ in prompts]
         for row, token in self.generate(
             prompts, sampling, max_new_tokens, [[seed, row] for row in range(len(prompts))]
@@ -53,12 +53,12 @@ class LanguageModel(NamedTuple):
     def generate(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, max_new_tokens: int, seeds: Sequence[Sequence[int]]
     ) -> Iterator[tuple[int, int]]:
-        """(row, its next token) as they are drawn, up to ``max_new_tokens`` a row or the end of its document.
+        """Yield (row, next token) as tokens are sampled, up to ``max_new_tokens`` per row or the end of its document.
 
-        Prompts have one token at least, at most the context, and may differ in length. Each row draws from a generator
-        of its own, and gets the same tokens in whatever company. All rows are read in step: one whose prompt is over
-        draws its next token, the others read theirs. When the context is full, its last half is read again, as a
-        beginning.
+        Prompts have at least one token and at most the context, and may differ in length. Each row has its own random
+        generator, and its tokens do not depend on the other rows. All rows advance by one position per step: a row at
+        the end of its prompt samples a token, others read the next token of their prompt. If the context is full, its
+        last half is read again as a new beginning.
         """
         texts = [list(prompt) for prompt in prompts]
         generators = [np.random.default_rng(seed) for seed in seeds]
@@ -66,14 +66,14 @@ class LanguageModel(NamedTuple):
         length = min(map(len, texts), default=0)
         logits, state = self._read([texts[row][:length] for row in alive]) if alive else (None, None)
         while logits is not None and state is not None:
-            over = [len(texts[row]) == length for row in alive]
-            uniform = [generators[row].random() if ends else 0.0 for row, ends in zip(alive, over, strict=True)]
-            logits[:, [PAD, BOS]] = -torch.inf  # no target ever is one of these
-            # As float32 a number just below 1 would be 1, above every token's share.
+            samples = [len(texts[row]) == length for row in alive]
+            uniform = [generators[row].random() if now else 0.0 for row, now in zip(alive, samples, strict=True)]
+            logits[:, [PAD, BOS]] = -torch.inf  # never targets
+            # In float32, a number just below 1 would be rounded to 1, beyond the range of all tokens.
             drawn = sampling.draw(logits, torch.tensor(uniform, dtype=torch.float64, device=logits.device)).tolist()
             stays = []
             for place, row in enumerate(alive):
-                if over[place]:
+                if samples[place]:
                     if drawn[place] == EOS:
                         continue
                     texts[row].append(drawn[place])
@@ -89,21 +89,21 @@ class LanguageModel(NamedTuple):
                 half = max(1, self.model.max_length // 2)
                 logits, state = self._read([texts[row][length - half : length] for row in alive])
                 continue
-            if len(stays) < len(over):
+            if len(stays) < len(samples):
                 kept = torch.tensor(stays, device=self.device)
-                state = state.keep(kept, kept)
+                state = state.select(kept, kept)
             tokens = torch.tensor([texts[row][length - 1] for row in alive], device=self.device)
             logits, state = self.model.decoder.step(tokens, state)
 
     @torch.inference_mode()
     def next_logits(self, prompt: Sequence[int]) -> Tensor:
-        """The scores of every token ("vocab") after a prompt."""
+        """Return the logits of the token after a prompt, "vocab"."""
         logits, _ = self._read([list(prompt)])
         logits[:, [PAD, BOS]] = -torch.inf
         return logits[0]
 
     def log_probabilities(self, texts: Sequence[str], tokens_per_batch: int = 8192) -> list[list[tuple[int, float]]]:
-        """Of each text as a document: its tokens and its end, with their log-probability (natural).
+        """Return the tokens of each text and their log-probabilities (natural). Each text is a document with its end.
 
         A text longer than the context is read in parts that overlap by half.
         """
@@ -137,6 +137,6 @@ class LanguageModel(NamedTuple):
         return [list(zip(target, values, strict=True)) for target, values in zip(targets, joined, strict=True)]
 
     def _read(self, rows: list[list[int]]) -> tuple[Tensor, DecoderState]:
-        """The scores after rows of one length, and the state that has read them."""
+        """Return the logits after rows of the same length, and the state."""
         decoder = self.model.decoder
-        return decoder.read(torch.tensor(rows, device=self.device), decoder.start(None, len(rows)))
+        return decoder.extend_last(torch.tensor(rows, device=self.device), decoder.start(None, len(rows)))

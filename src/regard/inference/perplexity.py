@@ -1,11 +1,11 @@
-"""Perplexity, the same wherever it is reported."""
+"""Perplexity, computed in the same way everywhere."""
 
 from __future__ import annotations
 
 import math
 
 LARGEST_LOSS = 88.72
-"""exp of more is above the range of float32, in which Lightning logs metrics."""
+"""exp of a larger loss exceeds the range of float32, in which Lightning logs metrics."""
 
 
 def perplexity(loss: float) -> float:

@@ -1,4 +1,4 @@
-"""How likely given text is, line by line and token by token."""
+"""Log-probabilities of given text, by line and by token."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from regard.inference.translator import Translator
 CHUNK_LINES = 512
 
 Scored = list[tuple[int, float]]
-"""The tokens of a text and its end, with their natural log-probabilities."""
+"""The tokens of a text, its end included, with their log-probabilities (natural)."""
 
 
 class LineScore(NamedTuple):
-    """One line: its pieces, the end included, with the log-probability of each (natural)."""
+    """The pieces of a line, the end included, with their log-probabilities (natural)."""
 
     tokens: list[tuple[str, float]]
 
     @property
     def log_probability(self) -> float:
-        """Of the whole line."""
+        """Log-probability of the whole line."""
         return sum(value for _, value in self.tokens)
 
     @property
     def perplexity(self) -> float:
-        """exp of the mean negative log-probability of its tokens."""
+        """exp of the mean negative log-probability of the tokens."""
         return perplexity(-self.log_probability / len(self.tokens))
 
 
 def score_lines(model: LanguageModel | Translator, lines: Iterable[str]) -> Iterator[LineScore]:
-    """The score of each line, in order: a document for a language model, source TAB target for a translator.
+    """Yield the score of each line, in order: a document for a language model, source TAB target for a translator.
 
-    Raises RegardError naming a line without exactly one tab, or one over the translator's limit.
+    Raises RegardError, naming the line, for a pair without exactly one tab, or longer than the limit of the model.
     """
     score: Callable[[list[str]], list[Scored]]
     if isinstance(model, LanguageModel):
@@ -58,12 +58,15 @@ def _pair_scorer(translator: Translator) -> Callable[[list[str]], list[Scored]]:
         pairs = [line.split("\t") for line in lines]
         for number, pair in enumerate(pairs, start=done + 1):
             if len(pair) != 2:
-                raise RegardError(f"stdin, line {number}: {len(pair) - 1} tabs, expected source TAB target")
-        sources, sources_cut = translator.source_ids([source for source, _ in pairs])
-        targets, targets_cut = translator.target_ids([target for _, target in pairs])
+                raise RegardError(f"stdin, line {number}: expected source TAB target, but found {len(pair) - 1} tabs")
+        sources, sources_cut = translator.encode_sources([source for source, _ in pairs])
+        targets, targets_cut = translator.encode_targets([target for _, target in pairs])
         for row in sorted({*sources_cut, *targets_cut}):
             limit = translator.model.max_length
-            raise RegardError(f"stdin, line {done + row + 1}: over the model's {limit} tokens on a side; shorten it")
+            raise RegardError(
+                f"stdin, line {done + row + 1}: the source or target is longer than the limit of the model "
+                f"({limit} tokens); shorten it"
+            )
         done += len(lines)
         values = translator.log_probabilities(sources, targets)
         return [list(zip(*row, strict=True)) for row in zip(targets, values, strict=True)]

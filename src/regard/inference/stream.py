@@ -1,4 +1,4 @@
-"""Lines in, lines out: using a model from a pipe."""
+"""Translation of a stream of lines."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ def translate_lines(
     warn: Callable[[str], None],
     chunk_lines: int = CHUNK_LINES,
 ) -> Iterator[str]:
-    """The translation of each line, in order; an empty line stays empty.
+    """Yield the translation of each line, in order. The translation of an empty line is empty.
 
-    ``chunk_lines`` are read and sorted by length together. ``warn`` is told of lines that were cut.
+    ``chunk_lines`` lines are read and sorted by length together. ``warn`` is called for each line that is cut.
     """
     source, done = iter(lines), 0
     while chunk := list(islice(source, chunk_lines)):
         filled = [number for number, line in enumerate(chunk) if line.strip()]
-        rows, cut = translator.source_ids([chunk[number] for number in filled])
+        rows, cut = translator.encode_sources([chunk[number] for number in filled])
         for number in cut:
             limit = translator.model.max_length
             warn(
-                f"line {done + filled[number] + 1}: longer than the model's {limit} tokens, the rest is not translated"
+                f"line {done + filled[number] + 1} is longer than the limit of the model ({limit} tokens): the rest is "
+                "not translated"
             )
         outputs = [""] * len(chunk)
         for number, hypothesis in translator.translate(rows, beam_size, alpha):

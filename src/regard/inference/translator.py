@@ -1,4 +1,4 @@
-"""A trained translator: text in, text out."""
+"""A trained translation model: translation and scoring of text."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from regard.model.transformer import Transformer
 
 
 class Translator(NamedTuple):
-    """A model with the tokenizers it was trained on."""
+    """A model with an encoder, and its tokenizers."""
 
     model: Transformer
     source_tokenizer: Tokenizer
@@ -25,11 +25,11 @@ class Translator(NamedTuple):
 
     @property
     def device(self) -> torch.device:
-        """Where the model lies."""
+        """The device of the model."""
         return next(self.model.parameters()).device
 
-    def source_ids(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
-        """Token ids that the encoder reads, and which texts were too long for it and were cut."""
+    def encode_sources(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
+        """Return the token ids of texts for the encoder, and the numbers of the texts that were cut to its limit."""
         limit = self.model.max_length
         rows = [[*ids, EOS] for ids in self.source_tokenizer.encode_batch(list(texts))]
         cut = [number for number, row in enumerate(rows) if len(row) > limit]
@@ -38,9 +38,9 @@ class Translator(NamedTuple):
     def translate(
         self, rows: list[list[int]], beam_size: int = 1, alpha: float = 1.0, tokens_per_batch: int = 4096
     ) -> Iterator[tuple[int, Hypothesis]]:
-        """(number of the row, its translation), sentences of like length together, longest first.
+        """Yield (number of the row, its translation), in batches of similar length, longest first.
 
-        ``tokens_per_batch`` counts padded source tokens times beams.
+        ``tokens_per_batch`` limits padded source tokens times beams.
         """
         lengths = np.array([len(row) for row in rows], dtype=np.int32)
         order = np.argsort(-lengths, kind="stable")
@@ -50,9 +50,9 @@ class Translator(NamedTuple):
 
     @torch.inference_mode()
     def decode(self, source: Tensor, beam_size: int = 1, alpha: float = 1.0) -> list[Hypothesis]:
-        """Translations of right-padded token ids ("batch source"); greedy with a beam of 1.
+        """Translate right-padded token ids, "batch source"; with a beam of 1, greedily.
 
-        An output ends after twice the source's tokens plus ten at the latest, or at the model's limit.
+        An output has at most ten tokens more than twice the source, and at most the limit of the model.
         """
         encoded = self.model.encode(source)
         if encoded is None:
@@ -63,8 +63,8 @@ class Translator(NamedTuple):
             return greedy(self.model.decoder.step, state, limits, BOS, EOS)
         return beam_search(self.model.decoder.step, state, limits, BOS, EOS, beam_size, alpha)
 
-    def target_ids(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
-        """Token ids that the decoder writes, and which texts were too long for it and were cut."""
+    def encode_targets(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
+        """Return the token ids of texts as targets, and the numbers of the texts that were cut to the limit."""
         limit = self.model.max_length
         rows = [[*ids, EOS] for ids in self.target_tokenizer.encode_batch(list(texts))]
         return [row[:limit] for row in rows], [number for number, row in enumerate(rows) if len(row) > limit]
@@ -72,7 +72,7 @@ class Translator(NamedTuple):
     def log_probabilities(
         self, sources: list[list[int]], targets: list[list[int]], tokens_per_batch: int = 4096
     ) -> list[list[float]]:
-        """The log-probability (natural) of each token of each target, given its source and what is before it."""
+        """Return the log-probability (natural) of each token of each target, given its source and earlier tokens."""
         lengths = np.array([max(map(len, pair)) for pair in zip(sources, targets, strict=True)], dtype=np.int32)
         order = np.argsort(-lengths, kind="stable")
         batches = (
@@ -83,5 +83,5 @@ class Translator(NamedTuple):
         return [scored[row] for row in range(len(targets))]
 
     def text(self, hypothesis: Hypothesis) -> str:
-        """The hypothesis as text."""
+        """Detokenise a hypothesis."""
         return self.target_tokenizer.decode(hypothesis.tokens)

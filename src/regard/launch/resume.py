@@ -126,9 +126,9 @@ def _check_steps(run: RunFolder, config: dict[str, Any]) -> None:
     wanted = config["trainer"]["max_steps"]
     if wanted >= (inspect_run(run, None).step or 0):
         return
-    from regard.training.checkpoint import last_readable, read_checkpoint  # takes seconds
+    from regard.training.checkpoint import find_last_checkpoint, read_checkpoint  # takes seconds
 
-    checkpoint = last_readable(run.checkpoints)  # steps after it, which a run has lost, are taken again
+    checkpoint = find_last_checkpoint(run.checkpoints)  # steps after it, which a run has lost, are taken again
     taken = 0 if checkpoint is None else read_checkpoint(checkpoint)["global_step"]
     if wanted < taken:
         raise UsageError(f"trainer.max_steps={wanted}: {run.path} has taken {taken} steps; give {taken} or more")

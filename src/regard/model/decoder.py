@@ -1,4 +1,4 @@
-"""The one decoder: p(next token | prefix, memory), for whole prefixes and step by step."""
+"""The decoder: p(next token | prefix, memory), for whole prefixes and step by step."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, cast
@@ -15,10 +15,10 @@ from regard.model.recorder import Recorder
 
 
 class DecoderState(NamedTuple):
-    """Where decoding stands: a row for each hypothesis, a memory for each sentence.
+    """State of decoding: one row for each hypothesis, one memory for each sentence.
 
-    Rows stand sentence by sentence, equally many for each. Only ``layers`` belongs to rows; the
-    memory is shared by all the rows of its sentence, so that beams neither copy nor reorder it.
+    Rows are grouped by sentence, the same number for each. Only ``layers`` is per row. The memory is shared by all
+    rows of its sentence, so that beam search neither copies nor reorders it.
     """
 
     layers: tuple[State, ...]
@@ -27,11 +27,11 @@ class DecoderState(NamedTuple):
     memory_mask: Bool[Tensor, "sentences 1 1 source"] | None
 
     def reorder(self, rows: Int[Tensor, " rows"]) -> "DecoderState":
-        """Row i continues what row ``rows[i]`` was; sentences stay where they are."""
+        """Return the state in which row i continues the present row ``rows[i]``, of the same sentence."""
         return self._replace(layers=_select_rows(self.layers, rows))
 
-    def keep(self, sentences: Int[Tensor, " kept"], rows: Int[Tensor, " kept_rows"]) -> "DecoderState":
-        """Only the given sentences, with their rows."""
+    def select(self, sentences: Int[Tensor, " kept"], rows: Int[Tensor, " kept_rows"]) -> "DecoderState":
+        """Return the state of the given sentences and rows only."""
         memory = tuple(m and (m[0].index_select(0, sentences), m[1].index_select(0, sentences)) for m in self.memory)
         mask = None if self.memory_mask is None else self.memory_mask.index_select(0, sentences)
         return DecoderState(_select_rows(self.layers, rows), self.length, memory, mask)
@@ -42,14 +42,14 @@ def _select_rows(layers: tuple[State, ...], rows: Tensor) -> tuple[State, ...]:
 
 
 class Decoder(nn.Module):
-    """A stack of causal layers; with ``cross`` each asks the memory, without it is a language model."""
+    """A stack of causal layers. With ``cross``, each also attends to the memory; without, it is a language model."""
 
     def __init__(self, embedding: Embedding, layer: LayerFactory, depth: int, cross: bool) -> None:
         super().__init__()
         self.embedding = embedding
         layers = [layer(causal=True, cross=cross) for _ in range(depth)]
         self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
-        self.norm = layers[-1].last_norm()
+        self.norm = layers[-1].final_norm()
 
     def forward(
         self,
@@ -58,26 +58,26 @@ class Decoder(nn.Module):
         record: Recorder | None = None,
         documents: Int[Tensor, "batch target"] | None = None,
     ) -> Float[Tensor, "batch target vocab"]:
-        """Logits of the token after each position of a right-padded ``prefix``.
+        """Compute the logits of the token after each position of a right-padded ``prefix``.
 
-        ``documents`` tells which of the documents packed into a row each token belongs to: it then sees
-        those of its own document alone, and its position counts from that document's first token.
+        ``documents`` contains the number of the packed document that each token belongs to. A token then attends only
+        to its own document, and its position is counted from the first token of that document.
         """
-        # No padding mask: padding is on the right, where no real position of a causal layer looks.
+        # No padding mask: padding is on the right, and in a causal layer no real position attends to it.
         positions, mask = None, None
         if documents is not None:
             positions, mask = document_positions(documents), documents[:, :, None] == documents[:, None, :]
         x, source, source_mask = self.embedding(prefix, 0, positions), None, None
         if encoded is not None:
             source, source_mask = encoded.states, encoded.mask[:, None, None, :]
-        _show(record, "embedding", x)
+        _record_state(record, "embedding", x)
         for number, layer in enumerate(self.layers):
             x = layer(x, mask, source, source_mask, record and record.under(str(number)))
-            _show(record, str(number), x)
+            _record_state(record, str(number), x)
         return self.embedding.logits(self.norm(x))
 
     def start(self, encoded: Encoded | None, rows: int) -> DecoderState:
-        """The state of ``rows`` empty prefixes, a multiple of the encoded sentences."""
+        """Return the state of ``rows`` empty prefixes, a multiple of the number of encoded sentences."""
         like = self.embedding.tokens.weight if encoded is None else encoded.states
         return DecoderState(
             layers=tuple(layer.mixer.initial_state(rows, like) for layer in self.layers),
@@ -89,22 +89,25 @@ class Decoder(nn.Module):
     def extend(
         self, tokens: Int[Tensor, "rows new"], state: DecoderState
     ) -> tuple[Float[Tensor, "rows new vocab"], DecoderState]:
-        """Logits after each new token, and the state that has read them; the old one is used up."""
+        """Return the logits after each new token, and the next state. ``state`` is consumed."""
         hidden, state = self._extend(tokens, state)
         return self.embedding.logits(hidden), state
 
-    def read(
+    def extend_last(
         self, tokens: Int[Tensor, "rows new"], state: DecoderState
     ) -> tuple[Float[Tensor, "rows vocab"], DecoderState]:
-        """``extend`` with the logits after the last new token alone: those of a long prompt would fill the memory."""
+        """Do the same as ``extend``, but compute only the logits after the last new token.
+
+        The logits of all tokens of a long prompt would need much memory.
+        """
         hidden, state = self._extend(tokens, state)
         return self.embedding.logits(hidden[:, -1]), state
 
     def step(
         self, tokens: Int[Tensor, " rows"], state: DecoderState
     ) -> tuple[Float[Tensor, "rows vocab"], DecoderState]:
-        """``read`` of one token a row, as ``regard.inference.decoding`` wants it."""
-        return self.read(tokens[:, None], state)
+        """Extend each row by one token: the step function of ``regard.inference.decoding``."""
+        return self.extend_last(tokens[:, None], state)
 
     def _extend(
         self, tokens: Int[Tensor, "rows new"], state: DecoderState
@@ -116,14 +119,14 @@ class Decoder(nn.Module):
         return self.norm(x), state._replace(layers=tuple(layers), length=state.length + tokens.shape[1])
 
 
-def _show(record: Recorder | None, name: str, x: Tensor) -> None:
+def _record_state(record: Recorder | None, name: str, x: Tensor) -> None:
     if record is not None:
         record.under(name).state(x)
 
 
 def document_positions(documents: Int[Tensor, "batch length"]) -> Int[Tensor, "batch length"]:
-    """How many tokens after the first of its document each token stands; documents are runs of equal numbers."""
+    """Return the position of each token within its document, from 0. A document is a run of equal numbers."""
     index = torch.arange(documents.shape[1], device=documents.device).expand_as(documents)
-    begins = torch.ones_like(documents, dtype=torch.bool)
-    begins[:, 1:] = documents[:, 1:] != documents[:, :-1]
-    return index - index.where(begins, 0).cummax(dim=1).values
+    is_first = torch.ones_like(documents, dtype=torch.bool)
+    is_first[:, 1:] = documents[:, 1:] != documents[:, :-1]
+    return index - index.where(is_first, 0).cummax(dim=1).values

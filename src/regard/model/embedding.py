@@ -1,4 +1,4 @@
-"""Token embeddings, in and out."""
+"""Input and output embedding of tokens."""
 
 import math
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from regard.model.positions import Positions
 
 PositionsFactory = Callable[[int, int], nn.Module]
-"""Makes what marks vectors with their positions, from ``max_length`` and ``dim``."""
+"""Makes the module that adds positions to vectors, from ``max_length`` and ``dim``."""
 
 
 class Embedding(nn.Module):
-    """Tokens and their positions as vectors, and back from vectors to logits with the same weights.
+    """Embedding of tokens and their positions, and projection of vectors to logits with the same (tied) weights.
 
-    Vectors are scaled by sqrt(dim) on the way in (Vaswani et al. 2017, section 3.4), so that the
-    one matrix suits both ends.
+    Input vectors are scaled by sqrt(dim) (Vaswani et al. 2017, section 3.4), since the weights are small enough for
+    the output projection.
     """
 
     def __init__(self, vocab_size: int, dim: int, max_length: int, dropout: float, positions: PositionsFactory) -> None:
@@ -31,16 +31,16 @@ class Embedding(nn.Module):
     def forward(
         self, tokens: Int[Tensor, "batch length"], start: int = 0, positions: Positions | None = None
     ) -> Float[Tensor, "batch length dim"]:
-        """Vectors of ``tokens`` at ``positions``, or at ``start``, ``start + 1``, ... if none are given.
+        """Return the vectors of ``tokens`` at ``positions``, by default ``start``, ``start + 1``, ...
 
-        Raises ValueError if there are not so many positions.
+        Raises ValueError if the last position is beyond ``max_length``.
         """
         if start + tokens.shape[1] > self.max_length:
-            raise ValueError(f"{start + tokens.shape[1]} tokens, but the model reads {self.max_length} at most")
+            raise ValueError(f"{start + tokens.shape[1]} tokens: the model reads at most {self.max_length}")
         if positions is None:
             positions = torch.arange(start, start + tokens.shape[1], device=tokens.device)[None]
         return self.dropout(self.positions(self.tokens(tokens) * self.scale, positions))
 
     def logits(self, hidden: Float[Tensor, "*shape dim"]) -> Float[Tensor, "*shape vocab"]:
-        """Scores of every token of the vocabulary, before the softmax."""
+        """Return the scores of all tokens of the vocabulary, before the softmax."""
         return nn.functional.linear(hidden, self.tokens.weight)

@@ -1,4 +1,4 @@
-"""Encoders: what turns a source into the memory that the decoder asks."""
+"""Encoders: from a source to the memory that the decoder attends to."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, cast
@@ -12,14 +12,14 @@ from regard.model.recorder import Recorder
 
 
 class Encoded(NamedTuple):
-    """An encoded source: its vectors, and True where they are not padding."""
+    """An encoded source: its vectors, and a mask that is False at padding."""
 
     states: Float[Tensor, "batch source dim"]
     mask: Bool[Tensor, "batch source"]
 
 
 class TextEncoder(nn.Module):
-    """A stack of layers in which every position sees the whole sentence."""
+    """A stack of layers in which every position attends to the whole sentence."""
 
     def __init__(self, embedding: Embedding, layer: LayerFactory, depth: int, padding: int = 0) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class TextEncoder(nn.Module):
         self.embedding = embedding
         layers = [layer(causal=False, cross=False) for _ in range(depth)]
         self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
-        self.norm = layers[-1].last_norm()
+        self.norm = layers[-1].final_norm()
 
     def forward(self, source: Int[Tensor, "batch source"], record: Recorder | None = None) -> Encoded:
         """Encode right-padded sentences."""

@@ -1,4 +1,4 @@
-"""Feed-forward networks: what a layer does at each position by itself."""
+"""Feed-forward networks, applied to each position separately."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ def gelu(dim: int, ffn_dim: int, bias: bool = True) -> nn.Module:
 class SwiGLU(nn.Module):
     """(Swish(x W) * x V) W2, without biases (Shazeer 2020, equation 6).
 
-    Three matrices where the others have two: ``ffn_dim`` two thirds as large gives as many parameters.
+    It has three matrices instead of two: with two thirds of ``ffn_dim``, it has the same number of parameters.
     """
 
     def __init__(self, dim: int, ffn_dim: int) -> None:

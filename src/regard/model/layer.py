@@ -1,4 +1,4 @@
-"""One layer: mix along the sequence, ask the memory if there is one, think about it."""
+"""One layer of an encoder or decoder: a mixer, cross-attention and a feed-forward network."""
 
 from collections.abc import Callable
 
@@ -11,13 +11,13 @@ from regard.model.recorder import Recorder
 from regard.model.residual import PostNorm, PreNorm
 
 MixerFactory = Callable[..., Mixer]
-"""Makes a mixer from ``dim``, ``num_heads`` and ``causal``: a partial in the config."""
+"""Makes a mixer from ``dim``, ``num_heads`` and ``causal``; in the configuration, a partial."""
 
 FeedForwardFactory = Callable[[int, int], nn.Module]
-"""Makes a network for each position from ``dim`` and ``ffn_dim``."""
+"""Makes a feed-forward network from ``dim`` and ``ffn_dim``."""
 
 ResidualFactory = Callable[[int, float], PreNorm | PostNorm]
-"""Makes the path around a part from ``dim`` and ``dropout``."""
+"""Makes a residual connection from ``dim`` and ``dropout``."""
 
 LayerFactory = Callable[..., "Layer"]
 """Makes a layer from ``causal`` and ``cross``."""
@@ -27,7 +27,7 @@ Memory = tuple[Float[Tensor, "batch heads source head_dim"], Float[Tensor, "batc
 
 
 class Layer(nn.Module):
-    """A mixer, cross-attention when ``cross`` is true, and a feed-forward network, each on a residual path."""
+    """A mixer, cross-attention if ``cross`` is true, and a feed-forward network, each with a residual connection."""
 
     def __init__(
         self,
@@ -49,12 +49,12 @@ class Layer(nn.Module):
         self.feed_forward = feed_forward(dim, ffn_dim)
         self.feed_forward_path = residual(dim, dropout)
 
-    def last_norm(self) -> nn.Module:
-        """What ends a stack of such layers."""
-        return self.feed_forward_path.last_norm()
+    def final_norm(self) -> nn.Module:
+        """Return the module to apply after the last layer of a stack."""
+        return self.feed_forward_path.final_norm()
 
     def memory(self, encoded: Float[Tensor, "batch source dim"]) -> Memory | None:
-        """Keys and values of the encoded source, for this layer's cross-attention."""
+        """Project the encoded source to the keys and values of the cross-attention; None without cross-attention."""
         return None if self.cross is None else self.cross.keys_values(encoded)
 
     def forward(
@@ -65,10 +65,10 @@ class Layer(nn.Module):
         memory_mask: Bool[Tensor, "batch 1 1 source"] | None = None,
         record: Recorder | None = None,
     ) -> Float[Tensor, "batch length dim"]:
-        """A whole sequence at once, and the encoded source."""
+        """Apply the layer to a whole sequence and, with cross-attention, the encoded source."""
         memory = None if encoded is None else self.memory(encoded)
-        mixed = self.mixer(self.mixer_path.enter(x), mask, record and record.under("self"))
-        return self._after_mixing(self.mixer_path.leave(x, mixed), memory, memory_mask, record)
+        mixed = self.mixer(self.mixer_path.input(x), mask, record and record.under("self"))
+        return self._after_mixing(self.mixer_path.output(x, mixed), memory, memory_mask, record)
 
     def extend(
         self,
@@ -77,20 +77,20 @@ class Layer(nn.Module):
         memory: Memory | None = None,
         memory_mask: Bool[Tensor, "batch 1 1 source"] | None = None,
     ) -> tuple[Float[Tensor, "rows new dim"], State]:
-        """The next positions of a sequence whose past is ``state``, which is used up.
+        """Apply the layer to the next positions of a sequence whose past is ``state``, which is consumed.
 
-        ``rows`` may be a multiple of the memory's batch: then consecutive rows (the beams of a
-        sentence) ask the memory of one sentence, which is not copied for it.
+        ``rows`` may be a multiple of the memory's batch. Consecutive rows (the beams of a sentence) then attend to the
+        memory of one sentence, which is not copied.
         """
-        mixed, state = self.mixer.extend(self.mixer_path.enter(x), state)
-        return self._after_mixing(self.mixer_path.leave(x, mixed), memory, memory_mask, None), state
+        mixed, state = self.mixer.extend(self.mixer_path.input(x), state)
+        return self._after_mixing(self.mixer_path.output(x, mixed), memory, memory_mask, None), state
 
     def _after_mixing(
         self, x: Tensor, memory: Memory | None, memory_mask: Tensor | None, record: Recorder | None
     ) -> Tensor:
         if self.cross is not None and self.cross_path is not None and memory is not None:
-            asked = self.cross_path.enter(x).reshape(len(memory[0]), -1, x.shape[-1])
-            query = self.cross.queries(asked)
-            heard = self.cross(query, *memory, memory_mask, record=record and record.under("cross"))
-            x = self.cross_path.leave(x, heard.reshape(x.shape))
-        return self.feed_forward_path.leave(x, self.feed_forward(self.feed_forward_path.enter(x)))
+            by_sentence = self.cross_path.input(x).reshape(len(memory[0]), -1, x.shape[-1])
+            query = self.cross.queries(by_sentence)
+            attended = self.cross(query, *memory, memory_mask, record=record and record.under("cross"))
+            x = self.cross_path.output(x, attended.reshape(x.shape))
+        return self.feed_forward_path.output(x, self.feed_forward(self.feed_forward_path.input(x)))

@@ -1,6 +1,6 @@
-"""Mixers: what lets the positions of one sequence see each other.
+"""Mixers exchange information between the positions of a sequence.
 
-Self-attention is one; whatever keeps the contract ``Mixer`` can stand in for it.
+Self-attention is one; any class with the methods of the protocol ``Mixer`` can replace it.
 """
 
 from collections.abc import Callable
@@ -15,30 +15,30 @@ from regard.model.positions import NoRotation
 from regard.model.recorder import Recorder
 
 State = tuple[Tensor, ...]
-"""What a mixer remembers of a sequence: tensors whose first axis is the batch."""
+"""State of a mixer after a prefix: tensors whose first axis is the batch."""
 
 SequenceMask = Bool[Tensor, "batch #query length"]
-"""True where a position may look: one row for all positions (padding, on the right) or one for each (documents)."""
+"""True where a position may attend: one row for all positions (right padding) or one row for each (documents)."""
 
 
 class Mixer(Protocol):
-    """Mixes along the sequence: a whole one at once, or step by step with an explicit state."""
+    """Mixes the positions of a sequence: a whole sequence at once, or step by step with an explicit state."""
 
     def __call__(self, x: Tensor, mask: Tensor | None, record: Recorder | None = None) -> Tensor:
-        """Mix a whole sequence, "batch length dim" to the same; ``mask`` is a `SequenceMask`."""
+        """Mix a whole sequence; input and output are "batch length dim", ``mask`` is a `SequenceMask`."""
 
     def initial_state(self, batch: int, like: Tensor) -> State:
-        """The state before the first token, on the device and in the type of ``like``."""
+        """Return the state before the first token, with the device and dtype of ``like``."""
 
     def extend(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Mix the next tokens in, "batch new dim" to the same; ``state`` is used up."""
+        """Mix the next positions; input and output are "batch new dim". ``state`` is consumed."""
 
 
 class SelfAttention(nn.Module):
-    """Self-attention as a mixer; ``causal`` lets a position see itself and what is before it.
+    """Self-attention as a mixer. With ``causal``, a position attends only to itself and to earlier positions.
 
-    num_kv_heads: fewer than ``num_heads`` share keys and values between heads, and make the state smaller
-    rotation: makes what turns queries and keys by their position (`regard.model.positions.Rotary`)
+    num_kv_heads: if fewer than ``num_heads``, heads share keys and values, and the state is smaller
+    rotation: makes the module that rotates queries and keys by position (`regard.model.positions.Rotary`)
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class SelfAttention(nn.Module):
         start = state[0].shape[2]
         key, value = self.attention.keys_values(x)
         query, key = self.rotation(self.attention.queries(x), start), self.rotation(key, start)
-        # The type changes when mixed precision computes in another than the model's: then the state is empty.
+        # In mixed precision the dtype of the first keys differs from that of the model, and the state is still empty.
         key = torch.cat([state[0].to(key.dtype), key], dim=2)
         value = torch.cat([state[1].to(value.dtype), value], dim=2)
         return self.attention(query, key, value, causal=self.causal), (key, value)

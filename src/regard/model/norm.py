@@ -1,4 +1,4 @@
-"""Normalisation: what keeps the vectors of a deep stack at one scale. Each makes a module for ``dim`` channels."""
+"""Normalisation. Each function makes a module for vectors of ``dim`` channels."""
 
 from torch import nn
 

@@ -1,4 +1,4 @@
-"""Where a token stands: added to its vector, or as a rotation of its queries and keys."""
+"""Positions: vectors that are added to token embeddings, or rotations of queries and keys."""
 
 import math
 from functools import partial
@@ -13,10 +13,10 @@ Heads = Float[Tensor, "batch heads length head_dim"]
 
 
 def sinusoids(length: int, dim: int) -> Float[Tensor, "length dim"]:
-    """Sines and cosines of geometrically growing wavelengths (Vaswani et al. 2017, section 3.5).
+    """Return sines and cosines of geometrically growing wavelengths (Vaswani et al. 2017, section 3.5).
 
-    The sines fill the first half of the channels and the cosines the second, which is the paper's
-    table with its channels in another order.
+    The first half of the channels are sines and the second half cosines: the table of the paper with its channels in
+    another order.
     """
     rates = torch.exp(torch.arange(0, dim, 2) * (-math.log(10_000.0) / dim))
     angles = torch.arange(length)[:, None] * rates
@@ -36,7 +36,7 @@ class Sinusoidal(nn.Module):
 
 
 class Learned(nn.Module):
-    """Adds a learned vector for each position (Gehring et al. 2017, section 3.1), scaled like those of tokens."""
+    """Adds a learned vector for each position (Gehring et al. 2017, section 3.1), scaled like token embeddings."""
 
     def __init__(self, max_length: int, dim: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Learned(nn.Module):
 
 
 class NoPositions(nn.Module):
-    """Adds nothing: the mixer knows what comes before what."""
+    """Adds nothing, for mixers that depend on the order of tokens."""
 
     def __init__(self, max_length: int, dim: int) -> None:
         super().__init__()
@@ -58,35 +58,35 @@ class NoPositions(nn.Module):
 
 
 class Rotary(nn.Module):
-    """Turns queries and keys by angles that grow with their position (Su et al. 2021, section 3.2.2).
+    """Rotates queries and keys by angles that grow with their position (Su et al. 2021, section 3.2.2).
 
-    Their product then depends on how far apart they are, and not on where they stand.
+    Their product then depends on their distance and not on their positions.
     """
 
     def __init__(self, head_dim: int, base: float = 10_000.0) -> None:
         super().__init__()
         if head_dim % 2:
-            raise ValueError(f"rotary positions turn pairs of channels: a head needs an even number, not {head_dim}")
+            raise ValueError(f"rotary positions rotate pairs of channels: head_dim must be even, not {head_dim}")
         self.head_dim, self.base = head_dim, base
 
     def forward(self, x: Heads, start: int = 0) -> Heads:
-        """``x`` stands at positions ``start``, ``start + 1``, ..."""
-        # Not a buffer: in half precision, which a model may be converted to, angles would be far off.
+        """Rotate ``x``, whose positions are ``start``, ``start + 1``, ..."""
+        # Not a buffer: if the model is converted to half precision, angles would be inaccurate.
         single = partial(torch.arange, dtype=torch.float32, device=x.device)
         rates = self.base ** (-single(0, self.head_dim, 2) / self.head_dim)
         angles = single(start, start + x.shape[-2])[:, None] * rates
         pairs = x.float().unflatten(-1, (-1, 2))
-        if torch.compiler.is_compiling():  # its code generator has no complex numbers, and makes one kernel of this
+        if torch.compiler.is_compiling():  # the compiler does not support complex numbers, and fuses this to one kernel
             real, imaginary = pairs[..., 0], pairs[..., 1]
             cosine, sine = angles.cos(), angles.sin()
-            turned = torch.stack([real * cosine - imaginary * sine, imaginary * cosine + real * sine], dim=-1)
-        else:  # one large operation, where sines and cosines apart take seven
-            turned = torch.view_as_real(torch.view_as_complex(pairs) * torch.polar(torch.ones_like(angles), angles))
-        return turned.flatten(-2).to(x.dtype)
+            rotated = torch.stack([real * cosine - imaginary * sine, imaginary * cosine + real * sine], dim=-1)
+        else:  # one large operation instead of seven
+            rotated = torch.view_as_real(torch.view_as_complex(pairs) * torch.polar(torch.ones_like(angles), angles))
+        return rotated.flatten(-2).to(x.dtype)
 
 
 class NoRotation(nn.Module):
-    """Leaves queries and keys as they are."""
+    """Returns queries and keys unchanged."""
 
     def __init__(self, head_dim: int) -> None:
         super().__init__()

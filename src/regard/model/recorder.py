@@ -1,4 +1,4 @@
-"""Recording what a model does inside: asked for by the caller, free when nobody asks."""
+"""Recording of attention weights and hidden states, at the request of the caller; without cost otherwise."""
 
 from copy import copy
 from typing import NamedTuple
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 class Vectors(NamedTuple):
-    """What weights were made from and what they let pass, as attention saw it (positions turned in).
+    """The inputs of attention, after rotation by position.
 
-    query: "batch heads query head_dim"; key, value: "batch groups key head_dim", where a group serves as many heads.
+    query: "batch heads query head_dim"; key, value: "batch groups key head_dim", each group shared by as many heads.
     """
 
     query: Tensor
@@ -20,9 +20,8 @@ class Vectors(NamedTuple):
 class Recorder:
     """Collects attention weights under dotted names, such as ``decoder.2.cross``.
 
-    A caller who wants the maps makes one and hands it to the model; each part of the model hands
-    ``record.under("its name")`` on to its own parts, and attention itself calls ``attention``. All the
-    records made with ``under`` fill the one dict ``maps``.
+    The caller passes a recorder to the model. Each part of the model passes ``record.under("its name")`` to its parts,
+    and attention calls ``attention``. All recorders made with ``under`` share the dict ``maps``.
     """
 
     def __init__(self) -> None:
@@ -30,28 +29,28 @@ class Recorder:
         self._path: tuple[str, ...] = ()
 
     def under(self, *names: str) -> "Recorder":
-        """The same record, one level (or more) down."""
+        """Return the same recorder with ``names`` appended to the present name."""
         below = copy(self)
         below._path = (*self._path, *names)
         return below
 
     @property
     def name(self) -> str:
-        """The present name, as in ``maps``."""
+        """The present name, which is the key in ``maps``."""
         return ".".join(self._path)
 
     def attention(self, weights: Tensor, vectors: Vectors) -> None:
-        """Keep ``weights`` ("batch heads query key") under the present name."""
+        """Store ``weights`` ("batch heads query key") under the present name."""
         self.maps[self.name] = weights.detach()
 
     def state(self, x: Tensor) -> None:
-        """Be shown what a layer hands on, "batch length dim"."""
+        """Receive the output of a layer, "batch length dim"; not stored here."""
 
 
 class FullRecorder(Recorder):
-    """Keeps the queries, keys and values of each map too, and what each layer hands on.
+    """A recorder that also stores the queries, keys and values of each map, and the output of each layer.
 
-    vectors: by the names of ``maps``
+    vectors: under the names of ``maps``
     states: under ``decoder.embedding``, ``decoder.0``, ``decoder.1``, ...: "batch length dim"
     """
 
@@ -61,10 +60,10 @@ class FullRecorder(Recorder):
         self.states: dict[str, Tensor] = {}
 
     def attention(self, weights: Tensor, vectors: Vectors) -> None:
-        """Keep both under the present name."""
+        """Store ``weights`` and ``vectors`` under the present name."""
         super().attention(weights, vectors)
         self.vectors[self.name] = Vectors(*(tensor.detach() for tensor in vectors))
 
     def state(self, x: Tensor) -> None:
-        """Keep ``x`` under the present name."""
+        """Store ``x`` under the present name."""
         self.states[self.name] = x.detach()

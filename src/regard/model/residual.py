@@ -1,6 +1,6 @@
-"""The residual path: how what a part of a layer adds is put to what was there.
+"""Residual connections: pre-norm and post-norm.
 
-A part ``f`` is used as ``residual.leave(x, f(residual.enter(x)))``.
+A sublayer ``f`` is applied as ``residual.output(x, f(residual.input(x)))``.
 """
 
 import copy
@@ -14,40 +14,40 @@ Vectors = Float[Tensor, "batch length dim"]
 
 
 class PreNorm(nn.Module):
-    """x + f(norm(x)) (Xiong et al. 2020, figure 1b); a last norm ends the stack."""
+    """x + f(norm(x)) (Xiong et al. 2020, figure 1b), with a final norm after the last layer."""
 
     def __init__(self, dim: int, dropout: float, norm: NormFactory) -> None:
         super().__init__()
         self.norm, self.dropout = norm(dim), nn.Dropout(dropout)
 
-    def last_norm(self) -> nn.Module:
-        """What follows the last layer: a norm like this one, with weights of its own."""
+    def final_norm(self) -> nn.Module:
+        """Return a norm for the output of the last layer, like this one but with separate weights."""
         return copy.deepcopy(self.norm)
 
-    def enter(self, x: Vectors) -> Vectors:
-        """What the part reads."""
+    def input(self, x: Vectors) -> Vectors:
+        """Return the input of the sublayer."""
         return self.norm(x)
 
-    def leave(self, x: Vectors, y: Vectors) -> Vectors:
-        """``x`` with what the part made of it."""
+    def output(self, x: Vectors, y: Vectors) -> Vectors:
+        """Combine ``x`` with ``y``, the output of the sublayer."""
         return x + self.dropout(y)
 
 
 class PostNorm(nn.Module):
-    """norm(x + f(x)) (Vaswani et al. 2017, section 3.1); needs a warm-up and a low learning rate."""
+    """norm(x + f(x)) (Vaswani et al. 2017, section 3.1). Needs a warm-up and a low learning rate."""
 
     def __init__(self, dim: int, dropout: float, norm: NormFactory) -> None:
         super().__init__()
         self.norm, self.dropout = norm(dim), nn.Dropout(dropout)
 
-    def last_norm(self) -> nn.Module:
-        """What follows the last layer: nothing, every layer ends with a norm."""
+    def final_norm(self) -> nn.Module:
+        """Return the identity: every layer ends with a norm."""
         return nn.Identity()
 
-    def enter(self, x: Vectors) -> Vectors:
-        """What the part reads."""
+    def input(self, x: Vectors) -> Vectors:
+        """Return the input of the sublayer."""
         return x
 
-    def leave(self, x: Vectors, y: Vectors) -> Vectors:
-        """``x`` with what the part made of it."""
+    def output(self, x: Vectors, y: Vectors) -> Vectors:
+        """Combine ``x`` with ``y``, the output of the sublayer."""
         return self.norm(x + self.dropout(y))

@@ -1,4 +1,4 @@
-"""The whole model: a decoder, and an encoder for it to ask if the task has a source."""
+"""The whole model: a decoder, and an encoder if the task has a source."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,12 +16,12 @@ from regard.model.recorder import Recorder
 class Transformer(nn.Module):
     """p(next token | prefix, memory) (Vaswani et al. 2017).
 
-    vocab_size: pieces of the target vocabulary; input and output embeddings are tied.
-    source_vocab_size: pieces of a separate source vocabulary; None shares the target's embedding.
-    dim, depth, num_heads, ffn_dim, dropout: ``depth`` is the decoder's; an encoder has its own.
-    max_length: the longest prefix or source, in tokens.
-    positions, mixer, feed_forward, residual: make the pieces of every layer (partials).
-    encoder: makes the encoder from the source embedding and a layer factory (a partial); None for a language model.
+    vocab_size: size of the target vocabulary; input and output embeddings are tied
+    source_vocab_size: size of a separate source vocabulary; None to share the vocabulary and embedding of the target
+    dim, depth, num_heads, ffn_dim, dropout: ``depth`` is that of the decoder; the encoder has its own
+    max_length: largest length of a prefix or source, in tokens
+    positions, mixer, feed_forward, residual: make the parts of every layer (partials)
+    encoder: makes the encoder from the source embedding and a layer factory (a partial); None for a language model
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Transformer(nn.Module):
         self.apply(_initialise)
 
     def encode(self, source: Tensor | None, record: Recorder | None = None) -> Encoded | None:
-        """The memory of ``source``; None for a model without an encoder.
+        """Encode ``source`` to the memory; None for a model without an encoder.
 
         Raises TypeError for an encoder without a source, or a source without an encoder.
         """
         if (self.encoder is None) != (source is None):
-            raise TypeError("a model with an encoder needs a source, and one without takes none")
+            raise TypeError("a model with an encoder needs a source, and a model without an encoder must not get one")
         if self.encoder is None:
             return None
         encoded: Encoded = self.encoder(source, record and record.under("encoder"))
@@ -72,9 +72,9 @@ class Transformer(nn.Module):
         record: Recorder | None = None,
         documents: Int[Tensor, "batch target"] | None = None,
     ) -> Float[Tensor, "batch target vocab"]:
-        """Logits of the token after each position of ``prefix``, given the whole source.
+        """Compute the logits of the token after each position of ``prefix``, given the whole source.
 
-        ``documents`` keeps packed documents apart, as in `regard.model.decoder.Decoder`.
+        ``documents`` separates packed documents, see `regard.model.decoder.Decoder`.
         """
         encoded = self.encode(source, record)
         logits: Tensor = self.decoder(prefix, encoded, record and record.under("decoder"), documents)
@@ -82,7 +82,7 @@ class Transformer(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    """Projections as in Glorot and Bengio 2010, equation 16; biases zero."""
+    """Initialise a linear layer: weights as in Glorot and Bengio 2010, equation 16, and zero biases."""
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:

@@ -1,1 +1,1 @@
-"""What a model attends to: recorded, measured, drawn, and logged to Weights & Biases."""
+"""Record, measure, draw and log (Weights & Biases) what a model attends to."""

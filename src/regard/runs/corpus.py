@@ -7,7 +7,7 @@ from collections.abc import Callable
 from regard.data.datamodule import TextData
 from regard.instantiate import build
 from regard.runs.folder import RunFolder, find_checkpoint
-from regard.training.checkpoint import read_checkpoint, tokenizers_of
+from regard.training.checkpoint import read_checkpoint, read_tokenizers
 
 
 def load_corpus(run: RunFolder, say: Callable[[str], None]) -> TextData:
@@ -16,6 +16,6 @@ def load_corpus(run: RunFolder, say: Callable[[str], None]) -> TextData:
     The text may have changed since: vocabularies learned from it now could be others. ``say`` takes lines about
     the preparation of the text. Raises UsageError if the run has no checkpoint yet.
     """
-    tokenizers = tokenizers_of(read_checkpoint(find_checkpoint(run.path)))
+    tokenizers = read_tokenizers(read_checkpoint(find_checkpoint(run.path)))
     batches: TextData = build(run.config()["batches"], tokenizers=tokenizers, say=say)
     return batches

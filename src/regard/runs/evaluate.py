@@ -102,8 +102,8 @@ def evaluate_pairs(
     loaded = load_model(path, device)
     load_weights(loaded.model, content, path)
     translator = Translator(loaded.model, loaded.source_tokenizer, loaded.target_tokenizer)
-    sources, sources_cut = translator.source_ids([pair[0] for pair in pairs])
-    targets, targets_cut = translator.target_ids([pair[1] for pair in pairs])
+    sources, sources_cut = translator.encode_sources([pair[0] for pair in pairs])
+    targets, targets_cut = translator.encode_targets([pair[1] for pair in pairs])
     for file, cut in ((source, sources_cut), (target, targets_cut)):
         if cut:
             limit = translator.model.max_length

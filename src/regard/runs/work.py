@@ -26,8 +26,8 @@ from regard.runs.summary import show_summary, summarise
 from regard.runs.sweep import group_and_tags
 from regard.training.callbacks.metrics import FinalValidation, MetricsLogger
 from regard.training.callbacks.metrics_file import MetricsFile
-from regard.training.checkpoint import last_readable, load_weights, read_checkpoint, tokenizers_of
-from regard.training.distributed.ranks import from_srun, is_first_process
+from regard.training.checkpoint import find_last_checkpoint, load_weights, read_checkpoint, read_tokenizers
+from regard.training.distributed.ranks import is_first_process, started_by_srun
 from regard.training.precision import choose_kernels
 from regard.training.task import Task
 from regard.training.trainer import make_trainer
@@ -56,15 +56,15 @@ def work(folder: Path) -> int:
 def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[str, Any], str]:
     """Train, test the best checkpoint, and write summary.json; the summary, and a text to try the model with."""
     config, started = run.config(), time.monotonic()
-    if from_srun():
+    if started_by_srun():
         check_job_tasks(required_resources(config))
     pl.seed_everything(config["seed"], workers=True, verbose=False)
-    checkpoint = last_readable(run.checkpoints)
+    checkpoint = find_last_checkpoint(run.checkpoints)
     begin = checkpoint or (Path(config["init_from"]) if config["init_from"] else None)
     with preparing(console) as progress:
         batches: TextData = build(
             config["batches"],
-            tokenizers=None if begin is None else tokenizers_of(read_checkpoint(begin)),
+            tokenizers=None if begin is None else read_tokenizers(read_checkpoint(begin)),
             limits=Limits(*(config["trainer"].get(name) for name in LIMITS)),
             say=functools.partial(say, console),
             progress=progress,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from regard.errors import PREEMPTED, RegardError, user_message
 from regard.stop import STOP, Interrupted
-from regard.training.distributed.ranks import note_whether_to_requeue
+from regard.training.distributed.ranks import request_requeue
 
 
 def main() -> int:
@@ -31,7 +31,7 @@ def _work(folder: Path) -> int:
     except Interrupted:
         code = PREEMPTED
     if code == PREEMPTED:
-        note_whether_to_requeue(STOP.signal)
+        request_requeue(STOP.signal)
     return code
 
 

@@ -1,4 +1,4 @@
-"""Memory for time: activations are computed again when they are needed (Chen et al. 2016)."""
+"""Activation checkpointing: less memory for more time (Chen et al. 2016)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from regard.model.transformer import Transformer
 
 
 def recompute_layers(model: Transformer) -> None:
-    """Let the backward pass of each layer of ``model`` start from its input, the only activation that is kept.
+    """Store only the input of each layer of ``model``, and compute its other activations again in the backward pass.
 
-    Losses, gradients, dropout and the names of the weights stay as they are.
+    Losses, gradients, dropout and the names of the weights do not change.
     """
     for layer in (module for module in model.modules() if isinstance(module, Layer)):
-        # Not by a wrapper, which would rename the weights.
+        # Not with a wrapper module, which would rename the weights.
         layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)  # type: ignore[method-assign]

@@ -1,7 +1,7 @@
-"""Checkpoints: complete, loadable without running code, never half-written.
+"""Checkpoints: complete, and loadable without running code.
 
-Everything in one is tensors and plain values, so it loads with ``weights_only=True``. Beside
-Lightning's own keys stands ``regard``, which is enough to use the model without its run.
+A checkpoint contains only tensors and plain values, so that it loads with ``weights_only=True``. In addition to
+Lightning's keys it has the key ``regard``, which is sufficient to use the model without its run.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from regard.model.transformer import Transformer
 
 FORMAT = 1
 TRUSTED = ("regard.model.", "torchvision.models.")
-PREFIX = "model."  # of the model's weights in the state of the LightningModule
+PREFIX = "model."  # of the names of the model's weights in the state of the LightningModule
 
 
 class LoadedModel(NamedTuple):
-    """A model as its checkpoint describes it; the tokenizers are the same object when joint."""
+    """A model loaded from a checkpoint. With a joint vocabulary, both tokenizers are the same object."""
 
     task: str
     model: Transformer
@@ -42,7 +42,7 @@ class LoadedModel(NamedTuple):
 def describe_model(
     task: str, config: dict[str, Any], tokenizer_config: dict[str, Any], tokenizers: Tokenizers
 ) -> dict[str, Any]:
-    """The key ``regard`` of a checkpoint: the configurations of the model and of its vocabularies as plain values."""
+    """Return the key ``regard`` of a checkpoint: configurations of the model and tokenizers, and the vocabularies."""
     return {
         "regard": {
             "format": FORMAT,
@@ -56,8 +56,8 @@ def describe_model(
     }
 
 
-def tokenizers_of(content: dict[str, Any]) -> Tokenizers:
-    """The vocabularies that the weights of a checkpoint were trained with."""
+def read_tokenizers(content: dict[str, Any]) -> Tokenizers:
+    """Return the tokenizers that the weights of a checkpoint were trained with."""
     about = content["regard"]
     target = Tokenizer(_as_bytes(about["target_tokenizer"]))
     source = target if about["source_tokenizer"] is None else Tokenizer(_as_bytes(about["source_tokenizer"]))
@@ -65,45 +65,46 @@ def tokenizers_of(content: dict[str, Any]) -> Tokenizers:
 
 
 def build_model(config: dict[str, Any], trust: bool = False) -> Transformer:
-    """Make a model from plain values; what is not defined in ``TRUSTED`` only if told to trust it.
+    """Build a model from its configuration. Targets must be defined in ``TRUSTED``, unless ``trust`` is true.
 
     Raises RegardError naming a target that is not trusted.
     """
     for target in _targets(config):
         if not trust and not _is_trusted(target):
             raise RegardError(
-                f"the checkpoint wants to run {target}, which is no part of a model of regard's; "
-                "if you trust where it comes from, say --trust"
+                f"the checkpoint refers to {target}, which is outside regard.model; "
+                "pass --trust to allow it if you trust the origin of the checkpoint"
             )
     model: Transformer = build(config)
     return model
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint of regard's, on the CPU.
+    """Read a checkpoint to the CPU, with the present names in the configuration of its model.
 
-    Raises RegardError if there is none, or it cannot be read, or it is something else.
+    Raises RegardError if the file does not exist, cannot be read or is not a checkpoint of regard.
     """
     if not path.is_file():
         raise RegardError(f"{path}: no such checkpoint")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # in a damaged file the unpickler stumbles over anything
+    except Exception as error:  # a damaged file can make the unpickler raise any exception
         raise RegardError(f"{path}: not a readable checkpoint ({_first_line(error)})") from error
     about = content.get("regard") if isinstance(content, dict) else None
     if not isinstance(about, dict) or "state_dict" not in content:
         raise RegardError(f"{path}: a PyTorch file, but not a checkpoint written by regard")
     if about.get("format") != FORMAT:
         raise RegardError(
-            f"{path}: written in format {about.get('format')}, this regard reads {FORMAT}; use the regard that wrote it"
+            f"{path}: checkpoint format {about.get('format')}, but this version of regard reads format {FORMAT}; "
+            "use the version that wrote it"
         )
     return content | {"regard": about | {"model": with_present_names(about.get("model"))}}
 
 
 def load_model(path: Path, device: str | torch.device = "cpu", trust: bool = False) -> LoadedModel:
-    """The model of a checkpoint, ready for use.
+    """Load the model of a checkpoint to ``device``, in evaluation mode.
 
-    Raises RegardError as ``read_checkpoint`` and ``build_model`` do.
+    Raises RegardError in the same cases as ``read_checkpoint``, ``build_model`` and ``load_weights``.
     """
     content = read_checkpoint(path)
     about = content["regard"]
@@ -111,39 +112,40 @@ def load_model(path: Path, device: str | torch.device = "cpu", trust: bool = Fal
     load_weights(model, content, path)
     model = model.to(device).eval()
     step = content.get("global_step", 0)
-    return LoadedModel(about["task"], model, about["model"], *tokenizers_of(content), step)
+    return LoadedModel(about["task"], model, about["model"], *read_tokenizers(content), step)
 
 
 def load_weights(model: Transformer, content: dict[str, Any], path: Path) -> None:
-    """Put a checkpoint's weights into ``model``.
+    """Load the weights of a checkpoint into ``model``.
 
-    Raises RegardError naming the first weights that do not fit.
+    Raises RegardError naming the first weight that does not fit.
     """
-    require_fit(model, content, path)
-    wanted = model.state_dict()
-    model.load_state_dict({name: _share(weight, wanted[name]) for name, weight in _weights(content).items()})
+    check_weights_fit(model, content, path)
+    present = model.state_dict()
+    model.load_state_dict({name: _local_shard(weight, present[name]) for name, weight in _weights(content).items()})
 
 
-def require_fit(model: Transformer, content: dict[str, Any], path: Path) -> None:
-    """Check that a checkpoint's weights have the names and shapes of those of ``model``, which may be on any device.
+def check_weights_fit(model: Transformer, content: dict[str, Any], path: Path) -> None:
+    """Check that the weights of a checkpoint have the names and shapes of those of ``model``, on any device.
 
-    Raises RegardError naming the first weights that do not fit.
+    Raises RegardError naming the first weight that does not fit.
     """
-    weights, wanted = _weights(content), model.state_dict()
-    for name in sorted(wanted.keys() | weights.keys()):
-        there, here = weights.get(name), wanted.get(name)
-        if there is None or here is None or there.shape != here.shape:
-            shapes = [("none" if w is None else str(list(w.shape))) for w in (there, here)]
+    saved, present = _weights(content), model.state_dict()
+    for name in sorted(present.keys() | saved.keys()):
+        weights = saved.get(name), present.get(name)
+        if weights[0] is None or weights[1] is None or weights[0].shape != weights[1].shape:
+            shapes = ["missing" if weight is None else str(list(weight.shape)) for weight in weights]
             raise RegardError(
-                f"{path}: its weights do not fit this model: {name} is {shapes[0]} there and {shapes[1]} here; "
-                "use the same model= and tokenizer options as the run it comes from"
+                f"{path}: the weights do not fit the model: {name} is {shapes[0]} in the checkpoint and {shapes[1]} in "
+                "the model; use the model and tokenizer options of the run that wrote the checkpoint"
             )
 
 
 def rename_optimizer_state(state: dict[str, Any], names: list[list[str]]) -> dict[str, Any]:
-    """An optimizer's state by the names of its parameters, which are given group by group.
+    """Return the state of an optimizer with the ``names`` of its parameters, group by group, as keys.
 
-    A strategy that shards counts parameters in the model's order, any other in the optimizer's; names are the same.
+    Sharding strategies number parameters in the order of the model, others in that of the optimizer. Names do not
+    depend on the strategy.
     """
     groups = [group | {"params": own} for group, own in zip(state["param_groups"], names, strict=True)]
     renamed = {
@@ -155,15 +157,15 @@ def rename_optimizer_state(state: dict[str, Any], names: list[list[str]]) -> dic
 
 
 def average_snapshots(folder: Path, count: int) -> dict[str, Any]:
-    """A checkpoint's content whose weights are the mean of the ``count`` latest snapshots in ``folder``.
+    """Return the latest snapshot in ``folder`` with the mean weights of the ``count`` latest snapshots.
 
-    (Vaswani et al. 2017, section 6.1.) Raises UsageError if there are fewer.
+    See Vaswani et al. 2017, section 6.1. Raises UsageError if there are fewer snapshots.
     """
     paths = sorted(folder.glob("snapshot-*.ckpt"))
     if len(paths) < count:
         raise UsageError(
             f"--average {count}: {folder} has {len(paths)} snapshots, one for each of the latest "
-            "callbacks.snapshots.count validations; average fewer"
+            f"callbacks.snapshots.count validations; give at most {len(paths)}"
         )
     content = read_checkpoint(paths[-1])
     total = {name: weight.double() for name, weight in content["state_dict"].items()}
@@ -174,32 +176,33 @@ def average_snapshots(folder: Path, count: int) -> dict[str, Any]:
     return content | {"state_dict": mean}
 
 
-def last_readable(folder: Path) -> Path | None:
-    """The newest checkpoint of a run that can be read; each that cannot is warned of. None if there is none yet.
+def find_last_checkpoint(folder: Path) -> Path | None:
+    """Return the newest readable checkpoint to resume from; None if there is no checkpoint. Warn of unreadable ones.
 
-    Raises RegardError if there are some and none can be read: starting over is for the user to decide.
+    Raises RegardError if no checkpoint is readable: only the user may decide to start the run over.
     """
-    there = [path for name in ("last.ckpt", "last.previous.ckpt") if (path := folder / name).exists()]
-    for path in there:
+    paths = [path for name in ("last.ckpt", "last.previous.ckpt") if (path := folder / name).exists()]
+    for path in paths:
         try:
             read_checkpoint(path)
         except RegardError as error:
-            warnings.warn(f"{error}; trying the one before", stacklevel=2)
+            warnings.warn(f"{error}; trying the previous checkpoint", stacklevel=2)
             continue
         return path
-    if there:
-        raise RegardError(f"{folder}: no checkpoint in it can be read; remove {there[0].name} to start this run over")
+    if paths:
+        names = " and ".join(path.name for path in paths)
+        raise RegardError(f"{folder}: no checkpoint can be read; remove {names} to start the run over")
     return None
 
 
 def _weights(content: dict[str, Any]) -> dict[str, Tensor]:
-    """The model's weights in a checkpoint, by their names in the model."""
+    """Weights of the model in a checkpoint, by their names in the model."""
     state = content["state_dict"]
     return {name.removeprefix(PREFIX): weight for name, weight in state.items() if name.startswith(PREFIX)}
 
 
-def _share(weight: Tensor, like: Tensor) -> Tensor:
-    """Of a weight that every process has, what ``like`` has of it; all of it if that is not sharded."""
+def _local_shard(weight: Tensor, like: Tensor) -> Tensor:
+    """Shard the whole ``weight``, which every process has, in the same way as ``like``."""
     if not isinstance(like, DTensor):
         return weight
     return distribute_tensor(weight, like.device_mesh, like.placements, src_data_rank=None)
@@ -215,7 +218,7 @@ def _targets(config: Any) -> list[str]:
 
 
 def _is_trusted(target: str) -> bool:
-    """Whether ``target`` is defined in a trusted package: one that is imported there runs anything."""
+    """Whether ``target`` is defined in a trusted package. An object that is only imported there is not trusted."""
     if not target.startswith(TRUSTED):
         return False
     try:

@@ -1,4 +1,4 @@
-"""Checkpoint files that are whole or not there."""
+"""Atomic writing of checkpoint files."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from regard.files import replacing
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target, flushes, renames, and keeps the last but one.
+    """Writes a temporary file beside the target, flushes it and renames it. Keeps the previous ``last.ckpt``.
 
-    Lightning's own way over ``$TMPDIR`` can leave a truncated file where the good one was.
+    Lightning writes through ``$TMPDIR``, which can leave a truncated file in place of a good one.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Replace ``path`` in one step; what stood at ``last.ckpt`` becomes ``last.previous.ckpt``.
+        """Replace ``path`` atomically. An existing ``last.ckpt`` is renamed to ``last.previous.ckpt``.
 
-        Raises OSError if it cannot be written, and leaves what is there as it is.
+        Raises OSError if the file cannot be written; existing files are then unchanged.
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,8 +31,8 @@ class SafeCheckpointIO(TorchCheckpointIO):
                 if path.name == "last.ckpt" and path.exists():
                     path.replace(path.with_name("last.previous.ckpt"))
         except (OSError, RuntimeError) as error:
-            # PyTorch hides what the disk said behind a message of its own.
-            disk = error if isinstance(error, OSError) else error.__context__
-            if not isinstance(disk, OSError):
+            # PyTorch raises a RuntimeError without the message of the operating system.
+            cause = error if isinstance(error, OSError) else error.__context__
+            if not isinstance(cause, OSError):
                 raise
-            raise OSError(disk.errno, disk.strerror, str(path)) from error
+            raise OSError(cause.errno, cause.strerror, str(path)) from error

@@ -1,4 +1,4 @@
-"""The precision that a run computes in."""
+"""The numerical precision of a run."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ GPUS = ("gpu", "cuda")
 
 
 def decide_precision(precision: Any, accelerator: str) -> Any:
-    """``trainer.precision`` with ``auto`` decided: bf16-mixed on GPUs (Kalamkar et al. 2019), 32-true elsewhere."""
+    """Replace ``auto`` by a precision: bf16-mixed on GPUs (Kalamkar et al. 2019), 32-true elsewhere."""
     if precision != "auto":
         return precision
     return "bf16-mixed" if _on_gpu(accelerator) else "32-true"
 
 
 def choose_kernels(precision: Any, accelerator: str) -> None:
-    """Choose, for this process, how a GPU multiplies matrices and computes attention. A CPU has no such choice.
+    """Choose the GPU kernels of this process for matrix products and attention. On a CPU, this has no effect.
 
-    Products of float32 matrices may use TensorFloat32 unless the run is to compute in float32 throughout. Attention
-    with a mask does not use cuDNN, which plans anew for every shape of a batch: about a second for each (torch 2.11,
-    pytorch#155958), and batches of sentences have hundreds of shapes.
+    Products of float32 matrices may use TensorFloat32, unless the precision of the run is float32. Attention with a
+    mask does not use cuDNN, which takes about a second to plan each new shape of a batch (torch 2.11, pytorch#155958):
+    batches of sentences have hundreds of shapes.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The state of every generator of random numbers, as plain values and tensors."""
+"""The state of all random number generators, as plain values and tensors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 
-def random_state() -> dict[str, Any]:
-    """The state of every generator that this process draws from."""
+def get_random_state() -> dict[str, Any]:
+    """Return the state of all random number generators of this process."""
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     state: dict[str, Any] = {
@@ -31,7 +31,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Put the generators back to ``state``."""
+    """Restore the state of all random number generators."""
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
@@ -42,10 +42,10 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 
 def seed_rank(rank: int) -> None:
-    """Give rank ``rank`` random numbers of its own, such as dropout masks, which follow from the seed and the rank.
+    """Seed the generators from the present seed and ``rank``, so that each rank draws different dropout masks.
 
-    All ranks have been seeded alike before, so that they initialise equal weights. Rank 0 keeps its numbers: a single
-    process has the same ones.
+    All ranks have the same seed before, so that they initialise equal weights. Rank 0 keeps its state: it draws the
+    same numbers as a single process.
     """
     if rank:
         seed = int(np.random.SeedSequence([torch.initial_seed() % 2**63, rank]).generate_state(1)[0])

@@ -1,7 +1,7 @@
-"""Learning-rate schedules: the factor on the base rate at each optimizer step.
+"""Learning-rate schedules: the factor on the base learning rate at each optimizer step.
 
-Each function makes a plain function of the step, which a checkpoint does not store: a resumed run
-follows the schedule of its configuration.
+Each function returns a plain function of the step. Checkpoints do not store it: a resumed run follows the schedule of
+its configuration.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Schedule = Callable[[int], float]
 
 
 def cosine(warmup_steps: int, total_steps: int, final: float = 0.0) -> Schedule:
-    """Linear warm-up to 1, then half a cosine down to ``final`` at ``total_steps`` (Loshchilov and Hutter 2017)."""
+    """Linear warm-up to 1, then cosine decay to ``final`` at ``total_steps`` (Loshchilov and Hutter 2017)."""
 
     def factor(step: int) -> float:
         if step < warmup_steps:
@@ -25,7 +25,7 @@ def cosine(warmup_steps: int, total_steps: int, final: float = 0.0) -> Schedule:
 
 
 def inverse_square_root(warmup_steps: int) -> Schedule:
-    """Linear warm-up to 1, then falling with the root of the step (Vaswani et al. 2017, section 5.3)."""
+    """Linear warm-up to 1, then decay with the inverse square root of the step (Vaswani et al. 2017, section 5.3)."""
     warmup_steps = max(1, warmup_steps)
 
     def factor(step: int) -> float:
@@ -35,7 +35,7 @@ def inverse_square_root(warmup_steps: int) -> Schedule:
 
 
 def constant(warmup_steps: int = 0) -> Schedule:
-    """Linear warm-up to 1, which stays."""
+    """Linear warm-up to 1, then constant."""
 
     def factor(step: int) -> float:
         return min(1.0, (step + 1) / max(1, warmup_steps))

@@ -1,4 +1,4 @@
-"""The one LightningModule: every task trains p(next token | prefix, memory) with it."""
+"""The LightningModule of all tasks. It trains p(next token | prefix, memory)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from regard.training.schedule import Schedule
 
 
 class Sample(NamedTuple):
-    """One row of an evaluated split to read: what was given, what was wanted, what came out."""
+    """One row of an evaluated split: the source, the reference and the output of the model."""
 
     source: str
     reference: str
@@ -36,48 +36,48 @@ class Sample(NamedTuple):
 
 
 class EvaluatedText(Protocol):
-    """What a task's data can tell of a split beside its batches."""
+    """The texts of the splits that a task is evaluated on."""
 
     def texts(self, split: Split) -> tuple[list[str], ...]:
-        """The texts of the split, a list a column."""
+        """Return the texts of a split, one list for each column."""
 
     def records(self, split: Split) -> Iterator[Record]:
-        """The same, record by record, without holding them."""
+        """Yield the records of a split one by one, without holding all of them in memory."""
 
     def size(self, split: Split) -> tuple[int, int]:
-        """Of the split's targets: tokens, ends included, and bytes in UTF-8."""
+        """Return the number of target tokens of a split, ends included, and of bytes of their text in UTF-8."""
 
 
 class Scorer(Protocol):
-    """What a task reports of a split beyond the loss."""
+    """Computes the metrics of a task, other than the loss, and samples of its outputs."""
 
     def outputs(self, task: Task, batch: Batch, split: Split) -> dict[int, str]:
-        """What the model makes of rows of the batch, by row."""
+        """Return outputs of the model by row of the split, for rows of one batch."""
 
     def samples(self, task: Task, split: Split, outputs: dict[int, str]) -> list[Sample]:
-        """Rows of the whole split to read and to score, given all of their outputs."""
+        """Return the samples of a split, given the outputs of all its batches."""
 
     def scores(self, task: Task, split: Split, loss: float, samples: list[Sample]) -> dict[str, float]:
-        """Metrics of the split; ``loss`` is the mean over its tokens in nats."""
+        """Return the metrics of a split. ``loss`` is the mean over its target tokens in nats."""
 
-    def one(self, sample: Sample) -> float | None:
-        """How well one row came out, 0 to 100; None where that means nothing."""
+    def score_sample(self, sample: Sample) -> float | None:
+        """Return the score of one sample, 0 to 100; None if single samples have no score."""
 
     def signatures(self) -> dict[str, str]:
-        """How exactly the metrics that want it said were computed; after ``scores``."""
+        """Return the signatures of the metrics that have one. Call it after ``scores``."""
 
 
 class Task(pl.LightningModule):
-    """Trains and scores one model.
+    """Trains and evaluates one model.
 
-    model_config: the plain configuration that ``model`` was made from, kept in checkpoints
-    tokenizers: the vocabularies; tokenizer_config: the plain configuration that they were made from, likewise kept
+    model_config: the configuration of ``model`` as plain values, stored in checkpoints
+    tokenizers: the vocabularies; tokenizer_config: their configuration as plain values, stored in checkpoints
     optimizer: makes the optimizer from parameter groups (a partial)
     schedule: the factor on the learning rate at each step
-    label_smoothing: the share of probability spread over all tokens (Szegedy et al. 2016, section 7)
-    scorer: what the task reports beyond the loss; data: the texts of the splits
-    compile: run the training pass through ``torch.compile``; checkpoints are the same either way
-    activation_checkpointing: keep the input of each layer and compute the rest again in the backward pass
+    label_smoothing: the probability that is spread over all tokens (Szegedy et al. 2016, section 7)
+    scorer: computes metrics other than the loss; data: the texts of the splits
+    compile: compile the training pass with ``torch.compile``; does not change checkpoints
+    activation_checkpointing: store only the input of each layer, and compute the rest again in the backward pass
     """
 
     def __init__(
@@ -105,18 +105,18 @@ class Task(pl.LightningModule):
         if activation_checkpointing:
             recompute_layers(model)
         if compile:
-            model.compile(dynamic=True)  # in place, so the names of the weights stay
+            model.compile(dynamic=True)  # in place: the names of the weights do not change
 
     def configure_model(self) -> None:
-        """Shard the model if the strategy wants that; once, though Lightning asks before each fit and test."""
+        """Shard the model if the strategy requires it. Lightning calls this before each fit and test."""
         if isinstance(self.trainer.strategy, ModelParallelStrategy) and not isinstance(self.model, FSDPModule):
             shard(self.model, init_device_mesh(self.trainer.strategy.root_device.type, (self.trainer.world_size,)))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """This batch's share of the step's loss: a mean over the real target tokens of the whole step.
+        """Return the share of this batch in the loss of the step, which is the mean over all target tokens of the step.
 
-        Lightning averages over ranks and divides by the accumulated batches; the factor undoes both,
-        so that the gradient is that of the mean over tokens, however they were dealt.
+        Lightning averages over ranks and over accumulated batches. The factor reverses both, so that the gradient is
+        that of the mean over tokens, for any distribution of the tokens over batches.
         """
         share = summed_loss(forced_logits(self.model, batch), batch.target, self.label_smoothing) / batch.step_tokens
         return {
@@ -125,48 +125,48 @@ class Task(pl.LightningModule):
         }
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Sum up what the batch adds to the split's metrics."""
+        """Evaluate a batch of the validation part."""
         self._evaluate(batch, "validation")
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Sum up what the batch adds to the split's metrics."""
+        """Evaluate a batch of the test part."""
         self._evaluate(batch, "test")
 
     def on_validation_start(self) -> None:
-        """Every process evaluates with all of the weights."""
+        """Unshard the weights: each process evaluates with all of them."""
         unshard(self.model)
 
     def on_validation_end(self) -> None:
-        """And keeps its share."""
+        """Shard the weights again."""
         reshard(self.model)
 
     def on_test_start(self) -> None:
-        """As for a validation."""
+        """Unshard the weights, as for a validation."""
         unshard(self.model)
 
     def on_test_end(self) -> None:
-        """As for a validation."""
+        """Shard the weights again."""
         reshard(self.model)
 
     def on_validation_epoch_start(self) -> None:
-        """Begin a split."""
+        """Reset the sums and outputs."""
         self._sums = torch.zeros(3, dtype=torch.float64)
         self._outputs: dict[int, str] = {}
 
     def on_test_epoch_start(self) -> None:
-        """Begin a split."""
+        """Reset the sums and outputs."""
         self.on_validation_epoch_start()
 
     def on_validation_epoch_end(self) -> None:
-        """Report the split."""
-        self._report("validation")
+        """Log the metrics of the validation part."""
+        self._log_split("validation")
 
     def on_test_epoch_end(self) -> None:
-        """Report the split."""
-        self._report("test")
+        """Log the metrics of the test part."""
+        self._log_split("test")
 
     def configure_optimizers(self) -> Any:
-        """Weight decay on matrices only; the schedule moves with every optimizer step."""
+        """Return the optimizer, with weight decay for matrices only, and the schedule, which changes at each step."""
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         matrices, vectors = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]
         optimizer = self.optimizer([{"params": matrices}, {"params": vectors, "weight_decay": 0.0}])
@@ -179,9 +179,9 @@ class Task(pl.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip as the trainer is told to, in bf16-mixed too.
+        """Clip gradients as the trainer is configured, also in bf16-mixed with a fused optimizer.
 
-        Lightning refuses that to a fused optimizer in mixed precision, for gradients that it scales for float16.
+        Lightning refuses fused optimizers in all mixed precisions, because gradients are scaled in float16.
         """
         plugin = self.trainer.precision_plugin
         if isinstance(plugin, MixedPrecision) and plugin.scaler is None:
@@ -191,8 +191,8 @@ class Task(pl.LightningModule):
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what is needed to use the model without the run, and name what the optimizer knows of each weight."""
-        if any(states := checkpoint.get("optimizer_states", [])):  # of shards rank 0 alone has the whole state
+        """Add the description of the model, and key the state of the optimizer by the names of the weights."""
+        if any(states := checkpoint.get("optimizer_states", [])):  # with sharding, only rank 0 has the whole state
             names = {parameter: name for name, parameter in self.named_parameters()}
             checkpoint["optimizer_states"] = [
                 rename_optimizer_state(state, [[names[p] for p in group["params"]] for group in optimizer.param_groups])
@@ -203,24 +203,24 @@ class Task(pl.LightningModule):
     def _evaluate(self, batch: Batch, split: Split) -> None:
         logits = forced_logits(self.model, batch)
         real = batch.target != PAD
-        right = (logits.argmax(dim=-1) == batch.target) & real
-        sums = torch.stack([summed_loss(logits, batch.target), real.sum(), right.sum()])
+        correct = (logits.argmax(dim=-1) == batch.target) & real
+        sums = torch.stack([summed_loss(logits, batch.target), real.sum(), correct.sum()])
         self._sums += sums.double().cpu()
         self._outputs.update(self.scorer.outputs(self, batch, split))
 
-    def _report(self, split: Split) -> None:
-        """Metrics over all ranks; each rank computes the same."""
+    def _log_split(self, split: Split) -> None:
+        """Compute and log the metrics of a split over all ranks. Each rank computes the same values."""
         gathered: list[Any] = [(self._sums, self._outputs)]
         if self.trainer.world_size > 1:
             gathered = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(gathered, (self._sums, self._outputs))
-        total, tokens, right = sum((sums for sums, _ in gathered), torch.zeros(3, dtype=torch.float64)).tolist()
+        total, tokens, correct = sum((sums for sums, _ in gathered), torch.zeros(3, dtype=torch.float64)).tolist()
         outputs = {row: output for _, outputs in gathered for row, output in outputs.items()}
         self.samples = self.scorer.samples(self, split, outputs)
         metrics = {
             "loss": total / tokens,
             "perplexity": perplexity(total / tokens),
-            "accuracy": right / tokens,
+            "accuracy": correct / tokens,
         }
         metrics.update(self.scorer.scores(self, split, total / tokens, self.samples))
         named = {f"{split}/{name}": value for name, value in metrics.items()}

@@ -1,4 +1,4 @@
-"""The one place that makes Lightning Trainers, so that Lightning is told the same about its surroundings everywhere."""
+"""Construction of Lightning Trainers, with the same plugins and settings for training and evaluation."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from regard.training.distributed.ranks import cluster_environment
 
 
 def make_trainer(settings: Mapping[str, Any], **arguments: Any) -> pl.Trainer:
-    """Make the Trainer that ``settings`` (a frozen ``trainer`` config) and ``arguments`` describe.
+    """Make a Trainer from ``settings`` (a frozen ``trainer`` config) and ``arguments``.
 
-    Progress, sampling and signals are regard's own. Lightning does not look for a cluster by itself: a shell inside a
-    SLURM allocation or under srun is not a task of a run (see `cluster_environment`).
+    Progress, sampling and signals are handled by regard. Lightning's detection of clusters is replaced by
+    `cluster_environment`: a shell inside a SLURM allocation or under srun is not a task of a run.
     """
     with without_srun_hint():
         trainer: pl.Trainer = build(
@@ -30,14 +30,14 @@ def make_trainer(settings: Mapping[str, Any], **arguments: Any) -> pl.Trainer:
             enable_model_summary=False,
             **arguments,
         )
-    # Lightning's own handler of SIGTERM broadcasts, which hangs ranks that are not at the same point (its issue 20825).
+    # Lightning's handler of SIGTERM broadcasts, which hangs if ranks are at different points (Lightning issue 20825).
     vars(trainer._signal_connector)["register_signal_handlers"] = lambda: None
     return trainer
 
 
 @contextmanager
 def without_srun_hint() -> Iterator[None]:
-    """Suppress Lightning's advice to use srun, which it gives on every machine that has SLURM."""
+    """Suppress the warning that Lightning gives on every machine with SLURM: to use srun."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The `srun` command is available", category=UserWarning)
         yield

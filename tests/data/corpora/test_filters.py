@@ -1,4 +1,4 @@
-"""Filters: what is left out, and that the count is right."""
+"""Filters: the dropped records and their number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def kept(each: Filter, records: list[Record]) -> list[Record]:
     return [record for record in records if keeps(record)]
 
 
-def test_length_bounds_every_column_and_the_bounds_are_within() -> None:
+def test_length_limits_every_column_and_the_limits_are_inclusive() -> None:
     records = [("a", "b c"), ("a b", "c d"), ("a b c", "d e"), ("a b", "c d e f")]
     assert kept(Length(min_words=2, max_words=3), records) == [("a b", "c d"), ("a b c", "d e")]
     assert kept(Length(min_characters=2, max_characters=5), [("ab",), ("a",), ("abcde",), ("abcdef",)]) == [
@@ -26,26 +26,26 @@ def test_length_bounds_every_column_and_the_bounds_are_within() -> None:
     assert kept(Length(), records) == records
 
 
-def test_the_ratio_counts_whichever_side_is_longer() -> None:
+def test_the_ratio_applies_to_the_longer_side() -> None:
     records = [("abcd", "xy"), ("xy", "abcd"), ("abcde", "xy"), ("xy", "abcde")]
     assert kept(LengthRatio(2.0), records) == records[:2]
 
 
-def test_copies_are_told_by_their_words() -> None:
+def test_copies_are_recognised_by_their_words() -> None:
     assert kept(NoCopies(), [("A  dog", "a dog "), ("a dog", "ein Hund")]) == [("a dog", "ein Hund")]
 
 
-def test_the_first_of_duplicates_stays() -> None:
+def test_the_first_of_several_duplicates_is_kept() -> None:
     records = [("a", "b"), ("ab", ""), ("a", "c"), ("a", "b"), ("", "ab"), ("a", "c")]
     assert kept(NoDuplicates(), records) == [("a", "b"), ("ab", ""), ("a", "c"), ("", "ab")]
 
 
-def test_a_filter_starts_anew_each_time() -> None:
+def test_a_filter_has_no_state_between_starts() -> None:
     duplicates = NoDuplicates()
     assert kept(duplicates, [("a",)]) == kept(duplicates, [("a",)]) == [("a",)]
 
 
-def test_the_hash_set_is_a_set_at_24_bytes_a_record() -> None:
+def test_the_hash_set_is_a_set_with_24_bytes_per_record() -> None:
     drawn = [(str(i * i % 100_003),) for i in range(100_000)]
     found, seen = HashSet(), set()
     for record in drawn:
@@ -56,7 +56,7 @@ def test_the_hash_set_is_a_set_at_24_bytes_a_record() -> None:
 
 @dataclass(frozen=True)
 class Shouts:
-    """A filter as a user would write it."""
+    """A filter of a user."""
 
     mark: str = "!"
 
@@ -64,7 +64,7 @@ class Shouts:
         return lambda record: not record[0].endswith(self.mark)
 
 
-def test_what_is_left_out_is_counted_under_the_filter_that_did_it() -> None:
+def test_dropped_records_are_counted_by_filter() -> None:
     records = [("a", ""), (" ", "b"), ("a!", "b"), ("a b!", "c"), ("a", "b"), ("a b c", "d")]
     dropped: dict[str, int] = {}
     filters = {"quiet": Shouts(), "short": Length(max_words=1)}
@@ -72,7 +72,7 @@ def test_what_is_left_out_is_counted_under_the_filter_that_did_it() -> None:
     assert dropped == {"empty": 2, "quiet": 2, "short": 1}
 
 
-def test_the_description_follows_fields_names_and_order() -> None:
+def test_the_description_depends_on_fields_names_and_order() -> None:
     one = describe({"a": Length(max_words=3), "b": NoCopies()})
     assert one == describe({"a": Length(max_words=3), "b": NoCopies()})
     for other in ({"a": Length(max_words=4), "b": NoCopies()}, {"b": NoCopies(), "a": Length(max_words=3)}, {}):
@@ -80,7 +80,7 @@ def test_the_description_follows_fields_names_and_order() -> None:
 
 
 @pytest.mark.parametrize("each", [LengthRatio(2.0), NoCopies()])
-def test_what_compares_sides_refuses_documents(each: Filter) -> None:
+def test_a_filter_that_compares_sides_is_an_error_for_documents(each: Filter) -> None:
     name = type(each).__name__
     with pytest.raises(UsageError, match=f"batches.filters: {name} compares source and target, .* only text; remove"):
         each.start(TEXT)

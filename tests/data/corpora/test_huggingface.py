@@ -1,4 +1,4 @@
-"""Datasets of Hugging Face, offline: a folder loads like a name on the hub."""
+"""Hugging Face datasets, offline: a folder is loaded like a name on the hub."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VALIDATION = [("dog", "Hund")]
 
 @pytest.fixture(scope="module", autouse=True)
 def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No network and no cache of the user's; datasets reads these as it is imported, here for the first time."""
+    """Set the environment: no network and no user cache. datasets reads it when it is first imported, in this file."""
     with pytest.MonkeyPatch.context() as patch:
         for key in ("HF_HUB_OFFLINE", "HF_DATASETS_DISABLE_PROGRESS_BARS"):
             patch.setenv(key, "1")
@@ -62,7 +62,7 @@ def test_a_folder_of_csv_for_a_language_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_a_share_is_held_out_where_there_is_no_such_split(folder: Path, streaming: bool) -> None:
+def test_a_share_is_held_out_if_a_split_does_not_exist(folder: Path, streaming: bool) -> None:
     corpus = dataset(folder, validation=0.2, streaming=streaming)
     train, validation = (list(corpus.records(split)) for split in SPLITS[:2])
     assert len(train) + len(validation) == 300
@@ -81,7 +81,9 @@ def test_a_share_is_held_out_where_there_is_no_such_split(folder: Path, streamin
         ({"columns": ["id"]}, r"row 1: column id is int, expected text"),
     ],
 )
-def test_what_is_not_there_is_named(folder: Path, options: dict[str, Any], message: str, streaming: bool) -> None:
+def test_the_error_of_a_missing_split_or_column_names_it(
+    folder: Path, options: dict[str, Any], message: str, streaming: bool
+) -> None:
     with pytest.raises(RegardError, match=message) as failure:
         list(dataset(folder, streaming=streaming, **options).records("train"))
     assert "\n" not in str(failure.value)
@@ -94,7 +96,7 @@ def test_a_dataset_that_cannot_be_loaded(path: str) -> None:
     assert "\n" not in str(failure.value)
 
 
-def test_a_damaged_file_is_said(folder: Path) -> None:
+def test_a_damaged_file_is_an_error(folder: Path) -> None:
     (folder / "train.jsonl").write_text('{"id": 1, "translation": {"en": "a", "de": "b"}}\n{"id": \n')
     for streaming in (False, True):
         with pytest.raises(RegardError, match=r"cannot be (loaded|read further)") as failure:
@@ -102,7 +104,7 @@ def test_a_damaged_file_is_said(folder: Path) -> None:
         assert "\n" not in str(failure.value)
 
 
-def test_the_fingerprint_follows_what_is_asked_and_the_files_of_a_folder(folder: Path) -> None:
+def test_the_fingerprint_depends_on_the_arguments_and_the_files_of_a_folder(folder: Path) -> None:
     before = dataset(folder).fingerprint()
     assert dataset(folder).fingerprint() == before
     for other in ({"revision": "abc"}, {"name": "x"}, {"train": "validation"}, {"columns": ["translation.en"]}):
@@ -111,7 +113,7 @@ def test_the_fingerprint_follows_what_is_asked_and_the_files_of_a_folder(folder:
     assert dataset(folder).fingerprint() != before
 
 
-def test_without_the_extra_it_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_the_extra_names_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extra, "find_spec", lambda package: None)
     with pytest.raises(
         UsageError, match=r"data=huggingface needs the package datasets: pip install 'regard\[datasets\]'"

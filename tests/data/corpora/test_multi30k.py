@@ -1,4 +1,4 @@
-"""Multi30k: found, fetched, or refused."""
+"""Multi30k: files are found, downloaded or rejected."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder that stands in for the remote repository, served on this machine."""
+    """A folder served on this machine in place of the remote repository."""
     served = tmp_path / "served"
     served.mkdir()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(served)))
@@ -63,14 +63,14 @@ def test_languages_are_checked(tmp_path: Path, source: str, target: str, message
         Multi30k(source, target, str(tmp_path)).check()
 
 
-def test_the_fingerprint_is_of_the_text_not_of_the_place(tmp_path: Path) -> None:
+def test_the_fingerprint_depends_on_the_text_and_not_on_the_folder(tmp_path: Path) -> None:
     here = Multi30k("en", "de", str(tmp_path)).fingerprint()
     assert here == Multi30k("en", "de", str(tmp_path / "elsewhere")).fingerprint()
     assert here != Multi30k("de", "en", str(tmp_path)).fingerprint()
     assert here != Multi30k("en", "cs", str(tmp_path)).fingerprint()
 
 
-def test_another_file_of_that_name_is_refused_with_both_digests(tmp_path: Path) -> None:
+def test_the_error_of_another_file_of_that_name_has_both_digests(tmp_path: Path) -> None:
     (tmp_path / "val.en.gz").write_bytes(b"not it")
     found = hashlib.sha256(b"not it").hexdigest()
     with pytest.raises(RegardError, match=f"val.en.gz is not .*{found}.*{DIGESTS['val.en.gz']}"):
@@ -78,7 +78,7 @@ def test_another_file_of_that_name_is_refused_with_both_digests(tmp_path: Path) 
 
 
 @needs_files
-def test_missing_files_are_downloaded_when_read_and_not_before(tmp_path: Path, remote: Path) -> None:
+def test_missing_files_are_downloaded_when_they_are_read(tmp_path: Path, remote: Path) -> None:
     for name in ("val.en.gz", "val.de.gz"):
         shutil.copy(FOLDER / name, remote)
     folder = tmp_path / "new" / "multi30k"
@@ -88,19 +88,19 @@ def test_missing_files_are_downloaded_when_read_and_not_before(tmp_path: Path, r
     assert not folder.exists()
     assert list(corpus.records("validation")) == list(Multi30k("de", "en", str(FOLDER)).records("validation"))
     assert sorted(path.name for path in folder.iterdir()) == ["val.de.gz", "val.en.gz"]
-    (remote / "val.en.gz").unlink()  # now it is read from the folder
+    (remote / "val.en.gz").unlink()  # from now on it is read from the folder
     assert len(list(corpus.records("validation"))) == 1014
 
 
 @pytest.mark.parametrize("language", ["en", "cs"])
-def test_a_wrong_download_is_not_kept(tmp_path: Path, remote: Path, language: str) -> None:
+def test_a_download_with_another_digest_is_not_stored(tmp_path: Path, remote: Path, language: str) -> None:
     (remote / f"train.{language}.gz").write_bytes(b"something else")
     with pytest.raises(RegardError, match=rf"/train\.{language}\.gz returned a file that is not"):
         Multi30k(language, "de", str(tmp_path / "data")).records("train")
     assert not (tmp_path / "data").exists()
 
 
-def test_without_the_remote_the_files_to_place_are_named(tmp_path: Path, remote: Path) -> None:
+def test_the_error_of_a_failed_download_names_the_files_to_place(tmp_path: Path, remote: Path) -> None:
     folder = tmp_path / "data"
     with pytest.raises(RegardError) as failure:
         Multi30k("en", "cs", str(folder)).records("test")

@@ -1,4 +1,4 @@
-"""The user's own files, in each of the forms they may have."""
+"""The user's pairs, in each form of files."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_pairs_are_streamed(tmp_path: Path) -> None:
     assert list(itertools.islice(corpus(tmp_path, "p").records("train"), 2)) == [("a", "A"), ("b", "B")]
 
 
-def test_without_a_test_part_the_key_is_named(folder: Path) -> None:
+def test_the_error_without_a_test_part_names_the_key(folder: Path) -> None:
     files = corpus(folder, "plain")
     files.check()
     with pytest.raises(MissingSplit, match=r"set data\.test"):
@@ -70,12 +70,12 @@ def test_without_a_test_part_the_key_is_named(folder: Path) -> None:
         (["plain.en", "plain.de", "table.tsv"], r"data\.train=.*expected a \.tsv file"),
     ],
 )
-def test_a_part_that_is_nothing_names_its_key(folder: Path, part: str | Sequence[str], message: str) -> None:
+def test_the_error_of_an_invalid_part_names_its_key(folder: Path, part: str | Sequence[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         corpus(folder, part).check()
 
 
-def test_the_missing_file_of_any_part_is_found(folder: Path) -> None:
+def test_a_missing_file_of_any_part_is_an_error(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"data\.test: no file"):
         corpus(folder, "plain", test=str(folder / "absent.tsv")).check()
 
@@ -100,19 +100,19 @@ def test_shares_are_held_out_of_the_training_part(tmp_path: Path, form: str) -> 
     assert 60 < len(parts["validation"]) < 140
     assert 150 < len(parts["test"]) < 250
     assert {split: list(files.records(split)) for split in SPLITS} == parts
-    table = FileParts(train, 0.1, 0.2)  # the draw is the one of data=table
+    table = FileParts(train, 0.1, 0.2)  # the selection is that of data=table
     assert list(table.records("test", lambda files: iter(pairs))) == parts["test"]
     given: list[tuple[Any, Any]] = [(0.1, 0.2), (0.1, None), (0.2, 0.2)]
     assert len({str(ParallelFiles("en", "de", train, *shares).fingerprint()) for shares in given}) == 3
 
 
 @pytest.mark.parametrize("shares", [(1.0, None), (0.6, 0.5), (-0.1, None), (True, None)])
-def test_shares_that_leave_nothing(folder: Path, shares: tuple[Any, Any]) -> None:
+def test_shares_that_leave_no_training_part_are_an_error(folder: Path, shares: tuple[Any, Any]) -> None:
     with pytest.raises(UsageError, match=r"data\.validation="):
         ParallelFiles("en", "de", str(folder / "plain"), *shares).check()
 
 
-def test_a_tab_separated_file_of_any_name(folder: Path) -> None:
+def test_a_tsv_file_of_any_name(folder: Path) -> None:
     (folder / "table.tsv").rename(folder / "table.txt")
     part = str(folder / "table.txt")
     with pytest.raises(UsageError, match=r"table\.txt is one file: give data\.format=tsv if it holds source TAB"):
@@ -133,7 +133,7 @@ def test_a_carriage_return_is_treated_as_in_a_table(tmp_path: Path) -> None:
     assert list(Tables(["en", "de"], named, named).records("train")) == expected
 
 
-def test_the_fingerprint_follows_the_files(folder: Path) -> None:
+def test_the_fingerprint_depends_on_the_files(folder: Path) -> None:
     before = corpus(folder, "plain").fingerprint()
     assert corpus(folder, "plain").fingerprint() == before
     assert corpus(folder, "packed").fingerprint() != before

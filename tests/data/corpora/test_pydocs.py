@@ -1,4 +1,4 @@
-"""The embedded text: there without a network, and divided alike everywhere."""
+"""The embedded text: available without a network, with the same parts on every machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_part_of_a_topic_is_the_same_on_every_machine() -> None:
     assert [_part(name) for name in names] == ["train", "test", "validation", "test", "validation"]
 
 
-def test_the_fingerprint_follows_the_text(monkeypatch) -> None:
+def test_the_fingerprint_depends_on_the_text(monkeypatch) -> None:
     before = Pydocs().fingerprint()
     assert Pydocs().fingerprint() == before
     monkeypatch.setitem(topics, "assert", "another")

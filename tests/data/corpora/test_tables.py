@@ -1,4 +1,4 @@
-"""Tables as a corpus, for either task; and parts that are held out."""
+"""Tables as a corpus of documents or pairs, and parts that are held out."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def tables(folder: Path, columns: Any = ("en", "de"), **parts: Any) -> Tables:
     return Tables(columns, **paths)
 
 
-def test_files_come_in_the_order_of_their_names_whatever_their_format(folder: Path) -> None:
+def test_files_of_any_format_are_read_in_the_order_of_their_names(folder: Path) -> None:
     corpus = tables(folder, train=[str(folder / "v.csv"), str(folder / "*.jsonl")])
     corpus.check()
     train = list(corpus.records("train"))
@@ -42,23 +42,23 @@ def test_files_come_in_the_order_of_their_names_whatever_their_format(folder: Pa
     assert list(corpus.records("validation")) == [("dog", "Hund")]
 
 
-def test_columns_decide_the_task(folder: Path) -> None:
+def test_one_column_is_documents_and_two_are_pairs(folder: Path) -> None:
     assert tables(folder).columns == PAIR
     documents = tables(folder, ["de"])
     assert documents.columns == tables(folder, "de").columns == TEXT
-    assert next(documents.records("train")) == ("Haus\n1 0",)  # a document keeps its lines
+    assert next(documents.records("train")) == ("Haus\n1 0",)  # newlines of a document are preserved
     for wrong in ([], ["a", "b", "c"], [True], None):
         with pytest.raises(UsageError, match=r"data\.columns=.*: expected one name \(of documents\), or two"):
             tables(folder, wrong)
 
 
-def test_columns_may_be_named_by_numbers(folder: Path) -> None:
+def test_names_of_columns_may_be_numbers(folder: Path) -> None:
     (folder / "n.tsv").write_text("1\t2\nred\trot\n")
     assert list(tables(folder, [1, 2], train="n.tsv").records("train")) == [("red", "rot")]
     assert tables(folder, 1, train="n.tsv").fingerprint()["columns"] == ["1"]
 
 
-def test_a_format_is_given_for_all_files(folder: Path) -> None:
+def test_a_format_applies_to_all_files(folder: Path) -> None:
     (folder / "t.txt").write_text("en\tde\nred\trot\n")
     path = str(folder / "t.txt")
     with pytest.raises(UsageError, match=r"data\.train: .*t\.txt: unknown format; .*or data\.format="):
@@ -69,7 +69,7 @@ def test_a_format_is_given_for_all_files(folder: Path) -> None:
     assert corpus.fingerprint() != Tables(["en", "de"], path, path, format="csv").fingerprint()
 
 
-def test_what_is_held_out_is_a_share_and_the_parts_are_the_whole(folder: Path) -> None:
+def test_a_share_is_held_out_and_the_parts_are_disjoint_and_complete(folder: Path) -> None:
     corpus = tables(folder, validation=0.1, test=0.2)
     corpus.check()
     parts = {split: list(corpus.records(split)) for split in SPLITS}
@@ -92,23 +92,23 @@ def test_what_is_held_out_is_a_share_and_the_parts_are_the_whole(folder: Path) -
         ({"test": "v.xlsx"}, r"data\.test: no file"),
     ],
 )
-def test_a_wrong_part_names_its_key(folder: Path, parts: dict[str, Any], message: str) -> None:
+def test_the_error_of_an_invalid_part_names_its_key(folder: Path, parts: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         tables(folder, **parts).check()
 
 
-def test_a_file_of_no_known_format_is_found_before_anything_is_read(folder: Path) -> None:
+def test_a_file_of_unknown_format_is_an_error_before_anything_is_read(folder: Path) -> None:
     (folder / "v.xlsx").touch()
     with pytest.raises(UsageError, match=r"data\.test: .*v\.xlsx: unknown format"):
         tables(folder, test="v.xlsx").check()
 
 
-def test_without_a_test_part_the_key_is_named(folder: Path) -> None:
+def test_the_error_without_a_test_part_names_the_key(folder: Path) -> None:
     with pytest.raises(MissingSplit, match=r"set data\.test"):
         tables(folder).records("test")
 
 
-def test_the_fingerprint_follows_files_columns_and_shares(folder: Path) -> None:
+def test_the_fingerprint_depends_on_files_columns_and_shares(folder: Path) -> None:
     before = tables(folder).fingerprint()
     assert json.loads(json.dumps(before)) == json.loads(json.dumps(tables(folder).fingerprint()))
     assert before != tables(folder, ["de", "en"]).fingerprint()
@@ -117,7 +117,7 @@ def test_the_fingerprint_follows_files_columns_and_shares(folder: Path) -> None:
     assert before != tables(folder).fingerprint()
 
 
-def test_it_is_prepared(folder: Path, tmp_path: Path) -> None:
+def test_tables_can_be_prepared(folder: Path, tmp_path: Path) -> None:
     prepared = prepare(tables(folder, validation=0.1), SETTINGS, tmp_path / "cache", print)
     assert prepared.report["train"]["records"] + prepared.report["validation"]["records"] == 1000
     (folder / "part2.jsonl").write_text('{"en": "a", "de": "b"}\n{"en" "a"}\n')

@@ -1,4 +1,4 @@
-"""Tiny Shakespeare: found or refused; that it is downloaded like Multi30k is seen there."""
+"""Tiny Shakespeare: the file is found or rejected. Downloads are tested with Multi30k."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parents[4] / "shared/data/tinyshakespeare"
 
 
 @pytest.mark.skipif(not (FOLDER / "input.txt").is_file(), reason=f"needs input.txt in {FOLDER}")
-def test_it_is_divided_as_nanogpt_does() -> None:
+def test_the_parts_are_those_of_nanogpt() -> None:
     corpus = TinyShakespeare(str(FOLDER))
     corpus.check()
     ((train,),), ((validation,),) = (list(corpus.records(split)) for split in ("train", "validation"))
@@ -27,12 +27,12 @@ def test_there_is_no_test_part(tmp_path: Path) -> None:
         TinyShakespeare(str(tmp_path)).records("test")
 
 
-def test_another_file_is_refused(tmp_path: Path) -> None:
+def test_another_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "input.txt").write_text("First Citizen:\n")
     with pytest.raises(RegardError, match=r"input\.txt is not the published file: its digest is sha256:.*expected"):
         TinyShakespeare(str(tmp_path)).records("train")
 
 
-def test_the_fingerprint_is_of_the_text_not_of_the_place(tmp_path: Path) -> None:
+def test_the_fingerprint_depends_on_the_text_and_not_on_the_folder(tmp_path: Path) -> None:
     here, there = (TinyShakespeare(str(folder)).fingerprint() for folder in (tmp_path, tmp_path / "elsewhere"))
     assert here == there

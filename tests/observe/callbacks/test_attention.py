@@ -1,4 +1,4 @@
-"""What is looked at while a model learns, and what of it is kept, logged and shown."""
+"""Attention recorded during training: selection, files, metrics, page."""
 
 from __future__ import annotations
 
@@ -28,51 +28,51 @@ def spelled(pieces: list[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def looked_at(make_run: MakeRun) -> RunFolder:
-    """A run with a sentence of the user's own, two of the validation part, and two extremes of each kind."""
+def probed(make_run: MakeRun) -> RunFolder:
+    """A run that records one sentence of the user, two of the validation part, and two extremes of each kind."""
     options = ["texts=['the red <script>']", "sentences=2", "extremes=2", "measures=[maximum,first]"]
-    run = make_run("logger=none", *(f"callbacks.attention.{option}" for option in options), "name=looked_at")
+    run = make_run("logger=none", *(f"callbacks.attention.{option}" for option in options), "name=probed")
     assert work(run.path) == 0
     return run
 
 
-def test_given_then_first_then_worst_then_best(looked_at: RunFolder, corpus: Path) -> None:
-    sources = [spelled(sentence.source) for sentence in load_maps(looked_at.attention / LAST)]
+def test_order_is_given_first_worst_best(probed: RunFolder, corpus: Path) -> None:
+    sources = [spelled(sentence.source) for sentence in load_maps(probed.attention / LAST)]
     assert len(sources) == len(set(sources)) == 1 + 2 + 2 + 2
     validation = [line.split("\t")[0] for line in (corpus / "validation.tsv").read_text().splitlines()]
     assert sources[1:3] == validation[:2]
     assert set(sources[3:]) <= set(validation[2:])
 
 
-def test_the_page_says_why_each_is_there(looked_at: RunFolder) -> None:
-    page = (looked_at.attention / "index.html").read_text()
+def test_the_page_has_the_reason_for_each_sentence(probed: RunFolder) -> None:
+    page = (probed.attention / "index.html").read_text()
     notes = json.loads(re.search(r'"notes":(\[.*?\])', page)[1])
     assert [note.split(",")[0] for note in notes] == ["given", "first", "first", "worst", "worst", "best", "best"]
 
 
-def test_the_extremes_are_those_of_this_validation(looked_at: RunFolder) -> None:
+def test_extremes_are_those_of_the_latest_validation(probed: RunFolder) -> None:
     from regard.training.scorers.translation import TranslationScorer
     from regard.training.task import Sample
 
     scorer = TranslationScorer(1, 1, 1.0)
-    rows = [json.loads(line) for line in (looked_at.path / "samples.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (probed.path / "samples.jsonl").read_text().splitlines()]
     rows = [row for row in rows if row.pop("step") == 6]
-    scores = {row["source"]: scorer.one(Sample(**row)) for row in rows}
-    sources = [spelled(sentence.source) for sentence in load_maps(looked_at.attention / LAST)]
+    scores = {row["source"]: scorer.score_sample(Sample(**row)) for row in rows}
+    sources = [spelled(sentence.source) for sentence in load_maps(probed.attention / LAST)]
     left = [score for source, score in scores.items() if source not in sources[:3]]
     found = [scores[source] for source in sources[3:]]
     assert sorted(found[:2]) == sorted(left)[:2]
     assert sorted(found[2:]) == sorted(left)[-2:]
 
 
-def test_every_measure_of_every_head_is_a_metric(looked_at: RunFolder) -> None:
-    names = {name for name in read_rows(looked_at.metrics)[-1] if name.startswith("attention/")}
+def test_every_measure_of_every_head_is_a_metric(probed: RunFolder) -> None:
+    names = {name for name in read_rows(probed.metrics)[-1] if name.startswith("attention/")}
     maps = ("encoder.0.self", "decoder.0.self", "decoder.0.cross")
     assert names == {f"attention/{each}/{m}/{head}" for each in maps for m in ("maximum", "first") for head in (0, 1)}
 
 
 def byte_task(*sources: str) -> Any:
-    """What a choice needs of a task: validation sentences, and a token a byte."""
+    """The parts of a task that SentenceSelector needs; each byte is a token."""
     records = [(source, source.upper()) for source in sources]
     return SimpleNamespace(
         model=SimpleNamespace(encoder=object()),
@@ -82,9 +82,9 @@ def byte_task(*sources: str) -> Any:
     )
 
 
-def test_the_shortest_sentences_are_shown_if_all_are_over_the_limit() -> None:
+def test_the_shortest_sentences_are_selected_if_all_are_too_long() -> None:
     task = byte_task("twenty-one characters", "   ", "nineteen characters", "twenty characters...")
-    with pytest.warns(UserWarning, match=r"callbacks.attention.longest=10: .* from 20 tokens on"):
+    with pytest.warns(UserWarning, match=r"callbacks.attention.longest=10: .* the first has 20 tokens"):
         found = SentenceSelector([], first=2, extremes=1, longest=10).select_fixed(task)
     assert [each.source for each in found] == ["nineteen characters", "twenty characters..."]
     assert [each.reason for each in found] == ["shortest", "shortest"]
@@ -97,17 +97,17 @@ def test_the_shortest_sentences_are_shown_if_all_are_over_the_limit() -> None:
 
 
 def test_a_validation_part_without_text_is_reported() -> None:
-    with pytest.warns(UserWarning, match=r"callbacks.attention: every validation sentence is empty"):
+    with pytest.warns(UserWarning, match=r"callbacks.attention: all validation sentences are empty"):
         assert SentenceSelector([], first=1, extremes=1, longest=10).select_fixed(byte_task(" ", "")) == []
 
 
-def test_an_unknown_measure_is_named_before_anything_is_made(make_run: MakeRun) -> None:
+def test_an_unknown_measure_is_reported_before_the_run_folder_exists(make_run: MakeRun) -> None:
     with pytest.raises(UsageError, match=r"callbacks.attention.measures=\['entrpy'\]: give a list of one of entropy"):
         make_run("callbacks.attention.measures=[entrpy]", "name=entrpy")
 
 
 @pytest.mark.filterwarnings("default:callbacks.attention")
-def test_a_text_over_the_limit_is_cut_and_that_is_said(make_run: MakeRun) -> None:
+def test_a_text_over_the_limit_is_cut_with_a_warning(make_run: MakeRun) -> None:
     long = "the red boat " * 40
     run = make_run("logger=none", "model.max_length=64", f"callbacks.attention.texts=['{long}']", "name=cut")
     assert work(run.path) == 0
@@ -115,7 +115,7 @@ def test_a_text_over_the_limit_is_cut_and_that_is_said(make_run: MakeRun) -> Non
     assert len(load_maps(run.attention / LAST)[0].source) == 64
 
 
-def test_of_a_language_model_the_extremes_are_beginnings(make_language_run: MakeRun) -> None:
+def test_extremes_of_a_language_model_are_beginnings(make_language_run: MakeRun) -> None:
     run = make_language_run("callbacks.attention.sentences=1", "callbacks.attention.extremes=1", "name=extremes")
     assert work(run.path) == 0
     maps = load_maps(sorted(run.attention.glob("*.npz"))[-1])
@@ -123,34 +123,34 @@ def test_of_a_language_model_the_extremes_are_beginnings(make_language_run: Make
     assert len({spelled(each.target) for each in maps}) == len(maps)
 
 
-@pytest.mark.filterwarnings("default:W&B is not shown")
-def test_what_is_over_the_budget_is_left_out_of_the_dashboard_and_said_once(make_run: MakeRun) -> None:
+@pytest.mark.filterwarnings("default:not logged to W&B")
+def test_media_over_the_budget_are_not_logged_and_one_warning_is_given(make_run: MakeRun) -> None:
     options = ["logger=wandb", "logger.mode=offline", "callbacks.attention.dashboard_megabytes=0.3"]
     run = make_run(*options, "name=small_dashboard")
     assert work(run.path) == 0
     said = (run.path / "log.txt").read_text()
-    assert said.count("W&B is not shown") == 1
+    assert said.count("not logged to W&B") == 1
     assert "dashboard_megabytes" in said
     media = [path for path in (run.path / "wandb").rglob("files/media/**/*") if path.is_file()]
     assert not [path for path in media if path.suffix == ".html"]
     assert 0 < sum(path.stat().st_size for path in media if path.suffix == ".png") < 2 * 0.3 * 2**20
 
 
-def test_what_a_page_has_no_room_for_is_said_once(make_run: MakeRun) -> None:
+def test_what_is_left_out_of_a_page_is_reported_once(make_run: MakeRun) -> None:
     options = ["page_megabytes=0", "sentences=2", "extremes=0"]
     run = make_run(*(f"callbacks.attention.{option}" for option in options), "logger=none", "name=small_page")
     with warnings.catch_warnings():
-        warnings.simplefilter("always")  # as often as it is said
+        warnings.simplefilter("always")
         assert work(run.path) == 0
     lines = (run.path / "log.txt").read_text().splitlines()
     said = [line for line in lines if "UserWarning" in line and "page_megabytes=0" in line]
     assert len(list(run.attention.glob("step-*.npz"))) == 2
     assert len(said) == 1
-    assert "index.html: the numbers that the weights of 1 sentence come from, and 1 sentence left out" in said[0]
+    assert "index.html: query, key and value vectors of 1 sentence, and 1 sentence left out" in said[0]
     assert "Left out to keep this page small" in (run.attention / "index.html").read_text()
 
 
-def test_extremes_of_a_single_document_are_passages_of_it(make_language_run: MakeRun, tmp_path: Path) -> None:
+def test_extremes_of_a_single_document_are_its_passages(make_language_run: MakeRun, tmp_path: Path) -> None:
     passages = ["aaaa aaaa aaaa", "the boat is very red", "zq xj qz jx kw", "the book is very white"]
     text = tmp_path / "validation.txt"
     text.write_text("the house is very blue\n\n" + "\n\n".join(passages) + "\n")
@@ -160,7 +160,7 @@ def test_extremes_of_a_single_document_are_passages_of_it(make_language_run: Mak
     assert [note.split(",")[0] for note in notes] == ["first", "worst", "best"]
 
 
-# A mixer that attends to nothing: the mean of what was before.
+# A mixer without attention: the mean of the preceding tokens.
 MEAN = """
 import torch
 from torch import nn
@@ -186,14 +186,14 @@ class Mean(nn.Module):
 
 
 @pytest.mark.filterwarnings("default:callbacks.attention")
-def test_a_model_without_attention_trains_and_says_that_there_is_nothing_to_look_at(
+def test_a_model_without_attention_trains_and_attend_reports_it(
     make_language_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, regard: Callable[..., Any]
 ) -> None:
     (tmp_path / "mean_mixer.py").write_text(MEAN)
     monkeypatch.syspath_prepend(tmp_path)
     run = make_language_run("model.mixer._target_=mean_mixer.Mean", "name=mean")
     assert work(run.path) == 0, run.status()
-    assert (run.path / "log.txt").read_text().count("has no attention to look at") == 1
+    assert (run.path / "log.txt").read_text().count("the model has no attention, nothing is recorded") == 1
     said = regard("attend", run.path, "--target", "the boat", "--trust")
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert "no attention to look at" in said.err

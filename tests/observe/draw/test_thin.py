@@ -35,5 +35,5 @@ def test_values_that_are_no_numbers_hide_no_extreme_and_a_gap_stays_a_gap() -> N
 
 
 def test_fewer_than_four_points_is_refused() -> None:
-    with pytest.raises(ValueError, match="make 4"):
+    with pytest.raises(ValueError, match="expected at least 4"):
         thin(np.zeros((1, 9)), 3)

@@ -110,8 +110,8 @@ def test_a_word_left_out_is_a_source_without_it(translator: Translator) -> None:
     source, target = "the house is red", "das Haus ist rot"
     falls = prediction_difference(translator, source, target)
     assert falls.shape == (4, 4)
-    (wanted,), _ = translator.target_ids([target])
-    (whole, without), _ = translator.source_ids([source, "the is red"])
+    (wanted,), _ = translator.encode_targets([target])
+    (whole, without), _ = translator.encode_sources([source, "the is red"])
     before, after = translator.log_probabilities([whole, without], [wanted, wanted])
     haus = translator.target_tokenizer.pieces(wanted).index("▁ist")
     das = next(place for place in range(1, haus) if translator.target_tokenizer.pieces(wanted)[place].startswith("▁"))

@@ -14,6 +14,7 @@ from regard.data.tokenizer.specials import EOS, NUM_SPECIALS
 from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.errors import RegardError, UsageError
+from regard.observe.draw.label_placement import place_labels
 from regard.observe.draw.neighbours_map import (
     EDGE,
     HEIGHT,
@@ -28,7 +29,6 @@ from regard.observe.measure.neighbours import (
     Neighbourhood,
     Projection,
     find_neighbourhood,
-    place_labels,
     principal_plane,
     project,
 )
@@ -173,7 +173,7 @@ def test_any_token_is_text_on_the_page_and_in_the_picture(tmp_path: Path) -> Non
     assert "</td><script>alert(1)</script>" in page.texts
     assert "0.500" in page.texts
     assert "42% of the variance" in html
-    assert "the mean of its pieces ▁a &lt;b&gt;" in html
+    assert "mean embedding of the pieces ▁a &lt;b&gt;" in html
     assert "http" not in html.replace("http-equiv", "")
     for name in ("map.png", "below/map.html"):
         write_projection(around, points, tmp_path / name)
@@ -181,7 +181,7 @@ def test_any_token_is_text_on_the_page_and_in_the_picture(tmp_path: Path) -> Non
     assert (tmp_path / "below/map.html").read_text(encoding="utf-8") == html
     labels = {text.get_text() for text in draw_projection(around, points).axes[0].texts}
     assert {"$x_{$", "日本"} <= labels
-    with pytest.raises(UsageError, match=r"map\.pdf: give a name that ends in \.png or \.html"):
+    with pytest.raises(UsageError, match=r"map\.pdf: expected a name that ends in \.png or \.html"):
         write_projection(around, points, tmp_path / "map.pdf")
     with pytest.raises(RegardError, match="cannot be written"):
         write_projection(around, points, tmp_path / "map.png/map.png")

@@ -60,7 +60,7 @@ def test_every_map_follows_from_its_queries_and_keys(trace: Trace) -> None:
 
 
 def scores_of(translator: Translator, source: str, target: str) -> tuple[torch.Tensor, Sequence[int]]:
-    (source_ids,), _ = translator.source_ids([source])
+    (source_ids,), _ = translator.encode_sources([source])
     ids = [*translator.target_tokenizer.encode(target), EOS]
     with torch.no_grad():
         logits = translator.model(torch.tensor([[BOS, *ids[:-1]]]), torch.tensor([source_ids]))[0].double()

@@ -1,4 +1,4 @@
-"""metrics.csv: one row a step whatever happens, and nothing measured is lost."""
+"""metrics.csv: one row per step, and no measured value is lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def content(path: Path) -> Table:
-    """The file as any other program reads it; every line must be whole."""
+    """Parse the file as other programs do. Every line must be complete."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file, strict=True))
     for row in rows:
@@ -27,11 +27,11 @@ def content(path: Path) -> Table:
         assert None not in row.values()
     table = [{name: float(value) for name, value in row.items() if value != ""} for row in rows]
     assert [{name: float(value) for name, value in row.items()} for row in read_rows(path)] == table
-    assert [path.name] == [file.name for file in path.parent.iterdir()]  # nothing left beside it
+    assert [path.name] == [file.name for file in path.parent.iterdir()]  # no temporary file is left
     return table
 
 
-def test_a_row_a_step(path: Path) -> None:
+def test_one_row_per_step(path: Path) -> None:
     file = MetricsFile(path)
     file.write(1, {"a": 0.5, "b": 1.0})
     file.write(2, {"a": 0.25, "b": 2.0})
@@ -39,7 +39,7 @@ def test_a_row_a_step(path: Path) -> None:
     assert content(path) == [{"step": 1, "a": 0.5, "b": 1}, {"step": 2, "a": 0.25, "b": 2}, {"step": 10, "a": 1 / 3}]
 
 
-def test_every_row_is_on_the_disk_at_once(path: Path) -> None:
+def test_every_row_is_flushed_to_the_disk(path: Path) -> None:
     file = MetricsFile(path)
     for step in range(5):
         file.write(step, {"a": step})
@@ -60,7 +60,7 @@ def test_values_of_one_step_share_its_row(path: Path) -> None:
     ]
 
 
-def test_a_value_written_again_replaces_the_first_also_when_shorter(path: Path) -> None:
+def test_a_value_written_again_replaces_the_first_one_even_if_shorter(path: Path) -> None:
     file = MetricsFile(path)
     file.write(1, {"a": 0.123456789012345})
     file.write(1, {"a": 0.5})
@@ -69,7 +69,7 @@ def test_a_value_written_again_replaces_the_first_also_when_shorter(path: Path) 
     assert content(path) == [{"step": 1, "a": 0.5}, {"step": 2, "a": 1}]
 
 
-def test_new_columns_join_old_rows_and_the_row_of_their_step(path: Path) -> None:
+def test_new_columns_are_added_to_the_row_of_their_step(path: Path) -> None:
     file = MetricsFile(path)
     file.write(1, {"a": 1.0})
     file.write(2, {"a": 2.0})
@@ -85,12 +85,12 @@ def test_new_columns_join_old_rows_and_the_row_of_their_step(path: Path) -> None
     assert path.read_text().splitlines()[0] == "step,a,validation/b,c"
 
 
-def test_a_step_without_values_has_a_row_under_the_header(path: Path) -> None:
+def test_a_step_without_values_has_a_row(path: Path) -> None:
     MetricsFile(path).write(3, {})
     assert content(path) == [{"step": 3}]
 
 
-def test_numbers_come_back_exactly_and_nan_is_a_value(path: Path) -> None:
+def test_numbers_are_stored_exactly_and_nan_is_a_value(path: Path) -> None:
     values = {"pi": math.pi, "small": 5e-324, "large": 1.7976931348623157e308, "infinite": -math.inf, "whole": 3}
     MetricsFile(path).write(1, values | {"nan": math.nan})
     [row] = read_rows(path)
@@ -106,18 +106,18 @@ def test_rows_after_a_restored_step_are_dropped(path: Path, step: int) -> None:
     file.drop_after(step)
     kept = [{"step": number, "a": number} for number in (1, 2, 3, 4) if number <= step]
     assert content(path) == kept
-    file.write(step, {"b": 7.0})  # joins the restored step's row, or begins it
+    file.write(step, {"b": 7.0})  # added to the row of the restored step, or a new row
     file.write(step + 1, {"a": 8.0})
     joined = {"step": step, "b": 7} | next((row for row in kept if row["step"] == step), {})
     assert content(path) == [*(row for row in kept if row["step"] != step), joined, {"step": step + 1, "a": 8}]
 
 
-def test_nothing_is_dropped_of_no_file(path: Path) -> None:
+def test_drop_after_does_not_create_a_file(path: Path) -> None:
     MetricsFile(path).drop_after(3)
     assert not path.exists()
 
 
-def test_it_goes_on_where_it_was(path: Path) -> None:
+def test_a_reopened_file_is_continued(path: Path) -> None:
     first = MetricsFile(path)
     first.write(1, {"a": 1.0})
     first.write(2, {"a": 2.0})
@@ -128,7 +128,7 @@ def test_it_goes_on_where_it_was(path: Path) -> None:
     assert content(path) == [{"step": 1, "a": 1}, {"step": 2, "a": 2, "b": 3}, {"step": 3, "a": 4, "b": 5}]
 
 
-def test_a_file_that_somebody_removed_is_begun_again(path: Path) -> None:
+def test_a_removed_file_is_created_again(path: Path) -> None:
     file = MetricsFile(path)
     file.write(1, {"a": 1.0})
     path.unlink()
@@ -136,7 +136,7 @@ def test_a_file_that_somebody_removed_is_begun_again(path: Path) -> None:
     assert content(path) == [{"step": 2, "a": 2}]
 
 
-def test_opening_changes_nothing(path: Path) -> None:
+def test_opening_does_not_change_the_file(path: Path) -> None:
     MetricsFile(path)
     assert not path.exists()
     MetricsFile(path).write(1, {"a": 1.0})
@@ -145,7 +145,7 @@ def test_opening_changes_nothing(path: Path) -> None:
     assert path.read_bytes() == half  # another process may be writing
 
 
-def test_wherever_a_kill_cut_the_file_whole_rows_stay_and_it_goes_on(path: Path) -> None:
+def test_a_truncated_file_keeps_its_complete_rows_and_is_continued(path: Path) -> None:
     file = MetricsFile(path)
     for number in (1, 2, 3):
         file.write(number, {"a": number / 3, "b": number})
@@ -159,7 +159,7 @@ def test_wherever_a_kill_cut_the_file_whole_rows_stay_and_it_goes_on(path: Path)
         assert [row["step"] for row in content(path)] == [*(1, 2, 3)[:complete], 4]
 
 
-def test_a_kill_while_it_is_rewritten_loses_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_during_a_rewrite_loses_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = MetricsFile(path)
     file.write(1, {"a": 1.0})
     before = path.read_bytes()

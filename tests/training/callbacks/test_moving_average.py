@@ -1,4 +1,4 @@
-"""The moving average of the weights: what it is, where it lies, and that it is what is validated and kept."""
+"""The moving average of the weights: its values and device, and its use in validations and checkpoints."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ MakeRun = Callable[..., RunFolder]
 
 
 def module_of(value: float, device: str = "cpu") -> pl.LightningModule:
-    """One weight."""
+    """A module with one weight."""
     module = pl.LightningModule()
     module.weight = torch.nn.Parameter(torch.full((1,), value, device=device))
     return module
 
 
 def stand_in(step: int) -> pl.Trainer:
-    """A Trainer at this step."""
+    """A stand-in for a Trainer at this step."""
     return cast(pl.Trainer, SimpleNamespace(global_step=step))
 
 
@@ -56,14 +56,14 @@ def test_the_average_warms_up() -> None:
     assert MovingAverage(0.999).decay_at(1_000_000) == 0.999
 
 
-def test_the_average_lies_on_the_device_of_the_weights() -> None:
+def test_the_average_is_on_the_device_of_the_weights() -> None:
     average = MovingAverage(decay=0.9)
     average.on_train_start(stand_in(0), module_of(1.0, device="meta"))
-    assert [weight.device.type for weight in average._other.values()] == ["meta"]
+    assert [weight.device.type for weight in average._inactive.values()] == ["meta"]
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0, 2, float("nan")])
-def test_a_decay_that_is_none(decay: float) -> None:
+def test_a_decay_out_of_range_is_refused(decay: float) -> None:
     with pytest.raises(UsageError, match=r"callbacks.moving_average.decay"):
         MovingAverage(decay)
 
@@ -78,7 +78,7 @@ def averaged(make_run: MakeRun) -> RunFolder:
     return run
 
 
-def test_the_moving_average_is_what_is_validated_and_kept(averaged: RunFolder) -> None:
+def test_the_moving_average_is_validated_and_saved(averaged: RunFolder) -> None:
     last, best = (read_checkpoint(averaged.checkpoints / f"{name}.ckpt") for name in ("last.previous", "best"))
     difference = max((last["state_dict"][n] - w).abs().max() for n, w in last["current_model_state"].items())
     assert difference > 1e-4
@@ -94,7 +94,7 @@ def test_the_moving_average_is_what_is_validated_and_kept(averaged: RunFolder) -
     assert not torch.allclose(task.model.eval()(prefix, source), trained)
 
 
-def test_attention_is_that_of_the_average_too(averaged: RunFolder) -> None:
+def test_attention_is_recorded_with_the_average(averaged: RunFolder) -> None:
     loaded = load_model(averaged.checkpoints / "last.ckpt")
     translator = Translator(loaded.model, loaded.source_tokenizer, loaded.target_tokenizer)
     kept = load_maps(averaged.attention / "step-0000012.npz")[0]

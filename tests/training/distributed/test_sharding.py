@@ -1,4 +1,4 @@
-"""A model in shards: who holds what, and when. In two processes, each of which looks at its own."""
+"""Sharding: which process holds which weights at which time, in two processes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from regard.model.positions import Sinusoidal
 from regard.model.residual import PreNorm
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import load_weights
-from regard.training.distributed.sharding import unshard, reshard, shard
+from regard.training.distributed.sharding import reshard, shard, unshard
 
 rank, store = int(sys.argv[1]), sys.argv[2]
 torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
@@ -55,19 +55,19 @@ names, total = list(model.state_dict()), sum(p.numel() for p in model.parameters
 prefix, source = torch.randint(3, 14, (4, 6)), torch.randint(3, 14, (4, 5))
 shard(model, init_device_mesh("cpu", (2,)))
 
-# Half of it is here, every layer is a group, the tied embedding belongs to the whole model's.
+# Each process holds half of the weights. Every layer is a group; the tied embedding is in the group of the model.
 assert list(model.state_dict()) == names
 assert held() * 2 == total, (held(), total)
 assert {m for m in model.modules() if isinstance(m, FSDPModule)} == {
     model, *(m for m in model.modules() if isinstance(m, Layer))
 }
 
-# Weights that every process has are dealt out as they are loaded; those of another seed, to see that.
+# Whole weights are sharded when they are loaded. Weights of another seed show that they were loaded.
 load_weights(model, {"state_dict": {f"model.{name}": weight for name, weight in make(7).state_dict().items()}}, Path())
 assert all(p.full_tensor().equal(q) for p, q in zip(model.parameters(), make(7).parameters(), strict=True))
 load_weights(model, {"state_dict": {f"model.{name}": weight for name, weight in whole.state_dict().items()}}, Path())
 
-# Each process trains on its half of the rows; gradients and their norm, clipped, are those of all rows.
+# Each process trains on half of the rows. Clipped gradients and their norm are those of all rows.
 def compare():
     step(whole, slice(None))
     step(model, slice(rank, None, 2))
@@ -76,7 +76,7 @@ def compare():
     torch.testing.assert_close(clip_grad_norm_(model.parameters(), 0.01).full_tensor(), norm)
     for p, q in zip(model.parameters(), whole.parameters(), strict=True):
         torch.testing.assert_close(p.grad.full_tensor(), q.grad)
-    assert held() * 2 == total, "after a step each has its share"
+    assert held() * 2 == total, "sharded again after a step"
 
 
 def evaluate():
@@ -84,7 +84,7 @@ def evaluate():
         unshard(model)
         assert held() == total
         logits = model(prefix, source)
-        for _ in range(3 * rank):  # one process runs what the other does not, and parts alone
+        for _ in range(3 * rank):  # only one process runs these passes, of parts of the model
             state = model.decoder.start(model.encode(source), 4)
             model.decoder.extend(prefix, state)
         assert held() == total
@@ -93,18 +93,18 @@ def evaluate():
     assert held() * 2 == total
 
 
-evaluate()  # even before the first step
+evaluate()  # also before the first step
 compare()
 evaluate()
 compare()
 model(prefix, source)
-assert not any(isinstance(p, DTensor) for p in model.decoder.embedding.parameters()), "kept for the backward pass"
-assert all(isinstance(p, DTensor) for layer in model.decoder.layers for p in layer.parameters()), "gathered again"
+assert not any(isinstance(p, DTensor) for p in model.decoder.embedding.parameters()), "needed by the backward pass"
+assert all(isinstance(p, DTensor) for layer in model.decoder.layers for p in layer.parameters()), "sharded again"
 torch.distributed.destroy_process_group()
 """
 
 
-def test_two_processes_share_one_model(tmp_path: Path) -> None:
+def test_two_processes_train_one_sharded_model(tmp_path: Path) -> None:
     environment, root = os.environ | {"PYTHONPATH": "src", "OMP_NUM_THREADS": "1"}, Path(__file__).parents[3]
     processes = [
         subprocess.Popen(

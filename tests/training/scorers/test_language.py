@@ -1,4 +1,4 @@
-"""What is reported of a language model beside its loss."""
+"""Scores and samples of language models."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def tokenizer() -> Tokenizer:
 @pytest.fixture(scope="module")
 def model(make_model: Callable[..., Transformer], tokenizer: Tokenizer) -> Transformer:
     model = make_model(encoder=False, vocab_size=tokenizer.vocab_size, max_length=10)
-    with torch.no_grad():  # it does not end
+    with torch.no_grad():  # generation never draws </s>
         end = model.decoder.embedding.tokens.weight[EOS]
         model.decoder.norm.bias -= 20 * end / end.square().sum()
     return model
@@ -47,7 +47,7 @@ def samples(task: Any, split: str = "validation", **options: Any) -> list[Sample
     return LanguageScorer(**arguments).samples(task, split, {})
 
 
-def test_beginnings_are_gone_on_with_beside_what_stands_there(task: Any) -> None:
+def test_samples_have_a_prompt_its_reference_and_a_continuation(task: Any) -> None:
     found = samples(task)
     assert [(sample.source, sample.reference) for sample in found] == [
         ("", ""),
@@ -57,19 +57,19 @@ def test_beginnings_are_gone_on_with_beside_what_stands_there(task: Any) -> None
     ]
     language_model = LanguageModel(task.model, task.target_tokenizer)
     prompts = [[BOS, *language_model.tokenizer.encode(text)[:5]] for text in TEXTS[:4]]
-    written = language_model.continuations(prompts, Sampling(0.8), 7, seed=1)
+    written = language_model.continue_prompts(prompts, Sampling(0.8), 7, seed=1)
     assert [sample.output for sample in found] == [language_model.tokenizer.decode(row) for row in written]
     assert min(map(len, written)) == 7
 
 
 @pytest.mark.parametrize("prompt_tokens", [9, 10, 30])
-def test_a_prompt_is_no_longer_than_the_context(task: Any, prompt_tokens: int) -> None:
+def test_a_prompt_is_at_most_as_long_as_the_context(task: Any, prompt_tokens: int) -> None:
     found = samples(task, prompt_tokens=prompt_tokens)
-    assert [sample.source for sample in found] == [text[:9] for text in TEXTS[:4]]  # and <s>
+    assert [sample.source for sample in found] == [text[:9] for text in TEXTS[:4]]  # in addition to <s>
     assert [sample.reference for sample in found] == [text[9:16] for text in TEXTS[:4]]
 
 
-def test_nothing_is_given_and_nothing_written(task: Any) -> None:
+def test_zero_prompt_tokens_and_zero_new_tokens(task: Any) -> None:
     assert {sample.source for sample in samples(task, prompt_tokens=0)} == {""}
     assert all(sample.reference == sample.output == "" for sample in samples(task, new_tokens=0))
     assert samples(task, samples=0) == []
@@ -77,17 +77,17 @@ def test_nothing_is_given_and_nothing_written(task: Any) -> None:
     assert len(samples(task, samples=99)) == len(TEXTS)
 
 
-def test_the_temperature_counts(task: Any) -> None:
+def test_the_temperature_is_used(task: Any) -> None:
     assert samples(task, temperature=0.0) != samples(task) != samples(task, temperature=2.0)
 
 
-def test_the_same_is_drawn_every_time_and_no_other_random_number_changes(task: Any) -> None:
+def test_sampling_is_repeatable_and_does_not_change_other_random_numbers(task: Any) -> None:
     state = torch.get_rng_state()
     assert samples(task) == samples(task)
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_document_as_long_as_a_book_is_not_encoded_whole(
+def test_only_the_beginning_of_a_long_document_is_encoded(
     task: Any, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoded, encode = [], tokenizer.encode
@@ -99,6 +99,6 @@ def test_a_document_as_long_as_a_book_is_not_encoded_whole(
 
 
 def test_bits_per_byte(task: Any) -> None:
-    # Eight bits for every byte are what a model that knows nothing takes.
+    # A model with uniform predictions needs eight bits per byte.
     scores = LanguageScorer(1, 1, 1, 1.0).scores(task, "test", loss=50 * 8 * math.log(2) / 20, samples=[])
     assert scores == {"bits_per_byte": pytest.approx(8)}

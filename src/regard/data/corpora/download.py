@@ -63,8 +63,8 @@ def _download(path: Path, url: str, digest: str, siblings: Iterable[str]) -> Non
         )
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(path, f".{secrets.token_hex(4)}") as beside:
-            beside.write_bytes(content)
+        with replacing(path, f".{secrets.token_hex(4)}") as temporary:
+            temporary.write_bytes(content)
 
 
 def _digest(content: bytes, like: str) -> str:

@@ -56,8 +56,8 @@ def encode_shard(text: Path, tokenizers: Mapping[str, Tokenizer], num_threads: i
 
     A temporary folder is renamed when complete, so that readers never see a part of it.
     """
-    with tempfile.TemporaryDirectory(dir=text.parent, prefix=".shard-") as beside:
-        half = Path(beside) / "shard"
+    with tempfile.TemporaryDirectory(dir=text.parent, prefix=".shard-") as temporary:
+        half = Path(temporary) / "shard"
         half.mkdir()
         sizes = dict.fromkeys(tokenizers, 0)
         with ExitStack() as open_files:

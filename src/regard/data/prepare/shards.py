@@ -113,5 +113,5 @@ def _counted(lines: Iterable[str], activity: str, progress: Progress) -> Iterato
 
 def _write(path: Path, lines: list[str]) -> None:
     # Lone surrogates, which UTF-8 cannot hold, become question marks.
-    with replacing(path) as beside, beside.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
         file.writelines(f"{line}\n" for line in lines)

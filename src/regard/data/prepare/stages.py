@@ -65,8 +65,8 @@ def _copy(folder: Path, corpus: Corpus, filters: Mapping[str, Filter], progress:
     if not note.exists():
         # The small parts come first.
         parts = {split: copy_part(folder, corpus, split, filters, progress) for split in reversed(SPLITS)}
-        with replacing(note) as beside:
-            beside.write_text(json.dumps(parts), encoding="utf-8")
+        with replacing(note) as temporary:
+            temporary.write_text(json.dumps(parts), encoding="utf-8")
     copied: dict[Split, CopiedPart | None] = json.loads(note.read_bytes())
     return {split: part for split in SPLITS if (part := copied[split])}
 
@@ -88,8 +88,8 @@ def _learn(
         for name, path in paths.items():
             side = f"the {name} side of the training text" if len(names) > 1 else "the training text"
             number = slice(None) if settings.joint else slice(columns.index(name), columns.index(name) + 1)
-            with replacing(path) as beside:
-                beside.write_bytes(train_tokenizer(_lines(texts, number), settings, side).model)
+            with replacing(path) as temporary:
+                temporary.write_bytes(train_tokenizer(_lines(texts, number), settings, side).model)
     return {column: paths["joint" if settings.joint else column] for column in columns}
 
 
@@ -97,8 +97,8 @@ def _write(folder: Path, columns: tuple[str, ...], given: Tokenizers) -> dict[st
     """Write the given vocabularies. Return the file for each column."""
     models = {"joint": given.target} if given.joint else dict(zip(columns, given, strict=True))
     for name, tokenizer in models.items():
-        with replacing(folder / f"{name}.model") as beside:
-            beside.write_bytes(tokenizer.model)
+        with replacing(folder / f"{name}.model") as temporary:
+            temporary.write_bytes(tokenizer.model)
     return {column: folder / f"{'joint' if given.joint else column}.model" for column in columns}
 
 

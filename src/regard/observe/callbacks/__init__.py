@@ -1,1 +1,1 @@
-"""Lightning callbacks that look at the model after a validation."""
+"""Lightning callbacks that inspect the model after each validation."""

@@ -1,4 +1,4 @@
-"""Looking at attention while the model learns."""
+"""Record attention during training."""
 
 from __future__ import annotations
 
@@ -27,21 +27,23 @@ from regard.training.task import Task
 
 
 class AttentionProbe(pl.Callback):
-    """After each validation, records what the model attends to in a few sentences.
+    """Records the attention of a few sentences after each validation.
 
-    texts: sentences of your own to look at; of a language model, beginnings of documents
-    sentences: how many of the validation part follow, the first with at most ``longest`` tokens, or the shortest if
-        all have more
-    extremes: how many of the worst and of the best of the validation follow those (`SentenceSelector`)
-    measures: what is logged of each head, names of `regard.observe.measure.heads.MEASURES`; a mean over the sentences
-        that stay the same, as ``attention/<map>/<measure>/<head>``
-    megabytes: the most that the maps of one validation may take on disk
-    page_megabytes: the most that the page may take; what it has no room for is said once
-    images: of how many sentences W&B gets a grid of all heads for each map
-    dashboard_megabytes: the most that W&B gets of one validation
+    Each validation writes its maps to ``attention/step-STEP.npz`` in the run folder; the page ``attention/index.html``
+    shows the latest validation.
 
-    In the run's folder ``attention/`` each validation leaves its maps (step-STEP.npz), and the page index.html shows
-    the latest.
+    folder: the run folder
+    metrics_logger: receives the measures of the heads
+    texts: the user's own sentences; for a language model, beginnings of documents
+    sentences: number of validation sentences: the first ones of at most ``longest`` tokens, or the shortest ones if
+        all are longer
+    extremes: number of worst sentences, and of best sentences, of each validation (see `SentenceSelector`)
+    measures: names in `regard.observe.measure.heads.MEASURES`, logged per head as
+        ``attention/<map>/<measure>/<head>``: the mean over all sentences except the extremes
+    megabytes: maximum size of the maps of one validation on disk
+    page_megabytes: maximum size of the page; a warning names what is left out, once
+    images: number of sentences for which W&B gets an image of all heads per map
+    dashboard_megabytes: maximum size of what is sent to W&B per validation
     """
 
     def __init__(
@@ -59,7 +61,9 @@ class AttentionProbe(pl.Callback):
         dashboard_megabytes: float = 8.0,
     ) -> None:
         if unknown := [name for name in measures if name not in MEASURES]:
-            raise UsageError(f"callbacks.attention.measures: no {unknown[0]}; choose among {', '.join(MEASURES)}")
+            raise UsageError(
+                f"callbacks.attention.measures: unknown measure {unknown[0]}; choose from {', '.join(MEASURES)}"
+            )
         self.folder, self.metrics_logger = folder / "attention", metrics_logger
         self.selector = SentenceSelector(texts, sentences, extremes, longest)
         self.measures, self.megabytes, self.page_megabytes = list(measures), megabytes, page_megabytes
@@ -69,38 +73,38 @@ class AttentionProbe(pl.Callback):
         self._warned = False
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Record, draw and log, on rank 0."""
+        """Record, draw and log on rank 0."""
         if trainer.state.fn != "fit" or not trainer.is_global_zero or not isinstance(pl_module, Task):
             return
         if self._fixed is None:
             self._fixed = self.selector.select_fixed(pl_module)
-            _warn_of_cut(pl_module, self._fixed)
+            _warn_if_cut(pl_module, self._fixed)
         sentences = [*self._fixed, *self.selector.select_extremes(pl_module, self._fixed)]
         if not sentences:
             return
         model = _model(pl_module)
         traces = [_record(model, each.source) for each in sentences]
-        if not traces[0].maps.maps:  # another mixer, and no source to attend to
-            self._warn_once("callbacks.attention: the model has no attention to look at")
+        if not traces[0].maps.maps:  # the mixer is not attention, and there is no encoder
+            self._warn_once("callbacks.attention: the model has no attention, nothing is recorded")
             return
         self._log_measures(trainer, traces[: len(self._fixed)])
-        page = self._keep(trainer, traces, [each.reason for each in sentences])
+        page = self._write(trainer, traces, [each.reason for each in sentences])
         if loggers := [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]:
             from regard.observe.wandb.panels import Panels
 
             self._panels = self._panels or Panels(self.images, self.dashboard_megabytes)
-            shown = _best_aligned(model, traces)
+            shown = _best_map(model, traces)
             self._panels.log(loggers, trainer.global_step, pl_module.scorer, sentences, traces, shown, page)
 
-    def _keep(self, trainer: pl.Trainer, traces: list[Trace], notes: list[str]) -> Path:
-        """Write the maps, and the page, whose path it is."""
+    def _write(self, trainer: pl.Trainer, traces: list[Trace], notes: list[str]) -> Path:
+        """Write the maps and the page; return the path of the page."""
         self.folder.mkdir(exist_ok=True)
-        maps = [one.maps for one in traces]
+        maps = [trace.maps for trace in traces]
         path = self.folder / f"step-{trainer.global_step:07d}.npz"
         left_out = save_maps(path, maps, max_bytes=self.megabytes << 20)
         if left_out:
             warnings.warn(
-                f"{path}: {left_out} of {len(maps)} probe sentences left out, over "
+                f"{path}: {left_out} of {len(maps)} sentences are left out to stay below "
                 f"callbacks.attention.megabytes={self.megabytes}",
                 stacklevel=2,
             )
@@ -108,9 +112,9 @@ class AttentionProbe(pl.Callback):
         page = self.folder / "index.html"
         title, size = "What the model attends to", self.page_megabytes << 20
         omitted = render_page(page, traces, title, self.folder.parent.name, facts, size, notes)
-        if str(omitted):  # much the same after each validation
+        if str(omitted):
             self._warn_once(
-                f"{page}: {omitted} left out, over callbacks.attention.page_megabytes={self.page_megabytes}"
+                f"{page}: {omitted} left out to stay below callbacks.attention.page_megabytes={self.page_megabytes}"
             )
         return page
 
@@ -123,9 +127,10 @@ class AttentionProbe(pl.Callback):
         values: dict[str, float] = {}
         for name in traces[0].maps.maps if traces else ():
             kind, _ = split_name(name)
-            found = mean_measures(row_measures(one.maps.maps[name], kind, one.maps.tokens(name)[1]) for one in traces)
+            rows = (row_measures(trace.maps.maps[name], kind, trace.maps.tokens(name)[1]) for trace in traces)
+            means = mean_measures(rows)
             for measure in self.measures:
-                for head, value in enumerate(found.get(measure, ())):
+                for head, value in enumerate(means.get(measure, ())):
                     values[f"attention/{name}/{measure}/{head}"] = float(value)
         self.metrics_logger.write(trainer, values)
 
@@ -140,20 +145,21 @@ def _record(model: Translator | LanguageModel, source: str) -> Trace:
     return trace_translation(model, source) if isinstance(model, Translator) else trace_text(model, source)
 
 
-def _best_aligned(model: Translator | LanguageModel, traces: Sequence[Trace]) -> str:
-    """The cross-attention that agrees best with what occlusion says; of a language model the last layer."""
+def _best_map(model: Translator | LanguageModel, traces: Sequence[Trace]) -> str:
+    """Name of the cross-attention map that agrees best with occlusion; for a language model, of the last layer."""
     if not isinstance(model, Translator):
         return overview_map(traces[0].maps)
-    links = [occlusion_links(model, one.source, one.target) for one in traces]
-    ranked = rank_aligners((one.maps, Links(found, found)) for one, found in zip(traces, links, strict=True))
+    links = [occlusion_links(model, trace.source, trace.target) for trace in traces]
+    ranked = rank_aligners((trace.maps, Links(found, found)) for trace, found in zip(traces, links, strict=True))
     return f"decoder.{next(aligner.layer for aligner in ranked if aligner.head is None)}.cross"
 
 
-def _warn_of_cut(task: Task, fixed: Sequence[ProbeSentence]) -> None:
+def _warn_if_cut(task: Task, fixed: Sequence[ProbeSentence]) -> None:
     most = task.model.max_length - 1
     for number, each in enumerate((each for each in fixed if each.reason == "given"), start=1):
         if (tokens := len(task.source_tokenizer.encode(each.source))) > most:
             warnings.warn(
-                f"callbacks.attention.texts: text {number} has {tokens} tokens and is cut to the model's {most}",
+                f"callbacks.attention.texts: text {number} has {tokens} tokens; only the first {most} "
+                "are read (model.max_length)",
                 stacklevel=2,
             )

@@ -1,4 +1,4 @@
-"""Translations to read while the model learns."""
+"""Write example outputs during training."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from regard.training.task import Sample, Task
 
 
 class Samples(pl.Callback):
-    """After each validation, writes what became of its first ``count`` sentences.
+    """Writes the outputs for the first ``count`` validation sentences after each validation.
 
-    To samples.jsonl in the run's folder, a line a sentence (step, source, reference, output), and as a
-    table to Weights & Biases.
+    They go to samples.jsonl in the run folder (one line per sentence: step, source, reference, output) and to a table
+    in Weights & Biases.
     """
 
     def __init__(self, folder: Path, count: int) -> None:
@@ -25,15 +25,15 @@ class Samples(pl.Callback):
         self._last_step = -1
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Drop samples from after the step of the checkpoint: they will be made again."""
+        """Drop the samples after the step of the checkpoint; training writes them again."""
         if trainer.is_global_zero:
             self._keep(lambda step: step <= trainer.global_step)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write them, on rank 0."""
+        """Write the samples on rank 0."""
         if trainer.state.fn != "fit" or not trainer.is_global_zero or not isinstance(pl_module, Task):
             return
-        if self._last_step == trainer.global_step:  # a validation that is made again
+        if self._last_step == trainer.global_step:  # the validation is repeated after a resume
             self._keep(lambda step: step < trainer.global_step)
         self._last_step = trainer.global_step
         samples = pl_module.samples[: self.count]
@@ -46,11 +46,11 @@ class Samples(pl.Callback):
                 rows = [list(sample) for sample in samples]
                 logger.log_table("samples", list(Sample._fields), rows, step=trainer.global_step)
 
-    def _keep(self, which: Callable[[int], bool]) -> None:
-        """Drop the lines of all steps but ``which``."""
+    def _keep(self, condition: Callable[[int], bool]) -> None:
+        """Keep only the lines whose step satisfies ``condition``."""
         if self.path.exists():
             lines = self.path.read_text(encoding="utf-8").split("\n")[:-1]
-            kept = [line for line in lines if which(json.loads(line)["step"])]
+            kept = [line for line in lines if condition(json.loads(line)["step"])]
             with replacing(self.path) as beside:
                 beside.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
             self._last_step = json.loads(kept[-1])["step"] if kept else -1

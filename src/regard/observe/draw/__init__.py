@@ -1,1 +1,1 @@
-"""Pages and pictures."""
+"""Draw pages and images."""

@@ -1,4 +1,4 @@
-"""One sentence, looked at on request: a page and a picture."""
+"""The page and the image of one sentence, for `regard attend`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from regard.observe.record.trace import Trace
 
 
 def write_attention(trace: Trace, page: Path, max_bytes: int = MAX_BYTES) -> tuple[Path, Omitted]:
-    """Write the page to ``page`` and the overview as PNG beside it; the PNG's path, and what the page had no room for.
+    """Write the page to ``page`` and the overview image next to it; return the path of the image and what was left out.
 
     Raises RegardError if the files cannot be written.
     """
@@ -21,5 +21,5 @@ def write_attention(trace: Trace, page: Path, max_bytes: int = MAX_BYTES) -> tup
         left_out = render_page(page, [trace], "What the model attends to", max_bytes=max_bytes)
         picture.write_bytes(png_bytes(draw_overview(trace.maps)))
     except OSError as error:
-        raise RegardError(f"{page}: cannot be written ({error.strerror}); choose another --output") from error
+        raise RegardError(f"{page}: cannot be written ({error.strerror}); choose another path with --output") from error
     return picture, left_out

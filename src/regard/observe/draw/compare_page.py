@@ -1,4 +1,4 @@
-"""The page that compares runs: one self-contained HTML file with plotly.js in it; it asks no network."""
+"""The page that compares runs: one self-contained HTML file that includes plotly.js and needs no network."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from regard.observe.draw.palette import DARK, LIGHT
 
 
 def render_comparison(path: Path, title: str, subtitle: str, data: Mapping[str, Any]) -> None:
-    """Write the page that shows ``data`` (see `regard.compare.page`) to ``path``.
+    """Write the page for ``data`` (see `regard.compare.page`) to ``path``; title and subtitle are plain text.
 
-    Title and subtitle are plain text. Numbers that JSON does not know are passed on as text: NaN, Infinity, -Infinity;
-    the page leaves a gap for them in curves, and shows them as they are in tables. Raises OSError if it cannot be
-    written.
+    NaN, Infinity and -Infinity become strings, since JSON has no such numbers: they are gaps in curves, and text in
+    tables. Raises OSError if the file cannot be written.
     """
     from plotly.offline import get_plotlyjs
 
@@ -29,19 +28,19 @@ def render_comparison(path: Path, title: str, subtitle: str, data: Mapping[str, 
         plotly=escape_script(get_plotlyjs()),
         data=to_json_value(dict(data) | {"palette": {"light": LIGHT, "dark": DARK}}),
     )
-    content = html.encode("utf-8", errors="replace")  # a lone surrogate in a name is no reason to stop
+    content = html.encode("utf-8", errors="replace")  # names may contain lone surrogates
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as beside:
         beside.write_bytes(content)
 
 
 def escape_script(code: str) -> Markup:
-    """JavaScript of a library to stand inside a script element, which its strings must not end or comment out."""
+    """Escape JavaScript for a script element: its strings must not close the element or start a comment."""
     return Markup(code.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
 
 
 def to_json_value(value: Any) -> Any:
-    """``value`` as JSON may have it; what it does not know, as text."""
+    """Convert ``value`` to the types of JSON; other values become strings."""
     if isinstance(value, float):
         return value if math.isfinite(value) else {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
     if value is None or isinstance(value, str | int):
@@ -54,7 +53,7 @@ def to_json_value(value: Any) -> Any:
 
 
 def _all_finite(values: Sequence[Any]) -> bool:
-    """Whether these plainly are finite numbers: a page has many of them."""
+    """Return whether all values are finite numbers: a fast path, since pages have many numbers."""
     try:
         return math.isfinite(sum(values))
     except TypeError:

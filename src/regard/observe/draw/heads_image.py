@@ -1,4 +1,4 @@
-"""What the heads do as still images: layers by heads for each measure, and how they came to it."""
+"""Images of head measures: a table of maps by heads for each measure, and curves over training."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from regard.observe.measure.head_measures import ALL_MEASURES, MeasuresByMap
 CELL_WIDTH, CELL_HEIGHT, NAMES, TITLE = 0.5, 0.24, 1.15, 0.56  # inches
 CURVE_WIDTH, CURVE_HEIGHT, AROUND = 2.3, 1.3, 0.5
 SHARES = frozenset(ALL_MEASURES) - {"entropy", "distance", "importance"}
-"""Measures from 0 to 1."""
+"""Measures with values from 0 to 1."""
 
 HEAD_COLOURS = ("#1f63a6", "#c2571a", "#2f8f5b", "#8a4fa3", "#b0902a", "#c23b5e", "#3fa3b5", "#6b6f76")
 METRIC = re.compile(r"attention/([^/]+)/(\w+)/(\d+)")
 
 HeadCurves = dict[str, dict[str, dict[int, list[tuple[int, float]]]]]
-"""By measure, map and head: (step, value)."""
+"""By measure, map and head: pairs of step and value."""
 
 
 def draw_heads(heads: MeasuresByMap, about: str) -> Figure:
-    """A panel for each measure that some map has: a row a map, a column a head, each cell with its value.
+    """Draw one panel per measure: rows are maps, columns are heads, cells show the value.
 
-    Shares are coloured from 0 to 1, other measures from 0 to their largest; what is below 0 is as pale as 0.
+    The colour scale is 0 to 1 for SHARES, and 0 to the maximum for other measures; negative values look like 0.
     """
     measures = [measure for measure in ALL_MEASURES if any(measure in own for own in heads.values())]
     names = list(heads)
@@ -40,7 +40,7 @@ def draw_heads(heads: MeasuresByMap, about: str) -> Figure:
     rows = math.ceil(len(measures) / columns)
     width = EDGE + columns * (NAMES + wide + EDGE)
     height = HEADER + rows * (TITLE + high + 2.5 * EDGE)
-    figure = _sheet(width, height, "What the heads do", about)
+    figure = _sheet(width, height, "Head measures", about)
     for number, measure in enumerate(measures):
         row, column = divmod(number, columns)
         x = EDGE + column * (NAMES + wide + EDGE) + NAMES
@@ -81,7 +81,7 @@ def _draw_panel(axes: Axes, heads: MeasuresByMap, measure: str, most: int) -> No
 
 
 def head_curves(rows: Iterable[Mapping[str, str]]) -> HeadCurves:
-    """The curves of heads in the rows of a metrics.csv: columns ``attention/<map>/<measure>/<head>``."""
+    """Read the curves of heads from the rows of metrics.csv: columns ``attention/<map>/<measure>/<head>``."""
     curves: HeadCurves = {}
     for row in rows:
         for name, value in row.items():
@@ -92,18 +92,18 @@ def head_curves(rows: Iterable[Mapping[str, str]]) -> HeadCurves:
 
 
 def draw_curves(curves: HeadCurves, about: str) -> Figure:
-    """How heads specialise: a row a measure, a column a map, a line a head over the steps of training.
+    """Draw the measures over training: rows are measures, columns are maps, lines are heads.
 
-    Raises ValueError if there are no curves.
+    Raises ValueError if ``curves`` is empty.
     """
     if not curves:
-        raise ValueError("there are no curves of heads to draw")
+        raise ValueError("no curves to draw")
     measures = [measure for measure in ALL_MEASURES if measure in curves] + sorted(curves.keys() - ALL_MEASURES.keys())
     names = list(dict.fromkeys(name for maps in curves.values() for name in maps))
     heads = sorted({head for maps in curves.values() for lines in maps.values() for head in lines})
     width = EDGE + AROUND + len(names) * (CURVE_WIDTH + AROUND)
     height = HEADER + 0.3 + len(measures) * (CURVE_HEIGHT + AROUND) + EDGE
-    figure = _sheet(max(width, 6.0), height, "How the heads came to it", about)
+    figure = _sheet(max(width, 6.0), height, "Head measures during training", about)
     width = figure.get_figwidth()
     for place, head in enumerate(heads):
         at = (EDGE + place * 0.62) / width

@@ -1,6 +1,6 @@
-"""Attention maps as still images: one picture per layer, and one picture that explains a model at once.
+"""Images of attention maps: all heads of a layer, or the mean over heads.
 
-Figures are built through matplotlib's object API with the Agg canvas: no pyplot, no global state, no display.
+Figures use matplotlib's object API with the Agg canvas: no pyplot, no global state, no display.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from regard.observe.record.maps import ATTENTION_KINDS, SentenceMaps, entropy, s
 COLOURS = LinearSegmentedColormap.from_list("regard", list(LIGHT), N=256)
 INK, FAINT = "#1d2733", "#5d6b7a"
 
-# Searched in order, glyph by glyph. DejaVu Sans comes with matplotlib: Latin, Greek, Cyrillic, Arabic.
+# Searched in order for each glyph. DejaVu Sans is part of matplotlib: Latin, Greek, Cyrillic, Arabic.
 FONTS = (
     "DejaVu Sans",
     "Noto Sans CJK JP",
@@ -46,37 +46,37 @@ FONTS = (
 )
 
 LABEL_CHARACTERS = 16
-# Inches: above all panels, right of them, around each, and between a panel's labels and the row above.
+# Inches: header, legend, margin of a panel, and space for the title of a panel.
 HEADER, LEGEND, EDGE, TITLE = 0.72, 0.95, 0.15, 0.3
-LETTER = 0.115  # of the title; letters differ, this is enough for all of them together
+LETTER = 0.115  # mean width of a letter of the title, rounded up
 
 
 @cache
 def fonts() -> list[str]:
-    """The fonts of FONTS that this machine has; naming one that it lacks would fill the log."""
+    """Return the installed fonts of FONTS; matplotlib logs a warning for each missing font."""
     return [name for name in FONTS if name in set(font_manager.get_font_names())]
 
 
 def axis_label(token: str) -> str:
-    """A token as an axis label: one line, cut at LABEL_CHARACTERS, control characters replaced."""
+    """Format a token as an axis label: one line, at most LABEL_CHARACTERS, control characters replaced."""
     control = {"Cc", "Cs", "Zl", "Zp"}
     shown = "".join("\N{REPLACEMENT CHARACTER}" if category(c) in control else c for c in token)
-    shown = shown.replace("\N{LOWER ONE EIGHTH BLOCK}", "\N{OPEN BOX}")  # a lighter mark for the same space
+    shown = shown.replace("\N{LOWER ONE EIGHTH BLOCK}", "\N{OPEN BOX}")  # a lighter sign for a space
     return shown if len(shown) <= LABEL_CHARACTERS else shown[: LABEL_CHARACTERS - 1] + "…"
 
 
 def _label_inches(tokens: list[str], size: float) -> float:
-    """Room for the longest label at ``size`` points: an estimate, since measuring costs more than drawing."""
+    """Estimate the width of the longest label at ``size`` points; measuring would take longer than drawing."""
     wide = [sum(1.05 if east_asian_width(c) in "WF" else 0.64 for c in axis_label(token)) for token in tokens]
     return max(wide, default=0.0) * size / 72 + 0.08
 
 
 @dataclass(frozen=True)
-class _Sheet:
-    """Sizes in inches of a grid of equal maps under a header, beside a legend.
+class _Layout:
+    """Layout in inches of a grid of maps of the same size, with a header and a legend.
 
-    Tokens are named left of each row of maps and above each column. Everything lies in one axes, whose unit is an inch
-    from the top left corner: an axes for each map costs more than to draw it.
+    Token labels are left of each row of maps and above each column. All maps share one axes with its origin at the top
+    left corner: creating an axes per map would take longer than drawing the map.
     """
 
     rows: int
@@ -92,15 +92,15 @@ class _Sheet:
         return len(self.keys) * self.cell, len(self.queries) * self.cell
 
     def corner(self, number: int) -> tuple[float, float]:
-        """The top left of a map; they are numbered row by row."""
+        """Return the top left corner of map ``number``, counted row by row."""
         row, column = divmod(number, self.columns)
         wide, high = self._map
         x = EDGE + _label_inches(self.queries, self.size) + column * (wide + EDGE)
         y = HEADER + TITLE + _label_inches(self.keys, self.size) + row * (high + EDGE + TITLE)
         return x, y
 
-    def begin(self, title: str, words: str) -> tuple[Figure, Axes]:
-        """A figure with a header and the colour scale, and the axes in it."""
+    def create(self, title: str, words: str) -> tuple[Figure, Axes]:
+        """Create the figure with the header and the colour scale; return it and its axes."""
         right, bottom = (a + b for a, b in zip(self.corner(self.rows * self.columns - 1), self._map, strict=True))
         width = max(right + EDGE + LEGEND, 2 * EDGE + LETTER * len(title))
         height = max(bottom + EDGE, 3.2)
@@ -114,7 +114,7 @@ class _Sheet:
         return figure, axes
 
     def _draw_scale(self, axes: Axes, x: float, y: float) -> None:
-        """The colours from 0 to 1, upright."""
+        """Draw the vertical colour scale from 0 to 1."""
         _draw_image(axes, np.linspace(1, 0, 256)[:, None], x, y, 0.13, 2.0)
         style: dict[str, Any] = {"fontsize": 8, "color": FAINT}
         _write(axes, x, y - 0.06, "weight", va="bottom", **style)
@@ -122,11 +122,11 @@ class _Sheet:
             _write(axes, x + 0.18, y + 2.0 * (1 - weight), f"{weight:.2f}", va="center", **style)
 
     def draw(self, axes: Axes, number: int, weights: Float[np.ndarray, "query key"], title: str = "") -> None:
-        """Draw one map; where cells are smaller than letters, labels are left out evenly."""
+        """Draw map ``number``. If cells are smaller than letters, only every n-th label is drawn."""
         (x, y), (wide, high), cell = self.corner(number), self._map, self.cell
         _draw_image(axes, weights, x, y, wide, high)
         every = math.ceil(self.size * 1.25 / 72 / cell)
-        # parse_math: a token such as "$" is no TeX.
+        # Tokens such as "$" are not TeX.
         font = font_manager.FontProperties(family=fonts(), size=self.size)
         style: dict[str, Any] = {"fontproperties": font, "color": INK, "parse_math": False}
         first_row, first_column = number < self.columns, number % self.columns == 0
@@ -140,46 +140,46 @@ class _Sheet:
             )
         above = _label_inches(self.keys, self.size) if first_row else 0.05
         _write(axes, x, y - above, title, fontsize=9, color=INK, va="bottom")
-        if cell > 0.1:  # white seams between cells, where there is room for them
+        if cell > 0.1:  # white lines between cells
             seams: dict[str, Any] = {"color": "white", "linewidth": 0.7}
             axes.hlines(y + np.arange(1, len(self.queries)) * cell, x, x + wide, **seams)
             axes.vlines(x + np.arange(1, len(self.keys)) * cell, y, y + high, **seams)
 
 
 def _write(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:
-    """A text of the figure: each of an axes has a path to be clipped by, which costs more than the text."""
+    """Add a text to the figure instead of the axes, whose texts are clipped, which is slow."""
     cast(Figure, axes.figure).text(x, y, text, transform=axes.transData, **style)
 
 
 def _draw_image(
     axes: Axes, weights: Float[np.ndarray, "query key"], x: float, y: float, wide: float, high: float
 ) -> None:
-    """One pixel a cell, its top left at (x, y)."""
+    """Draw the weights, one pixel per cell, with the top left corner at (x, y)."""
     extent = (x, x + wide, y + high, y)
     axes.imshow(weights, cmap=COLOURS, vmin=0, vmax=1, interpolation="nearest", aspect="auto", extent=extent)
 
 
 def draw_layer(sentence: SentenceMaps, name: str) -> Figure:
-    """All heads of the map ``name`` ("decoder.2.cross"), a panel each, on one colour scale from 0 to 1.
+    """Draw all heads of the map ``name`` ("decoder.2.cross"), one panel per head, on a colour scale from 0 to 1.
 
-    Each panel's title has the head's mean entropy in nats. Raises KeyError if the sentence has no such map.
+    The title of a panel has the mean entropy of the head in nats. Raises KeyError if the sentence has no such map.
     """
     weights = sentence.maps[name]
     queries, keys = sentence.tokens(name)
     cell = min(0.22, 6.0 / max(len(queries), len(keys)))
     columns = min(len(weights), 4)
     rows = math.ceil(len(weights) / columns)
-    sheet = _Sheet(rows, columns, queries, keys, cell, size=8.0 if cell > 0.16 else 7.0)
+    layout = _Layout(rows, columns, queries, keys, cell, size=8.0 if cell > 0.16 else 7.0)
     kind = ATTENTION_KINDS[split_name(name)[0]]
-    words = f"rows: {kind.query} (query)\ncolumns: {kind.key} (key)"
-    figure, axes = sheet.begin(f"{kind.title}: {name}", words)
+    axes_names = f"rows (queries): {kind.query}\ncolumns (keys): {kind.key}"
+    figure, axes = layout.create(f"{kind.title}: {name}", axes_names)
     for head, nats in enumerate(entropy(weights)):
-        sheet.draw(axes, head, weights[head], f"head {head}   {nats:.2f} nats")
+        layout.draw(axes, head, weights[head], f"head {head}   {nats:.2f} nats")
     return figure
 
 
 def overview_map(sentence: SentenceMaps) -> str:
-    """The map that says most at once: cross-attention of the last layer, or else self-attention of the last.
+    """Return the name of the cross-attention of the last layer, or without cross-attention, of the self-attention.
 
     Raises ValueError if the sentence has no maps.
     """
@@ -191,7 +191,7 @@ def overview_map(sentence: SentenceMaps) -> str:
 
 
 def draw_overview(sentence: SentenceMaps) -> Figure:
-    """The map that ``overview_map`` chooses, as `draw_map` draws it.
+    """Draw the map `overview_map` (see `draw_map`).
 
     Raises ValueError if the sentence has no maps.
     """
@@ -199,24 +199,23 @@ def draw_overview(sentence: SentenceMaps) -> Figure:
 
 
 def draw_map(sentence: SentenceMaps, name: str) -> Figure:
-    """The mean over heads of the map ``name``, large. Raises KeyError if the sentence has no such map."""
+    """Draw the mean over heads of the map ``name``. Raises KeyError if the sentence has no such map."""
     weights = sentence.maps[name]
     queries, keys = sentence.tokens(name)
     cell = min(0.4, 9.0 / max(len(queries), len(keys)))
-    sheet = _Sheet(1, 1, queries, keys, cell, size=11.0 if cell > 0.25 else 8.0)
+    layout = _Layout(1, 1, queries, keys, cell, size=11.0 if cell > 0.25 else 8.0)
     kind = ATTENTION_KINDS[split_name(name)[0]]
     heads = "1 head" if len(weights) == 1 else f"mean of {len(weights)} heads"
-    words = f"rows: {kind.query} (query)\ncolumns: {kind.key} (key)"
-    figure, axes = sheet.begin(f"{kind.title}: {name}, {heads}", words)
-    sheet.draw(axes, 0, weights.mean(axis=0))
+    axes_names = f"rows (queries): {kind.query}\ncolumns (keys): {kind.key}"
+    figure, axes = layout.create(f"{kind.title}: {name}, {heads}", axes_names)
+    layout.draw(axes, 0, weights.mean(axis=0))
     return figure
 
 
 def png_bytes(figure: Figure) -> bytes:
-    """The figure as a PNG; equal figures give equal bytes under the same matplotlib and fonts.
+    """Return the figure as PNG; the bytes are deterministic for a version of matplotlib and installed fonts.
 
-    A character that no installed font has is drawn as a box; matplotlib's warning about it is silenced here
-    and only here.
+    Characters that no installed font has are drawn as boxes, without matplotlib's warning.
     """
     buffer = BytesIO()
     with warnings.catch_warnings():

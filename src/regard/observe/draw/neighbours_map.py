@@ -1,4 +1,4 @@
-"""The map of a word's neighbours, as a picture and as one self-contained page."""
+"""The projected neighbours of a word as an image and as a self-contained page."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from matplotlib.figure import Figure
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
 from regard.observe.draw.image import FAINT, INK, axis_label, fonts, png_bytes
+from regard.observe.draw.label_placement import place_labels
 from regard.observe.draw.page_template import load_template
-from regard.observe.measure.neighbours import Neighbourhood, Projection, place_labels
+from regard.observe.measure.neighbours import Neighbourhood, Projection
 
-WIDTH, HEIGHT, EDGE, GAP = 900.0, 620.0, 70.0, 8.0  # pixels of the map
-SIZES = (16.0, 12.0, 10.0)  # of the letters in each degree
+WIDTH, HEIGHT, EDGE, GAP = 900.0, 620.0, 70.0, 8.0  # pixels
+SIZES = (16.0, 12.0, 10.0)  # font size by degree
 COLOURS = ("#c2410c", "#1f63a6", "#7d8a98")
 
 
 class Point(NamedTuple):
-    """A point of the drawing: where it is, where its label begins(at half its height), and the label."""
+    """A point, its label, and the position of the left end of the label (at half its height)."""
 
     x: float
     y: float
@@ -32,7 +33,7 @@ class Point(NamedTuple):
 
 
 def lay_out_points(points: Projection) -> list[Point]:
-    """The map in pixels, y downwards; one scale for both axes."""
+    """Return the points in pixels, y downwards, with the same scale on both axes."""
     low, high = points.points.min(axis=0), points.points.max(axis=0)
     scale = min((WIDTH - 2 * EDGE) / max(high[0] - low[0], 1e-9), (HEIGHT - 2 * EDGE) / max(high[1] - low[1], 1e-9))
     centre = (low + high) / 2
@@ -52,20 +53,20 @@ def lay_out_points(points: Projection) -> list[Point]:
 
 
 def _wide(text: str) -> float:
-    """The width of a text of size 1, as an estimate."""
+    """Estimate the width of a text at font size 1."""
     return sum(1.05 if east_asian_width(char) in "WF" else 0.62 for char in text)
 
 
 def require_suffix(path: Path) -> None:
-    """Raise UsageError if the ending of ``path`` names no kind of map."""
+    """Raise UsageError unless ``path`` ends in .png or .html."""
     if path.suffix not in (".png", ".html"):
-        raise UsageError(f"--output {path}: give a name that ends in .png or .html")
+        raise UsageError(f"--output {path}: expected a name that ends in .png or .html")
 
 
 def write_projection(around: Neighbourhood, points: Projection, path: Path) -> None:
-    """Write the map to ``path``, a .png or a .html.
+    """Write the projection to ``path``, a .png or .html file.
 
-    Raises UsageError for another ending, RegardError if it cannot be written.
+    Raises UsageError for another suffix, and RegardError if the file cannot be written.
     """
     require_suffix(path)
     content = (
@@ -78,19 +79,19 @@ def write_projection(around: Neighbourhood, points: Projection, path: Path) -> N
         with replacing(path) as beside:
             beside.write_bytes(content)
     except OSError as error:
-        raise RegardError(f"{path}: cannot be written ({error.strerror}); choose another --output") from error
+        raise RegardError(f"{path}: cannot be written ({error.strerror}); choose another path with --output") from error
 
 
 def caption(points: Projection) -> str:
-    """What the map shows, in words."""
+    """Return the description of the projection."""
     return (
-        "its neighbours by cosine (blue) and theirs (grey), in the plane of the first two principal components: "
-        f"{points.variance:.0%} of the variance"
+        "nearest neighbours by cosine similarity (blue) and their neighbours (grey), projected to the first two "
+        f"principal components ({points.variance:.0%} of the variance)"
     )
 
 
 def draw_projection(around: Neighbourhood, points: Projection) -> Figure:
-    """The map as a figure."""
+    """Draw the projection as a figure."""
     head = 70.0
     figure = Figure(figsize=(WIDTH / 100, (HEIGHT + head) / 100), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
@@ -101,7 +102,14 @@ def draw_projection(around: Neighbourhood, points: Projection) -> Figure:
     style: dict[str, Any] = {"fontfamily": fonts(), "parse_math": False}
     title = axis_label(around.word)
     figure.text(
-        0.018, 1 - 14 / (HEIGHT + head), f"Around {title}", fontsize=13, weight="bold", color=INK, va="top", **style
+        0.018,
+        1 - 14 / (HEIGHT + head),
+        f"Neighbours of {title}",
+        fontsize=13,
+        weight="bold",
+        color=INK,
+        va="top",
+        **style,
     )
     figure.text(0.018, 1 - 42 / (HEIGHT + head), caption(points), fontsize=9, color=FAINT, va="top")
     for point in reversed(lay_out_points(points)):
@@ -115,11 +123,11 @@ def draw_projection(around: Neighbourhood, points: Projection) -> Figure:
 
 
 def render_projection(around: Neighbourhood, points: Projection) -> str:
-    """The map with the table of cosines as a page."""
+    """Render the projection and the table of cosines as a page."""
     return load_template("neighbours.html.jinja").render(
         word=around.word,
         pieces=around.pieces,
-        words=caption(points),
+        caption=caption(points),
         neighbours=around.neighbours,
         points=lay_out_points(points)[::-1],
         width=WIDTH,

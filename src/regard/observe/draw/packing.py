@@ -1,4 +1,4 @@
-"""A `Trace` sentence as what the script of the attention page reads: plain values, and vectors as packed bytes."""
+"""Convert a `Trace` to the data of the attention page: JSON values, and vectors as packed bytes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HALF_MAX = float(np.finfo(np.float16).max)
 
 
 def pack_common() -> dict[str, object]:
-    """What all sentences share: the scale of colours, the kinds of maps, the stops of the temperature."""
+    """Return the data that all sentences share: colour scale, kinds of attention, temperatures."""
     return {
         "palette": {"light": LIGHT, "dark": DARK},
         "kinds": {name: asdict(kind) for name, kind in ATTENTION_KINDS.items()},
@@ -31,11 +31,11 @@ def pack_common() -> dict[str, object]:
 
 
 def pack_sentence(trace: Trace) -> dict[str, object]:
-    """All of ``trace`` but its vectors.
+    """Return all data of ``trace`` except its vectors.
 
-    Weights are whole steps of 1/255, so each is within 1/510 of what it was; ``entropy`` and ``wordEntropy`` (of the
-    map merged to words) come from before that rounding. ``words`` are the ranges of pieces that are one word, of each
-    side. What is not finite, as in a model that diverged, is None, and as a weight 0.
+    Weights are rounded to steps of 1/255 (error at most 1/510); ``entropy`` and ``wordEntropy`` (of the map merged to
+    words) are computed before rounding. ``words`` has the ranges of pieces of each word, by side. Values that are not
+    finite, as in a model that diverged, become None, and 0 in weights.
     """
     maps = trace.maps
     sides = {"source": maps.source, "prefix": maps.prefix, "target": maps.target}
@@ -61,9 +61,9 @@ def pack_weights(weights: Float[np.ndarray, "heads query key"]) -> str:
 
 
 def pack_vectors(vectors: Mapping[str, HeadVectors]) -> str:
-    """Query, key and value of each map in turn as float16 (relative error 2**-11), in base64.
+    """Return query, key and value of each map as float16 (relative error 2**-11), compressed, in base64.
 
-    Of all numbers first the low bytes, then the high ones, which repeat themselves; then deflated (RFC 1950).
+    The low bytes of all numbers precede the high bytes, which compresses better; then deflate (RFC 1950).
     """
     arrays = [array for each in vectors.values() for array in each]
     if not arrays:
@@ -74,9 +74,9 @@ def pack_vectors(vectors: Mapping[str, HeadVectors]) -> str:
 
 
 def spans(pieces: Sequence[str]) -> list[range]:
-    """The words of ``pieces``, and each piece that is in none, such as a mark: every piece once, in order.
+    """Partition ``pieces`` into words and single pieces outside words, such as marks, in order.
 
-    Words that share a piece are one.
+    Words that share a piece are merged.
     """
     found: list[range] = []
     for word in group_words(pieces):
@@ -118,7 +118,7 @@ def _pack_lens(lens: LogitLens) -> dict[str, object]:
 
 
 def _plain(array: np.ndarray, digits: int) -> Any:
-    """Nested lists, rounded; None for what is not finite, which JSON does not have."""
+    """Return nested lists of rounded numbers; values that are not finite become None, since JSON has no NaN."""
     rounded = np.round(array.astype(np.float64), digits)
     finite = rounded.astype(object)
     finite[~np.isfinite(rounded)] = None

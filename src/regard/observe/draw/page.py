@@ -1,4 +1,4 @@
-"""What a model does with sentences as one self-contained page: a file to open, mail or archive; it asks no network."""
+"""The attention page: one self-contained HTML file that needs no network."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from regard.observe.draw.page_template import json_length, load_template
 from regard.observe.record.trace import Trace
 
 MAX_BYTES = 16 * 2**20
-# Characters around the vectors of a sentence, and of the words on what was left out.
-ROOM_FOR_TAGS, ROOM_TO_SAY_SO = 80, 400
+TAG_CHARACTERS = 80
+"""Size of the script element around the vectors of a sentence."""
+NOTICE_CHARACTERS = 400
+"""Size of the notice about what was left out."""
 
 
 @dataclass(frozen=True)
 class Omitted:
-    """What did not fit into a page: sentences of which it has no vectors, and sentences that it has not at all."""
+    """What was left out of a page: the number of sentences without vectors, and the number of missing sentences."""
 
     vectors: int = 0
     sentences: int = 0
 
     def __str__(self) -> str:
-        """Empty if all is there."""
+        """Describe what was left out; empty if nothing was."""
         parts = []
         if self.vectors:
-            parts.append(f"the numbers that the weights of {_count(self.vectors)} come from")
+            parts.append(f"query, key and value vectors of {_count(self.vectors)}")
         if self.sentences:
             parts.append(_count(self.sentences))
         return ", and ".join(parts)
@@ -42,18 +44,20 @@ def render_page(
     max_bytes: int = MAX_BYTES,
     notes: Sequence[str] = (),
 ) -> Omitted:
-    """Write the attention page of ``sentences`` to ``path``; title, subtitle and facts are plain text.
+    """Write the attention page of ``sentences`` to ``path``.
 
-    ``notes``, if given, says a few words of each sentence.
+    title, subtitle, facts: plain text
+    max_bytes: maximum size of the page. If it is exceeded, vectors are left out, starting with the last sentence, then
+        sentences, except the first. The page states what was left out.
+    notes: a short note per sentence
 
-    Of a page over ``max_bytes`` are left out vectors, of the last sentences first, then the last sentences; the first
-    sentence stays. What was left out is returned, and the page says so. The rounding of the numbers is that of
-    `packing`. The page opens on ``#map=decoder.1.cross&head=2&query=3``, where any part may be missing.
+    Numbers are rounded as in `packing`. The fragment of the address selects the view, for example
+    ``#map=decoder.1.cross&head=2&query=3``; each part is optional.
 
-    Raises ValueError without sentences or for a sentence without maps.
+    Returns what was left out. Raises ValueError without sentences or for a sentence without maps.
     """
     if not sentences or not all(sentence.maps.maps for sentence in sentences):
-        raise ValueError("an attention page needs at least one sentence, and each sentence at least one map")
+        raise ValueError("expected at least one sentence, and at least one map for each sentence")
     template = load_template("attention/page.html.jinja")
     packed = [pack_sentence(sentence) for sentence in sentences]
     vectors = [pack_vectors(sentence.vectors) for sentence in sentences]
@@ -67,11 +71,11 @@ def render_page(
             vectors=vectors[:with_vectors],
             left_out=left_out,
         )
-        return text.encode("utf-8", errors="replace")  # a lone surrogate in a title is no reason to stop
+        return text.encode("utf-8", errors="replace")  # titles may contain lone surrogates
 
     sizes = [json_length(sentence) + 1 for sentence in packed]
-    room = max_bytes - len(html(0, 0, "x" * ROOM_TO_SAY_SO))
-    count, with_vectors = _fitting(sizes, [len(text) + ROOM_FOR_TAGS for text in vectors], room)
+    room = max_bytes - len(html(0, 0, "x" * NOTICE_CHARACTERS))
+    count, with_vectors = _fitting(sizes, [len(text) + TAG_CHARACTERS for text in vectors], room)
     left_out = Omitted(count - with_vectors, len(packed) - count)
     content = html(count, with_vectors, str(left_out))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +85,7 @@ def render_page(
 
 
 def _fitting(sizes: Sequence[int], vector_sizes: Sequence[int], room: int) -> tuple[int, int]:
-    """How many sentences fit into ``room`` bytes, at least one, and of how many of those the vectors."""
+    """Return how many sentences (at least one), and how many of their vectors, fit into ``room`` bytes."""
     count, with_vectors = len(sizes), len(vector_sizes)
     while with_vectors and sum(sizes) + sum(vector_sizes[:with_vectors]) > room:
         with_vectors -= 1

@@ -1,8 +1,8 @@
-"""The one colour scale of every attention map, in images and in pages.
+"""The colour scale of attention maps, in images and on pages.
 
-A single hue (blue) from the page's own background towards ink, so luminance alone carries the weight: it
-reads the same in every kind of colour vision and in grey print. The scale is of the weight itself, 0 to 1,
-always; its stops lie closer together near 0 because long sentences spread attention thin.
+A single hue (blue) of increasing contrast to the background: luminance alone encodes the weight, so that the scale is
+readable with any kind of colour vision and in greyscale. The scale always covers weights from 0 to 1. Its stops are
+closer together near 0, since the weights of long sentences are small.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Numbers: heads, alignments, neighbours."""
+"""Measure heads, word alignments and neighbours of embeddings."""

@@ -1,4 +1,4 @@
-"""Heads switched off, to see what they are good for (Michel et al. 2019, section 2.3)."""
+"""Importance of heads by ablation (Michel et al. 2019, section 2.3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from regard.model.transformer import Transformer
 
 
 def attention_modules(model: nn.Module) -> dict[str, MultiHeadAttention]:
-    """Every attention of the model under the name of its map, such as ``decoder.2.cross``."""
+    """Return the attention modules of the model by the name of their map, such as ``decoder.2.cross``."""
     found = {}
     for path, module in model.named_modules():
         if isinstance(module, MultiHeadAttention):
@@ -29,34 +29,34 @@ def attention_modules(model: nn.Module) -> dict[str, MultiHeadAttention]:
 
 @contextmanager
 def ablated(model: nn.Module, heads: Mapping[str, Collection[int]]) -> Iterator[None]:
-    """Within the block nothing that these heads heard is passed on: ``{"decoder.2.cross": [0, 3]}``.
+    """Ablate ``heads`` within the context, for example ``{"decoder.2.cross": [0, 3]}``.
 
-    What a head adds to the output is its slice of the channels through the output projection; that slice is zeroed.
-    The projection's bias, which belongs to no head, stays. Raises KeyError for a map that the model has not, and
-    IndexError for a head that it has not.
+    The slice of channels of each head is set to zero before the output projection. The bias of the projection, which
+    belongs to no head, is unchanged. Raises KeyError for an unknown map and IndexError for an unknown head.
     """
     modules = attention_modules(model)
     with ExitStack() as hooks:
         for name, numbers in heads.items():
             attention = modules[name]
-            open_gates = torch.ones(attention.num_heads, dtype=torch.bool)
-            open_gates[list(numbers)] = False
-            hooks.callback(attention.output.register_forward_pre_hook(_close(open_gates, attention.head_dim)).remove)
+            active = torch.ones(attention.num_heads, dtype=torch.bool)
+            active[list(numbers)] = False
+            hooks.callback(attention.output.register_forward_pre_hook(_zero(active, attention.head_dim)).remove)
         yield
 
 
-def _close(open_gates: Tensor, head_dim: int) -> Callable[[nn.Module, tuple[Tensor]], Tensor]:
-    channels = open_gates.repeat_interleave(head_dim)
+def _zero(active: Tensor, head_dim: int) -> Callable[[nn.Module, tuple[Tensor]], Tensor]:
+    """Return a hook that sets the channels of inactive heads to zero."""
+    channels = active.repeat_interleave(head_dim)
 
-    def close(module: nn.Module, given: tuple[Tensor]) -> Tensor:
+    def hook(module: nn.Module, given: tuple[Tensor]) -> Tensor:
         return torch.where(channels.to(given[0].device), given[0], 0.0)
 
-    return close
+    return hook
 
 
 @torch.inference_mode()
 def mean_loss(model: Transformer, batches: Sequence[Batch]) -> float:
-    """The cross-entropy of the real target tokens, a mean over all of them, in nats."""
+    """Return the mean cross-entropy of all target tokens, without padding, in nats."""
     device = next(model.parameters()).device
     total, tokens = 0.0, 0
     for batch in batches:
@@ -69,9 +69,9 @@ def mean_loss(model: Transformer, batches: Sequence[Batch]) -> float:
 def head_importance(
     model: Transformer, batches: Sequence[Batch]
 ) -> tuple[float, dict[str, Float[np.ndarray, "heads"]]]:
-    """The loss in nats a token, and by map how much it grows as each head alone is ablated.
+    """Return the loss in nats per token and, by map, its increase if a single head is ablated.
 
-    Below 0 where the model does better without the head.
+    The increase is negative if the model is better without the head.
     """
     whole = mean_loss(model, batches)
     changes = {}

@@ -1,4 +1,4 @@
-"""Word alignments from cross-attention, and how far they are from those that people or rules give."""
+"""Word alignments from cross-attention, and their error against reference alignments."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from regard.observe.record.maps import SentenceMaps, split_name
 from regard.observe.record.words import group_words, merge_words
 
 Moment = Literal["written", "read"]
-"""Whose row is a target token's: that in which it is written, or the next, in which it is the input (SHIFT-ATT of
-Chen et al. 2020, Accurate Word Alignment Induction from Neural Machine Translation)."""
+"""The row of weights that belongs to a target token: the row in which it is the output ("written"), or the next row, in
+which it is the input ("read"; SHIFT-ATT of Chen et al. 2020, Accurate Word Alignment Induction from Neural Machine
+Translation)."""
 
 
 class Aligner(NamedTuple):
-    """Where alignments are read from: a layer's cross-attention, one head of it or the mean of all, at one moment."""
+    """A source of alignments: the cross-attention of a layer, one head or the mean of all (None), at one moment."""
 
     layer: int
     head: int | None
     moment: Moment
 
     def __str__(self) -> str:
-        head = "the mean of its heads" if self.head is None else f"head {self.head}"
-        return f"decoder.{self.layer}.cross, {head}, as a word is {self.moment}"
+        head = "the mean of the heads" if self.head is None else f"head {self.head}"
+        return f"decoder.{self.layer}.cross, {head}, when a word is {self.moment}"
 
     def links(self, maps: SentenceMaps) -> frozenset[Link]:
-        """Each target word with the source word that most of its weight is on; marks are left aside.
+        """Link each target word to the source word with the largest weight; marks are ignored.
 
-        Raises KeyError or IndexError for a layer or head that the maps have not.
+        Raises KeyError or IndexError for a layer or head that does not exist.
         """
         source, target = group_words(maps.source), group_words(maps.target)
         weights = maps.maps[f"decoder.{self.layer}.cross"]
@@ -41,7 +42,7 @@ class Aligner(NamedTuple):
 
 
 class LinkCounts(NamedTuple):
-    """Links found and links that are right, counted (Och and Ney 2003); sums are those of a corpus."""
+    """Counts of found and of correct links of a sentence or a corpus (Och and Ney 2003)."""
 
     found: int = 0
     sure: int = 0
@@ -50,35 +51,35 @@ class LinkCounts(NamedTuple):
 
     @property
     def precision(self) -> float:
-        """Of the links found, the share that is possible; NaN if none was found."""
+        """Share of possible links in the found links; NaN if none was found."""
         return self.found_possible / self.found if self.found else float("nan")
 
     @property
     def recall(self) -> float:
-        """Of the sure links, the share that was found; NaN if none is sure."""
+        """Share of found links in the sure links; NaN if none is sure."""
         return self.found_sure / self.sure if self.sure else float("nan")
 
     @property
     def error_rate(self) -> float:
-        """The alignment error rate, from 0 to 1; NaN where nothing was found and nothing is sure."""
+        """Alignment error rate, from 0 to 1; NaN if no link was found and none is sure."""
         total = self.found + self.sure
         return 1 - (self.found_sure + self.found_possible) / total if total else float("nan")
 
 
 def strongest_links(weights: Float[np.ndarray, "target_words source_words"]) -> frozenset[Link]:
-    """Each target word with its strongest source word."""
+    """Link each target word to the source word with the largest weight."""
     return frozenset((int(source), target) for target, source in enumerate(weights.argmax(axis=-1)))
 
 
 def diagonal_links(source_words: int, target_words: int) -> frozenset[Link]:
-    """Each target word with the source word at the same share of the sentence: what no model has to learn."""
+    """Link each target word to the source word at the same relative position: a baseline without a model."""
     if not source_words:
         return frozenset()
     return frozenset((int((number + 0.5) * source_words / target_words), number) for number in range(target_words))
 
 
 def count_links(pairs: Iterable[tuple[frozenset[Link], Links]]) -> LinkCounts:
-    """The links found in each sentence against those that are right."""
+    """Count found links and correct links over all sentences."""
     counts = [
         (len(found), len(gold.sure), len(found & gold.sure), len(found & (gold.possible | gold.sure)))
         for found, gold in pairs
@@ -87,7 +88,7 @@ def count_links(pairs: Iterable[tuple[frozenset[Link], Links]]) -> LinkCounts:
 
 
 def all_aligners(maps: SentenceMaps) -> Iterator[Aligner]:
-    """All there are: every head of every layer, and the mean of each layer, at both moments."""
+    """Yield every head of every layer, and the mean of each layer, at both moments."""
     for name, weights in maps.maps.items():
         kind, layer = split_name(name)
         if kind == "decoder.cross":
@@ -96,13 +97,13 @@ def all_aligners(maps: SentenceMaps) -> Iterator[Aligner]:
 
 
 def rank_aligners(sentences: Iterable[tuple[SentenceMaps, Links]]) -> dict[Aligner, LinkCounts]:
-    """Every aligner against the links of each sentence, the one with the lowest error rate first.
+    """Compare every aligner with the links of each sentence; return them by increasing error rate.
 
-    Sentences may come one by one: no maps are held. Of none there are no aligners.
+    ``sentences`` may be a generator: no maps are stored. Without sentences, the result is empty.
     """
     found: dict[Aligner, LinkCounts] = {}
     for maps, links in sentences:
         for aligner in all_aligners(maps):
-            one = count_links([(aligner.links(maps), links)])
-            found[aligner] = LinkCounts(*map(sum, zip(found.get(aligner, LinkCounts()), one, strict=True)))
+            counts = count_links([(aligner.links(maps), links)])
+            found[aligner] = LinkCounts(*map(sum, zip(found.get(aligner, LinkCounts()), counts, strict=True)))
     return dict(sorted(found.items(), key=lambda item: item[1].error_rate))

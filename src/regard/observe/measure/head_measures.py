@@ -1,4 +1,4 @@
-"""Every head of a model, measured over a sample of text."""
+"""Measures of all heads of a model over a sample of text."""
 
 from __future__ import annotations
 
@@ -20,21 +20,24 @@ from regard.observe.record.forced import batch_maps
 from regard.observe.record.maps import SentenceMaps, split_name
 
 ALL_MEASURES = MEASURES | {
-    "agreement": "target words whose strongest source word is right",
-    "importance": "what the loss grows without this head, in nats a token",
+    "agreement": "share of target words whose strongest source word is correct",
+    "importance": "increase of the loss without this head, in nats per token",
 }
-"""All measures in the order in which they are shown, and what each is."""
+"""All measures in display order, with their descriptions."""
 
 MeasuresByMap = dict[str, dict[str, Float[np.ndarray, "heads"]]]
-"""By map and measure; a measure that a map cannot have is not there."""
+"""By map and measure; measures that are undefined for a map are missing."""
 
 
 class HeadMeasures(NamedTuple):
-    """The measures of every head and, as a yardstick, those of a head that reads all it sees alike.
+    """The measures of every head and, as a baseline, of a head with uniform weights.
 
-    A head's agreement is the better of those as words are written and as they are read (`alignment.Moment`).
+    The agreement of a head is the larger one of the two moments (`alignment.Moment`).
 
-    loss: of the whole model on the sample, in nats a token; rare: how many pieces of each side count as rare
+    heads: by map and measure
+    uniform: the same for a head with uniform weights
+    loss: loss of the whole model on the sample, in nats per token
+    rare: number of rare pieces of the source and of the target
     """
 
     heads: MeasuresByMap
@@ -43,7 +46,7 @@ class HeadMeasures(NamedTuple):
     rare: tuple[int, int]
 
     def rows(self) -> Iterator[dict[str, str | int | float]]:
-        """Each head as plain values: its map, its number or "uniform", and its measures."""
+        """Yield each head as a dict: its map, its number or "uniform", and its measures."""
         for name, own in self.heads.items():
             for head in range(len(own["entropy"])):
                 yield {"map": name, "head": head, **{measure: float(values[head]) for measure, values in own.items()}}
@@ -57,12 +60,12 @@ def measure_heads(
     batches: Sequence[Batch],
     reference: Mapping[int, Links],
 ) -> HeadMeasures:
-    """Measure every head on ``batches``; agreement is with the links in ``reference``, by row of a batch."""
+    """Measure every head on ``batches``; ``reference`` has the correct links by row (``Batch.rows``)."""
     rare_sources = rare_pieces(pieces for batch in batches for pieces in _pieces(source_tokenizer, batch.source))
     rare_targets = rare_pieces(pieces for batch in batches for pieces in _pieces(target_tokenizer, batch.prefix))
-    tallies: dict[str, MeasureMeans] = {}
-    flat: dict[str, MeasureMeans] = {}
-    right: dict[Aligner, list[tuple[int, int]]] = {}
+    measured: dict[str, MeasureMeans] = {}
+    uniform: dict[str, MeasureMeans] = {}
+    agreements: dict[Aligner, list[tuple[int, int]]] = {}
     for batch in batches:
         for place, (row, maps) in enumerate(batch_maps(model, source_tokenizer, target_tokenizer, batch)):
             packed = None if batch.documents is None else batch.documents[place, : len(maps.prefix)].numpy()
@@ -70,30 +73,30 @@ def measure_heads(
                 kind, _ = split_name(name)
                 queries, keys = maps.tokens(name)
                 rare, documents = (rare_targets, packed) if kind == "decoder.self" else (rare_sources, None)
-                tallies.setdefault(name, MeasureMeans()).add(row_measures(weights, kind, keys, rare, documents))
+                measured.setdefault(name, MeasureMeans()).add(row_measures(weights, kind, keys, rare, documents))
                 even = uniform_weights(kind, len(queries), len(keys), documents)
-                flat.setdefault(name, MeasureMeans()).add(row_measures(even, kind, keys, rare, documents))
+                uniform.setdefault(name, MeasureMeans()).add(row_measures(even, kind, keys, rare, documents))
             for aligner, counts in _agreements(maps, reference.get(row)):
-                right.setdefault(aligner, []).append(counts)
-    heads = {name: tally.means() for name, tally in tallies.items()}
-    for name, shares in _shares(right).items():
+                agreements.setdefault(aligner, []).append(counts)
+    heads = {name: means.means() for name, means in measured.items()}
+    for name, shares in _shares(agreements).items():
         heads[name]["agreement"] = shares
     loss, changes = head_importance(model, batches)
     for name, change in changes.items():
         if name in heads:
             heads[name]["importance"] = change
     rare_counts = len(rare_sources), len(rare_targets)
-    return HeadMeasures(heads, {name: tally.means() for name, tally in flat.items()}, loss, rare_counts)
+    return HeadMeasures(heads, {name: means.means() for name, means in uniform.items()}, loss, rare_counts)
 
 
 def _pieces(tokenizer: Tokenizer, ids: Tensor | None) -> Iterator[list[str]]:
-    """The pieces of each row; marks do no harm."""
+    """Yield the pieces of each row, padding included."""
     for row in () if ids is None else ids.tolist():
         yield tokenizer.pieces(row)
 
 
 def _agreements(maps: SentenceMaps, links: Links | None) -> Iterator[tuple[Aligner, tuple[int, int]]]:
-    """Of every head at both moments: links found in this pair, and those of them that are right."""
+    """Yield the number of links found, and of correct links, of every head at both moments."""
     for name, weights in maps.maps.items() if links is not None else ():
         kind, layer = split_name(name)
         if kind == "decoder.cross":
@@ -104,10 +107,10 @@ def _agreements(maps: SentenceMaps, links: Links | None) -> Iterator[tuple[Align
                     yield aligner, (found.found, found.found_possible)
 
 
-def _shares(right: Mapping[Aligner, Sequence[tuple[int, int]]]) -> dict[str, Float[np.ndarray, "heads"]]:
-    """By map the share of right links of each head, at its better moment."""
+def _shares(agreements: Mapping[Aligner, Sequence[tuple[int, int]]]) -> dict[str, Float[np.ndarray, "heads"]]:
+    """Return the share of correct links of each head at its better moment, by map."""
     shares: dict[str, dict[int, float]] = {}
-    for aligner, counts in right.items():
+    for aligner, counts in agreements.items():
         found, possible = np.sum(counts, axis=0)
         own = shares.setdefault(f"decoder.{aligner.layer}.cross", {})
         own[aligner.head or 0] = max(own.get(aligner.head or 0, 0.0), possible / max(found, 1))

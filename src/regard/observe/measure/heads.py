@@ -1,4 +1,4 @@
-"""What a head does, in numbers: how focused it is, how far it looks, and at which tokens."""
+"""Measures of attention heads: entropy, distance, and weight on kinds of tokens."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ from regard.observe.record.maps import row_entropy
 RARE_SHARE = 0.1
 
 MEASURES = {
-    "entropy": "entropy of a row in nats: 0 reads one token",
-    "maximum": "the largest weight of a row",
-    "distance": "tokens between the query and what it reads",
-    "same": "weight on the query's own position",
-    "previous": "weight on the position before it",
-    "next": "weight on the position after it",
+    "entropy": "entropy of the weights in nats: 0 if all weight is on one token",
+    "maximum": "largest weight",
+    "distance": "mean distance between query and keys, in tokens",
+    "same": "weight on the position of the query",
+    "previous": "weight on the position before the query",
+    "next": "weight on the position after the query",
     "first": "weight on the first token",
     "last": "weight on the last token",
     "punctuation": "weight on punctuation",
-    "rare": f"weight on rare tokens: those that together make up at most {RARE_SHARE:.0%} of the sample",
-    "induction": "weight on what followed the last occurrence of the query's token",
+    "rare": f"weight on rare tokens: the rarest ones, together at most {RARE_SHARE:.0%} of the sample",
+    "induction": "weight on the token after the previous occurrence of the query",
 }
-"""The measures, in the order in which they are shown, and what each is a mean of."""
+"""The measures in display order, each with the description of the value whose mean it is."""
 
 Rows = dict[str, Float[np.ndarray, "heads query"]]
 
 
 def mean_measures(sentences: Iterable[Rows]) -> dict[str, Float[np.ndarray, "heads"]]:
-    """The mean of each measure over the rows of all the sentences that have it; a measure that none has is left out."""
-    tally = MeasureMeans()
+    """Return the mean of each measure over the rows in which it is defined; undefined measures are left out."""
+    means = MeasureMeans()
     for rows in sentences:
-        tally.add(rows)
-    return tally.means()
+        means.add(rows)
+    return means.means()
 
 
 class MeasureMeans:
-    """`mean_measures` of sentences that come one by one, of several maps in turn."""
+    """Accumulates the rows of one map over sentences; see `mean_measures`."""
 
     def __init__(self) -> None:
         self._totals: dict[str, np.ndarray] = {}
         self._counts: dict[str, np.ndarray] = {}
 
     def add(self, rows: Rows) -> None:
-        """Take the rows of one more sentence in."""
+        """Add the rows of a sentence."""
         for name, values in rows.items():
             self._totals[name] = self._totals.get(name, 0.0) + np.nansum(values, axis=-1)
             self._counts[name] = self._counts.get(name, 0) + np.isfinite(values).sum(axis=-1)
 
     def means(self) -> dict[str, Float[np.ndarray, "heads"]]:
-        """The means over the rows that have the measure, in the order of MEASURES; one that none has is left out."""
+        """Return the means in the order of MEASURES."""
         named = (name for name in MEASURES if name in self._counts and self._counts[name].all())
         return {name: self._totals[name] / self._counts[name] for name in named}
 
@@ -77,9 +77,9 @@ def row_measures(
 
     "next" and "last" are left out for causal attention, "induction" for cross-attention, "rare" if no piece is rare.
 
-    In self-attention the query at a position is the token there; in cross-attention positions of the two sides
-    are compared, so "same" is the diagonal. Induction is that of Olsson et al. 2022: "a b ... a" reads b. Where
-    the token that followed is the query itself, it is not counted.
+    In cross-attention, "same", "previous" and "next" compare positions in the target with positions in the source.
+    Induction follows Olsson et al. 2022: in "a b ... a", the second a attends to b. It is undefined if the token after
+    the last occurrence is the query itself.
     """
     p = weights.astype(np.float64)
     query, key = np.arange(p.shape[1]), np.arange(p.shape[2])
@@ -95,7 +95,7 @@ def row_measures(
     if kind != "decoder.self":
         rows |= {"next": _weight_on(p, query + 1), "last": p[..., -1]}
     if kind != "decoder.cross":
-        # The same token in another document is another.
+        # Tokens of different documents never match.
         tokens = keys if documents is None else list(zip(documents.tolist(), keys, strict=True))
         rows["induction"] = _weight_on(p, after_last_occurrence(tokens))
     if rare:
@@ -107,28 +107,29 @@ def row_measures(
 def uniform_weights(
     kind: str, queries: int, keys: int, documents: Int[np.ndarray, "key"] | None = None
 ) -> Float[np.ndarray, "1 query key"]:
-    """A head that reads all it sees alike: what the measures of the others are to be compared with.
+    """Return the weights of a head that attends uniformly to all unmasked keys: the baseline for the measures.
 
     documents: as in `row_measures`
     """
-    seen = np.ones((1, queries, keys), dtype=np.float32)
+    visible = np.ones((1, queries, keys), dtype=np.float32)
     if kind == "decoder.self":
-        seen = np.tril(seen)
+        visible = np.tril(visible)
     if documents is not None:
-        seen *= documents[:, None] == documents
-    return seen / seen.sum(axis=-1, keepdims=True)
+        visible *= documents[:, None] == documents
+    return visible / visible.sum(axis=-1, keepdims=True)
 
 
 def is_punctuation(piece: str) -> bool:
-    """Whether the piece is punctuation (Unicode's categories P) and nothing else but the space before it."""
+    """Return whether the piece has only punctuation (Unicode categories P) after an optional space."""
     text = piece.removeprefix(SPACE)
     return bool(text) and piece not in SPECIAL_PIECES and all(category(char).startswith("P") for char in text)
 
 
 def rare_pieces(sentences: Iterable[Sequence[str]]) -> frozenset[str]:
-    """The pieces of a sample that occur seldom, in it: by whole frequencies, at most RARE_SHARE of it together.
+    """Return the rarest pieces of a sample, which together are at most RARE_SHARE of its pieces.
 
-    Specials are left aside. None is rare where even those that occur once are more.
+    Pieces of the same count are all rare or all not rare; if those that occur once exceed the share, none is rare.
+    Special pieces are ignored.
     """
     counts = Counter(piece for sentence in sentences for piece in sentence if piece not in SPECIAL_PIECES)
     room, most = RARE_SHARE * counts.total(), 0
@@ -141,7 +142,7 @@ def rare_pieces(sentences: Iterable[Sequence[str]]) -> frozenset[str]:
 
 
 def after_last_occurrence(tokens: Sequence[Hashable]) -> Int[np.ndarray, "query"]:
-    """For each token the position after its last occurrence before it; -1 where there is none, or it is its own."""
+    """Return, per token, the position after its previous occurrence; -1 if there is none or it is the token itself."""
     last: dict[Hashable, int] = {}
     found = np.full(len(tokens), -1)
     for position, token in enumerate(tokens):
@@ -157,7 +158,7 @@ def _weight_on(
     keys: Int[np.ndarray, "query"],
     documents: Int[np.ndarray, "key"] | None = None,
 ) -> np.ndarray:
-    """The weight of each row on its one key, NaN where that is none, or in another document."""
+    """Return the weight of each row on its key; NaN if the key does not exist or is in another document."""
     exists = (keys >= 0) & (keys < p.shape[-1])
     chosen = np.where(exists, keys, 0)
     if documents is not None:

@@ -1,8 +1,7 @@
-"""Which tokens a model holds for alike: neighbours among its embeddings, and a map of them."""
+"""Nearest neighbours in the embedding space, and their projection to a plane."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,11 +12,11 @@ from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.errors import UsageError
 
 SECOND_ORDER = 4
-"""Neighbours of each neighbour on the map."""
+"""Number of neighbours of each neighbour in the projection."""
 
 
 class Neighbour(NamedTuple):
-    """A token and the cosine of its embedding with another."""
+    """A token and the cosine similarity of its embedding."""
 
     token: int
     piece: str
@@ -25,9 +24,9 @@ class Neighbour(NamedTuple):
 
 
 class Neighbourhood(NamedTuple):
-    """A word, the pieces that it is made of, and the tokens that are next to it, the nearest first.
+    """A word, its pieces, and its nearest tokens, nearest first.
 
-    vector: its embedding, of unit length: of several pieces the mean of theirs
+    vector: the normalised embedding of the word: the mean over its pieces
     """
 
     word: str
@@ -37,9 +36,9 @@ class Neighbourhood(NamedTuple):
 
 
 class Projection(NamedTuple):
-    """Points in the plane: the word first, then its neighbours, then theirs (``degree`` 0, 1 and 2).
+    """Points in the plane: the word, its neighbours, and their neighbours (``degree`` 0, 1 and 2).
 
-    variance: the share of the variance of the unit vectors that the plane shows
+    variance: explained variance of the plane, as a share of the variance of the unit vectors
     """
 
     labels: list[str]
@@ -51,19 +50,17 @@ class Projection(NamedTuple):
 def find_neighbourhood(
     embeddings: Float[np.ndarray, "vocab dim"], tokenizer: Tokenizer, word: str, number: int
 ) -> Neighbourhood:
-    """The ``number`` tokens whose embeddings have the largest cosine with that of ``word``, its own pieces left aside.
+    """Find the ``number`` tokens with the largest cosine similarity to ``word``, except its own pieces.
 
-    The word is cut as at the begin of a text, or as within one if that makes fewer pieces.
-    Raises UsageError for a word that is empty or that the vocabulary cannot spell.
+    The word is tokenized as at the start of a text, or as after a space if that needs fewer pieces.
+    Raises UsageError for an empty word, and for a word that the vocabulary cannot represent.
     """
     if not word.strip():
-        raise UsageError("--word: it is empty; give a word")
-    # Within a text a word has a space before it, which vocabularies of language models do not add.
+        raise UsageError("--word is empty: give a word")
+    # Vocabularies of language models do not add the space that a word has within a text.
     ids = min((tokenizer.encode(text) for text in (word, f" {word}")), key=len)
     if UNK in ids:
-        raise UsageError(
-            f"--word {word}: the vocabulary has no pieces that spell it; give another, or the other --side"
-        )
+        raise UsageError(f"--word {word}: the vocabulary cannot represent it; give another word or the other --side")
     unit = unit_vectors(embeddings)
     vector = unit_vectors(embeddings[ids].mean(axis=0, keepdims=True))[0]
     found = nearest(unit, vector, number, {*ids, *range(NUM_SPECIALS)})
@@ -75,22 +72,22 @@ def find_neighbourhood(
 def nearest(
     unit: Float[np.ndarray, "vocab dim"], vector: Float[np.ndarray, "dim"], number: int, excluded: set[int]
 ) -> list[tuple[int, float]]:
-    """The tokens with the largest cosine, and it; none of those ``excluded``. All vectors are of unit length."""
+    """Return the tokens with the largest cosines, and the cosines, except ``excluded``. Vectors have unit length."""
     cosines = unit @ vector
     order = [token for token in np.argsort(-cosines, kind="stable").tolist() if token not in excluded]
     return [(token, float(cosines[token])) for token in order[:number]]
 
 
 def unit_vectors(vectors: Float[np.ndarray, "rows dim"]) -> Float[np.ndarray, "rows dim"]:
-    """Each row divided by its length; a row of zeros stays."""
+    """Divide each row by its length; rows of zeros are unchanged."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 def project(embeddings: Float[np.ndarray, "vocab dim"], tokenizer: Tokenizer, around: Neighbourhood) -> Projection:
-    """The word, its neighbours and the nearest tokens of each of them, in the plane that shows most of them.
+    """Project the word, its neighbours and their nearest tokens to the plane of the first two principal components.
 
-    Principal components by singular value decomposition of the centred unit vectors. The sign of an axis is such that
-    the word has a coordinate of 0 or more on it.
+    The components are those of the centred unit vectors. The sign of each axis is chosen such that the coordinate of
+    the word is not negative.
     """
     unit, first = unit_vectors(embeddings), [neighbour.token for neighbour in around.neighbours]
     second = dict.fromkeys(
@@ -100,7 +97,7 @@ def project(embeddings: Float[np.ndarray, "vocab dim"], tokenizer: Tokenizer, ar
     )
     own = set(around.pieces) if len(around.pieces) == 1 else set()
     names = dict(zip(second, tokenizer.pieces(list(second)), strict=True))
-    kept = [token for token in second if names[token] not in own]  # a word of one piece is there already
+    kept = [token for token in second if names[token] not in own]  # a word of one piece is already a point
     points, variance = principal_plane(np.stack([around.vector, *unit[first], *unit[kept]]))
     points = points * np.where(points[0] < 0, -1.0, 1.0)
     labels = [around.word, *(neighbour.piece for neighbour in around.neighbours), *(names[token] for token in kept)]
@@ -108,7 +105,7 @@ def project(embeddings: Float[np.ndarray, "vocab dim"], tokenizer: Tokenizer, ar
 
 
 def principal_plane(vectors: Float[np.ndarray, "points dim"]) -> tuple[Float[np.ndarray, "points 2"], float]:
-    """The vectors along their first two principal components, and the share of the variance that these have."""
+    """Return the coordinates on the first two principal components, and their share of the variance."""
     centred = vectors - vectors.mean(axis=0)
     left, lengths, _ = np.linalg.svd(centred, full_matrices=False)
     points = np.zeros((len(vectors), 2))
@@ -116,31 +113,3 @@ def principal_plane(vectors: Float[np.ndarray, "points dim"]) -> tuple[Float[np.
     points[:, :shown] = left[:, :shown] * lengths[:shown]
     total = float(np.sum(lengths**2))
     return points, float(np.sum(lengths[:2] ** 2)) / total if total > 0 else 0.0
-
-
-def place_labels(
-    points: Sequence[tuple[float, float]], sizes: Sequence[tuple[float, float]], gap: float
-) -> list[tuple[float, float]]:
-    """Where each label's upper left corner goes: beside its point, over no label or point before it if there is room.
-
-    points: in the order of their weight, y downwards; sizes: width and height of each label; gap: from the point.
-    """
-    taken = [(x - gap / 2, y - gap / 2, x + gap / 2, y + gap / 2) for x, y in points]
-    corners: list[tuple[float, float]] = []
-    for (x, y), (wide, high) in zip(points, sizes, strict=True):
-        right, left, middle = x + gap, x - gap - wide, x - wide / 2
-        tried = [(right, y - high / 2), (left, y - high / 2), (middle, y - gap - high), (middle, y + gap)]
-        tried += [
-            (side, y - high / 2 + step * high) for step in (-0.8, 0.8, -1.6, 1.6, -2.4, 2.4) for side in (right, left)
-        ]
-        boxes = [(a, b, a + wide, b + high) for a, b in tried]
-        best = min(boxes, key=lambda box: sum(_overlap(box, other) for other in taken))
-        taken.append(best)
-        corners.append(best[:2])
-    return corners
-
-
-def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> float:
-    wide = min(one[2], other[2]) - max(one[0], other[0])
-    high = min(one[3], other[3]) - max(one[1], other[1])
-    return max(wide, 0.0) * max(high, 0.0)

@@ -1,1 +1,1 @@
-"""Recording: attention maps, vectors, likelihoods of one forward pass, with their tokens."""
+"""Record attention maps, vectors and likelihoods of one forward pass, with their tokens."""

@@ -1,4 +1,4 @@
-"""What a model attends to as it reads given text: forced passes over batches, sentence by sentence."""
+"""Attention maps of given text, from teacher-forced passes over batches."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ from regard.model.transformer import Transformer
 from regard.observe.record.maps import ATTENTION_KINDS, SentenceMaps, split_name
 
 TOKENS_PER_BATCH = 4096
-LARGEST_MAP = 1 << 18
-"""Weights of one head in a batch of blocks."""
+WEIGHTS_PER_HEAD = 1 << 18
+"""Maximum attention weights of one head in a batch of blocks."""
 
 
 def pair_batches(
     translator: Translator, pairs: Sequence[tuple[str, str]], tokens_per_batch: int = TOKENS_PER_BATCH
 ) -> tuple[list[Batch], list[int]]:
-    """Pairs of sentences as batches of like length, ``rows`` being their numbers; and which were cut to the limit."""
-    sources, sources_cut = translator.source_ids([source for source, _ in pairs])
-    targets, targets_cut = translator.target_ids([target for _, target in pairs])
+    """Return batches of sentence pairs of similar length, and the indices of the pairs that were cut.
+
+    ``Batch.rows`` has the index of each pair. Pairs are cut to the maximum length of the model.
+    """
+    sources, sources_cut = translator.encode_sources([source for source, _ in pairs])
+    targets, targets_cut = translator.encode_targets([target for _, target in pairs])
     lengths = np.array([max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)], dtype=np.int32)
     batches = [
         pair_batch([sources[row] for row in rows], [targets[row] for row in rows], rows.tolist())
@@ -36,12 +39,12 @@ def pair_batches(
 
 
 def block_batches(blocks: Sequence[Sequence[Indices]], isolate_documents: bool = False) -> list[Batch]:
-    """Blocks of text, each its tokens, their targets and the number of their document, as batches in their order.
+    """Return batches of blocks of text, in order. A block is its tokens, their targets and their document numbers.
 
-    With ``isolate_documents`` no token sees those of another document.
+    With ``isolate_documents``, tokens attend only to tokens of their own document.
     """
     longest = max((len(tokens) for tokens, _, _ in blocks), default=1)
-    together = max(1, LARGEST_MAP // longest**2)
+    together = max(1, WEIGHTS_PER_HEAD // longest**2)
     batches = []
     for first in range(0, len(blocks), together):
         chosen = blocks[first : first + together]
@@ -60,9 +63,9 @@ def batch_maps(
     batch: Batch,
     kinds: Collection[str] = tuple(ATTENTION_KINDS),
 ) -> Iterator[tuple[int, SentenceMaps]]:
-    """The number of each row of the batch, in their order, and its maps of ``kinds`` without the padding.
+    """Yield the index of each row of the batch, in order, and its maps of ``kinds`` without padding.
 
-    The maps are views of those of the whole batch: look at a row's, then let go of it.
+    The maps are views of the arrays of the whole batch: a reference to one keeps the whole batch in memory.
     """
     device, recorder = next(model.parameters()).device, Recorder()
     moved = batch.on(device)
@@ -71,17 +74,17 @@ def batch_maps(
         name: weights.float().cpu().numpy() for name, weights in recorder.maps.items() if split_name(name)[0] in kinds
     }
     for place, row in enumerate(batch.rows):
-        prefix, target = _real(batch.prefix[place]), _real(batch.target[place])
-        read = [] if batch.source is None else _real(batch.source[place])
-        sizes = {"encoder.self": (len(read), len(read)), "decoder.self": (len(prefix), len(prefix))}
-        sizes["decoder.cross"] = len(prefix), len(read)
+        prefix, target = _without_padding(batch.prefix[place]), _without_padding(batch.target[place])
+        source = [] if batch.source is None else _without_padding(batch.source[place])
+        sizes = {"encoder.self": (len(source), len(source)), "decoder.self": (len(prefix), len(prefix))}
+        sizes["decoder.cross"] = len(prefix), len(source)
         own = {}
         for name, weights in maps.items():
             queries, keys = sizes[split_name(name)[0]]
             own[name] = weights[place, :, :queries, :keys]
         pieces = target_tokenizer.pieces
-        yield row, SentenceMaps(source_tokenizer.pieces(read), pieces(prefix), pieces(target), own)
+        yield row, SentenceMaps(source_tokenizer.pieces(source), pieces(prefix), pieces(target), own)
 
 
-def _real(ids: torch.Tensor) -> list[int]:
+def _without_padding(ids: torch.Tensor) -> list[int]:
     return [token for token in ids.tolist() if token != PAD]

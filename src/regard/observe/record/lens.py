@@ -1,4 +1,4 @@
-"""What the model would have said, had it stopped at an earlier layer: how its guess grows."""
+"""The predictions of each layer of the decoder (logit lens)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ CANDIDATES = 5
 
 @dataclass(frozen=True)
 class LogitLens:
-    """The output layer applied to what each layer of the decoder hands on ("logit lens", nostalgebraist 2020).
+    """The output layer applied to the hidden state after each decoder layer ("logit lens", nostalgebraist 2020).
 
     layers: "embedding", "layer 0", ..., in order
-    candidates: for each layer and position the pieces of the likeliest tokens, likeliest first
-    candidate_probabilities: theirs, "layer position candidate"
-    probabilities: of the token that stands there, "layer position"; ranks: its place, 0 is the likeliest
+    candidates: pieces of the most likely tokens for each layer and position, most likely first
+    candidate_probabilities: their probabilities, "layer position candidate"
+    probabilities: probability of the token of the text, "layer position"
+    ranks: rank of the token of the text, "layer position"; 0 is the most likely
     """
 
     layers: list[str]
@@ -36,16 +37,16 @@ class LogitLens:
 
 @torch.inference_mode()
 def logit_lens(decoder: Decoder, states: Mapping[str, Tensor], ids: Sequence[int], tokenizer: Tokenizer) -> LogitLens:
-    """Of the text ``ids``, where ``states`` are those of a `FullRecorder` of its prefix, in a batch of one.
+    """Compute the logit lens of the text ``ids`` from the ``states`` of a `FullRecorder` (batch size 1).
 
-    A layer's state passes the last norm and the output embedding, like the last layer's; ``<pad>`` and ``<s>`` are left
-    out, as in generation.
+    The final norm and the output embedding are applied to the state of each layer. As in generation, ``<pad>`` and
+    ``<s>`` have probability 0.
     """
     names = [name for name in states if name.startswith("decoder.")]
     device = next(iter(states.values())).device
     wanted, never = torch.tensor(ids, device=device)[:, None], torch.tensor([PAD, BOS], device=device)
     candidates, candidate_probabilities, probabilities, ranks = [], [], [], []
-    for name in names:  # layer by layer: the logits of all at once would be large
+    for name in names:  # one layer at a time to limit the memory for logits
         logits = decoder.embedding.logits(decoder.norm(states[name][0])).float()
         shares = logits.index_fill(-1, never, -torch.inf).softmax(dim=-1)
         best, which = shares.topk(min(CANDIDATES, shares.shape[1] - 2), dim=-1)

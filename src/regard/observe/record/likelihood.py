@@ -1,4 +1,4 @@
-"""How likely each token of a text is, what else might stand there, and what a temperature makes of that."""
+"""Probabilities of the tokens of a text and of their alternatives, at several temperatures."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ CANDIDATES = 10
 
 @dataclass(frozen=True)
 class Likelihood:
-    """Of each position of a text: scores, from which probabilities follow at every temperature of TEMPERATURES.
+    """Logits of each position of a text, and what is needed to compute probabilities at each of TEMPERATURES.
 
     softmax(z / T)_i = exp(z_i / T - log sum_j exp(z_j / T)) (Hinton, Vinyals and Dean 2015, equation 1), where j runs
-    over what may be generated: the vocabulary without ``<pad>`` and ``<s>``.
+    over the tokens that can be generated: the vocabulary without ``<pad>`` and ``<s>``.
 
-    logits: z of the token that stands there, "position"
-    candidates: pieces of the likeliest tokens, likeliest first; candidate_logits: their z, "position candidate"
+    logits: z of the token of the text, "position"
+    candidates: pieces of the most likely tokens, most likely first
+    candidate_logits: their z, "position candidate"
     log_sums: log sum_j exp(z_j / T), "position temperature"
     """
 
@@ -35,12 +36,12 @@ class Likelihood:
     log_sums: Float[np.ndarray, "position temperature"]
 
     def probabilities(self, temperature: float = 1.0) -> Float[np.ndarray, "position"]:
-        """Of the tokens that stand there, at one of TEMPERATURES."""
+        """Return the probabilities of the tokens of the text at one of TEMPERATURES."""
         return np.exp(self.logits / temperature - self.log_sums[:, TEMPERATURES.index(temperature)])
 
 
 def score_target(logits: Float[Tensor, "position vocab"], ids: Sequence[int], tokenizer: Tokenizer) -> Likelihood:
-    """Of the text ``ids``, where ``logits`` are the scores of what might stand at each position."""
+    """Return the likelihood of the text ``ids``, given the logits at each of its positions."""
     never = torch.tensor([PAD, BOS], device=logits.device)
     scores = logits.double().index_fill(-1, never, -torch.inf)
     best, which = scores.topk(min(CANDIDATES, scores.shape[1] - 2), dim=-1)

@@ -1,4 +1,4 @@
-"""Attention maps of a sentence pair as data: what their axes mean, how focused they are, how they last."""
+"""Attention maps of a sentence pair: axes, entropy, files."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class AttentionKind:
-    """A family of maps, one per layer: its name in words and what rows (queries) and columns (keys) are.
+    """The kind of an attention map (encoder self, decoder self or cross).
 
-    causal: a query sees no key after its own position
+    title: its name on pages
+    query, key: what the rows and the columns are
+    causal: queries do not attend to keys after their own position
     """
 
     title: str
@@ -33,18 +35,16 @@ class AttentionKind:
 
 
 ATTENTION_KINDS = {
-    "encoder.self": AttentionKind("Encoder self-attention", "the source token that asks", "the source tokens it reads"),
-    "decoder.self": AttentionKind(
-        "Decoder self-attention", "the token being written", "the tokens written before it", causal=True
-    ),
-    "decoder.cross": AttentionKind("Cross-attention", "the token being written", "the source tokens read"),
+    "encoder.self": AttentionKind("Encoder self-attention", "source token", "source tokens it attends to"),
+    "decoder.self": AttentionKind("Decoder self-attention", "predicted token", "preceding tokens", causal=True),
+    "decoder.cross": AttentionKind("Cross-attention", "predicted token", "source tokens"),
 }
 
 
 def split_name(name: str) -> tuple[str, int]:
-    """The kind and the layer of a map: ``"decoder.2.cross"`` is layer 2 of ``"decoder.cross"``.
+    """Return the kind and the layer of a map: ``("decoder.cross", 2)`` for ``"decoder.2.cross"``.
 
-    Raises ValueError if it names no kind of ATTENTION_KINDS.
+    Raises ValueError if the kind is not in ATTENTION_KINDS.
     """
     parts = re.fullmatch(r"(\w+)\.(\d+)\.(\w+)", name)
     kind = f"{parts[1]}.{parts[3]}" if parts else ""
@@ -56,16 +56,16 @@ def split_name(name: str) -> tuple[str, int]:
 
 @dataclass(frozen=True)
 class SentenceMaps:
-    """Every attention map of one sentence pair, with the tokens on its axes.
+    """The attention maps of one sentence pair, with the tokens on their axes.
 
-    source: pieces the encoder reads, with ``</s>``; empty for a language model.
-    prefix: pieces the decoder reads, starting with ``<s>``.
-    target: pieces the decoder writes, ending with ``</s>``; one for each of prefix.
+    source: input pieces of the encoder, with ``</s>``; empty for a language model
+    prefix: input pieces of the decoder, starting with ``<s>``
+    target: output pieces of the decoder, ending with ``</s>``; one for each piece of prefix
     maps: ``"encoder.0.self"``, ``"decoder.0.self"``, ``"decoder.0.cross"``, ... -> float32
-        (heads, query, key); a row holds the weights of one query over all keys and sums to 1, or is all
-        zeros where every key is masked.
+        (heads, query, key). A row has the weights of one query over all keys; it sums to 1, or is all zeros if every
+        key is masked.
 
-    Raises ValueError if a map does not fit its tokens.
+    Raises ValueError if the shape of a map does not match its tokens.
     """
 
     source: list[str]
@@ -81,7 +81,7 @@ class SentenceMaps:
                 raise ValueError(f"{name} has shape {weights.shape}, expected (heads, {expected[0]}, {expected[1]})")
 
     def tokens(self, name: str) -> tuple[list[str], list[str]]:
-        """The pieces on the query axis and on the key axis of the map ``name``."""
+        """Return the pieces on the query axis and on the key axis of the map ``name``."""
         kind, _ = split_name(name)
         if kind == "encoder.self":
             return self.source, self.source
@@ -89,40 +89,39 @@ class SentenceMaps:
 
 
 def entropy(weights: Float[np.ndarray, "heads query key"]) -> Float[np.ndarray, "heads"]:
-    """Mean entropy of each head in nats: 0 is a head that reads one token, ln(keys) one that reads all alike.
+    """Mean entropy of each head in nats: from 0 (all weight on one token) to ln(keys) (uniform weights).
 
-    -sum_k p_k ln p_k with 0 ln 0 = 0, averaged over query rows. Rows of zeros (fully masked) are left out; a
-    head with no other rows has NaN.
+    -sum_k p_k ln p_k with 0 ln 0 = 0, averaged over query rows. Rows of zeros (fully masked) are ignored; NaN for a
+    head without other rows.
     """
     count = np.any(weights > 0, axis=-1).sum(axis=-1)
-    total = row_entropy(weights).sum(axis=-1)  # a row of zeros adds nothing
+    total = row_entropy(weights).sum(axis=-1)  # rows of zeros contribute 0
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def row_entropy(weights: Float[np.ndarray, "heads query key"]) -> Float[np.ndarray, "heads query"]:
-    """The entropy of each row in nats; of a row of zeros 0."""
+    """Entropy of each row in nats; 0 for a row of zeros."""
     p = weights.astype(np.float64)
-    return np.maximum(-np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1), 0.0)  # a single 1 gives -0.0
+    return np.maximum(-np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1), 0.0)  # one-hot rows give -0.0
 
 
 def save_maps(path: Path, sentences: Sequence[SentenceMaps], max_bytes: int = 64 * 2**20) -> int:
-    """Save the first sentences whose maps fit in ``max_bytes`` together; return how many were left out.
+    """Save the first sentences whose maps together fit in ``max_bytes``; return the number of sentences left out.
 
-    One compressed ``.npz`` without pickle: ``tokens`` (JSON text in UTF-8 bytes) and one float16 array per
-    map, ``<sentence>/<name>``. The bytes counted are those of the float16 arrays before compression. A weight
-    comes back within 2**-12 (0.00025) of what it was. Sentences are left out from the first that does not
-    fit, so the kept ones keep their numbers.
+    The file is a compressed ``.npz`` without pickle: ``tokens`` (JSON text in UTF-8 bytes) and one float16 array per
+    map, ``<sentence>/<name>``. The limit applies to the float16 arrays before compression. The rounding error of a
+    weight is at most 2**-12 (0.00025).
     """
-    kept = 0
+    count = 0
     room = max_bytes
     for sentence in sentences:
         room -= sum(2 * weights.size for weights in sentence.maps.values())
         if room < 0:
             break
-        kept += 1
+        count += 1
     arrays: dict[str, Any] = {}
     header = []
-    for number, sentence in enumerate(sentences[:kept]):
+    for number, sentence in enumerate(sentences[:count]):
         header.append({"source": sentence.source, "prefix": sentence.prefix, "target": sentence.target})
         arrays |= {f"{number}/{name}": weights.astype(np.float16) for name, weights in sentence.maps.items()}
     text = json.dumps({"format": FORMAT, "sentences": header})
@@ -130,13 +129,13 @@ def save_maps(path: Path, sentences: Sequence[SentenceMaps], max_bytes: int = 64
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as beside, beside.open("wb") as file:
         np.savez_compressed(file, **arrays)
-    return len(sentences) - kept
+    return len(sentences) - count
 
 
 def load_maps(path: Path, choose: Callable[[Sequence[str]], Sequence[str]] = tuple) -> list[SentenceMaps]:
-    """Load what ``save_maps`` wrote, as float32: of each sentence the maps that ``choose`` takes of their names.
+    """Load the maps that ``save_maps`` wrote, as float32; ``choose`` selects the maps of a sentence by their names.
 
-    Raises RegardError, naming the file, if it is missing, cut off or something else.
+    Raises RegardError with the file name if the file is missing, damaged or of another format.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -154,6 +153,6 @@ def load_maps(path: Path, choose: Callable[[Sequence[str]], Sequence[str]] = tup
             ]
         return [SentenceMaps(**tokens, maps=named) for tokens, named in zip(header["sentences"], maps, strict=True)]
     except FileNotFoundError:
-        raise RegardError(f"{path}: no such file; expected the attention maps that a run wrote") from None
+        raise RegardError(f"{path}: no such file; expected a file of attention maps written by a run") from None
     except (OSError, BadZipFile, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise RegardError(f"{path}: not a file of attention maps ({error}); record them again") from error

@@ -1,4 +1,4 @@
-"""What a model does inside as it reads, or writes, one sentence."""
+"""The internal values of a model for one sentence: attention maps, head vectors, likelihoods, logit lens."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from regard.observe.record.maps import SentenceMaps
 
 
 class HeadVectors(NamedTuple):
-    """What the weights of a map come from, and what they let through, float32.
+    """The vectors from which the weights and the output of an attention map are computed, float32.
 
-    query: "head query head_dim"; key, value: "group key head_dim": a group serves as many heads, in order.
+    query: "head query head_dim"; key, value: "group key head_dim"; consecutive heads share a group
     """
 
     query: np.ndarray
@@ -34,10 +34,11 @@ class HeadVectors(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """A sentence, what the model made of it (or was made to say), and what it did; a language model has no source.
+    """The internal values of a model for a source and a target; for a language model, the source is empty.
 
-    vectors: by the names of the maps
-    likelihood, lens: of the target, the end included
+    target: the output of the model, or the text that the decoder was forced to read
+    vectors: by the name of the map
+    likelihood, lens: of the target including ``</s>``
     """
 
     source: str
@@ -52,37 +53,37 @@ class Trace(NamedTuple):
 def trace_translation(
     translator: Translator, source: str, target: str | None = None, beam_size: int = 1, alpha: float = 1.0
 ) -> Trace:
-    """What encoder and decoder do with ``source`` and ``target``, or the model's own translation.
+    """Return the trace of encoder and decoder for ``source`` and ``target`` (by default the model's translation).
 
-    It comes from one forced pass over the target, which by causality sees what generation saw.
-    A side over the model's limit is cut.
+    One teacher-forced pass over the target computes it. By causality, the values equal those of generation.
+    A text longer than the maximum length of the model is cut.
     """
-    (source_ids,), _ = translator.source_ids([source])
+    (source_ids,), _ = translator.encode_sources([source])
     if target is None:
         output = translator.decode(pad([source_ids]).to(translator.device), beam_size, alpha)[0].tokens
         target = translator.target_tokenizer.decode(output)
     else:
         output = translator.target_tokenizer.encode(target)[: translator.model.max_length - 1]
     pieces = translator.source_tokenizer.pieces(source_ids)
-    return _record(translator.model, translator.target_tokenizer, (source, target), (source_ids, output), pieces)
+    return _trace(translator.model, translator.target_tokenizer, (source, target), (source_ids, output), pieces)
 
 
 @torch.inference_mode()
 def trace_text(language_model: LanguageModel, text: str) -> Trace:
-    """What a language model does as it reads ``text`` as the begin of a document; cut at the model's limit."""
+    """Return the trace of a language model for ``text`` at the start of a document, cut to the maximum length."""
     tokenizer, model = language_model.tokenizer, language_model.model
     ids = tokenizer.encode(text)[: model.max_length - 1]
-    return _record(model, tokenizer, ("", tokenizer.decode(ids)), (None, ids), [])
+    return _trace(model, tokenizer, ("", tokenizer.decode(ids)), (None, ids), [])
 
 
-def _record(
+def _trace(
     model: Transformer,
     tokenizer: Tokenizer,
     texts: tuple[str, str],
     ids: tuple[Sequence[int] | None, Sequence[int]],
     source_pieces: list[str],
 ) -> Trace:
-    """Of source (None for a language model) and target ``ids``; ``source_pieces`` spell the source."""
+    """Run the model on the source ``ids`` (None for a language model) and the target ``ids``."""
     source, output = ids
     device = next(model.parameters()).device
     recorder = FullRecorder()
@@ -110,6 +111,6 @@ def _arrays(vectors: Mapping[str, Vectors]) -> dict[str, HeadVectors]:
 
 
 def _array(tensor: Tensor) -> np.ndarray:
-    """Of the only sentence of a batch."""
+    """Return the values of the first sentence of a batch."""
     array: np.ndarray = tensor[0].float().cpu().numpy()
     return array

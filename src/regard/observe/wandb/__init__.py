@@ -1,1 +1,1 @@
-"""Weights & Biases: the logger, offline files, panels."""
+"""Log to Weights & Biases: logger, offline files, panels."""

@@ -1,4 +1,4 @@
-"""Weights & Biases: one run there for one run folder here."""
+"""The loggers that a run can choose: none, or one Weights & Biases run per run folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST_TAG = 64
 
 
 def no_logger(folder: Path, config: dict[str, Any], group: str, tags: Sequence[str], attempt: int) -> bool:
-    """metrics.csv alone."""
+    """Log to metrics.csv only."""
     return False
 
 
@@ -34,12 +34,18 @@ def make_wandb_logger(
     entity: str | None,
     init_timeout_seconds: float,
 ) -> Logger | bool:
-    """A logger for the W&B run that belongs to ``folder``: the same run whenever its work goes on.
+    """Return the logger for the W&B run of ``folder``; resumed runs continue the same W&B run.
 
-    ``config``, resolved, is stored with the run, which belongs to ``group``, its sweep, and has ``tags``, as far as W&B
-    takes them; its summary tells the number of the ``attempt``. A run that should be online but cannot reach W&B within
-    ``init_timeout_seconds`` is kept offline, with a warning; ``wandb sync`` uploads it later. Everything W&B writes
-    stays in the folder. Rank 0 alone logs.
+    folder: the run folder; all files of W&B are written to it
+    config: the resolved configuration, stored with the W&B run
+    group: the sweep of the run
+    tags: tags of the W&B run; those that are too long for W&B are dropped
+    attempt: number of the attempt, stored in the summary
+    mode: online, offline or disabled
+    init_timeout_seconds: if W&B cannot be reached within this time, the run is logged offline, with a warning;
+        ``wandb sync`` uploads it later
+
+    Only rank 0 logs; on other ranks and in mode disabled the result is False.
     """
     if mode == "disabled" or not is_first_process():
         return False
@@ -69,16 +75,18 @@ def make_wandb_logger(
     metrics = folder / "metrics.csv"
     try:
         return ResumableWandbLogger(options, attempt, lambda: read_rows(metrics) if metrics.exists() else [])
-    except Exception as error:  # whatever it is, of W&B or of what it left here: it is no reason not to train
+    except Exception as error:  # no error of W&B or of its files stops the training
         reason = next(iter(str(error).splitlines()), type(error).__name__)[:120]
-        warnings.warn(f"without W&B, which cannot begin ({reason}); metrics.csv has it all", stacklevel=2)
+        warnings.warn(
+            f"W&B cannot start ({reason}); the run continues without it, all metrics are in metrics.csv", stacklevel=2
+        )
         with suppress(Exception):
             wandb.teardown()
         return False
 
 
 def finish_loggers(loggers: list[Logger], summary: dict[str, Any] | None) -> None:
-    """End the W&B runs among ``loggers``; ``summary`` is that of summary.json, None if the run has not come so far."""
+    """End the W&B runs of ``loggers``; ``summary`` is the content of summary.json, or None for an unfinished run."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             from regard.observe.wandb.logger import ResumableWandbLogger
@@ -88,8 +96,8 @@ def finish_loggers(loggers: list[Logger], summary: dict[str, Any] | None) -> Non
 
 
 def _run_id(path: Path) -> str:
-    """The W&B run id of this folder; made at first, unless an agent of a W&B sweep has given one."""
+    """Return the W&B run id stored at ``path``; create it on the first call, or take the one of a W&B sweep agent."""
     if not path.exists():
-        given = os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
-        path.write_text(given or secrets.token_hex(4), encoding="utf-8")
+        from_agent = os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
+        path.write_text(from_agent or secrets.token_hex(4), encoding="utf-8")
     return path.read_text(encoding="utf-8").strip()

@@ -1,4 +1,4 @@
-"""Logging a run to W&B, whatever happens to W&B."""
+"""A W&B logger that resumes without gaps or duplicates, and that tolerates failures of W&B."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ HEAD = re.compile(r"attention/[^/]+/\w+/\d+")
 
 
 class ResumableWandbLogger(WandbLogger):
-    """Logs a run folder's run to W&B: what is in metrics.csv and not there yet, and what comes.
+    """Logs the metrics of a run to W&B, including those in metrics.csv that W&B does not have yet.
 
-    W&B may miss what was logged shortly before an attempt was killed, and a cluster's SIGTERM ends its process at once
-    (its issue 9963). metrics.csv has it all, so W&B is told it when the run goes on, and no value twice. A run does not
-    fail because W&B does: that is warned of, once.
+    W&B may lose the metrics logged shortly before an attempt was killed, and SIGTERM ends its process at once (W&B
+    issue 9963). On resume, the missing values are logged from metrics.csv, each value once. If W&B fails, the run
+    continues, with a single warning.
     """
 
     def __init__(self, options: dict[str, Any], attempt: int, rows: Callable[[], Iterable[dict[str, str]]]) -> None:
-        """``options`` are those of wandb.init; ``rows`` reads metrics.csv."""
+        """``options`` are the arguments of wandb.init; ``rows`` reads metrics.csv."""
         super().__init__(experiment=init_run(options, attempt))
         self._options, self._attempt, self._rows = options, attempt, rows
         self._broken = False
@@ -37,22 +37,22 @@ class ResumableWandbLogger(WandbLogger):
         self._catch_up()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log what W&B has not seen at this step; images and tables come this way too."""
+        """Log the values that W&B does not have at this step; values may be images and tables."""
         new = {name: value for name, value in metrics.items() if self._is_new(name, step)}
-        self._try(lambda: self._keep_out_of_the_summary([name for name in new if HEAD.fullmatch(name)]))
+        self._try(lambda: self._exclude_from_summary([name for name in new if HEAD.fullmatch(name)]))
         if new:
             self._try(lambda: super(ResumableWandbLogger, self).log_metrics(new, step))
         if scores := {name: value for name, value in new.items() if name.startswith(SCORES)}:
             self._try(lambda: self.experiment.summary.update(sortable_names(scores)))
 
     def add(self, media: Mapping[str, Any], step: int) -> None:
-        """Log ``media`` at ``step``, whatever W&B has there."""
+        """Log ``media`` at ``step`` even if W&B has values for it."""
         self._try(lambda: self.experiment.log({**media, STEP: step}))
 
     def finish(self, summary: dict[str, Any] | None) -> None:
-        """End the W&B run: what is pending is written, or uploaded within a minute.
+        """End the W&B run; pending data is written to disk, or uploaded within a minute.
 
-        ``summary`` is that of summary.json; without one the run has failed, and may go on later.
+        ``summary`` is the content of summary.json, or None if the run failed and may be resumed.
         """
         if self._broken and summary is not None:
             with suppress(Exception):
@@ -66,10 +66,11 @@ class ResumableWandbLogger(WandbLogger):
             with suppress(Exception):
                 wandb.teardown()
 
-    def _keep_out_of_the_summary(self, names: Iterable[str]) -> None:
-        """W&B's table of runs shows 500 columns, which the heads would fill.
+    def _exclude_from_summary(self, names: Iterable[str]) -> None:
+        """Keep metrics of heads out of the summary: the table of runs shows at most 500 columns.
 
-        Each by its name, since of two patterns that fit either may win; a dot would mean a nested value.
+        Each metric is defined by its full name, since the precedence of overlapping patterns is undefined. Dots are
+        escaped, as they denote nested values.
         """
         for name in set(names) - self._defined:
             self._defined.add(name)
@@ -83,7 +84,7 @@ class ResumableWandbLogger(WandbLogger):
     def _catch_up(self) -> None:
         self._seen_until, self._seen = logged_metrics(self.experiment)
         rows = list(self._rows())
-        # Of that step itself there may be more to come: a validation that was cut short.
+        # The last step may be incomplete, if a validation was interrupted.
         self._seen.setdefault(self._seen_until, set()).update(
             name for row in rows if int(row["step"]) == self._seen_until for name in row
         )
@@ -92,7 +93,7 @@ class ResumableWandbLogger(WandbLogger):
             self.log_metrics(values, int(row["step"]))
 
     def _is_new(self, name: str, step: int | None) -> bool:
-        """Whether W&B has not seen ``name`` at this step; now it will have."""
+        """Return whether W&B does not have ``name`` at this step, and mark it as logged."""
         if step is None:
             return True
         seen = self._seen.setdefault(step, set())
@@ -108,21 +109,23 @@ class ResumableWandbLogger(WandbLogger):
         except Exception as error:
             self._broken = True
             warnings.warn(
-                f"W&B's process is gone ({type(error).__name__}); metrics.csv has it all, and W&B is told when the run "
-                "ends or goes on",
+                f"W&B failed ({type(error).__name__}); all metrics are in metrics.csv, and are logged to W&B when the "
+                "run ends or is resumed",
                 stacklevel=2,
             )
 
 
 def init_run(options: dict[str, Any], attempt: int) -> Run:
-    """Begin the W&B run, or go on with it; offline, with a warning, if W&B cannot be reached."""
+    """Start or resume the W&B run; offline, with a warning, if W&B cannot be reached."""
     try:
         run = wandb.init(**options)
     except (wandb.errors.Error, OSError) as error:
         if options["mode"] != "online":
             raise
         reason = next(iter(str(error).splitlines()), type(error).__name__)[:120]
-        warnings.warn(f"W&B cannot be reached ({reason}): logging offline, `wandb sync` uploads it", stacklevel=2)
+        warnings.warn(
+            f"W&B cannot be reached ({reason}): logging offline; upload later with `wandb sync`", stacklevel=2
+        )
         wandb.teardown()
         run = wandb.init(**options | {"mode": "offline"})
     run.summary["attempt"] = attempt
@@ -132,7 +135,7 @@ def init_run(options: dict[str, Any], attempt: int) -> Run:
 
 
 def sortable_names(values: Mapping[str, float]) -> dict[str, float]:
-    """Values under names that W&B's tables can sort and filter by: letters, digits and underscores.
+    """Rename values to letters, digits and underscores; W&B cannot sort or filter by other names.
 
     https://docs.wandb.ai/support/models/articles/why-cant-i-sort-or-filter-metrics-with-c
     """
@@ -140,7 +143,7 @@ def sortable_names(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def summary_values(summary: Mapping[str, Any]) -> dict[str, float]:
-    """What a table of runs is sorted by, of the content of summary.json."""
+    """Return the values of summary.json that are useful columns of the table of runs."""
     facts = {
         name: summary[name] for name in ("parameters", "tokens_per_second", "seconds") if summary[name] is not None
     }
@@ -151,9 +154,9 @@ def summary_values(summary: Mapping[str, Any]) -> dict[str, float]:
 
 
 def logged_metrics(run: Run) -> tuple[int, dict[int, set[str]]]:
-    """What W&B has of ``run``: all before a step, and the names logged at others.
+    """Return a step before which W&B has all metrics, and the names of metrics by step for other steps.
 
-    Online its server knows the last step; offline the files of earlier attempts are read, those that were online too.
+    Online, the server knows the last step. Offline, the files of earlier attempts are read.
     """
     if not run.offline:
         last = run.summary.get(STEP)

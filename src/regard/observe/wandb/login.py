@@ -1,4 +1,4 @@
-"""Whether Weights & Biases knows the user, and what follows from it; imports neither torch nor wandb."""
+"""Login state of Weights & Biases and the resulting mode. Imports neither torch nor wandb."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MODES = ("online", "offline", "disabled")
 
 
 def logged_in() -> bool:
-    """Whether W&B would find a key here: in ``WANDB_API_KEY`` or in the netrc file. Reads no more than that."""
+    """Return whether W&B has an API key, in ``WANDB_API_KEY`` or in the netrc file."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
@@ -28,12 +28,12 @@ def logged_in() -> bool:
 
 
 def decide_mode(mode: str) -> str:
-    """``auto`` becomes online if the user is logged in, else offline; the others stay.
+    """Resolve ``auto`` to online if the user is logged in, else to offline; return other modes unchanged.
 
-    Raises UsageError for a mode that is none.
+    Raises UsageError for an unknown mode.
     """
     if mode == "auto":
         return "online" if logged_in() else "offline"
     if mode not in MODES:
-        raise UsageError(f"logger.mode={mode}: choose one of auto, {', '.join(MODES)}")
+        raise UsageError(f"logger.mode={mode}: expected one of auto, {', '.join(MODES)}")
     return mode

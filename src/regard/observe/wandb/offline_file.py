@@ -1,7 +1,8 @@
-"""Reading the file that W&B keeps of an offline run.
+"""Read the .wandb file of an offline W&B run.
 
-The format is LevelDB's log (blocks of 32 KiB, records cut into chunks with a header of 7 bytes: checksum, length, kind)
-after a header of 7 bytes; the records are W&B's protobuf messages. wandb itself no longer has a reader in Python.
+The file has a header of 7 bytes, followed by the LevelDB log format: blocks of 32 KiB, and records split into chunks
+with a header of 7 bytes (checksum, length, type). The records are W&B's protobuf messages. wandb no longer has a reader
+in Python.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ WHOLE, LAST = 1, 4
 
 
 def records(path: Path) -> Iterator[Record]:
-    """The records of a .wandb file, up to the first that is not whole: its writer may have been killed."""
+    """Yield the records of a .wandb file up to the first incomplete one (its writer may have been killed)."""
     content, position, parts = path.read_bytes(), HEADER.size, b""
     while position + HEADER.size <= len(content):
         left = BLOCK - position % BLOCK
@@ -45,7 +46,7 @@ def records(path: Path) -> Iterator[Record]:
 
 
 def history(path: Path) -> Iterator[dict[str, Any]]:
-    """What was logged, a dict a call; nested names are joined by slashes."""
+    """Yield the values of each call that logged metrics; nested names are joined by slashes."""
     for record in records(path):
         if record.HasField("history"):
             yield {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}

@@ -1,4 +1,4 @@
-"""What Weights & Biases shows of the sentences that are looked at: pictures, a table, and the page itself."""
+"""W&B panels of the recorded sentences: images, a table, and the attention page."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from regard.observe.record.trace import Trace
 from regard.training.task import Sample, Scorer
 
 MOST_IMAGES = 50
-"""W&B advises to log fewer images in one step."""
+"""W&B recommends fewer images per step."""
 
 COLUMNS = ("why", "source", "reference", "hypothesis", "sentence_bleu", "map")
 
 
 class UploadBudget:
-    """The bytes and the pictures that may still be sent; ``dropped`` names what had none."""
+    """Remaining bytes and images of an upload; ``dropped`` has the names of what did not fit."""
 
     def __init__(self, size: float, pictures: int) -> None:
         self.size, self.pictures = size, pictures
         self.dropped: dict[str, None] = {}
 
-    def takes(self, what: str, size: int, pictures: int = 0) -> bool:
-        """Whether there is room, which is then taken."""
+    def reserve(self, name: str, size: int, pictures: int = 0) -> bool:
+        """Reserve ``size`` bytes and ``pictures`` images; return whether they fit."""
         if size > self.size or pictures > self.pictures:
-            self.dropped[what] = None
+            self.dropped[name] = None
             return False
         self.size, self.pictures = self.size - size, self.pictures - pictures
         return True
 
 
 class Panels:
-    """Sends pictures, table and page of a validation to W&B, as far as they fit into ``megabytes`` and its limits.
+    """Logs the table, the images and the page of a validation to W&B, within ``megabytes`` and MOST_IMAGES.
 
-    The table comes first, then a grid of all heads for each map of the first ``images`` sentences, then the page. What
-    was left out is warned of once.
+    The order of priority is: the table; an image of all heads per map for the first ``images`` sentences; the page.
+    A warning names what is left out, once.
     """
 
     def __init__(self, images: int, megabytes: float) -> None:
@@ -60,40 +60,41 @@ class Panels:
         shown: str,
         page: Path,
     ) -> None:
-        """Log the sentences ``looked`` at, with their map ``shown`` in the table, and the page that shows them all."""
-        room = UploadBudget(self.megabytes * 2**20, MOST_IMAGES)
+        """Log ``sentences`` with their ``traces``; the table has the map ``shown`` of each sentence."""
+        budget = UploadBudget(self.megabytes * 2**20, MOST_IMAGES)
         media: dict[str, Any] = {}
-        with TemporaryDirectory() as folder:  # a file is copied as it is, other pictures W&B would encode anew
+        with TemporaryDirectory() as folder:  # W&B copies files, but encodes other images again
             rows: list[list[Any]] = []
-            for each, one in zip(sentences, traces, strict=True):
-                path, size = _write(Path(folder) / f"{len(rows)}.png", draw_map(one.maps, shown))
-                picture = wandb.Image(path) if room.takes("maps of the table", size, 1) else None
-                sample = Sample(one.source, each.reference or "", one.target)
-                score = None if each.reference is None else scorer.one(sample)
-                rows.append([each.reason, *sample, score, picture])
+            for sentence, trace in zip(sentences, traces, strict=True):
+                path, size = _write(Path(folder) / f"{len(rows)}.png", draw_map(trace.maps, shown))
+                picture = wandb.Image(path) if budget.reserve("maps of the table", size, 1) else None
+                sample = Sample(trace.source, sentence.reference or "", trace.target)
+                score = None if sentence.reference is None else scorer.score_sample(sample)
+                rows.append([sentence.reason, *sample, score, picture])
             media["attention/sentences"] = wandb.Table(list(COLUMNS), rows)
             for name in traces[0].maps.maps if self.images else ():
                 pictures, size = [], 0
-                for number, one in enumerate(traces[: self.images]):
-                    path, own = _write(Path(folder) / f"{name}.{number}.png", draw_layer(one.maps, name))
-                    pictures.append(wandb.Image(path, caption=" → ".join(filter(None, (one.source, one.target)))))
+                for number, trace in enumerate(traces[: self.images]):
+                    path, own = _write(Path(folder) / f"{name}.{number}.png", draw_layer(trace.maps, name))
+                    caption = " → ".join(filter(None, (trace.source, trace.target)))
+                    pictures.append(wandb.Image(path, caption=caption))
                     size += own
-                if room.takes(f"attention/{name}", size, len(pictures)):
+                if budget.reserve(f"attention/{name}", size, len(pictures)):
                     media[f"attention/{name}"] = pictures
             html = page.read_text(encoding="utf-8")
-            if room.takes("the page", len(html.encode())):
+            if budget.reserve("the page", len(html.encode())):
                 media["attention/page"] = wandb.Html(html, inject=False)
             for logger in loggers:
                 logger.log_metrics(media, step)
-        if room.dropped and not self._warned:
+        if budget.dropped and not self._warned:
             self._warned = True
             warnings.warn(
-                f"W&B is not shown {', '.join(room.dropped)}: over {self.megabytes} MB "
-                f"(callbacks.attention.dashboard_megabytes) or {MOST_IMAGES} images a validation; {page} has it",
+                f"not logged to W&B: {', '.join(budget.dropped)}: more than {self.megabytes} MB "
+                f"(callbacks.attention.dashboard_megabytes) or {MOST_IMAGES} images per validation; see {page}",
                 stacklevel=2,
             )
 
 
 def _write(path: Path, figure: Figure) -> tuple[str, int]:
-    """Write a PNG; its path and size in bytes."""
+    """Write the figure as PNG; return its path and its size in bytes."""
     return str(path), path.write_bytes(png_bytes(figure))

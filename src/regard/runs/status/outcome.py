@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from regard.errors import PREEMPTED, RegardError
 from regard.runs.folder import RunFolder
 from regard.stop import Interrupted
-from regard.training.distributed.ranks import note_whether_to_requeue
+from regard.training.distributed.ranks import request_requeue
 
 PATIENCE_ATTEMPTS = 3
 """That may end near their time limit without a step: the job would be queued again for ever."""
@@ -57,7 +57,7 @@ def write_down(run: RunFolder, ending: Ending, told: int, **facts: Any) -> int:
     with suppress(OSError, RegardError):  # on a full disk, or of a damaged folder; the run then shows as lost
         run.set_status(ending.status, why=ending.why, **facts)
     if ending.status == "preempted":
-        note_whether_to_requeue(told)
+        request_requeue(told)
     return ending.exit_code
 
 

@@ -26,7 +26,7 @@ from regard.runs.status.heartbeat import Heartbeat
 from regard.runs.status.outcome import Ending, of_being_told, or_of_another, write_down
 from regard.stop import STOP, Interrupted
 from regard.training.checkpoint import read_checkpoint
-from regard.training.distributed.ranks import from_srun, is_first_process, job_id, rank, world_size
+from regard.training.distributed.ranks import is_first_process, job_id, rank, started_by_srun, world_size
 
 Result = TypeVar("Result")
 
@@ -39,7 +39,7 @@ def record(run: RunFolder, work: Callable[[Heartbeat], Result]) -> tuple[int, Re
     """
     first, heartbeat = is_first_process(), Heartbeat(run)
     # A job that SLURM has requeued may be there before its former self is gone.
-    alone = run.locked(patience_seconds=60 if from_srun() else 0) if first else nullcontext()
+    alone = run.locked(patience_seconds=60 if started_by_srun() else 0) if first else nullcontext()
     with alone, _log_to(run):
         STOP.when_stuck = partial(_end_stuck, run, heartbeat)
         with STOP.listening():
@@ -94,7 +94,7 @@ def _begin(run: RunFolder) -> None:
         with suppress(FileNotFoundError):  # one that is alive has just put it in its place
             if time.time() - left.stat().st_mtime > STALE_SECONDS:
                 left.unlink()
-    if from_srun() and (job := job_id()):
+    if started_by_srun() and (job := job_id()):
         run.set_job(job)  # it may have been submitted by hand
     before = run.status()
     began = before.get("began", datetime.now(UTC).isoformat(timespec="seconds"))

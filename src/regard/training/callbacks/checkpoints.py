@@ -1,4 +1,4 @@
-"""Which checkpoints are kept, beside the last one."""
+"""Best checkpoint and snapshots of the weights."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 
 class _InRunFolder(ModelCheckpoint):
-    """Lightning's ModelCheckpoint, which forgets its scores when its folder has moved; this does not."""
+    """Lightning's ModelCheckpoint, except that it keeps its scores if the run folder was moved."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """A folder that has checkpoints is what a resumed run expects."""
+        """Suppress the warning that the folder is not empty: that of a resumed run is not."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
             super().setup(trainer, pl_module, stage)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Scores as they were, files where they are now."""
+        """Restore the scores, with the present paths of the files."""
 
         def moved(path: str) -> str:
             return str(Path(self.dirpath or "") / Path(path).name) if path else path
@@ -31,7 +31,7 @@ class _InRunFolder(ModelCheckpoint):
 
 
 class BestCheckpoint(_InRunFolder):
-    """best.ckpt: the best validation by ``monitor``, whose ``mode`` is min or max."""
+    """best.ckpt: the checkpoint of the validation with the best value of ``monitor``; ``mode`` is min or max."""
 
     def __init__(self, folder: Path, monitor: str, mode: str) -> None:
         super().__init__(
@@ -44,11 +44,11 @@ class BestCheckpoint(_InRunFolder):
         )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Only validations count."""
+        """Do nothing: checkpoints are saved only after validations."""
 
 
 class Snapshots(_InRunFolder):
-    """snapshot-STEP.ckpt: the weights, and no more, after each of the latest ``count`` validations."""
+    """snapshot-STEP.ckpt: only the weights, after each of the latest ``count`` validations."""
 
     def __init__(self, folder: Path, count: int) -> None:
         super().__init__(
@@ -63,4 +63,4 @@ class Snapshots(_InRunFolder):
         )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Only validations count."""
+        """Do nothing: checkpoints are saved only after validations."""

@@ -1,4 +1,4 @@
-"""metrics.csv: the truth about a run's scalars, one row a step."""
+"""metrics.csv: the scalars of a run, one row per step."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ Row = dict[str, float]
 
 
 class MetricsFile:
-    """A table that grows by whole rows; empty cells are values that were not measured at that step.
+    """A table that rows are appended to. Empty cells are values that were not measured at that step.
 
-    Opening it changes nothing. It is written through to the disk row by row. What comes for the step
-    of the last row joins that row. A new column, or a row to be dropped, makes it a new file beside
-    the old one, which it then replaces.
+    Opening the file does not change it. Each row is flushed to the disk. Values for the step of the last row are added
+    to that row. To add a column or drop rows, the file is rewritten and replaced atomically.
     """
 
     def __init__(self, path: Path) -> None:
@@ -26,15 +25,16 @@ class MetricsFile:
         rows = self._rows()
         self.columns = list(dict.fromkeys(["step", *(name for row in rows for name in row)]))
         self._last = rows[-1] if rows else {}
-        # In bytes. None before the file is first changed: then it is written anew, whatever its last line is.
-        self._rows_before_last: int | None = None
+        # Offset in bytes of the last row. None before the first write, which rewrites the file: its last line may be
+        # incomplete.
+        self._last_offset: int | None = None
 
     def write(self, step: int, values: Row) -> None:
-        """Add ``values`` to the row of ``step``, which is the last one or a new one."""
+        """Add ``values`` to the row of ``step``, which is the last row or a new one."""
         row = {"step": str(step)} | {name: repr(float(value)) for name, value in values.items()}
         same = self._last.get("step") == row["step"]
         new = [name for name in row if name not in self.columns]
-        if new or self._rows_before_last is None or not self.path.exists():
+        if new or self._last_offset is None or not self.path.exists():
             rows = self._rows()
             self.columns += new
             self._rewrite([*rows[: len(rows) - same], (self._last if same else {}) | row])
@@ -43,9 +43,9 @@ class MetricsFile:
             row = self._last | row
         with self.path.open("r+", newline="", encoding="utf-8") as file:
             if same:
-                file.seek(self._rows_before_last)
+                file.seek(self._last_offset)
             else:
-                self._rows_before_last = file.seek(0, os.SEEK_END)
+                self._last_offset = file.seek(0, os.SEEK_END)
             csv.DictWriter(file, self.columns, lineterminator="\n").writerow(row)
             file.truncate()
             file.flush()
@@ -53,7 +53,7 @@ class MetricsFile:
         self._last = row
 
     def drop_after(self, step: int) -> None:
-        """Forget rows after ``step``: training goes on from there."""
+        """Remove the rows after ``step``, from which training resumes."""
         if self.path.exists():
             self._rewrite([row for row in read_rows(self.path) if int(row["step"]) <= step])
 
@@ -65,13 +65,13 @@ class MetricsFile:
             writer = csv.DictWriter(file, self.columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows[:-1])
-            self._rows_before_last = file.tell()
+            self._last_offset = file.tell()
             writer.writerows(rows[-1:])
         self._last = rows[-1] if rows else {}
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The complete rows of a metrics.csv, measured values only; a half-written last line is left out."""
+    """Return the complete rows of a metrics.csv, without empty cells and without an incomplete last line."""
     with path.open(newline="", encoding="utf-8") as file:
         text = file.read()
     lines = text[: text.rfind("\n") + 1].splitlines()
@@ -79,12 +79,13 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 TAIL_BYTES = 1 << 16
+"""Bytes at the end of a metrics.csv in which `latest_values` looks."""
 
 
 def latest_values(path: Path, names: Collection[str]) -> Row:
-    """The latest value of each of ``names`` that was measured near the end of a metrics.csv; none if there is no file.
+    """Return the latest value of each of ``names`` near the end of a metrics.csv; no values if there is no file.
 
-    Cells that are not numbers are passed over.
+    Cells that are not numbers are skipped.
     """
     try:
         with path.open("rb") as file:

@@ -1,1 +1,1 @@
-"""Several processes: ranks, and sharding with FSDP2."""
+"""Training with several processes: ranks, and sharding with FSDP2."""

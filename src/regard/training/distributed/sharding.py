@@ -1,4 +1,4 @@
-"""Every process keeps a share of the weights, of their gradients and of the optimizer's state (FSDP2).
+"""Sharding of weights, gradients and optimizer state over processes (FSDP2).
 
 Rajbhandari et al. 2020, section 5 (ZeRO stage 3); https://docs.pytorch.org/docs/stable/distributed.fsdp.fully_shard.html
 """
@@ -18,26 +18,25 @@ from regard.model.transformer import Transformer
 
 
 def shard(model: Transformer, mesh: DeviceMesh) -> None:
-    """Deal the weights of ``model`` out over the processes of ``mesh``, in place; they keep their names.
+    """Shard the weights of ``model`` over the processes of ``mesh``, in place. The names of weights do not change.
 
-    A layer is gathered when it is needed. The rest is one group, so that the tied embedding is in it with both its
-    uses, and is gathered from the forward pass of the whole model to the end of its backward pass.
+    Each layer is a group, unsharded when it is needed. All other weights are one group, which contains both uses of the
+    tied embedding. It is unsharded from the forward pass of the whole model to the end of its backward pass.
     """
     layers = [module for module in model.modules() if isinstance(module, Layer)]
     groups = [fully_shard(module, mesh=mesh) for module in (*layers, model)]
-    # PyTorch would gather ahead what it saw run before, evaluations included: rank 0 alone looks at attention, and
-    # the ranks would wait for each other in different places.
+    # PyTorch prefetches groups in the order of earlier passes, evaluations included. Only rank 0 records attention, so
+    # that ranks would wait for each other at different points. Therefore the order is set here.
     for before, group in pairwise((groups[-1], *groups)):
         group.set_modules_to_backward_prefetch([before])
 
 
 def unshard(model: nn.Module) -> None:
-    """Give every process all of the weights until `reshard` or until they are saved.
+    """Gather all weights on every process until `reshard` or until they are saved. Has no effect without sharding.
 
-    An evaluation needs them: processes decode different numbers of steps, and could not gather weights together.
-    A model that is not sharded has them.
+    An evaluation needs this: processes decode different numbers of steps, so that they cannot gather weights together.
     """
-    # What is made in inference mode, where an evaluation may run, no later training step could use.
+    # Tensors made in inference mode, in which an evaluation may run, cannot be used by a later training step.
     with torch.inference_mode(False), torch.no_grad():
         for group in _groups(model):
             group.set_reshard_after_forward(False, recurse=False)
@@ -48,7 +47,7 @@ def reshard(model: nn.Module) -> None:
     """Undo `unshard`."""
     for number, group in enumerate(_groups(model)):
         group.reshard()
-        group.set_reshard_after_forward(number > 0, recurse=False)  # not the whole model, which comes first
+        group.set_reshard_after_forward(number > 0, recurse=False)  # the first group is the whole model
 
 
 def _groups(model: nn.Module) -> Iterator[FSDPModule]:

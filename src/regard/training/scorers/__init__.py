@@ -1,1 +1,1 @@
-"""What a task reports beyond the loss."""
+"""Scores of a split beyond the loss, one scorer for each task."""

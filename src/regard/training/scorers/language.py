@@ -14,11 +14,12 @@ from regard.training.task import Sample, Task
 
 
 class LanguageScorer:
-    """Reports bits per byte, and continues the beginnings of a few validation documents.
+    """Computes bits per byte, and samples continuations of the first validation documents.
 
-    samples: how many documents are continued after a validation, for reading
-    prompt_tokens, new_tokens: what the model is given of each after ``<s>``, at most its context; how much it writes
-    temperature: of the continuation; they are drawn alike every time
+    samples: number of documents that are continued after a validation
+    prompt_tokens: tokens of each document that the model reads after ``<s>``, at most its context
+    new_tokens: tokens that it generates
+    temperature: of the sampling, which uses the same random numbers every time
     """
 
     def __init__(self, samples: int, prompt_tokens: int, new_tokens: int, temperature: float) -> None:
@@ -26,20 +27,20 @@ class LanguageScorer:
         self.sampling = Sampling(temperature)
 
     def outputs(self, task: Task, batch: Batch, split: Split) -> dict[int, str]:
-        """None: a block is scored as it is."""
+        """Return no outputs: blocks of text have none."""
         return {}
 
     def samples(self, task: Task, split: Split, outputs: dict[int, str]) -> list[Sample]:
-        """Continuations of the first documents of the validation part."""
+        """Return continuations of the first documents of the validation part."""
         if split != "validation" or not self.count:
             return []
         language_model = LanguageModel(task.model, task.target_tokenizer)
-        # A document may be a whole corpus: its beginning is enough, a token has some 20 bytes at most.
-        most = 20 * (self.prompt_tokens + self.new_tokens)
-        begins = [text[:most] for (text,) in islice(task.data.records(split), self.count)]
-        rows = [[BOS, *language_model.tokenizer.encode(text)] for text in begins]
+        # A document may be a whole corpus. Only its beginning is encoded: a token has at most about 20 bytes.
+        characters = 20 * (self.prompt_tokens + self.new_tokens)
+        beginnings = [text[:characters] for (text,) in islice(task.data.records(split), self.count)]
+        rows = [[BOS, *language_model.tokenizer.encode(text)] for text in beginnings]
         prompts = [row[: min(1 + self.prompt_tokens, task.model.max_length)] for row in rows]
-        written = language_model.continuations(prompts, self.sampling, self.new_tokens, seed=1)
+        written = language_model.continue_prompts(prompts, self.sampling, self.new_tokens, seed=1)
         decode = language_model.tokenizer.decode
         return [
             Sample(decode(prompt), decode(row[len(prompt) : len(prompt) + self.new_tokens]), decode(new))
@@ -47,14 +48,14 @@ class LanguageScorer:
         ]
 
     def scores(self, task: Task, split: Split, loss: float, samples: list[Sample]) -> dict[str, float]:
-        """bits_per_byte: what the split takes, document ends included, per byte of its text in UTF-8."""
+        """Return bits_per_byte: bits of all tokens of the split, document ends included, per byte of UTF-8 text."""
         tokens, size = task.data.size(split)
         return {"bits_per_byte": loss / math.log(2) * tokens / size}
 
-    def one(self, sample: Sample) -> float | None:
-        """None: a text may go on in many ways."""
+    def score_sample(self, sample: Sample) -> float | None:
+        """Return None: a text has many good continuations."""
         return None
 
     def signatures(self) -> dict[str, str]:
-        """None."""
+        """Return no signatures."""
         return {}

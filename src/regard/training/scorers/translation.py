@@ -1,4 +1,4 @@
-"""Scores of translations: BLEU and chrF on plain text, and the share that is exactly right."""
+"""Scores of translations: BLEU, chrF and exact matches."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from regard.training.task import Sample, Task
 
 
 class TranslationScorer:
-    """Decodes the source sentences and compares with the references.
+    """Translates the source sentences and compares the translations with the references.
 
-    beam_size: for the test split; validation_beam_size: while training, where 1 (greedy) is quick
-    length_penalty: the power alpha of Wu et al. 2016, equation 14
-    bleu_tokenizer: sacreBLEU's tokenizer; 13a, but ja-mecab or zh where words are not spaced
+    beam_size: for the test part; validation_beam_size: during training, where 1 (greedy) is fast
+    length_penalty: the exponent alpha of Wu et al. 2016, equation 14
+    bleu_tokenizer: tokenizer of sacreBLEU: 13a, or ja-mecab or zh for text without spaces between words
     """
 
     def __init__(
@@ -29,37 +29,37 @@ class TranslationScorer:
         self.sentence_bleu = BLEU(tokenize=bleu_tokenizer, effective_order=True)
 
     def outputs(self, task: Task, batch: Batch, split: Split) -> dict[int, str]:
-        """The detokenised translation of each sentence of the batch."""
+        """Return the detokenised translation of each sentence of the batch."""
         if batch.source is None:
-            raise TypeError("translations need a source")
+            raise TypeError("a batch of translations needs a source")
         translator = Translator(task.model, task.source_tokenizer, task.target_tokenizer)
         beam_size = self.beam_size if split == "test" else self.validation_beam_size
         found = translator.decode(batch.source, beam_size, self.length_penalty)
         return {row: translator.text(hypothesis) for row, hypothesis in zip(batch.rows, found, strict=True)}
 
     def samples(self, task: Task, split: Split, outputs: dict[int, str]) -> list[Sample]:
-        """Every sentence that was translated, in order."""
+        """Return all translated sentences, in order."""
         sources, references = task.data.texts(split)
         return [Sample(sources[row], references[row], outputs[row]) for row in sorted(outputs)]
 
     def scores(self, task: Task, split: Split, loss: float, samples: list[Sample]) -> dict[str, float]:
-        """As `compare`."""
+        """Return the metrics of `compare`."""
         return self.compare([sample.output for sample in samples], [sample.reference for sample in samples])
 
     def compare(self, outputs: list[str], references: list[str]) -> dict[str, float]:
-        """bleu and chrf (0 to 100), exact (a share between 0 and 1)."""
+        """Compute bleu and chrf (0 to 100) and the share of exact matches, exact (0 to 1)."""
         exact = sum(a.strip() == b.strip() for a, b in zip(outputs, references, strict=True)) / len(outputs)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # sacreBLEU warns of text that looks tokenised; it is the user's
+            warnings.simplefilter("ignore")  # sacreBLEU warns of text that looks tokenised; regard does not tokenise it
             bleu = self.bleu.corpus_score(outputs, [references]).score
             chrf = self.chrf.corpus_score(outputs, [references]).score
         return {"bleu": bleu, "chrf": chrf, "exact": exact}
 
-    def one(self, sample: Sample) -> float:
-        """Sentence BLEU, of the orders that it is long enough for; zeros are smoothed (Chen and Cherry 2014)."""
+    def score_sample(self, sample: Sample) -> float:
+        """Compute sentence BLEU, with n-grams up to the length of the sentence and smoothing (Chen and Cherry 2014)."""
         score: float = self.sentence_bleu.sentence_score(sample.output, [sample.reference]).score
         return score
 
     def signatures(self) -> dict[str, str]:
-        """sacreBLEU's signatures (Post 2018), which make the scores comparable; after ``scores``."""
+        """Return sacreBLEU's signatures (Post 2018), which make scores comparable. Call it after ``scores``."""
         return {"bleu": str(self.bleu.get_signature()), "chrf": str(self.chrf.get_signature())}

@@ -1,4 +1,4 @@
-"""Links of words by rule: what the two languages say of the same concept belongs together."""
+"""Word links by rule: the words of the same concept in two languages are linked."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ def facts() -> Meaning:
 
 
 @pytest.mark.parametrize(
-    ("meaning", "target", "said", "expected"),
+    ("meaning", "target", "text", "expected"),
     [
         # Monday, August 2, 2038
         (partial(cldr.render_date, MONDAY, "full"), "de", "Montag, 2. August 2038", "0-0 1-2 2-1 3-3"),
         (partial(cldr.render_date, MONDAY, "full"), "ja", "2038年8月2日月曜日", "0-0 1-0 2-0 3-0"),
-        # March 2, 2038, a Tuesday: mar is no part of marzo; de has no counterpart
+        # March 2, 2038, a Tuesday: mar does not match in marzo; de has no counterpart
         (
             partial(cldr.render_date, date(2038, 3, 2), "long"), "es", "2 de marzo de 2038",
             "0?1 0-2 0?3 1-0 1?1 1?3 2?1 2?3 2-4",
         ),
-        # 3rd quarter 2038: the th of 3rd is no word of its own
+        # 3rd quarter 2038: rd in 3rd is not a separate word
         (partial(cldr.render_date, MONDAY, "yQQQQ"), "de", "3. Quartal 2038", "0-0 1-1 2-2"),
-        # Monday, August 2, 2038, 8:02 PM: PM is in the 20
+        # Monday, August 2, 2038, 8:02 PM: PM is part of 20
         (
             partial(cldr.render_moment, MONDAY, time(20, 2)), "de", "Montag, 2. August 2038, 20:02",
             "0-0 1-2 2-1 3-3 4-4 5?4",
         ),
         # Aug 2 – 4, 2038
         (partial(cldr.render_days, MONDAY, date(2038, 8, 4)), "de", "2.–4. Aug. 2038", "0-1 1-0 2-0 3-0 4-2"),
-        # Aug 2, 2038 – Aug 2, 2039: each end has its own
+        # Aug 2, 2038 – Aug 2, 2039: each end has its own year
         (
             partial(cldr.render_days, MONDAY, date(2039, 8, 2)), "de", "2. Aug. 2038 – 2. Aug. 2039",
             "0-1 1-0 2-2 3-3 4-5 5-4 6-6",
@@ -62,7 +62,7 @@ def facts() -> Meaning:
         # 3 days ago
         (partial(cldr.render_distance, -3, "day"), "de", "vor 3 Tagen", "0-1 1-2 2-0"),
         (partial(cldr.render_distance, 3, "day"), "de", "in 3 Tagen", "0-0 1-1 2-2"),
-        # 3 kilometers per hour: which word of three is which of three is not known
+        # 3 kilometers per hour: the links between three and three words are unknown
         (
             partial(cldr.render_quantity, 3, "speed-kilometer-per-hour", "long"), "de", "3 Kilometer pro Stunde",
             "0-0 1?1 1?2 1?3 2?1 2?2 2?3 3?1 3?2 3?3",
@@ -73,13 +73,13 @@ def facts() -> Meaning:
         (facts(), "de", "Frankreich: 3,50 € oder Chile: 3,50 €", "0-0 1-1 1-2 2-3 3-4 4-5 4-6"),
     ],
 )  # fmt: skip
-def test_links_of(meaning: Meaning, target: str, said: str, expected: str) -> None:
+def test_links_of(meaning: Meaning, target: str, text: str, expected: str) -> None:
     locale = Locale.parse(target)
-    assert meaning(locale).translate(str.maketrans("\u00a0\u202f\u2009", "   ")) == said
+    assert meaning(locale).translate(str.maketrans("\u00a0\u202f\u2009", "   ")) == text
     assert str(link(meaning, Locale("en"), locale)) == expected
 
 
-def test_links_turn_round_with_the_languages() -> None:
+def test_links_are_reversed_with_the_languages() -> None:
     random, locales = Random(3), (Locale("en"), Locale("de"))
     lexicon = Lexicon.of(*locales)
     for _ in range(300):
@@ -89,7 +89,7 @@ def test_links_turn_round_with_the_languages() -> None:
         assert {(b, a) for a, b in back.possible} == there.possible
 
 
-def test_every_word_of_a_record_has_its_link() -> None:
+def test_every_word_of_a_record_has_a_link() -> None:
     corpus = Phrases("en", "de", size=10)
     assert isinstance(corpus, LinkedCorpus)
     for split in SPLITS:
@@ -115,7 +115,7 @@ def test_any_locale_has_links(name: str) -> None:
             assert max(b for _, b in links.possible) < len(meaning(target).split())
 
 
-def test_a_line_of_links_reads_as_it_was_written(tmp_path: Path) -> None:
+def test_links_are_read_as_they_were_written(tmp_path: Path) -> None:
     links = parse_links("1-0 0-1 2?2 3p2")
     assert links == Links(frozenset({(1, 0), (0, 1)}), frozenset({(1, 0), (0, 1), (2, 2), (3, 2)}))
     assert str(links) == "0-1 1-0 2?2 3?2"

@@ -1,4 +1,4 @@
-"""The embedded corpus: seeded, unambiguous, nothing held out is trained on, and any locale will do."""
+"""The embedded corpus: seeded, unambiguous, with disjoint parts, in any locale."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def digest(some: Phrases) -> str:
     return blake2b(text.encode()).hexdigest()
 
 
-def test_every_part_has_the_size_asked() -> None:
+def test_every_part_has_the_requested_size() -> None:
     some = corpus(size=123, validation_size=45, test_size=67)
     assert [len(list(some.records(split))) for split in SPLITS] == [123, 45, 67]
 
@@ -50,7 +50,7 @@ def test_another_seed_gives_other_phrases() -> None:
     assert digest(corpus(size=500)) != digest(corpus(size=500, seed=2))
 
 
-def test_nothing_held_out_is_in_another_part_on_either_side() -> None:
+def test_no_side_of_a_held_out_pair_is_in_another_part() -> None:
     some = corpus(size=5000, validation_size=1000, test_size=1000)
     train, validation, test = (list(some.records(split)) for split in SPLITS)
     for side in (0, 1):
@@ -60,7 +60,7 @@ def test_nothing_held_out_is_in_another_part_on_either_side() -> None:
         assert texts[1].isdisjoint(texts[2])
 
 
-def test_what_is_held_out_does_not_depend_on_the_other_parts() -> None:
+def test_held_out_parts_do_not_depend_on_other_parts() -> None:
     test = list(corpus().records("test"))
     assert test == list(corpus(size=5, validation_size=7).records("test"))
     assert test[:100] == list(corpus(test_size=100).records("test"))
@@ -74,7 +74,7 @@ def test_a_source_has_one_target(source: str, target: str) -> None:
     assert [text for text, translations in targets.items() if len(translations) > 1] == []
 
 
-def test_what_the_source_says_alike_is_said_in_one_way() -> None:
+def test_options_that_are_the_same_in_the_source_are_dropped() -> None:
     # "3 days", long and short; the Arabic names of weekdays and months have no short form.
     english = Lexicon.of(Locale("en"), Locale("de"))
     assert ("duration-day", "long") in english.units
@@ -116,26 +116,26 @@ def test_every_kind_occurs() -> None:
 
 def test_source_and_target_mean_the_same() -> None:
     for source, target in corpus(size=2000).records("train"):
-        # Both sides write the digits of a year and of a number in the same order, times of day apart.
+        # Both sides write the digits of a year and of a number in the same order, except times of day.
         if not re.search(r"[AP]M|[A-Z]\w\w \d|/|quarter|\d(st|nd|rd|th)", source):
             assert sorted(re.findall(r"\d+", source)) == sorted(re.findall(r"\d+", target))
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("text", "expected"),
     [
         (cldr.render_distance(-14, "day", Locale("de")), "vor 14 Tagen"),  # and not 2 weeks
         (cldr.render_days(date(2024, 5, 4), date(2024, 5, 9), Locale("de")), "4.–9. Mai 2024"),
         (cldr.render_times(time(9, 5), time(15, 4), Locale("en")), "9:05\u202fAM\u2009–\u20093:04\u202fPM"),
         (cldr.render_times(time(9, 5), time(15, 4), Locale.parse("zh_Hant")), "09:05 – 15:04"),
         (cldr.render_quantity(Decimal("1.5"), "duration-day", "long", Locale("cs")), "1,5 dne"),
-        (cldr.render_quantity(1, "length-kilometer", "short", Locale("de")), "1 km"),  # has but one plural form
+        (cldr.render_quantity(1, "length-kilometer", "short", Locale("de")), "1 km"),  # has only one plural form
         (cldr.render_share(Decimal("0.125"), Locale("de")), "12,5\xa0%"),
         (cldr.render_moment(date(2024, 5, 4), time(15, 4), Locale("fr")), "samedi 4 mai 2024, 15:04"),
     ],
 )
-def test_phrases_are_those_of_the_cldr(said: str, expected: str) -> None:
-    assert said == expected
+def test_phrases_are_those_of_the_cldr(text: str, expected: str) -> None:
+    assert text == expected
 
 
 def test_spaces_are_plain() -> None:
@@ -146,7 +146,7 @@ def test_spaces_are_plain() -> None:
 
 
 @pytest.mark.parametrize("name", LOCALES)
-def test_every_kind_can_be_said_in_any_locale(name: str) -> None:
+def test_every_kind_can_be_rendered_in_any_locale(name: str) -> None:
     random, source, target = Random(1), Locale("en"), Locale.parse(name)
     for pair in ((source, target), (target, source)):
         lexicon = Lexicon.of(*pair)
@@ -157,7 +157,7 @@ def test_every_kind_can_be_said_in_any_locale(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["pt_BR", "pt-BR"])
-def test_both_spellings_of_a_locale_are_one(name: str) -> None:
+def test_both_spellings_of_a_locale_are_equal(name: str) -> None:
     some = corpus("en", name)
     some.check()
     assert some.fingerprint()["target"] == "pt_BR"
@@ -178,7 +178,7 @@ def test_both_spellings_of_a_locale_are_one(name: str) -> None:
         ({"test_size": -1}, r"^data\.test_size=-1"),
     ],
 )
-def test_bad_arguments_are_named(arguments: dict[str, object], message: str) -> None:
+def test_the_error_of_an_invalid_argument_names_it(arguments: dict[str, object], message: str) -> None:
     bad = Phrases(**arguments)
     with pytest.raises(UsageError, match=message):
         bad.check()
@@ -186,18 +186,18 @@ def test_bad_arguments_are_named(arguments: dict[str, object], message: str) -> 
         next(bad.records("train"))
 
 
-def test_more_than_there_is_to_hold_out_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_large_held_out_parts_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phrases, "WEIGHTS", {meanings.a_share: 1})
     with pytest.raises(UsageError, match=r"^data\.test_size=1001: only \d+ distinct"):
         list(corpus(test_size=1001).records("test"))
 
 
 @pytest.mark.parametrize("change", [{"seed": 2}, {"size": 9}, {"test_size": 9}, {"source": "fr"}, {"target": "fr"}])
-def test_fingerprint_follows_every_argument(change: dict[str, object]) -> None:
+def test_the_fingerprint_depends_on_every_argument(change: dict[str, object]) -> None:
     assert corpus().fingerprint() == corpus().fingerprint()
     assert corpus(**change).fingerprint() != corpus().fingerprint()
 
 
 def ours() -> str:
-    """What the other process prints."""
+    """Return the output of another process."""
     return digest(corpus("en", "ar", size=500))

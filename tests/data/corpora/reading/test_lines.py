@@ -1,4 +1,4 @@
-"""Reading text: what a line is, and which line is blamed."""
+"""Reading lines: where a line ends, and the line that an error names."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from regard.data.corpora.reading.lines import read_lines, read_pairs, read_tsv
 from regard.errors import RegardError
 
 
-def test_a_line_ends_at_a_newline_and_at_nothing_else(tmp_path: Path) -> None:
+def test_a_line_ends_at_a_newline_only(tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_bytes("a\u2028b\u0085c\x0b\x0cd\r\n  e\re \n\n\ufefflast".encode())
     assert list(read_lines(path)) == ["a\u2028b\u0085c\x0b\x0cd", "  e\re ", "", "\ufefflast"]
 
 
 @pytest.mark.parametrize("name", ["text", "text.gz"])
-def test_a_byte_order_mark_is_no_text(tmp_path: Path, name: str) -> None:
+def test_a_byte_order_mark_is_not_text(tmp_path: Path, name: str) -> None:
     content = b"\xef\xbb\xbfone\ntwo\n"
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     assert list(read_lines(tmp_path / name)) == ["one", "two"]
 
 
-def test_a_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+def test_the_error_of_a_line_that_is_not_utf8_names_it(tmp_path: Path) -> None:
     path = tmp_path / "latin1.de"
     path.write_bytes("gut\nschön\n".encode("latin-1"))
     with pytest.raises(RegardError, match=r"latin1\.de, line 2: not UTF-8 \(byte 0xf6 at position 4\)"):
@@ -32,7 +32,7 @@ def test_a_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "not gzip"])
-def test_damaged_compression_names_the_file(tmp_path: Path, damage: str) -> None:
+def test_the_error_of_damaged_compression_names_the_file(tmp_path: Path, damage: str) -> None:
     whole = bytearray(gzip.compress("".join(f"line {i * i}\n" for i in range(1000)).encode()))
     whole[len(whole) // 2] ^= 0xFF if damage == "flipped" else 0
     path = tmp_path / "text.gz"
@@ -45,14 +45,14 @@ def test_damaged_compression_names_the_file(tmp_path: Path, damage: str) -> None
     ("asked", "meant"),
     [("train.en", "train.en.gz"), ("train.de.gz", "train.de"), ("trian.de", "train.de")],
 )
-def test_a_missing_file_names_the_near_miss(tmp_path: Path, asked: str, meant: str) -> None:
+def test_the_error_of_a_missing_file_names_a_similar_one(tmp_path: Path, asked: str, meant: str) -> None:
     (tmp_path / "train.en.gz").touch()
     (tmp_path / "train.de").touch()
     with pytest.raises(RegardError, match=f"no file .*{asked}; did you mean {meant}"):
         next(read_lines(tmp_path / asked))
 
 
-def test_a_missing_folder_and_a_folder_are_told_apart(tmp_path: Path) -> None:
+def test_a_missing_folder_and_a_folder_have_different_errors(tmp_path: Path) -> None:
     with pytest.raises(RegardError, match=r"the folder .*nowhere does not exist"):
         next(read_lines(tmp_path / "nowhere" / "text"))
     with pytest.raises(RegardError, match="is a folder"):
@@ -60,7 +60,7 @@ def test_a_missing_folder_and_a_folder_are_told_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("left", "right"), [(2, 5), (5, 2), (0, 1), (3, 2)])
-def test_files_of_different_length_give_both_counts(tmp_path: Path, left: int, right: int) -> None:
+def test_the_error_of_files_of_different_length_has_both_counts(tmp_path: Path, left: int, right: int) -> None:
     (tmp_path / "a").write_text("x\n" * left)
     (tmp_path / "b").write_text("y\n" * right)
     with pytest.raises(RegardError, match=f"a has {left} lines but .*b has {right}:"):

@@ -1,4 +1,4 @@
-"""Tables: every format gives the same rows, and which row is wrong is said."""
+"""Tables: every format has the same rows, and errors name the row."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_every_format_gives_the_same_rows(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["t.jsonl", "t.parquet"])
-def test_a_dotted_name_looks_into_objects(folder: Path, name: str) -> None:
+def test_a_dotted_name_is_a_path_into_objects(folder: Path, name: str) -> None:
     assert list(read_rows(folder / name, ["translation.en", "translation.de"])) == ROWS
 
 
@@ -110,7 +110,7 @@ def test_rows_are_streamed(tmp_path: Path, name: str) -> None:
         ("t.parquet", "PAR1 and no more", "t.parquet cannot be read as Parquet (Parquet magic bytes not found"),
     ],
 )
-def test_the_wrong_row_is_named(tmp_path: Path, name: str, content: str, message: str) -> None:
+def test_the_error_of_an_invalid_row_names_it(tmp_path: Path, name: str, content: str, message: str) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(RegardError) as failure:
         list(read_rows(tmp_path / name, ["en", "de"]))
@@ -118,13 +118,13 @@ def test_the_wrong_row_is_named(tmp_path: Path, name: str, content: str, message
     assert "\n" not in str(failure.value)
 
 
-def test_a_parquet_file_with_two_columns_of_one_name(tmp_path: Path) -> None:
+def test_two_columns_of_one_name_in_a_parquet_file_are_an_error(tmp_path: Path) -> None:
     pa.parquet.write_table(pa.Table.from_arrays([["a"], ["b"]], names=["en", "en"]), tmp_path / "t.parquet")
     with pytest.raises(RegardError, match=r"t\.parquet: 2 columns are named en; rename all but one"):
         list(read_rows(tmp_path / "t.parquet", ["en"]))
 
 
-def test_columns_that_are_not_asked_for_may_have_one_name(tmp_path: Path) -> None:
+def test_columns_that_are_not_read_may_have_the_same_name(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("en,,\na,1,2\n")
     assert list(read_rows(tmp_path / "t.csv", ["en"])) == [("a",)]
 
@@ -158,26 +158,26 @@ def test_a_byte_order_mark_is_dropped(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.jsonl", "t.tsv.gz", "t.parquet"])
-def test_a_format_that_is_given(folder: Path, name: str) -> None:
+def test_an_explicit_format(folder: Path, name: str) -> None:
     path = folder / f"table.txt{'.gz' * name.endswith('.gz')}"
     path.write_bytes((folder / name).read_bytes())
     given: Any = name.removesuffix(".gz").partition(".")[2]
     assert list(read_rows(path, ["en", "de"], given)) == ROWS
 
 
-def test_a_parquet_file_without_the_column_names_those_it_has(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_column_in_parquet_names_the_existing_ones(tmp_path: Path) -> None:
     pa.parquet.write_table(pa.table({"en": ["a"], "fr": ["b"]}), tmp_path / "t.parquet")
     with pytest.raises(RegardError, match=r"t\.parquet, row 1: no column de; the columns are en, fr; choose one"):
         list(read_rows(tmp_path / "t.parquet", ["en", "de"]))
 
 
 @pytest.mark.parametrize("name", ["t.xlsx", "t.txt.gz", "t.parquet.gz", "t"])
-def test_a_format_that_the_name_does_not_tell(tmp_path: Path, name: str) -> None:
+def test_a_name_without_a_known_format_is_an_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"unknown format; expected a name in \.csv, \.tsv, \.jsonl"):
         read_rows(tmp_path / name, ["text"])
 
 
-def test_parquet_without_the_extra_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_parquet_without_the_extra_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extra, "find_spec", lambda package: None)
     with pytest.raises(UsageError, match=r"Parquet files needs the package pyarrow: pip install 'regard\[datasets\]'"):
         read_rows(tmp_path / "t.parquet", ["text"])

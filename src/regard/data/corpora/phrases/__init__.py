@@ -1,1 +1,1 @@
-"""The embedded corpus: phrases of the Unicode CLDR in two languages, with their word links."""
+"""The embedded corpus: phrases of the Unicode CLDR in two languages, with word alignments."""

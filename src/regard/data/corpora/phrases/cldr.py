@@ -1,7 +1,7 @@
-"""Phrases that can be said in any locale of the Unicode CLDR, through babel.
+"""Phrases in any locale of the Unicode CLDR, rendered with babel.
 
-A `Meaning` is drawn once and said in both languages. A `Lexicon` holds what two locales can both say and the
-source can tell apart, so that a source text has one translation.
+A `Meaning` is drawn once and rendered in both languages. A `Lexicon` has the names and styles that both locales know
+and that differ in the source, so that a source text has one translation.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Meaning = Callable[[Locale], str]
 Number = int | Decimal
 Option = TypeVar("Option")
 NameKind = Literal["territories", "languages"]
-MoneyStyle = Literal["standard", "name"]  # with the currency's symbol, or with its name
+MoneyStyle = Literal["standard", "name"]  # with the symbol of the currency, or with its name
 ListStyle = Literal["standard", "or"]
 TimeUnit = Literal["second", "minute", "hour", "day", "week", "month", "year"]
 
-# A well-known core: every name has to recur often enough in a small corpus to be learned.
+# The best-known names only: each must recur often enough in a small corpus to be learned.
 TERRITORIES = (
     "AF AL DZ AD AO AR AM AU AT AZ BD BE BJ BO BA BW BR BG KH CM CA CL CN CO CR HR CU CY CZ DK DO EC EG "
     "SV EE ET FI FR GE DE GH GR GT HT HN HU IS IN ID IQ IR IE IL IT JM JP JO KZ KE KR KW LA LV LB LY LT "
@@ -49,19 +49,19 @@ UNITS = (
     "mile-per-hour power-watt power-kilowatt energy-kilowatt-hour energy-kilocalorie frequency-hertz "
     "frequency-megahertz electric-volt"
 ).split()
-# Two of babel's formats, then CLDR skeletons. Unabridged ones come first: where the source abbreviates
-# nothing, it is the later style that goes.
+# Two formats of babel, then CLDR skeletons. Unabbreviated ones come first: of two styles that are the same in the
+# source, the later one is dropped.
 DATE_STYLES = ("full", "long", "yMMMEd", "yMd", "MMMMd", "yMMMM", "yQQQQ")
 MONEY_STYLES: tuple[MoneyStyle, ...] = ("standard", "name")
 LIST_STYLES: tuple[ListStyle, ...] = ("standard", "or")
-# The seconds that babel's format_timedelta divides by.
+# The number of seconds by which format_timedelta of babel divides.
 SECONDS: dict[TimeUnit, int] = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 SECONDS |= {"month": 30 * SECONDS["day"], "year": 365 * SECONDS["day"]}
 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """What both locales can say and the source can tell apart, as CLDR codes and styles."""
+    """The names and styles that both locales know and that differ in the source, as CLDR codes and styles."""
 
     territories: list[str]
     languages: list[str]
@@ -72,10 +72,10 @@ class Lexicon:
 
     @classmethod
     def of(cls, source: Locale, target: Locale) -> Lexicon:
-        """Look the core up in both locales.
+        """Make the lexicon of two locales.
 
-        What either cannot name is left out. So is, of two things said alike in the source, the second:
-        "3 days" is the long form and the short one in English, but in German "3 Tage" and "3 Tg.".
+        Names that a locale does not have are dropped. So is the second of two options that are the same in the source:
+        "3 days" is both the long and the short form in English, but German has "3 Tage" and "3 Tg.".
         """
         both = (source, target)
         names: list[tuple[NameKind, str]] = [("territories", code) for code in TERRITORIES]
@@ -99,7 +99,7 @@ class Lexicon:
 
 
 def distinguishable(options: Iterable[Option], renderings: Callable[[Option], Iterable[str]]) -> list[Option]:
-    """The options whose sample texts differ from those of every option kept before them."""
+    """Return the options whose sample texts differ from those of all previous options."""
     kept: list[Option] = []
     seen: set[str] = set()
     for option in options:
@@ -111,74 +111,74 @@ def distinguishable(options: Iterable[Option], renderings: Callable[[Option], It
 
 
 def has_name(kind: NameKind, code: str, locale: Locale) -> bool:
-    """Whether the locale has a name for the territory or language."""
+    """Return whether the locale has a name for the territory or language."""
     return code in getattr(locale, kind)
 
 
 def render_name(kind: NameKind, code: str, locale: Locale) -> str:
-    """The name of a territory or of a language."""
+    """Return the name of a territory or of a language."""
     return str(getattr(locale, kind)[code])
 
 
 def render_date(day: date, style: str, locale: Locale) -> str:
-    """A date in one of `DATE_STYLES`."""
+    """Return a date in one of `DATE_STYLES`."""
     if style in locale.date_formats:
         return format_date(day, style, locale=locale)
     return format_skeleton(style, day, locale=locale)
 
 
 def render_time(clock: time, locale: Locale) -> str:
-    """A time in hours and minutes, of 12 or 24 hours as is the custom."""
+    """Return a time in hours and minutes, with 12 or 24 hours as usual in the locale."""
     return format_time(clock, "short", locale=locale)
 
 
 def render_moment(day: date, clock: time, locale: Locale) -> str:
-    """A full date with a time, joined as the CLDR has it."""
+    """Return a full date with a time, in the pattern of the CLDR."""
     pattern = str(locale.datetime_formats["full"]).replace("'", "")
     return pattern.replace("{0}", render_time(clock, locale)).replace("{1}", render_date(day, "full", locale))
 
 
 def render_days(start: date, end: date, locale: Locale) -> str:
-    """The days from start to end, saying once what they share."""
+    """Return the interval from start to end. Common fields appear once."""
     return format_interval(start, end, "yMMMd", locale=locale)
 
 
 def render_times(start: time, end: time, locale: Locale) -> str:
-    """The time from start to end, of 12 or 24 hours as in `render_time`."""
-    # babel cannot tell which parts of the day (B) two times lie in: there (zh_Hant) we count 24 hours.
+    """Return the interval from start to end, with 12 or 24 hours as in `render_time`."""
+    # babel does not find the day periods (B) of two times: such locales (zh_Hant) get 24 hours.
     twelve = "H" not in locale.time_formats["short"].pattern and "B" not in locale.interval_formats["hm"]
     skeleton = "hm" if twelve else "Hm"
     return format_interval(start, end, skeleton, locale=locale)
 
 
 def render_distance(count: int, unit: TimeUnit, locale: Locale) -> str:
-    """How far off: "in 3 days" or, where the count is negative, "3 days ago"."""
-    # An infinite threshold keeps 14 days from being said as 2 weeks.
+    """Return a relative time: "in 3 days" or, if the count is negative, "3 days ago"."""
+    # With an infinite threshold, 14 days are not converted to 2 weeks.
     threshold, seconds = float("inf"), count * SECONDS[unit]
     return format_timedelta(seconds, unit, threshold, add_direction=True, locale=locale)
 
 
 def render_money(amount: Number, code: str, style: MoneyStyle, locale: Locale) -> str:
-    """An amount of the currency with that code."""
+    """Return an amount of the currency with that code."""
     return format_currency(amount, code, locale=locale, format_type=style)
 
 
 def render_share(share: Number, locale: Locale) -> str:
-    """A share of 1 in percent, with all of its digits."""
+    """Return a share of 1 in percent, with all digits."""
     return format_percent(share, locale=locale, decimal_quantization=False)
 
 
 def has_money(code: str, style: MoneyStyle, locale: Locale) -> bool:
-    """Whether the style has more than the code to show: codes run into the number in babel ("RUB2.00")."""
+    """Return whether the style shows more than the code, which babel joins to the number ("RUB2.00")."""
     names = locale.currencies if style == "name" else locale.currency_symbols
     return bool(names.get(code, code) != code)
 
 
 def unit_forms(unit: str, length: str, locale: Locale) -> dict[str, str]:
-    """The patterns of a unit for each plural form, empty if the locale has none of that length.
+    """Return the patterns of a unit by plural form; empty if the locale has no pattern of that length.
 
-    babel.units.format_unit would do, were it not for the plural forms that a locale leaves to "other"
-    (Unicode Technical Standard 35, part 1, "Lateral inheritance"): it ignores the pattern there.
+    babel.units.format_unit ignores the pattern of plural forms that a locale inherits from "other" (Unicode Technical
+    Standard 35, part 1, "Lateral inheritance").
     """
     data = cast("dict[str | int | None, Any]", localedata.load(str(locale)))
     forms = localedata.LocaleDataDict(data)["unit_patterns"].get(unit, {}).get(length, {})
@@ -186,22 +186,22 @@ def unit_forms(unit: str, length: str, locale: Locale) -> dict[str, str]:
 
 
 def render_quantity(count: Number, unit: str, length: str, locale: Locale) -> str:
-    """A number of units, "long" or "short"."""
+    """Return a number with a unit, in a "long" or "short" form."""
     forms = unit_forms(unit, length, locale)
     form = forms.get(locale.plural_form(count)) or forms["other"]
     return form.format(format_decimal(count, locale=locale))
 
 
 def render_list(items: list[str], style: ListStyle, locale: Locale) -> str:
-    """A list: "A, B, and C" ("standard") or "A, B, or C" ("or")."""
+    """Return a list: "A, B, and C" ("standard") or "A, B, or C" ("or")."""
     return format_list(items, style, locale=locale)
 
 
 def render_all(items: Sequence[Meaning], style: ListStyle, locale: Locale) -> str:
-    """All of the meanings, as in `render_list`."""
+    """Return a list of rendered meanings, as in `render_list`."""
     return render_list([item(locale) for item in items], style, locale)
 
 
 def render_fact(pattern: str, head: Meaning, body: Meaning, locale: Locale) -> str:
-    """One thing about another, in a pattern such as "{}: {}"."""
+    """Return two rendered meanings in a pattern such as "{}: {}"."""
     return pattern.format(head(locale), body(locale))

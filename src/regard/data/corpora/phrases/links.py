@@ -1,7 +1,7 @@
-"""Which words of a phrase translate which, by rule, from what the phrase means.
+"""Word alignments of phrases, derived by rules from their meaning.
 
-Both languages say the same concepts: the day, the month, the number, the unit. A concept's words in one are linked
-to its words in the other.
+Both languages express the same concepts: the day, the month, the number, the unit. The words of a concept in one
+language are linked to its words in the other.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from regard.data.corpora.phrases import cldr
 from regard.data.corpora.phrases.cldr import Meaning
 
 Concept = tuple[str | int, ...]
-"""The path to it: (1, "date", "month") is the month of the date that is the second of a list."""
+"""The path to a concept: (1, "date", "month") is the month of the date in the second item of a list."""
 
 Positions = set[int]
-"""Where a concept is said: places of characters."""
+"""The positions of the characters of a concept in a text."""
 
 REST = "rest"
-# The words of a phrase that are no concept of their own, and AM or Uhr, which need not have a counterpart.
+# Concepts without a counterpart in some languages: other words of a phrase, and day periods such as AM or Uhr.
 OPTIONAL = (REST, "period")
 
 WEEKDAYS = ("EEEE", "cccc", "EEE", "ccc")
@@ -36,44 +36,46 @@ MONTHS = ("MMMM", "LLLL", "MMM", "LLL")
 
 
 def link(meaning: Meaning, source: Locale, target: Locale) -> Links:
-    """The links of what the two locales say.
+    """Return the word links of a meaning in two locales.
 
-    Sure: of a concept that one of them says in one word, that word with all the other's. Possible: of others, each
-    word with each; and what has no counterpart, such as AM, with each word of the phrase that it is a part of.
+    Links are sure for a concept that is one word in one of the locales: that word and all words in the other locale.
+    Links are possible between all words of any other concept, and between an optional concept without a counterpart,
+    such as AM, and all words of the phrase that contains it.
     """
-    (text, said), (translation, answered) = _render(meaning, source), _render(meaning, target)
-    words, others = _words(text), _words(translation)
+    source_text, in_source = _render(meaning, source)
+    target_text, in_target = _render(meaning, target)
+    source_words, target_words = _words(source_text), _words(target_text)
     sure: set[Link] = set()
     possible: set[Link] = set()
-    for concept in said.keys() | answered.keys():
-        here, there = _positions_of(concept, said), _positions_of(concept, answered)
-        links = set(product(_numbers(words, here), _numbers(others, there)))
+    for concept in in_source.keys() | in_target.keys():
+        here, there = _positions_of(concept, in_source), _positions_of(concept, in_target)
+        links = set(product(_word_numbers(source_words, here), _word_numbers(target_words, there)))
         possible |= links
-        both = concept in said and concept in answered
+        both = concept in in_source and concept in in_target
         if both and concept[-1] != "period" and 1 in (len({a for a, _ in links}), len({b for _, b in links})):
             sure |= links
     return Links(frozenset(sure), frozenset(possible))
 
 
-def _positions_of(concept: Concept, said: dict[Concept, Positions]) -> Positions:
-    """Where the concept is said; if it is loose and not said, wherever the phrase is that it would be a part of."""
-    if concept in said or concept[-1] not in OPTIONAL:
-        return said.get(concept, set())
+def _positions_of(concept: Concept, found: dict[Concept, Positions]) -> Positions:
+    """Return the positions of the concept; of an optional one that is missing, those of the phrase around it."""
+    if concept in found or concept[-1] not in OPTIONAL:
+        return found.get(concept, set())
     within = concept[:-1]
-    return {place for found, places in said.items() if found[: len(within)] == within for place in places}
+    return {position for other, positions in found.items() if other[: len(within)] == within for position in positions}
 
 
 def _words(text: str) -> list[range]:
-    """The words of a text, split at white space, as ranges of places."""
+    """Return the words of a text, separated by white space, as ranges of positions."""
     return [range(*found.span()) for found in re.finditer(r"\S+", text)]
 
 
-def _numbers(words: list[range], places: Positions) -> list[int]:
-    return [number for number, word in enumerate(words) if not places.isdisjoint(word)]
+def _word_numbers(words: list[range], positions: Positions) -> list[int]:
+    return [number for number, word in enumerate(words) if not positions.isdisjoint(word)]
 
 
 def _render(meaning: Meaning, locale: Locale) -> tuple[str, dict[Concept, Positions]]:
-    """What the locale says, and where in it each concept is."""
+    """Return the text of a meaning in a locale, and the positions of each concept."""
     call = cast("partial[str]", meaning)
     text = call(locale)
     arguments: tuple[Any, ...] = call.args
@@ -93,13 +95,13 @@ def _render(meaning: Meaning, locale: Locale) -> tuple[str, dict[Concept, Positi
 
 
 def _fields(call: partial[str], text: str, locale: Locale) -> dict[Concept, Positions]:
-    """The concepts of a phrase that has no phrases in it."""
+    """Return the concepts of a phrase without nested phrases."""
     if call.func is cldr.render_date:
         return _date(text, call.args[0], locale, last=False)
     if call.func is cldr.render_days:
         start, end = (_date(text, day, locale, last) for day, last in zip(call.args, (False, True), strict=True))
-        concepts = {("start", *name): places for name, places in start.items()}
-        concepts |= {("end", *name): places for name, places in end.items()}
+        concepts = {("start", *name): positions for name, positions in start.items()}
+        concepts |= {("end", *name): positions for name, positions in end.items()}
         return concepts | _dash(text)
     if call.func is cldr.render_times:
         times = [set(range(*found.span())) for found in re.finditer(r"\d+\D\d+", text)]
@@ -113,12 +115,12 @@ def _fields(call: partial[str], text: str, locale: Locale) -> dict[Concept, Posi
             word for word in re.finditer(r"\S+", text) if word[0] not in opposite and not re.search(r"\d", word[0])
         ]
         if found:
-            concepts["direction",] = {place for word in found for place in range(*word.span())}
+            concepts["direction",] = {position for word in found for position in range(*word.span())}
     return concepts
 
 
 def _date(text: str, day: date, locale: Locale, last: bool) -> dict[Concept, Positions]:
-    """The fields of a date, each at its first place in the text, or at its last."""
+    """Return the fields of a date, each at its first position in the text, or at its last one."""
     names = {
         "year": (str(day.year),),
         "weekday": tuple(format_date(day, pattern, locale=locale) for pattern in WEEKDAYS),
@@ -133,34 +135,34 @@ def _date(text: str, day: date, locale: Locale, last: bool) -> dict[Concept, Pos
             continue
         for form in forms:
             every = re.finditer(_whole(form), text)
-            found = [places for one in every if taken.isdisjoint(places := range(*one.span()))]
+            found = [positions for one in every if taken.isdisjoint(positions := range(*one.span()))]
             if found:
                 concepts[field,] = set(found[-1 if last else 0])
                 break
     taken = set().union(*concepts.values())
-    for said in concepts.values():  # and what hangs on it is a part of it: 4th, 1er, 5月
-        while (after := max(said) + 1) < len(text) and text[after].isalpha() and after not in taken:
-            said.add(after)
+    for field_positions in concepts.values():  # letters that follow are part of the field: 4th, 1er, 5月
+        while (after := max(field_positions) + 1) < len(text) and text[after].isalpha() and after not in taken:
+            field_positions.add(after)
     return concepts
 
 
 def _whole(form: str) -> str:
-    """The pattern of a number or name that is no part of a longer one: mar, Tuesday, is not in marzo."""
+    """Return a pattern for a number or name that is not part of a longer one: mar (Tuesday) is not in marzo."""
     if form.isdecimal():
         return rf"(?<!\d){form}(?!\d)"
-    if category(form[0]) == "Lo":  # of a script without capitals, and perhaps without spaces
+    if category(form[0]) == "Lo":  # a script without case, and possibly without spaces
         return re.escape(form)
     return rf"(?<![^\W\d_]){re.escape(form)}(?![^\W\d_])"
 
 
 def _dash(text: str) -> dict[Concept, Positions]:
-    """The sign between begin and end of an interval."""
+    """Return the dash of an interval."""
     found = re.search("[–—~〜～]| - ", text)
-    return {("to",): {place for place in range(*found.span()) if not text[place].isspace()}} if found else {}
+    return {("to",): {position for position in range(*found.span()) if not text[position].isspace()}} if found else {}
 
 
 def _parts(text: str, parts: Mapping[Any, Meaning], locale: Locale) -> dict[Concept, Positions]:
-    """The concepts of phrases within a phrase, and what is around them."""
+    """Return the concepts of nested phrases, and the rest of the phrase."""
     concepts: dict[Concept, Positions] = {}
     for name, meaning in parts.items():
         own, inner = _render(meaning, locale)
@@ -168,14 +170,16 @@ def _parts(text: str, parts: Mapping[Any, Meaning], locale: Locale) -> dict[Conc
         begins = (one.start() for one in re.finditer(f"(?={re.escape(own)})", text))
         begin = next((b for b in begins if taken.isdisjoint(range(b, b + len(own)))), None)
         if begin is not None:
-            concepts |= {(name, *concept): {begin + place for place in places} for concept, places in inner.items()}
+            concepts |= {
+                (name, *concept): {begin + position for position in positions} for concept, positions in inner.items()
+            }
     return _with_rest(text, concepts, REST)
 
 
 def _with_rest(text: str, concepts: dict[Concept, Positions], name: str) -> dict[Concept, Positions]:
-    """The concepts, and what else the text says but punctuation."""
+    """Return the concepts, and the rest of the text without punctuation as another concept."""
     taken: Positions = set().union(*concepts.values())
-    rest = {place for place, char in enumerate(text) if place not in taken and _has_meaning(char)}
+    rest = {position for position, char in enumerate(text) if position not in taken and _has_meaning(char)}
     return concepts | {(name,): rest} if rest else concepts
 
 

@@ -1,7 +1,7 @@
-"""What a phrase of the embedded corpus can mean: each kind is a function that draws one meaning.
+"""Meanings of the phrases of the embedded corpus. Each kind of phrase is a function that draws a random meaning.
 
-A meaning is one of the functions of `cldr` that say something, with all of its arguments but the locale; `links` looks
-at them.
+A meaning is a partial call of a ``render_`` function of `cldr`, with all arguments except the locale. `links` inspects
+them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Kind = Callable[[Random, Lexicon], Meaning]
 
 
 def draw(random: Random, lexicon: Lexicon, weights: dict[Kind, int]) -> Meaning:
-    """Something of one of the kinds, each as often as its weight says."""
+    """Draw a meaning of one of the kinds, with probabilities proportional to the weights."""
     (kind,) = random.choices(list(weights), list(weights.values()))
     return kind(random, lexicon)
 
@@ -35,13 +35,13 @@ def draw_time(random: Random) -> time:
 
 
 def draw_number(random: Random, most_digits: int) -> int:
-    """A number from 1 on, seldom one of many digits."""
+    """Draw a number >= 1. Numbers with many digits are rare."""
     digits = random.randint(1, random.randint(1, most_digits))
     return random.randrange(10 ** (digits - 1), 10**digits)
 
 
 def draw_count(random: Random) -> Number:
-    """Mostly whole; a decimal is never 0, so that every locale shows it."""
+    """Draw a number, an integer in most cases. The decimal digit is never 0, so that every locale shows it."""
     whole = draw_number(random, 4)
     return Decimal(f"{whole}.{random.randint(1, 9)}") if random.random() < 0.25 else whole
 
@@ -62,7 +62,7 @@ def a_moment(random: Random, lexicon: Lexicon) -> Meaning:
 
 
 def some_days(random: Random, lexicon: Lexicon) -> Meaning:
-    # Mostly within a month, else across months or years: each is said in a way of its own.
+    # In most cases within a month, else across months or years: these are rendered differently.
     start, length = draw_day(random), random.randint(1, random.choice((14, 14, 90, 800)))
     return partial(cldr.render_days, start, start + timedelta(days=length))
 
@@ -121,20 +121,20 @@ def some_languages(random: Random, lexicon: Lexicon) -> Meaning:
 
 
 def several(random: Random, lexicon: Lexicon) -> Meaning:
-    """Two or three of one kind: "3 hours and 20 minutes", "in 4 days or in 2 weeks"."""
+    """Draw two or three meanings of one kind: "3 hours and 20 minutes", "in 4 days or in 2 weeks"."""
     kind = random.choice((a_distance, a_sum, a_quantity))
     return joined(random, lexicon, [kind(random, lexicon) for _ in range(random.choice((2, 2, 2, 3)))])
 
 
 def a_fact(random: Random, lexicon: Lexicon) -> Meaning:
-    """One thing about another: "Germany: 3 kilometers" or "Polish (12 hours ago)"."""
-    # The CLDR has no pattern for these; the signs are read alike everywhere.
+    """Draw a name with a fact: "Germany: 3 kilometers" or "Polish (12 hours ago)"."""
+    # The CLDR has no pattern for these. The punctuation is the same in all languages.
     pattern = random.choice(("{}: {}", "{} ({})"))
     return partial(cldr.render_fact, pattern, draw(random, lexicon, HEADS), draw(random, lexicon, BODIES))
 
 
 def some_facts(random: Random, lexicon: Lexicon) -> Meaning:
-    """Two or three countries and one kind of fact: "Chile: 3.2%, Kenya: 4%, and Japan: 1.1%"."""
+    """Draw two or three countries with one kind of fact: "Chile: 3.2%, Kenya: 4%, and Japan: 1.1%"."""
     kind = random.choice((a_date, a_distance, a_sum, a_share, a_quantity, a_language))
     codes = random.sample(lexicon.territories, random.choice((2, 2, 2, 3)))
     countries = [partial(cldr.render_name, "territories", code) for code in codes]

@@ -18,29 +18,29 @@ from regard.data.corpora.phrases.links import link
 from regard.data.corpora.phrases.meanings import WEIGHTS, draw
 from regard.errors import UsageError
 
-# Part of the fingerprint: raise it whenever the same arguments give other phrases.
+# Part of the fingerprint: raise it when the same arguments result in other phrases.
 GENERATOR = 1
-# The spaces that the CLDR puts into numbers and ranges (no-break, narrow no-break, thin) become plain ones:
-# so people type them, and so NFKC has them, SentencePiece's default. All else, bidi marks too, stays.
+# The spaces of the CLDR in numbers and ranges (no-break, narrow no-break, thin) become plain spaces, as users type them
+# and as in NFKC, the default of SentencePiece. Everything else is unchanged, including bidi marks.
 PLAIN_SPACES = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009", " "))
-# Locales that name fewer territories, languages, currencies or units than this are not worth translating.
+# Locales with fewer names of territories, languages, currencies or units have too few phrases.
 FEWEST_NAMES = 10
-# After so many phrases in a row that may not be used, there are no others.
+# After this number of consecutive phrases that are already in use, no other phrase is expected.
 MOST_REFUSALS = 2000
 
 
 class Phrases:
     """Dates, times, intervals, sums of money, quantities, lists of countries and languages, and combinations.
 
-    Seeded, and alike in every process. The held-out parts do not depend on ``size``; none of their sources
-    and targets is in another part, and each occurs once. The training part is a stream without memory:
-    short phrases ("in 3 days") recur in it, the more the larger it is.
+    Seeded, and the same in every process. The held-out parts do not depend on ``size``. None of their sources and
+    targets is in another part, and each occurs once. The training part is a stream without memory: short phrases ("in
+    3 days") recur in it, more often in a larger part.
 
     Args:
         source, target: locales such as ``en``, ``pt_BR`` or ``zh-Hant``.
-        size: training pairs.
-        seed: another seed gives other phrases.
-        validation_size, test_size: held-out pairs, which come on top of ``size``.
+        size: number of training pairs.
+        seed: random seed of the phrases.
+        validation_size, test_size: number of held-out pairs, in addition to ``size``.
     """
 
     columns = PAIR
@@ -62,19 +62,19 @@ class Phrases:
         self.test_size = test_size
 
     def check(self) -> None:
-        """See that both locales are known, differ and have enough names, and that the sizes are sizes.
+        """Check that both locales are known, differ and have enough names, and that sizes are positive integers.
 
         Raises:
-            UsageError: names the key, and what was perhaps meant.
+            UsageError: names the key, and similar values.
         """
         for key in ("size", "validation_size", "test_size"):
             number = getattr(self, key)
             if type(number) is not int or number < 1:
-                raise UsageError(f"data.{key}={number}: give a whole number above 0")
+                raise UsageError(f"data.{key}={number}: expected an integer >= 1")
         self._locales_and_lexicon()
 
     def fingerprint(self) -> dict[str, object]:
-        """Everything that the text depends on."""
+        """Return everything that the text depends on."""
         source, target = self._locales()
         return {
             "corpus": "phrases",
@@ -90,24 +90,24 @@ class Phrases:
         }
 
     def records(self, split: Split) -> Iterator[tuple[str, str]]:
-        """Stream one part; memory holds what is held out and no more.
+        """Stream one part. Only the held-out parts are held in memory.
 
         Raises:
-            UsageError: as `check` does; or the locales have too few phrases for what is to be held out.
+            UsageError: as `check`; or the locales have too few phrases for the held-out parts.
         """
         for _, source, target in self._phrases(split):
             yield source, target
 
     def links(self, split: Split) -> Iterator[Links]:
-        """Which words of each record translate which, in the order of `records`, by the rules of `phrase_links`."""
+        """Yield the word links of each record, in the order of `records`, by the rules of `phrases.links`."""
         locales = self._locales()
         for meaning, _, _ in self._phrases(split):
             yield link(meaning, *locales)
 
     def _phrases(self, split: Split) -> Iterator[tuple[Meaning, str, str]]:
-        """What each record of one part means, and both of its texts."""
+        """Yield the meaning and both texts of each record of one part."""
         self.check()
-        # The test part first, so that it stays the same whatever the size of the validation part.
+        # The test part comes first, so that it does not depend on the size of the validation part.
         sources: set[str] = set()
         targets: set[str] = set()
         for part, size in (("test", self.test_size), ("validation", self.validation_size)):
@@ -121,9 +121,9 @@ class Phrases:
         yield from self._draw("train", self.size, sources, targets)
 
     def _draw(self, part: str, size: int, sources: set[str], targets: set[str]) -> Iterator[tuple[Meaning, str, str]]:
-        """``size`` phrases, none with a source in ``sources`` or a target in ``targets`` (which may grow)."""
+        """Draw ``size`` phrases with no source in ``sources`` and no target in ``targets``. Both may grow meanwhile."""
         locales, lexicon = self._locales_and_lexicon()
-        random = Random(f"regard phrases {self.seed} {part}")  # a text seeds alike in every process
+        random = Random(f"regard phrases {self.seed} {part}")  # a string seed is the same in every process
         given = refused = 0
         while given < size:
             meaning = draw(random, lexicon, WEIGHTS)
@@ -132,7 +132,7 @@ class Phrases:
                 refused += 1
                 if refused == MOST_REFUSALS:
                     key = "size" if part == "train" else f"{part}_size"
-                    raise UsageError(f"data.{key}={size}: only {given} distinct phrases were found; lower it")
+                    raise UsageError(f"data.{key}={size}: only {given} distinct phrases were found; lower the size")
                 continue
             given, refused = given + 1, 0
             yield meaning, source, target
@@ -150,19 +150,19 @@ class Phrases:
         if any(len(names) < FEWEST_NAMES for names in kinds):
             raise UsageError(
                 f"data.source={source} data.target={target}: one of them has too few names of countries, "
-                "languages, currencies or units in the CLDR; choose another"
+                "languages, currencies or units in the CLDR; choose another locale"
             )
         return (source, target), lexicon
 
 
 def parse_locale(key: str, name: str) -> Locale:
-    """The locale of that name.
+    """Return the locale of that name.
 
     Raises:
-        UsageError: there is none; names ``key`` and what was perhaps meant.
+        UsageError: the locale does not exist; names ``key`` and similar locales.
     """
     if not isinstance(name, str):
-        raise UsageError(f"{key}={name} is not text; put the locale in quotes")
+        raise UsageError(f"{key}={name} is not text: put the locale in quotes")
     try:
         return Locale.parse(name.replace("-", "_"))
     except (UnknownLocaleError, ValueError):
@@ -172,11 +172,11 @@ def parse_locale(key: str, name: str) -> Locale:
 
 
 def similar_locales(name: str) -> list[str]:
-    """A few locales whose identifier, or language in English, begins and looks like ``name``."""
+    """Return locales whose identifier, or English language name, is similar to ``name``."""
     languages = Locale("en").languages
     known = {identifier.lower(): identifier for identifier in sorted(locale_identifiers())}
     known |= {languages[code].lower(): code for code in known if code in languages}
     asked = name.lower().replace("-", "_")
-    # Among two-letter codes nearly everything looks alike: the first letter at least has to be right.
-    alike = get_close_matches(asked, [text for text in known if text[:1] == asked[:1]], n=4, cutoff=0.5)
-    return list(dict.fromkeys(known[text] for text in alike))
+    # Nearly all two-letter codes are similar: the first letter must be equal.
+    similar = get_close_matches(asked, [text for text in known if text[:1] == asked[:1]], n=4, cutoff=0.5)
+    return list(dict.fromkeys(known[text] for text in similar))
