@@ -32,5 +32,5 @@ def build(config: dict[str, Any], **arguments: Any) -> Any:
             ) from error
         key = re.search(r"full_key: (\S+)", str(error))
         raise UsageError(
-            f"{key[1] if key else config.get('_target_')}: {one_line(error.__cause__ or error, 300)}"
+            f"{key[1] if key else config.get('_target_')}: {one_line(error.__cause__ or error)}"
         ) from error

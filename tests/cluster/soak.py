@@ -79,9 +79,9 @@ def quiet(*command: str | Path, **options: Any) -> subprocess.Popen[bytes]:
 
 def work_through(run: RunFolder) -> None:
     """In processes of its own, without a word."""
-    from regard.launch.processes import do
+    from regard.launch.processes import run_all
 
-    do([run], at_a_time=2)
+    run_all([run], at_a_time=2)
 
 
 def same_as(run: RunFolder, other: RunFolder) -> bool:
@@ -164,7 +164,7 @@ def killed(count: int, folder: Path) -> bool:
 
 
 def told(count: int, folder: Path) -> bool:
-    from regard.launch.processes import command
+    from regard.launch.processes import work_command
     from regard.runs.resources import single_node_resources
 
     long = [f"trainer.max_steps={300 + 60 * count}", "trainer.val_check_interval=60", *TWO]
@@ -173,7 +173,7 @@ def told(count: int, folder: Path) -> bool:
     (run,) = make(folder, *long, "name=told")
     longest = 0.0
     for number in range(count):
-        process = quiet(*command(run, single_node_resources(run.config())), start_new_session=True)
+        process = quiet(*work_command(run, single_node_resources(run.config())), start_new_session=True)
         before = run.status()["attempt"]
         wait_until(lambda before=before: run.status()["attempt"] > before)
         reached = steps(run)

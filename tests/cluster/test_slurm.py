@@ -199,12 +199,11 @@ def test_a_setup_that_fails_is_told_where_the_run_is(
 def test_workers_of_a_search_are_jobs(
     cluster: Path, arguments: list[str], tmp_path: Path, wait_until: Wait, start: Start, capsys: Captured
 ) -> None:
-    from regard.search.start import begin, result
-    from regard.search.start import resume as resume_search
+    from regard.search.start import describe_best, resume_search, start_search
 
     space = ["search=tpe", "search.trials=3", "search.workers=2", "+search.space.optimizer.lr={low: 0.001, high: 0.1}"]
     held = ["hydra/launcher=slurm", "hydra.launcher.options=['--hold']"]
-    assert begin([*arguments, f"paths.runs={tmp_path}", *space, *held]) == 0
+    assert start_search([*arguments, f"paths.runs={tmp_path}", *space, *held]) == 0
     (folder,) = (tmp_path / "default").iterdir()
     assert f"regard jobs {folder} --watch" in capsys.readouterr().out
     with pytest.raises(UsageError, match="is in the queue"):
@@ -219,7 +218,7 @@ def test_workers_of_a_search_are_jobs(
     assert "3 finished" in out, "runs that came later are seen too"
     assert "best is trial" in out
     assert sorted(path.name for path in folder.iterdir() if path.name.isdecimal()) == ["0", "1", "2"]
-    found = result(folder)
+    found = describe_best(folder)
     assert found is not None
     assert found.startswith("best is trial")
 

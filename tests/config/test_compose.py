@@ -81,7 +81,7 @@ def test_an_experiment_chooses_task_and_data() -> None:
     assert config["data"]["_target_"].endswith("TinyShakespeare")
     assert config["model"]["encoder"] is None
     assert config["tokenizer"]["newlines"] is True
-    with pytest.raises(UsageError, match=r"batches\.stride=100: give 1 to batches\.block_length=64"):
+    with pytest.raises(UsageError, match=r"batches\.stride=100: expected 1 to batches\.block_length=64"):
         compose_points(["experiment=shakespeare_cpu", "batches.stride=100"])
 
 

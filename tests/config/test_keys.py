@@ -13,9 +13,10 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from regard.config.compose import change_launcher, compose_points
+from regard.config.compose import compose_points
 from regard.config.keys import check_values, objects
 from regard.config.kinds import NAME, shown
+from regard.config.launcher import change_launcher
 from regard.config.ranges import ARGUMENTS, arguments_of
 from regard.errors import UsageError
 from regard.launch.resume import prepare_resume

@@ -234,9 +234,9 @@ def test_a_signal_while_a_process_is_being_started_reaches_it(at: list[str], mon
         return process
 
     monkeypatch.setattr(processes, "_start", told_meanwhile)
-    assert processes.do([run], at_a_time=1) == 75
+    assert processes.run_all([run], at_a_time=1) == 75
     assert run.status()["status"] == "preempted"
-    assert "before it had begun" in run.status()["why"]
+    assert "before it started" in run.status()["why"]
 
 
 def test_somebody_elsewhere_can_cancel_a_run(at: list[str], start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,7 +265,7 @@ def test_a_signal_before_the_work_has_begun_is_heard_too(
     process.communicate(timeout=60)
     assert process.returncode == code
     assert run.status()["status"] == status
-    assert "before it had begun" in run.status()["why"]
+    assert "before it started" in run.status()["why"]
     assert run.status()["attempt"] == 0
 
 

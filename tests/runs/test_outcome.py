@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from regard.launch.resume import prepare_resume
-from regard.runs.__main__ import _end_before_it_began
+from regard.runs.__main__ import _record_early_stop
 from regard.runs.folder import RunFolder
 from regard.runs.status.heartbeat import Heartbeat
-from regard.runs.status.supervise import _end_stuck
+from regard.runs.status.supervise import _record_stuck
 from regard.runs.work import work
 from regard.stop import STOP, STUCK_SECONDS, STUCK_WHEN_HELD_SECONDS, Interrupted
 
@@ -24,6 +24,7 @@ MakeRun = Callable[..., RunFolder]
 # What a child does: it is sent SIGNAL just before, or just after, status.json says STATUS for the first time.
 AT_A_STATUS = """
 import os, sys
+from pathlib import Path
 from regard.runs.folder import RunFolder
 
 folder, status, when, number = sys.argv[1:]
@@ -39,9 +40,8 @@ def spy(self, name, **facts):
         os.kill(os.getpid(), int(number))
 
 RunFolder.set_status = spy
-sys.argv = [sys.argv[0], folder]
 from regard.runs.__main__ import main
-sys.exit(main())
+sys.exit(main(Path(folder)))
 """
 
 
@@ -66,7 +66,7 @@ def test_a_time_limit_that_is_near_as_work_begins_has_it_queued_again(
     done = told_at(short, "running", when, signal.SIGUSR1, tmp_path / "requeue")
     assert done.returncode == 75, done.stderr
     assert "Traceback" not in done.stderr
-    assert f"regard: stopped by SIGUSR1; go on with: regard resume {short.path}" in done.stderr
+    assert f"regard: stopped by SIGUSR1; resume with: regard resume {short.path}" in done.stderr
     assert short.status()["status"] == "preempted"
     assert (tmp_path / "requeue").exists()
 
@@ -82,11 +82,11 @@ def test_what_is_finished_stays_finished(short: RunFolder, tmp_path: Path, when:
 def test_a_run_that_is_cancelled_before_it_begins_says_so(short: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     short.cancel("cancelled from elsewhere")
     assert work(short.path) == 1
-    assert capsys.readouterr().err == (f"regard: cancelled from elsewhere; go on with: regard resume {short.path}\n")
+    assert capsys.readouterr().err == (f"regard: cancelled from elsewhere; resume with: regard resume {short.path}\n")
     assert short.status()["status"] == "cancelled"
 
 
-@pytest.mark.parametrize("way", ["before it had begun", "stuck"])
+@pytest.mark.parametrize("way", ["before it started", "stuck"])
 def test_a_job_that_makes_no_step_is_not_queued_again_for_ever(
     short: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
@@ -97,7 +97,7 @@ def test_a_job_that_makes_no_step_is_not_queued_again_for_ever(
     def end() -> int:
         note.unlink(missing_ok=True)
         stop = Interrupted(signal.SIGUSR1)
-        return _end_stuck(short, Heartbeat(short), stop) if way == "stuck" else _end_before_it_began(short, stop)
+        return _record_stuck(short, Heartbeat(short), stop) if way == "stuck" else _record_early_stop(short, stop)
 
     for _ in range(2):
         assert [end() for _ in range(2)] == [75, 75]
@@ -105,15 +105,15 @@ def test_a_job_that_makes_no_step_is_not_queued_again_for_ever(
         assert end() == 1
         assert not note.exists()
         assert short.status()["status"] == "failed"
-        assert "without a step" in short.status()["why"]
+        assert "without a training step" in short.status()["why"]
         prepare_resume([short], [])
 
 
-@pytest.mark.parametrize("way", ["before it had begun", "stuck"])
+@pytest.mark.parametrize("way", ["before it started", "stuck"])
 def test_the_failure_of_another_rank_is_the_reason(short: RunFolder, way: str) -> None:
     (short.path / ".failed").write_text("out of memory: buy some (rank 1)")
     stop = Interrupted(signal.SIGTERM)
-    code = _end_stuck(short, Heartbeat(short), stop) if way == "stuck" else _end_before_it_began(short, stop)
+    code = _record_stuck(short, Heartbeat(short), stop) if way == "stuck" else _record_early_stop(short, stop)
     assert code == 1
     assert short.status()["status"] == "failed"
     assert short.status()["why"] == "out of memory: buy some (rank 1)"

@@ -115,5 +115,5 @@ def test_a_rank_that_waits_for_one_that_has_left_leaves_too(make_run: MakeRun) -
     finally:
         process.kill()
     assert process.returncode == 75
-    assert "stopped by SIGTERM; go on with" in errors
+    assert "stopped by SIGTERM; resume with" in errors
     assert run.status()["status"] == "preempted"

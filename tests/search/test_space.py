@@ -24,7 +24,7 @@ from regard.runs.folder import RunFolder
 from regard.search import start as search_start
 from regard.search import worker
 from regard.search.space import Search, distribution
-from regard.search.start import begin, result
+from regard.search.start import describe_best, start_search
 
 OPTIONS = ["search=tpe", "trainer.val_check_interval=3"]
 
@@ -35,7 +35,7 @@ def begin_in(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     def call(*overrides: str) -> Path:
-        assert begin([*arguments, f"paths.runs={tmp_path}", "trainer.val_check_interval=3", *overrides]) == 0
+        assert start_search([*arguments, f"paths.runs={tmp_path}", "trainer.val_check_interval=3", *overrides]) == 0
         (folder,) = (tmp_path / "default").iterdir()
         return folder
 
@@ -88,7 +88,7 @@ def test_every_trial_is_told_of_and_two_workers_share_them(begin_in: Callable[..
             assert set(trial.intermediate_values) == {3, 6}
             assert RunFolder(run).config()["optimizer"]["lr"] == rate
     best = study(folder).best_trial
-    line = result(folder)
+    line = describe_best(folder)
     assert line is not None
     assert sorted(line.rpartition(": ")[2].split()) == [
         f"model.num_heads={best.params['model.num_heads']}",
@@ -106,7 +106,7 @@ def test_a_hopeless_trial_is_ended_early(begin_in: Callable[..., Path], tmp_path
     assert status["status"] == "cancelled"
     assert status["why"].startswith("pruned at step")
     assert status["step"] < 100000
-    assert result(folder) is None
+    assert describe_best(folder) is None
 
 
 def test_a_search_that_was_killed_goes_on_with_the_trial_that_it_was_at(
@@ -201,10 +201,10 @@ def test_a_trial_that_outlives_its_worker_is_waited_for(
 def test_a_trial_that_is_being_composed_when_its_search_is_cancelled_does_not_run_to_its_end(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search_start, "_start", lambda folder, content: 0)
+    monkeypatch.setattr(search_start, "_launch", lambda folder, content: 0)
     long = ["trainer.max_steps=100000", "trainer.val_check_interval=100000"]
     space = "+search.space.optimizer.lr={low: 0.001, high: 0.1}"
-    assert begin([*arguments, f"paths.runs={tmp_path}", *OPTIONS, *long, space]) == 0
+    assert start_search([*arguments, f"paths.runs={tmp_path}", *OPTIONS, *long, space]) == 0
     (folder,) = (tmp_path / "default").iterdir()
     compose = worker.compose_points
 
@@ -262,7 +262,7 @@ def test_a_trial_that_is_cancelled_by_hand_has_failed_and_the_search_goes_on(
         ([], "search.space is empty"),
         (["+search.space.optimizer.lrr={low: 0.1, high: 1.0}"], "did you mean optimizer.lr"),
         (["+search.space.optimizer.lr={low: 1.0, high: 0.1}"], "search.space.optimizer.lr"),
-        (["+search.space.optimizer.lr=3"], "give {low"),
+        (["+search.space.optimizer.lr=3"], "expected {low"),
         (["+search.space.optimizer.lr={low: 0.1, hihg: 1}"], "hihg|high"),
         (["+search.space.model={choices: [tiny, hgue]}"], "model=hgue"),
         (["+search.space.seed={low: 1, high: 2}", "search.direction=up"], "minimize or maximize"),
@@ -274,13 +274,13 @@ def test_what_is_wrong_with_a_search_is_said_before_it_begins(
     arguments: list[str], tmp_path: Path, overrides: list[str], words: str
 ) -> None:
     with pytest.raises(UsageError, match=words):
-        begin([*arguments, f"paths.runs={tmp_path}", *OPTIONS, *overrides])
+        start_search([*arguments, f"paths.runs={tmp_path}", *OPTIONS, *overrides])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_search_it_says_how_to_have_one(arguments: list[str]) -> None:
     with pytest.raises(UsageError, match="search=tpe"):
-        begin(arguments)
+        start_search(arguments)
 
 
 def test_whole_limits_make_whole_numbers() -> None:

@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hydra_plugins.regard_launchers.composing import Composing
+from hydra_plugins.regard_launchers.local import Local
 
 if TYPE_CHECKING:
     from regard.runs.folder import RunFolder
-    from regard.runs.resources import Resources
 
 
-class Here(Composing):
-    """A single run on one device works in this process, others in processes of their own."""
+class Here(Local):
+    """One run at a time. A single run on one device works in this process, others in subprocesses."""
 
-    def check(self, config: dict[str, Any]) -> None:
-        """Raises UsageError if the run wants several machines."""
-        from regard.runs.resources import single_node_resources
-
-        single_node_resources(config)
+    def __init__(self) -> None:
+        super().__init__(jobs=1)
 
     def start(self, runs: Sequence[RunFolder]) -> int:
-        """Do the work; the exit code of a single run, or whether all are finished."""
-        from regard.launch.processes import do
+        """Do the work; return the exit code of a single run, or 0 if all of several are finished."""
         from regard.runs.resources import single_node_resources
 
         if len(runs) == 1 and single_node_resources(runs[0].config()).processes == 1:
             from regard.runs.work import work
 
             return work(runs[0].path)
-        return do(runs, at_a_time=1)
-
-    def search(self, folder: Path, workers: int, required: Resources) -> int:
-        """Have processes here work on the search in ``folder``; 0 if they have come to its end."""
-        from regard.launch.processes import search
-
-        return search(folder, workers, required)
+        return super().start(runs)

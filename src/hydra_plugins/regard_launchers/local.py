@@ -6,33 +6,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra_plugins.regard_launchers.composing import Composing
+from hydra_plugins.regard_launchers.base import RunLauncher
 
 if TYPE_CHECKING:
     from regard.runs.folder import RunFolder
     from regard.runs.resources import Resources
 
 
-class Local(Composing):
-    """``jobs`` runs at a time, which share this machine's processors and GPUs out among them."""
+class Local(RunLauncher):
+    """Runs in subprocesses, ``jobs`` at a time. They share the processors and GPUs of this machine."""
 
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
 
     def check(self, config: dict[str, Any]) -> None:
-        """Raises UsageError if the run wants several machines."""
+        """Raise UsageError if the run needs several nodes."""
         from regard.runs.resources import single_node_resources
 
         single_node_resources(config)
 
     def start(self, runs: Sequence[RunFolder]) -> int:
-        """Do the work; the exit code of a single run, or whether all are finished."""
-        from regard.launch.processes import do
+        """Do the work; return the exit code of a single run, or 0 if all of several are finished."""
+        from regard.launch.processes import run_all
 
-        return do(runs, self.jobs)
+        return run_all(runs, self.jobs)
 
     def search(self, folder: Path, workers: int, required: Resources) -> int:
-        """Have processes here work on the search in ``folder``; 0 if they have come to its end."""
-        from regard.launch.processes import search
+        """Start the workers as subprocesses; return 0 if the search has ended."""
+        from regard.launch.processes import run_search
 
-        return search(folder, workers, required)
+        return run_search(folder, workers, required)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra_plugins.regard_launchers.composing import Composing
+from hydra_plugins.regard_launchers.base import RunLauncher
 
 if TYPE_CHECKING:
     from regard.runs.folder import RunFolder
@@ -21,7 +21,7 @@ EARLY_SECONDS = 60
 """SLURM may send a signal so much sooner than it was asked to (sbatch, --signal)."""
 
 
-class Slurm(Composing):
+class Slurm(RunLauncher):
     """Submits slurm/job.sbatch, for a sweep as an array, in parts that the cluster takes; see conf/hydra/launcher.
 
     Raises UsageError if the time limit leaves no time to work.

@@ -35,9 +35,9 @@ def train(context: typer.Context) -> None:
 )
 def search(context: typer.Context) -> None:
     """Search for good hyperparameters with Optuna: search=tpe '+search.space.optimizer.lr={low: 1e-4, high: 1e-2}'."""
-    from regard.search.start import begin
+    from regard.search.start import start_search
 
-    raise typer.Exit(begin(context.args))
+    raise typer.Exit(start_search(context.args))
 
 
 @app.command()
@@ -53,7 +53,7 @@ def resume(
     from regard.runs.sweep import is_search
 
     if is_search(run):
-        from regard.search.start import resume as resume_search
+        from regard.search.start import resume_search
 
         raise typer.Exit(resume_search(run, overrides or []))
     runs, damaged = _intact([run])
@@ -89,9 +89,9 @@ def jobs(
 
         show(paths, not runs, watch, wide, Console())
         for folder in filter(is_search, runs or []):
-            from regard.search.start import result
+            from regard.search.start import describe_best
 
-            print(result(folder) or "no trial has come to its end yet")
+            print(describe_best(folder) or "no trial has come to its end yet")
 
 
 @app.command()

@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from regard.compare.flat_config import canonical_text
-from regard.errors import RegardError
+from regard.errors import RegardError, one_line
 from regard.runs.folder import RunFolder
 from regard.runs.parse import load_yaml, parse_file
 from regard.runs.sweep import is_search, sweep_of
@@ -91,7 +91,7 @@ def search_importance(folder: Path) -> ParameterImportance:
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
             shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
     except (OSError, RuntimeError, ValueError, KeyError, yaml.YAMLError) as error:
-        return ParameterImportance({}, method, f"Optuna cannot tell: {' '.join(str(error).split())[:200]}")
+        return ParameterImportance({}, method, f"Optuna cannot tell: {one_line(error)}")
     return ParameterImportance({key: float(share) for key, share in shares.items()}, method, "")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic_core import from_json
 
-from regard.errors import RegardError
+from regard.errors import RegardError, one_line
 from regard.observe.record.maps import SentenceMaps, load_maps, split_name
 from regard.runs.folder import RunFolder
 
@@ -32,7 +32,7 @@ def read_curves(folder: RunFolder, notes: list[str]) -> dict[str, Curve]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        notes.append(f"metrics.csv: cannot be read ({_line(error)})")
+        notes.append(f"metrics.csv: cannot be read ({one_line(error)})")
         return {}
     head, _, body = text[: text.rfind("\n") + 1].replace("\r", "").partition("\n")
     header, (rows, odd) = next(csv.reader([head]), []), _rows(body)
@@ -96,7 +96,7 @@ def read_summary(folder: RunFolder, notes: list[str]) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        notes.append(f"summary.json: cannot be read ({_line(error)})")
+        notes.append(f"summary.json: cannot be read ({one_line(error)})")
         return {}
     numbers = summary if isinstance(summary, dict) else {}
     return {key: value for key, value in numbers.items() if isinstance(value, int | float)}
@@ -109,7 +109,7 @@ def read_samples(folder: RunFolder, notes: list[str]) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
-        notes.append(f"samples.jsonl: cannot be read ({_line(error)})")
+        notes.append(f"samples.jsonl: cannot be read ({one_line(error)})")
         return []
     latest: list[dict[str, Any]] = []
     odd = []
@@ -134,7 +134,7 @@ def read_maps(folder: RunFolder, notes: list[str]) -> tuple[list[SentenceMaps], 
         try:
             return load_maps(path, last_map), int(path.stem.removeprefix("step-"))
         except (RegardError, ValueError) as error:
-            notes.append(f"attention/{path.name}: left out ({_line(error)})")
+            notes.append(f"attention/{path.name}: left out ({one_line(error)})")
     return [], None
 
 
@@ -146,7 +146,3 @@ def last_map(names: Sequence[str]) -> Sequence[str]:
     cross = [name for name in names if name.endswith(".cross")]
     candidates = cross or [name for name in names if name.startswith("decoder.")]
     return sorted(candidates, key=lambda name: split_name(name)[1])[-1:]
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -13,7 +13,7 @@ from pytorch_lightning.strategies import ModelParallelStrategy, StrategyRegistry
 from regard.config.keys import join, objects
 from regard.config.kinds import shown
 from regard.data.tokenizer.vocabulary import known_vocab_size
-from regard.errors import UsageError
+from regard.errors import UsageError, one_line
 from regard.instantiate import build
 from regard.training.callbacks.moving_average import MovingAverage
 
@@ -116,8 +116,7 @@ def _check_call(path: str, node: dict[str, Any]) -> None:
     try:
         target = get_object(name)
     except Exception as error:
-        reason = next(iter(str(error).splitlines()), "")
-        raise UsageError(f"{path}._target_={name}: cannot be imported ({reason[:120]})") from error
+        raise UsageError(f"{path}._target_={name}: cannot be imported ({one_line(error)})") from error
     if not callable(target):
         raise UsageError(f"{path}._target_={name}: not a class or function")
     parameters = list(inspect.signature(target).parameters.values())

@@ -9,6 +9,7 @@ import yaml
 from omegaconf.errors import GrammarParseError
 from omegaconf.grammar_parser import parse
 
+from regard.errors import one_line
 from regard.places import conf_folder
 
 
@@ -60,7 +61,7 @@ def fault_of_yaml(error: yaml.YAMLError, path: str = "") -> str:
         before = Path(path or error.name).read_text(encoding="utf-8")[: error.position]
         return f"{path or error.name}, line {before.count(chr(10)) + 1}: not YAML ({error.reason}); correct the file"
     if not isinstance(error, yaml.MarkedYAMLError):
-        return f"{path}: not YAML ({' '.join(str(error).split())}); correct the file"
+        return f"{path}: not YAML ({one_line(error)}); correct the file"
     mark = error.problem_mark or error.context_mark
     if error.context_mark is not None and "<stream end>" in str(error.problem):
         mark = error.context_mark  # where what is not closed was opened

@@ -18,12 +18,12 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from regard.config.command_line import unreadable
 from regard.config.conf_files import fault, fault_of_yaml, line_with, options_of
 from regard.config.keys import unknown_key
-from regard.errors import RegardError, UsageError
+from regard.errors import RegardError, UsageError, one_line
 from regard.places import conf_folder
 
 
 @contextmanager
-def in_one_line(arguments: Sequence[str], folders: Sequence[Path] = ()) -> Iterator[None]:
+def as_usage_errors(arguments: Sequence[str], folders: Sequence[Path] = ()) -> Iterator[None]:
     """Raises UsageError for whatever composing raises within.
 
     Args:
@@ -39,7 +39,7 @@ def in_one_line(arguments: Sequence[str], folders: Sequence[Path] = ()) -> Itera
 
 
 def _explain(error: Exception, arguments: Sequence[str], folders: Sequence[Path]) -> str:
-    text = _one_line(str(error))
+    text = one_line(error, None)
     if isinstance(error, MissingMandatoryValue):
         key = getattr(error, "full_key", None) or _between(r"key: (\S+)", text)
         return f"{key} has no value yet: give {key}=..."
@@ -58,7 +58,7 @@ def _explain(error: Exception, arguments: Sequence[str], folders: Sequence[Path]
         wrong = unknown_key(found[1], _keys(arguments, found[1]))
         return f"{place}: {wrong}" if place else wrong
     if found := re.search(r"Could not find match for '?([^'\s]+)'?", text):
-        return f"{found[1]}: {text}"
+        return f"{found[1]}: {one_line(error)}"
     if found := re.search(r"Multiple values for (\S+)\.", text):
         return f"{found[1]} is chosen twice; change the choice with {found[1]}=..., without a +"
     if found := re.match(r"Ambiguous value for argument '(.+?)' 1\.", text):
@@ -66,8 +66,8 @@ def _explain(error: Exception, arguments: Sequence[str], folders: Sequence[Path]
     if own := fault(folders, {argument.partition("=")[2] for argument in arguments}):
         return own
     if isinstance(error, HydraException | OmegaConfBaseException):
-        return text or _one_line(str(error.__cause__))
-    return f"the configuration cannot be composed ({type(error).__name__}: {text})"
+        return one_line(error.__cause__ if error.__cause__ and not str(error).strip() else error)
+    return f"the configuration cannot be composed ({type(error).__name__}: {one_line(error)})"
 
 
 def _no_such_option(error: MissingConfigException, arguments: Sequence[str], folders: Sequence[Path]) -> str:
@@ -132,7 +132,3 @@ def _dotted(node: Any, path: str = "") -> Iterator[str]:
 def _between(pattern: str, text: str) -> str:
     found = re.search(pattern, text)
     return found[1] if found else "a key"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:400]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from regard.launch import slurm
 from regard.runs.folder import RunFolder
+from regard.runs.status.outcome import resume_hint
 
 BY_HAND = "cancelled"
 
@@ -45,6 +46,6 @@ def cancel(runs: Sequence[RunFolder]) -> list[RunFolder]:
             with suppress(ProcessLookupError):  # it has just ended
                 os.kill(status["pid"], signal.SIGTERM)
         if status["status"] != "running":
-            run.set_status("cancelled", why=f"{BY_HAND}; go on with: regard resume {run.path}")
+            run.set_status("cancelled", why=f"{BY_HAND}; {resume_hint(run)}")
     slurm.cancel(waiting)
     return ended

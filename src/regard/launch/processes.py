@@ -1,4 +1,4 @@
-"""The work of runs in processes of this machine, some at a time."""
+"""Do the work of runs in subprocesses on this machine, some at a time."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from regard.errors import PREEMPTED, UsageError
 from regard.machine import available_processors
 from regard.runs.folder import RunFolder
 from regard.runs.resources import Resources, single_node_resources
-from regard.runs.status.outcome import of_being_told
-from regard.stop import Interrupted
+from regard.runs.status.outcome import outcome_of_signal, resume_hint
+from regard.stop import SIGNALS, Interrupted
 
 SHUTDOWN_SECONDS = 600
-"""What torchrun leaves its ranks to finish a step and to save, once it was told to stop."""
+"""Time that torchrun gives its ranks to finish a step and save after SIGTERM."""
 
 POLL_SECONDS = 0.1
 
 
-def command(run: RunFolder, required: Resources) -> list[str]:
-    """The command that does the work of ``run``: one process, or torchrun with one for each device."""
+def work_command(run: RunFolder, required: Resources) -> list[str]:
+    """Return the command that does the work of ``run``: one process, or torchrun with one per device."""
     work = ["-m", "regard.runs", str(run.path)]
     if required.devices == 1:
         return [sys.executable, *work]
@@ -34,15 +34,14 @@ def command(run: RunFolder, required: Resources) -> list[str]:
     return [sys.executable, *torchrun, f"--shutdown-timeout={SHUTDOWN_SECONDS}", *work]
 
 
-def do(runs: Sequence[RunFolder], at_a_time: int) -> int:
-    """Do the work of ``runs``, each in processes of its own, ``at_a_time`` of them; the exit code (`exit_code`).
+def run_all(runs: Sequence[RunFolder], at_a_time: int) -> int:
+    """Do the work of ``runs`` in subprocesses, ``at_a_time`` runs at a time; return the exit code (`exit_code`).
 
-    What begins and ends is said on stderr as it happens, how all ended on stdout.
+    Starts and ends are reported on stderr as they happen, and the final status of all runs on stdout. Concurrent runs
+    share the processors and GPUs, and their output goes to console.txt. A signal is forwarded to the runs that work,
+    and the runs that have not started are cancelled.
 
-    Several at a time share processors and GPUs out among them, and what they print goes into their folders. A signal
-    is passed on to those that work; those that have not begun are then cancelled.
-
-    Raises UsageError if a run wants more GPUs than there are.
+    Raises UsageError if a run needs more GPUs than this machine has.
     """
     resources = [single_node_resources(run.config()) for run in runs]
     gpus = visible_gpus() if any(each.gpus for each in resources) else []
@@ -51,30 +50,30 @@ def do(runs: Sequence[RunFolder], at_a_time: int) -> int:
     waiting = list(zip(runs, resources, strict=True))
     working: dict[RunFolder, tuple[subprocess.Popen[bytes], list[str]]] = {}
     quiet = at_a_time > 1
-    with _passed_on(lambda: [process for process, _ in working.values()]) as told:
+    with _forward_signals(lambda: [process for process, _ in working.values()]) as received:
         while waiting or working:
-            while waiting and len(working) < at_a_time and not told and waiting[0][1].gpus <= len(gpus):
+            while waiting and len(working) < at_a_time and not received and waiting[0][1].gpus <= len(gpus):
                 run, required = waiting.pop(0)
                 if reason := run.cancelled():
                     run.set_status("cancelled", why=reason)
                     continue
-                mine = [gpus.pop(0) for _ in range(required.gpus)]
-                shares = _share(at_a_time * required.devices) if quiet else {}
-                shares |= {"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {}
-                _say(f"begins    {run.path}")
-                working[run] = (_start(run, required, shares, quiet), mine)
-                if told:  # while it was being started
+                own_gpus = [gpus.pop(0) for _ in range(required.gpus)]
+                environment = _threads(at_a_time * required.devices) if quiet else {}
+                environment |= {"CUDA_VISIBLE_DEVICES": ",".join(own_gpus)} if own_gpus else {}
+                _report(f"started   {run.path}")
+                working[run] = (_start(run, required, environment, quiet), own_gpus)
+                if received:  # during the start: the process was not yet in ``working``
                     working[run][0].send_signal(signal.SIGTERM)
-            for run, (process, used) in list(working.items()):
+            for run, (process, own_gpus) in list(working.items()):
                 if process.poll() is not None:
                     del working[run]
-                    gpus += used
-                    close(run, process.returncode, told[0] if told else 0)
+                    gpus += own_gpus
+                    record_exit(run, process.returncode, received[0] if received else 0)
                     status = run.status()
-                    _say(f"{status['status']:9} {run.path}" + (f"  {status['why']}" if "why" in status else ""))
-            if told and waiting:
+                    _report(f"{status['status']:9} {run.path}" + (f"  {status['why']}" if "why" in status else ""))
+            if received and waiting:
                 for run, _ in waiting:
-                    run.set_status("cancelled", why=f"the sweep was stopped by {told[0].name} before this began")
+                    run.set_status("cancelled", why=f"{received[0].name} stopped the sweep before this run started")
                 waiting.clear()
             time.sleep(POLL_SECONDS)
     for run in runs if len(runs) > 1 else []:
@@ -82,29 +81,27 @@ def do(runs: Sequence[RunFolder], at_a_time: int) -> int:
     return exit_code(runs)
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def run_search(folder: Path, workers: int, required: Resources) -> int:
+    """Work on the search in ``folder`` with ``workers`` subprocesses; return 0 if the search has ended.
 
-
-def search(folder: Path, workers: int, required: Resources) -> int:
-    """Have ``workers`` processes work on the search in ``folder``; 0 if they have come to its end.
-
-    Raises UsageError if their trials want more GPUs than there are.
+    Raises UsageError if concurrent trials need more GPUs than this machine has.
     """
     gpus = visible_gpus() if required.gpus else []
     if required.gpus * workers > len(gpus):
-        raise UsageError(f"search.workers={workers}: they want {required.gpus} GPUs each, this machine has {len(gpus)}")
+        raise UsageError(
+            f"search.workers={workers}: {workers} trials at a time need {required.gpus} GPUs each, but this machine "
+            f"has {len(gpus)}; give fewer workers"
+        )
     started: list[subprocess.Popen[bytes]] = []
-    with _passed_on(lambda: started) as told:
+    with _forward_signals(lambda: started) as received:
         for number in range(workers):
-            if told:
+            if received:
                 break
-            mine = gpus[number * required.gpus : (number + 1) * required.gpus]
-            shares = _share(workers * required.devices) | ({"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {})
-            started.append(
-                subprocess.Popen([sys.executable, "-m", "regard.search", str(folder)], env=child_environment() | shares)
-            )
-            if told:  # while it was being started
+            own_gpus = gpus[number * required.gpus : (number + 1) * required.gpus]
+            environment = child_environment() | _threads(workers * required.devices)
+            environment |= {"CUDA_VISIBLE_DEVICES": ",".join(own_gpus)} if own_gpus else {}
+            started.append(subprocess.Popen([sys.executable, "-m", "regard.search", str(folder)], env=environment))
+            if received:  # during the start: the process was not yet in ``started``
                 started[-1].send_signal(signal.SIGTERM)
         codes = [worker.wait() for worker in started]
     if len(codes) < workers:
@@ -113,20 +110,20 @@ def search(folder: Path, workers: int, required: Resources) -> int:
 
 
 def exit_code(runs: Sequence[RunFolder]) -> int:
-    """Of a single run: 0 finished, 75 preempted, 1 anything else. Of several: 0 if all are finished, else 1."""
-    ends = [run.status()["status"] for run in runs]
-    if ends == ["preempted"]:
+    """Return the exit code. Of one run: 0 finished, 75 preempted, 1 otherwise. Of several: 0 all finished, else 1."""
+    statuses = [run.status()["status"] for run in runs]
+    if statuses == ["preempted"]:
         return PREEMPTED
-    return int(any(end != "finished" for end in ends))
+    return int(any(status != "finished" for status in statuses))
 
 
 def child_environment() -> dict[str, str]:
-    """The environment for other work than this process's: without what tells of the rank and of the W&B of this one."""
+    """Return the environment for the work of another run: without the rank and the W&B service of this process."""
     return {name: value for name, value in os.environ.items() if name not in ("REGARD_RANKS", "WANDB_SERVICE")}
 
 
 def visible_gpus() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    """Return the GPUs that this process may use, as named in CUDA_VISIBLE_DEVICES."""
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return [name for name in visible.split(",") if name.strip()]
     import torch
@@ -134,8 +131,27 @@ def visible_gpus() -> list[str]:
     return [str(number) for number in range(torch.cuda.device_count())]
 
 
-def _share(processes: int) -> dict[str, str]:
-    """Threads for each of ``processes``; what the user has set stays."""
+def record_exit(run: RunFolder, code: int, received: int) -> None:
+    """Record the end of a run whose process exited with ``code`` and could not record it itself.
+
+    ``received`` is the signal that was forwarded to the process, or 0.
+    """
+    status = run.status()["status"]
+    if received and status == "submitted":
+        outcome = outcome_of_signal(run, Interrupted(received), " before it started")
+        run.set_status(outcome.status, why=outcome.why)
+    elif status in ("submitted", "lost"):
+        reason = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        hint = ", perhaps because memory ran out" if code in (-9, 1) else ""
+        run.set_status("lost", why=f"its process {reason}{hint}; {resume_hint(run)}")
+
+
+def _report(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _threads(processes: int) -> dict[str, str]:
+    """Return the threads of each of ``processes`` concurrent processes as an environment; empty if the user set it."""
     if "OMP_NUM_THREADS" in os.environ:
         return {}
     return {"OMP_NUM_THREADS": str(max(1, available_processors() // processes))}
@@ -145,7 +161,7 @@ def _start(run: RunFolder, required: Resources, environment: dict[str, str], qui
     with ExitStack() as closing:
         output = closing.enter_context(run.console.open("ab")) if quiet else None
         return subprocess.Popen(
-            command(run, required),
+            work_command(run, required),
             env=child_environment() | environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -153,36 +169,24 @@ def _start(run: RunFolder, required: Resources, environment: dict[str, str], qui
         )
 
 
-def close(run: RunFolder, code: int, told: int) -> None:
-    """Say how a run ended that could not say so itself; ``told`` is the signal that its process was sent, or 0."""
-    status = run.status()["status"]
-    if told and status == "submitted":
-        ending = of_being_told(run, Interrupted(told), " before it had begun")
-        run.set_status(ending.status, why=ending.why)
-    elif status in ("submitted", "lost"):
-        killed = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        hint = ", perhaps for lack of memory" if code in (-9, 1) else ""
-        run.set_status("lost", why=f"its process {killed}{hint}; go on with: regard resume {run.path}")
-
-
 @contextmanager
-def _passed_on(processes: Callable[[], list[subprocess.Popen[bytes]]]) -> Iterator[list[signal.Signals]]:
-    """Signals of this process go to ``processes`` too; the list has those that came."""
-    told: list[signal.Signals] = []
+def _forward_signals(processes: Callable[[], list[subprocess.Popen[bytes]]]) -> Iterator[list[signal.Signals]]:
+    """Forward the signals of this process to ``processes``; the list has those that were received."""
+    received: list[signal.Signals] = []
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        told.append(signal.Signals(number))
+    def forward(number: int, frame: FrameType | None) -> None:
+        received.append(signal.Signals(number))
         for process in processes():
-            # A terminal sends Ctrl-C to all by itself. torchrun knows of SIGTERM alone.
+            # A terminal sends Ctrl-C to all its processes. torchrun handles only SIGTERM.
             if number != signal.SIGINT and process.poll() is None:
                 process.send_signal(signal.SIGTERM)
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
-    before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) is not signal.SIG_IGN}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
     for number in before:
-        signal.signal(number, pass_on)
+        signal.signal(number, forward)
     try:
-        yield told
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -17,7 +17,6 @@ from regard.runs.folder import RunFolder, write_atomically
 NUMBERS = ("trainer.max_steps", "trainer.devices", "trainer.num_nodes")
 MAX_STEPS = "trainer.max_steps="
 ENDED = ("failed", "lost", "cancelled", "preempted")
-LAUNCHER = ("hydra/launcher", "hydra.launcher.")
 
 
 def resume(runs: Sequence[RunFolder], overrides: list[str]) -> int:
@@ -89,15 +88,13 @@ def prepare_resume(runs: Sequence[RunFolder], overrides: list[str]) -> None:
 
 def _changed(run: RunFolder, overrides: list[str]) -> dict[str, Any]:
     """The configuration of ``run`` with ``overrides``; raises what `prepare_resume` does."""
-    from regard.config.compose import change_launcher
+    from regard.config.launcher import change_launcher, is_of_launcher
     from regard.launch.start import launcher_of, make_launcher
 
     config = run.config()
-    config["launcher"] = launcher_of(config)
-    if chosen := [override for override in overrides if override.startswith(LAUNCHER)]:
-        config["launcher"] = change_launcher(config["launcher"], chosen)
+    config["launcher"] = change_launcher(launcher_of(config), overrides)
     for override in overrides:
-        if override not in chosen:
+        if not is_of_launcher(override):
             _change_number(config, override)
     _check_steps(run, config)
     make_launcher(config["launcher"]).check(config)

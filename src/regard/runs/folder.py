@@ -135,14 +135,14 @@ class RunFolder:
         return pid if pid is not None and pid != os.getpid() and is_alive(pid) else None
 
     @contextmanager
-    def locked(self, patience_seconds: float = 0) -> Iterator[None]:
+    def locked(self, timeout_seconds: float = 0) -> Iterator[None]:
         """Within this, no other process works on this run.
 
-        Raises UsageError if one does, and goes on to for ``patience_seconds``.
+        Raises UsageError if one does, and goes on to for ``timeout_seconds``.
         """
         lock = FileLock(self.path / ".working")
         try:
-            lock.acquire(timeout=patience_seconds)
+            lock.acquire(timeout=timeout_seconds)
         except Timeout:
             raise self._is_worked_on() from None
         try:

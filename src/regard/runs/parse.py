@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from regard.errors import RegardError
+from regard.errors import RegardError, one_line
 
 Content = TypeVar("Content")
 
@@ -31,7 +31,7 @@ def parse_file(path: Path, parse: Callable[[str], Any], kind: type[Content]) -> 
     except OSError as error:
         raise RegardError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, LookupError, TypeError, RecursionError, yaml.YAMLError) as error:
-        raise damaged_file(path, " ".join(str(error).split())[:200]) from error
+        raise damaged_file(path, one_line(error)) from error
     if not isinstance(content, kind):
         raise damaged_file(path, f"{type(content).__name__}, not {kind.__name__}")
     return content

@@ -15,17 +15,16 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from regard.data.prepare.progress import Progress, ProgressLines
-from regard.runs.status.heartbeat import Heartbeat
 from regard.training.callbacks.metrics import MetricsLogger
 
 LINE_SECONDS = 15
 
 
 class ProgressReport(pl.Callback):
-    """Shows the step, the loss and the speed, and tells the heartbeat of the step; on rank 0."""
+    """Shows the step, the loss and the speed; on rank 0."""
 
-    def __init__(self, console: Console, metrics_logger: MetricsLogger, heartbeat: Heartbeat) -> None:
-        self.console, self.metrics_logger, self.heartbeat = console, metrics_logger, heartbeat
+    def __init__(self, console: Console, metrics_logger: MetricsLogger) -> None:
+        self.console, self.metrics_logger = console, metrics_logger
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
         self.bar = Bar(
             *columns,
@@ -51,7 +50,6 @@ class ProgressReport(pl.Callback):
         """Move on."""
         if not trainer.is_global_zero:
             return
-        self.heartbeat.step = trainer.global_step
         self.bar.update(self._train, completed=trainer.global_step, facts=self._facts())
         if not self.console.is_terminal and time.monotonic() - self._last_line > LINE_SECONDS:
             self._last_line = time.monotonic()

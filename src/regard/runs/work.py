@@ -21,7 +21,7 @@ from regard.runs.folder import RunFolder
 from regard.runs.progress import ProgressReport, preparing, say
 from regard.runs.resources import check_job_tasks, required_resources
 from regard.runs.status.heartbeat import Heartbeat
-from regard.runs.status.supervise import record
+from regard.runs.status.supervise import supervise
 from regard.runs.summary import show_summary, summarise
 from regard.runs.sweep import group_and_tags
 from regard.training.callbacks.metrics import FinalValidation, MetricsLogger
@@ -46,7 +46,7 @@ def work(folder: Path) -> int:
     happened stands in status.json and, with its traceback, in log.txt.
     """
     run, console = RunFolder.open(folder), Console(stderr=True, quiet=not is_first_process())
-    code, trained = record(run, functools.partial(train, run, console))
+    code, trained = supervise(run, functools.partial(train, run, console))
     if trained is not None:
         summary, example = trained
         show_summary(run, summary, run.config()["task"]["name"], example, console)
@@ -134,7 +134,7 @@ def complete(callback: functools.partial[pl.Callback], run: RunFolder, metrics_l
 def training_trainer(run: RunFolder, config: dict[str, Any], console: Console, heartbeat: Heartbeat) -> pl.Trainer:
     """The Trainer with the callbacks of the configuration and those that every run has."""
     metrics_logger = MetricsLogger(MetricsFile(run.metrics), config["trainer"]["log_every_n_steps"])
-    callbacks = [FinalValidation(), metrics_logger, ProgressReport(console, metrics_logger, heartbeat)]
+    callbacks = [FinalValidation(), metrics_logger, ProgressReport(console, metrics_logger), heartbeat]
     for callback in build(config["callbacks"]).values():
         partial = isinstance(callback, functools.partial)
         callbacks.append(complete(callback, run, metrics_logger) if partial else callback)

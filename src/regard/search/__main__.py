@@ -1,31 +1,24 @@
-"""``python -m regard.search FOLDER`` is one worker of the search in this folder, on this machine or as a SLURM job."""
+"""``python -m regard.search FOLDER``: one worker of the search in this folder, on this machine or as a SLURM job."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
-from regard.errors import PREEMPTED, RegardError, user_message
+from regard.errors import PREEMPTED, report_errors
 from regard.stop import STOP, Interrupted
 from regard.training.distributed.ranks import request_requeue
 
 
-def main() -> int:
-    """The exit code of the work; 75 too if a signal comes before it has begun."""
-    try:
-        return _work(Path(sys.argv[1]))
-    except Exception as error:
-        if os.environ.get("REGARD_DEBUG"):
-            raise
-        print(f"regard: {user_message(error)}", file=sys.stderr)
-        return error.exit_code if isinstance(error, RegardError) else 1
+def main(folder: Path) -> int:
+    """Work on the search in ``folder``; return the exit code: 75 if a signal stopped it."""
+    return report_errors(lambda: _work(folder))
 
 
 def _work(folder: Path) -> int:
     try:
         with STOP.listening():
-            from regard.search.worker import work_on  # takes seconds
+            from regard.search.worker import work_on  # takes seconds, during which signals are already handled
 
             code = work_on(folder)
     except Interrupted:
@@ -36,4 +29,4 @@ def _work(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,6 +1,7 @@
-"""A search for good hyperparameters: what it searches through, and the folder in which several workers share it.
+"""A hyperparameter search: its space, and the Optuna study in its folder that several workers share.
 
-Optuna suggests and learns by ask and tell; its journal lies in the folder, beside a run folder for each trial.
+Workers use Optuna's ask-and-tell interface. Its journal is in the folder of the search, next to the run folder of each
+trial.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from regard.runs.parse import load_yaml, parse_file
 
 
 class Search:
-    """What ``search=`` says: see conf/search.
+    """The settings of a search: see conf/search.
 
-    metric: of the validation, in metrics.csv; direction: minimize or maximize
-    trials: how many, all workers together; workers: how many at a time
-    sampler, pruner: Optuna's
+    metric: a column of metrics.csv, of the validation; direction: minimize or maximize
+    trials: number of trials of all workers together; workers: trials at a time
+    sampler, pruner: objects of Optuna
     space: for each key of the configuration {low, high, log, step} or {choices}
 
-    Raises UsageError, naming the key, for what is no range and no choice.
+    Raises UsageError, naming the key, for an entry of the space that is neither a range nor a list of choices.
     """
 
     def __init__(
@@ -46,13 +47,15 @@ class Search:
         space: Mapping[str, Mapping[str, Any]],
     ) -> None:
         if not space:
-            raise UsageError("search.space is empty: '+search.space.optimizer.lr={low: 1e-4, high: 1e-2, log: true}'")
+            raise UsageError(
+                "search.space is empty: add a key, such as '+search.space.optimizer.lr={low: 1e-4, high: 1e-2}'"
+            )
         self.metric, self.direction, self.trials, self.workers = metric, direction, trials, workers
         self.sampler, self.pruner = sampler, pruner
         self.space = {key: distribution(key, dict(entry)) for key, entry in entries_by_key(space).items()}
 
     def study(self, folder: Path) -> optuna.Study:
-        """The study in ``folder``, which is made if it is not there."""
+        """Return the study in ``folder``; it is created if it does not exist."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         return optuna.create_study(
             storage=JournalStorage(JournalFileBackend(str(folder / "optuna.journal"))),
@@ -70,7 +73,7 @@ def entries_by_key(space: Mapping[str, Any], path: str = "") -> dict[str, Mappin
     for name, entry in space.items():
         key = f"{path}.{name}" if path else str(name)
         if not isinstance(entry, Mapping):
-            raise UsageError(f"search.space.{key}={entry}: give {{low: ..., high: ...}} or {{choices: [...]}}")
+            raise UsageError(f"search.space.{key}={entry}: expected {{low: ..., high: ...}} or {{choices: [...]}}")
         if "low" in entry or "high" in entry or "choices" in entry:
             entries[key] = entry
         else:
@@ -79,43 +82,46 @@ def entries_by_key(space: Mapping[str, Any], path: str = "") -> dict[str, Mappin
 
 
 def distribution(key: str, entry: dict[str, Any]) -> BaseDistribution:
-    """Optuna's, of whole numbers if low and high are.
+    """Return the Optuna distribution of an entry: of integers if both low and high are integers.
 
-    Raises UsageError if ``entry`` is neither a range nor a choice.
+    Raises UsageError if ``entry`` is neither a range nor a list of choices.
     """
     try:
         if "choices" in entry:
             return CategoricalDistribution(**entry)
-        whole = isinstance(entry["low"], int) and isinstance(entry["high"], int)
-        return IntDistribution(**entry) if whole else FloatDistribution(**entry)
+        integers = isinstance(entry["low"], int) and isinstance(entry["high"], int)
+        return IntDistribution(**entry) if integers else FloatDistribution(**entry)
     except (TypeError, ValueError, KeyError) as error:
         raise UsageError(
-            f"search.space.{key}={entry}: {error}; give low and high, and log or step if you like, or choices"
+            f"search.space.{key}={entry}: {error}; expected low and high, optionally log or step, or choices"
         ) from error
 
 
 def as_overrides(parameters: Mapping[str, Any]) -> list[str]:
-    """Parameters as they are given on the command line."""
+    """Return the parameters of a trial as overrides of the command line."""
     return [f"{key}={'null' if value is None else value}" for key, value in parameters.items()]
 
 
-def extremes(space: Mapping[str, BaseDistribution]) -> list[list[str]]:
-    """Overrides of two corners of the space: if it can be composed there, it very likely can within."""
-    corners: list[dict[str, Any]] = [{}, {}]
+def corners(space: Mapping[str, BaseDistribution]) -> list[list[str]]:
+    """Return the overrides of the lowest and the highest corner of the space.
+
+    If both can be composed, it is very likely that every point between them can be.
+    """
+    lowest: dict[str, Any] = {}
+    highest: dict[str, Any] = {}
     for key, each in space.items():
         if isinstance(each, CategoricalDistribution):
-            low, high = each.choices[0], each.choices[-1]
+            lowest[key], highest[key] = each.choices[0], each.choices[-1]
         elif isinstance(each, (IntDistribution, FloatDistribution)):
-            low, high = each.low, each.high
-        corners[0][key], corners[1][key] = low, high
-    return [as_overrides(corner) for corner in corners]
+            lowest[key], highest[key] = each.low, each.high
+    return [as_overrides(corner) for corner in (lowest, highest)]
 
 
-def best(study: optuna.Study) -> FrozenTrial | None:
-    """The best trial that went to its end; None if there is none yet."""
+def best_trial(study: optuna.Study) -> FrozenTrial | None:
+    """Return the best finished trial; None if there is none yet."""
     return study.best_trial if study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)) else None
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """search.yaml of a search's folder: ``arguments`` of the command line, ``cwd``, ``search``, ``launcher``, ...."""
+    """Return the content of search.yaml: ``arguments`` of the command line, ``cwd``, ``search``, ``launcher``, ..."""
     return parse_file(folder / "search.yaml", load_yaml, dict)

@@ -1,12 +1,13 @@
-"""One worker of a search: asks for a point, has a run work on it, tells what came of it, again and again."""
+"""One worker of a search: ask Optuna for a trial, train its run, report the result, and repeat."""
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
+from contextlib import chdir
 from pathlib import Path
+from typing import Any
 
 import optuna
 from filelock import FileLock, Timeout
@@ -15,7 +16,7 @@ from optuna.trial import Trial, TrialState
 from regard.config.compose import compose_points, without_search
 from regard.errors import PREEMPTED, RegardError
 from regard.instantiate import build
-from regard.launch.processes import child_environment, close, command
+from regard.launch.processes import child_environment, record_exit, work_command
 from regard.runs.folder import RunFolder
 from regard.runs.resources import single_node_resources
 from regard.search.space import Search, as_overrides, read
@@ -26,44 +27,43 @@ POLL_SECONDS = 0.5
 
 
 def work_on(folder: Path) -> int:
-    """Work on trials of the search in ``folder`` until there are enough; 0, or 75 if told to stop before.
+    """Work on trials of the search in ``folder`` until there are enough; return 0, or 75 if a signal stopped it.
 
-    Several workers share a search. A trial that nobody works on any more is gone on with first.
+    Several workers share a search. A trial that another worker has left unfinished is resumed first.
     """
     folder = folder.absolute()
     content = read(folder)
-    os.chdir(content["cwd"])  # the command line may name files from there
     search: Search = build(content["search"])
     with STOP.listening():
         STOP.hold()
         study = search.study(folder)
         if search.workers > 1 or study.get_trials(deepcopy=False):
-            search.sampler.reseed_rng()  # it would suggest what it has suggested before, or to another
+            search.sampler.reseed_rng()  # else it would repeat its suggestions, or those of another worker
         while not STOP.signal and not RunFolder(folder).cancelled():
             found = next_trial(study, search, folder)
             if found is None:
                 return 0
             trial, lock = found
-            work = Work(study, search, trial, folder, content["arguments"])
+            work = TrialWork(study, search, trial, folder, content)
             try:
                 work.do()
             finally:
                 lock.release()
-            if work.is_the_last:
+            if work.is_last:
                 return 0
     return PREEMPTED
 
 
 def next_trial(study: optuna.Study, search: Search, folder: Path) -> tuple[Trial, FileLock] | None:
-    """One that was begun and left, or a new one, and the lock that says that it is being worked on; None at the end."""
+    """Return an unfinished trial that no worker holds, or a new one, and its lock; None if there are enough trials."""
     with FileLock(folder / ".asking"):
-        for begun in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            lock = FileLock(folder / f".trial-{begun.number}")
+        for unfinished in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            lock = FileLock(folder / f".trial-{unfinished.number}")
             try:
                 lock.acquire(timeout=0)
             except Timeout:
                 continue
-            return Trial(study, begun._trial_id), lock
+            return Trial(study, unfinished._trial_id), lock
         if len(study.get_trials(deepcopy=False)) >= search.trials:
             return None
         trial = study.ask(search.space)
@@ -72,75 +72,83 @@ def next_trial(study: optuna.Study, search: Search, folder: Path) -> tuple[Trial
         return trial, lock
 
 
-class Work:
-    """On one trial, whose run folder has its number."""
+class TrialWork:
+    """The work of one trial. Its run folder is named by its number.
 
-    def __init__(self, study: optuna.Study, search: Search, trial: Trial, folder: Path, arguments: list[str]) -> None:
+    content: of search.yaml
+    """
+
+    def __init__(
+        self, study: optuna.Study, search: Search, trial: Trial, folder: Path, content: dict[str, Any]
+    ) -> None:
         self.study, self.search, self.trial = study, search, trial
-        self.whole = RunFolder(folder)
+        self.parent = RunFolder(folder)
         self.run = RunFolder(folder / str(trial.number))
         self.overrides = as_overrides(trial.params)
-        self.arguments = arguments
-        self.is_the_last = False
+        self.arguments, self.directory = content["arguments"], Path(content["cwd"])
+        self.is_last = False
         self.values = dict(study.get_trials(deepcopy=False)[trial.number].intermediate_values)
 
     def do(self) -> None:
-        """Work, and tell Optuna how it ended; unless this process is told to stop, or somebody stops the run."""
+        """Train the run and report its end to Optuna; not if the worker, the search or the run was stopped."""
         try:
             if not self.run.path.exists():
-                ((config, overrides),) = compose_points([*self.arguments, *self.overrides])
+                # Relative paths in the arguments, also Hydra's --config-dir, start where the search was started.
+                with chdir(self.directory):
+                    ((config, overrides),) = compose_points([*self.arguments, *self.overrides])
                 RunFolder.create(self.run.path, without_search(config), overrides)
         except RegardError as error:
             self._tell(TrialState.FAIL, str(error))
             return
         self.run.clear_cancelled()
-        pruned = self._work()
+        pruned = self._train()
         status = self.run.status()
         if pruned is not None:
             self._tell(TrialState.PRUNED, pruned)
         elif status["status"] == "finished" and self.values:
             self._tell(TrialState.COMPLETE, "")
         elif status["status"] == "finished":
-            self._tell(TrialState.FAIL, f"it has measured no {self.search.metric}")
-        elif not self._is_to_go_on():
+            self._tell(TrialState.FAIL, f"no value of {self.search.metric} in metrics.csv")
+        elif not self._will_be_resumed():
             self._tell(TrialState.FAIL, status.get("why", "its process was killed"))
 
-    def _work(self) -> str | None:
-        """Have the run worked on; why it was pruned, if so.
+    def _train(self) -> str | None:
+        """Train the run in a subprocess; return the reason if it was pruned.
 
-        A process of a worker that was killed may still be at work on it: then it is waited for.
+        If the process of a killed worker still works on the run, wait for it.
         """
         with self.run.console.open("ab") as console:
             process = subprocess.Popen(
-                command(self.run, single_node_resources(self.run.config())),
+                work_command(self.run, single_node_resources(self.run.config())),
+                cwd=self.directory,
                 env=child_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
             )
         pruned: str | None = None
-        told = 0
+        sent = 0
         while process.poll() is None or (self.run.status()["status"] == "running" and not STOP.signal):
             self._report()
-            if not told:
+            if not sent:
                 if not STOP.signal and self.values and self.trial.should_prune():
                     pruned = f"pruned at step {max(self.values)}"
-                if reason := pruned or self.whole.cancelled():
+                if reason := pruned or self.parent.cancelled():
                     self.run.cancel(reason)
                 if reason or STOP.signal:
-                    told = signal.SIGTERM
-                    process.send_signal(told)
+                    sent = signal.SIGTERM
+                    process.send_signal(sent)
             time.sleep(POLL_SECONDS)
-        close(self.run, process.returncode, told)
+        record_exit(self.run, process.returncode, sent)
         self._report()
         return pruned
 
-    def _is_to_go_on(self) -> bool:
-        """Whether it was ended with its worker or with its search, and not for a reason of its own."""
-        return bool(STOP.signal or self.whole.cancelled() or self.run.status()["status"] == "preempted")
+    def _will_be_resumed(self) -> bool:
+        """Return whether the run was stopped together with its worker or search, and not for a reason of its own."""
+        return bool(STOP.signal or self.parent.cancelled() or self.run.status()["status"] == "preempted")
 
     def _report(self) -> None:
-        """Tell Optuna of validations that it does not know yet."""
+        """Report new validations to Optuna."""
         for row in read_rows(self.run.metrics) if self.run.metrics.exists() else []:
             step = int(row["step"])
             if self.search.metric in row and step not in self.values:
@@ -154,9 +162,9 @@ class Work:
         value = choose(self.values.values()) if state == TrialState.COMPLETE else None
         try:
             self.study.tell(self.trial, value, state)
-        except RuntimeError as error:  # a sampler that has tried everything calls Study.stop, which ask and tell lacks
+        except RuntimeError as error:  # a sampler that has tried everything calls Study.stop, which ask-and-tell lacks
             if "Study.stop" not in str(error):
                 raise
-            self.is_the_last = True
+            self.is_last = True
         result = f"{self.search.metric} {value:.6g}" if value is not None else why
         print(f"trial {self.trial.number}\t{state.name.lower()}\t{' '.join(self.overrides)}\t{result}", flush=True)

@@ -19,7 +19,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from regard import __version__
 from regard.compatibility import with_present_names
 from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers
-from regard.errors import RegardError, UsageError
+from regard.errors import RegardError, UsageError, one_line
 from regard.instantiate import build
 from regard.model.transformer import Transformer
 
@@ -89,7 +89,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # a damaged file can make the unpickler raise any exception
-        raise RegardError(f"{path}: not a readable checkpoint ({_first_line(error)})") from error
+        raise RegardError(f"{path}: not a readable checkpoint ({one_line(error)})") from error
     about = content.get("regard") if isinstance(content, dict) else None
     if not isinstance(about, dict) or "state_dict" not in content:
         raise RegardError(f"{path}: a PyTorch file, but not a checkpoint written by regard")
@@ -234,7 +234,3 @@ def _as_tensor(content: bytes) -> Tensor:
 
 def _as_bytes(content: Tensor) -> bytes:
     return content.numpy().tobytes()
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:120]

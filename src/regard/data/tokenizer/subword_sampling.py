@@ -143,12 +143,12 @@ class Sampler:
         def draw(word: str) -> list[int] | None:
             lattice = self._lattice(word, alpha)
             ids: list[int] = []
-            place = len(word)
-            while place:
-                starts, tokens, chances = lattice[place]
-                choice = min(bisect(chances, generator.random() * chances[-1]), len(tokens) - 1)
+            position = len(word)
+            while position:
+                starts, tokens, weights = lattice[position]
+                choice = min(bisect(weights, generator.random() * weights[-1]), len(tokens) - 1)
                 ids.append(tokens[choice])
-                place = starts[choice]
+                position = starts[choice]
             return ids[::-1]
 
         return draw
@@ -167,9 +167,9 @@ class Sampler:
             tokens = [self._ids[word[start:end]] for start in starts]
             logs = [forward[start] + alpha * self._scores[token] for start, token in zip(starts, tokens, strict=True)]
             top = max(logs, default=-math.inf)
-            chances = list(accumulate(math.exp(log - top) for log in logs))
-            forward.append(top + math.log(chances[-1]) if chances else -math.inf)
-            lattice.append((starts, tokens, chances))
+            weights = list(accumulate(math.exp(log - top) for log in logs))
+            forward.append(top + math.log(weights[-1]) if weights else -math.inf)
+            lattice.append((starts, tokens, weights))
         if len(word) <= _LONGEST_CACHED_WORD and len(self._lattices) < _CACHED_WORDS:
             self._lattices[word, alpha] = lattice
         return lattice

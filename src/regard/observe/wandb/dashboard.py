@@ -12,6 +12,7 @@ from typing import Any
 
 from pytorch_lightning.loggers import Logger, WandbLogger
 
+from regard.errors import one_line
 from regard.training.callbacks.metrics_file import read_rows
 from regard.training.distributed.ranks import is_first_process
 
@@ -76,7 +77,7 @@ def make_wandb_logger(
     try:
         return ResumableWandbLogger(options, attempt, lambda: read_rows(metrics) if metrics.exists() else [])
     except Exception as error:  # no error of W&B or of its files stops the training
-        reason = next(iter(str(error).splitlines()), type(error).__name__)[:120]
+        reason = one_line(error)
         warnings.warn(
             f"W&B cannot start ({reason}); the run continues without it, all metrics are in metrics.csv", stacklevel=2
         )

@@ -13,6 +13,7 @@ import wandb
 from pytorch_lightning.loggers import WandbLogger
 from wandb import Run
 
+from regard.errors import one_line
 from regard.observe.wandb.offline_file import history
 
 STEP = "trainer/global_step"
@@ -122,7 +123,7 @@ def init_run(options: dict[str, Any], attempt: int) -> Run:
     except (wandb.errors.Error, OSError) as error:
         if options["mode"] != "online":
             raise
-        reason = next(iter(str(error).splitlines()), type(error).__name__)[:120]
+        reason = one_line(error)
         warnings.warn(
             f"W&B cannot be reached ({reason}): logging offline; upload later with `wandb sync`", stacklevel=2
         )

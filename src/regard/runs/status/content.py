@@ -1,4 +1,4 @@
-"""What the content of a status.json means: whether its run lives, and how long it has taken."""
+"""Interpretation of the content of status.json."""
 
 from __future__ import annotations
 
@@ -10,43 +10,46 @@ from pathlib import Path
 from typing import Any
 
 STALE_SECONDS = 120
-"""A run that says it is running, but has not said so for so long, is lost."""
+"""A running run whose last heartbeat is older than this is lost."""
 
 
 def is_lost(status: Mapping[str, Any]) -> bool:
-    """Whether a run that was ``running`` has stopped without being able to say so, as far as can be told."""
+    """Return whether a run with status ``running`` has stopped without recording its end.
+
+    Its heartbeat is stale, or its process, if it was on this host, no longer exists.
+    """
     if status["status"] != "running":
         return False
-    said = _moment(status.get("time"))
-    silent = said is not None and (datetime.now(UTC) - said).total_seconds() > STALE_SECONDS
+    last_heartbeat = _parse_time(status.get("time"))
+    stale = last_heartbeat is not None and (datetime.now(UTC) - last_heartbeat).total_seconds() > STALE_SECONDS
     pid = status.get("pid")
-    return silent or (status.get("host") == socket.gethostname() and isinstance(pid, int) and not is_alive(pid))
+    return stale or (status.get("host") == socket.gethostname() and isinstance(pid, int) and not is_alive(pid))
 
 
 def elapsed_seconds(status: Mapping[str, Any]) -> float | None:
-    """From the first start of a run to its end, or to now if it is running; None if it does not say."""
-    began = _moment(status.get("began"))
-    end = datetime.now(UTC) if status["status"] == "running" else _moment(status.get("time"))
-    return None if began is None or end is None else (end - began).total_seconds()
+    """Return the time from the first start of a run to its end, or to now if it is running; None if unknown."""
+    start = _parse_time(status.get("began"))
+    end = datetime.now(UTC) if status["status"] == "running" else _parse_time(status.get("time"))
+    return None if start is None or end is None else (end - start).total_seconds()
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is such a process on this machine, and not just its remains."""
+    """Return whether process ``pid`` of this host exists and is not a zombie."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # the process of another user
         return True
-    try:  # where there is no /proc, a dead process that nobody has asked after yet passes for alive
+    try:  # without /proc (macOS), a zombie counts as alive
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
     except FileNotFoundError:
         return not Path("/proc/self").exists()
 
 
-def _moment(text: Any) -> datetime | None:
+def _parse_time(text: Any) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         return None
-    return moment if moment.tzinfo else None
+    return time if time.tzinfo else None

@@ -1,6 +1,6 @@
-"""What is written down of work that ends otherwise than finished, by whichever way out of a process it comes.
+"""Record how an unfinished run ended.
 
-Light, so that a process that is told to stop before it has loaded anything else can say so.
+Imports little, so that a process that is stopped before it has loaded anything else can record it.
 """
 
 from __future__ import annotations
@@ -15,54 +15,61 @@ from regard.runs.folder import RunFolder
 from regard.stop import Interrupted
 from regard.training.distributed.ranks import request_requeue
 
-PATIENCE_ATTEMPTS = 3
-"""That may end near their time limit without a step: the job would be queued again for ever."""
+MAX_ATTEMPTS_WITHOUT_STEP = 3
+"""Attempts in a row without a training step before the run is marked failed instead of being requeued."""
 
 
-class Ending(NamedTuple):
-    """The status that a run is left with, the exit code of its work, and a line that says why."""
+class Outcome(NamedTuple):
+    """The final status of an attempt, the exit code of its process, and the reason in one line."""
 
     status: str
     exit_code: int
     why: str
 
 
-def of_being_told(run: RunFolder, stop: Interrupted | KeyboardInterrupt, when: str) -> Ending:
-    """The end of work that was told to stop; ``when`` goes on saying where that has left it."""
-    resume = f"go on with: regard resume {run.path}"
+def outcome_of_signal(run: RunFolder, stop: Interrupted | KeyboardInterrupt, detail: str) -> Outcome:
+    """Return the outcome of a run that a signal stopped: cancelled or preempted. ``detail`` is added to the reason."""
     if reason := run.cancelled():
-        return Ending("cancelled", 1, f"{reason}{when}; {resume}")
+        return Outcome("cancelled", 1, f"{reason}{detail}; {resume_hint(run)}")
     if isinstance(stop, KeyboardInterrupt) or stop.signal == signal.SIGINT:
-        return Ending("cancelled", 1, f"stopped by Ctrl-C{when}; {resume}")
-    return Ending("preempted", PREEMPTED, f"{stop}{when}; {resume}")
+        return Outcome("cancelled", 1, f"stopped by Ctrl-C{detail}; {resume_hint(run)}")
+    return Outcome("preempted", PREEMPTED, f"{stop}{detail}; {resume_hint(run)}")
 
 
-def or_of_another(run: RunFolder, ending: Ending) -> Ending:
-    """``ending``, of work that was told to stop or was left alone, unless another rank has failed: then that is why."""
-    note = run.path / ".failed"
-    return Ending("failed", 1, note.read_text(encoding="utf-8")) if note.exists() else ending
+def resume_hint(run: RunFolder) -> str:
+    """Return the part of a message that says how to resume ``run``."""
+    return f"resume with: regard resume {run.path}"
 
 
-def write_down(run: RunFolder, ending: Ending, told: int, **facts: Any) -> int:
-    """Say how the work of rank 0 has ended: to the user, in status.json with ``facts``, and to its job; the exit code.
+def or_failure_of_other_rank(run: RunFolder, outcome: Outcome) -> Outcome:
+    """Return the failure that another rank has recorded, or ``outcome`` if none has.
 
-    ``told`` is the signal that was heard, or 0. One that comes before a time limit has the job queued again, unless
-    there were ``PATIENCE_ATTEMPTS`` such ends in a row without a step: that is a failure.
+    A failing rank makes the launcher stop the others, so their own outcome is only a consequence.
     """
-    if ending.status == "preempted" and told == signal.SIGUSR1:
+    note = run.path / ".failed"
+    return Outcome("failed", 1, note.read_text(encoding="utf-8")) if note.exists() else outcome
+
+
+def record_outcome(run: RunFolder, outcome: Outcome, received: int, **facts: Any) -> int:
+    """Report the outcome to the user, write it to status.json with ``facts``, and return the exit code. Rank 0 only.
+
+    ``received`` is the signal that stopped the work, or 0. After SIGUSR1 (the time limit is near) the job is
+    requeued, unless ``MAX_ATTEMPTS_WITHOUT_STEP`` attempts in a row took no training step: then the run has failed.
+    """
+    if outcome.status == "preempted" and received == signal.SIGUSR1:
         facts["idle"] = 0 if "step" in facts else run.status().get("idle", 0) + 1
-        if facts["idle"] >= PATIENCE_ATTEMPTS:
-            ending = Ending("failed", 1, _idle(run))
-    print(f"regard: {ending.why}", file=sys.stderr, flush=True)
-    with suppress(OSError, RegardError):  # on a full disk, or of a damaged folder; the run then shows as lost
-        run.set_status(ending.status, why=ending.why, **facts)
-    if ending.status == "preempted":
-        request_requeue(told)
-    return ending.exit_code
+        if facts["idle"] >= MAX_ATTEMPTS_WITHOUT_STEP:
+            outcome = Outcome("failed", 1, _no_step(run))
+    print(f"regard: {outcome.why}", file=sys.stderr, flush=True)
+    with suppress(OSError, RegardError):  # the disk is full or the folder damaged; the run is then reported as lost
+        run.set_status(outcome.status, why=outcome.why, **facts)
+    if outcome.status == "preempted":
+        request_requeue(received)
+    return outcome.exit_code
 
 
-def _idle(run: RunFolder) -> str:
+def _no_step(run: RunFolder) -> str:
     return (
-        f"{PATIENCE_ATTEMPTS} attempts in a row came near their time limit without a step of training: give more time, "
-        f"regard resume {run.path} hydra.launcher.time_minutes=..."
+        f"{MAX_ATTEMPTS_WITHOUT_STEP} attempts in a row reached their time limit without a training step; raise the "
+        f"limit: regard resume {run.path} hydra.launcher.time_minutes=..."
     )

@@ -1,4 +1,4 @@
-"""What the launchers share: Hydra's part, which is to compose the points of a sweep and no more."""
+"""Base class of regard's launchers: composes the points of a sweep for Hydra, and starts frozen runs."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from regard.runs.resources import Resources
 
 
-class Composing(Launcher):
-    """Composes every point and shows it to the task function, in this process.
+class RunLauncher(Launcher):
+    """A launcher whose Hydra part, ``launch``, only composes the points and passes them to the task function.
 
-    ``regard train`` collects, checks and freezes all of them, and then has its launcher ``start`` the runs.
+    ``regard train`` collects, checks and freezes all points, and then calls ``start`` with their run folders.
     """
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what composing needs."""
+        """Store what composing needs."""
         self._context, self._take, self._config = hydra_context, task_function, config
         self._composed: dict[tuple[str | None, ...], DictConfig] = {}
-        self._groups: dict[str, bool] = {}
+        self._is_group: dict[str, bool] = {}
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Compose the points, one a list of overrides."""
+        """Compose the points; ``job_overrides`` has the overrides of each."""
         from regard.config.compose import PointFailed
 
         done, points = [], [list(overrides) for overrides in job_overrides]
@@ -54,9 +54,9 @@ class Composing(Launcher):
         return done
 
     def _compose(self, overrides: list[str]) -> DictConfig:
-        """As Hydra does, but points that differ in plain values alone are composed once, and then given their values.
+        """Compose a point as Hydra does, but only once for all points that differ in plain values.
 
-        Choosing files and merging them takes a quarter of a second; a sweep may have hundreds of points.
+        Composing takes 0.25 s, and a sweep may have hundreds of points.
         """
         loader = self._context.config_loader
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(overrides)
@@ -69,26 +69,26 @@ class Composing(Launcher):
         for override in values:
             OmegaConf.update(config, override.key_or_group, override.value(), merge=False)
         with read_write(config.hydra), open_dict(config.hydra):
-            # Hydra has sorted them into its own and the task's.
+            # The copy has the overrides of the point that was composed. Hydra keeps its own overrides separately.
             config.hydra.overrides.task = [o for o in overrides if not o.lstrip("+~").startswith("hydra")]
         return config
 
     def _is_plain(self, override: Override) -> bool:
-        """Whether it gives a key of a composed configuration another number, word or list."""
+        """Return whether ``override`` only replaces the value of an existing key by a number, text or list."""
         name = override.key_or_group
-        if name not in self._groups:
-            self._groups[name] = bool(self._context.config_loader.get_group_options(name))
+        if name not in self._is_group:
+            self._is_group[name] = bool(self._context.config_loader.get_group_options(name))
         changes = override.type is OverrideType.CHANGE and not name.startswith("hydra.")
-        return changes and not self._groups[name] and not isinstance(override.value(), dict)
+        return changes and not self._is_group[name] and not isinstance(override.value(), dict)
 
     @abstractmethod
     def check(self, config: dict[str, Any]) -> None:
-        """Raises UsageError if this launcher cannot start a run with ``config``."""
+        """Raise UsageError if this launcher cannot start a run with ``config``."""
 
     @abstractmethod
     def start(self, runs: Sequence[RunFolder]) -> int:
-        """Do, or have done, the work of ``runs``; the exit code."""
+        """Do the work of ``runs``, or submit it; return the exit code."""
 
     @abstractmethod
     def search(self, folder: Path, workers: int, required: Resources) -> int:
-        """Have ``workers`` work on the search in ``folder``, whose trials want so much each; the exit code."""
+        """Start ``workers`` workers on the search in ``folder``, each trial with ``required``; return the exit code."""
