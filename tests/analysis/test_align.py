@@ -138,10 +138,10 @@ def test_files_and_a_checkpoint_alone(finished: RunFolder, regard: Regard, tmp_p
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        ([], 2, "give --source and --target, or --source-file and --target-file, or --split"),
-        (["--source", "the"], 2, "give --source and --target"),
-        (["--split", "test", "--source", "a", "--target", "b"], 2, "give --source and --target"),
-        (["--source", "the", "--target", " "], 2, "--source, --target: one of them is empty"),
+        ([], 2, "expected --source and --target, or --source-file and --target-file, or --split"),
+        (["--source", "the"], 2, "expected --source and --target"),
+        (["--split", "test", "--source", "a", "--target", "b"], 2, "expected --source and --target"),
+        (["--source", "the", "--target", " "], 2, "--source or --target is empty"),
         (["--split", "train"], 2, "--split train: choose validation or test"),
         (["--source", "the", "--target", "das", "--layer", "1"], 2, "--layer 1: the layers with cross-attention are 0"),
         (["--source", "the", "--target", "das", "--head", "2"], 2, "--head 2: there are 0, 1, and mean"),
@@ -226,7 +226,7 @@ def test_layer_and_head_that_are_given_need_no_judge(finished: RunFolder, regard
     chosen = ["--layer", "0", "--head", "mean"]
     for where in (run, run / "checkpoints/best.ckpt"):
         said = regard("align", where, *pair, *chosen)
-        assert "read from decoder.0.cross, the mean of the heads, when a word is written; as you chose" in said.err
+        assert "aligned with decoder.0.cross, the mean of the heads, when a word is written; as you chose" in said.err
         assert len(said.out.split()) == 2
     assert not (run / "alignment.json").exists()
     wrong = regard("align", run, *pair, "--layer", "0", "--head", "7")

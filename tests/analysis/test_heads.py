@@ -118,7 +118,7 @@ def test_wrong_options_are_one_line(run: Path, language_run: Path, regard: Regar
         ([checkpoint], "translation model: give --source-file and --target-file"),
         ([language_run, "--source-file", text, "--target-file", text], "language model: give --target-file alone"),
         ([language_run, "--gold", text], "--gold: a language model aligns nothing"),
-        ([checkpoint, "--wandb"], "--wandb: a checkpoint alone has no W&B run"),
+        ([checkpoint, "--wandb"], "--wandb: a checkpoint has no W&B run"),
         ([run, "--wandb"], "its logger is not Weights & Biases"),
         ([tmp_path / "none"], "no such run folder"),
     ):

@@ -1,4 +1,4 @@
-"""The command line as users meet it."""
+"""The command line, run as a subprocess."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MakeRun = Callable[..., RunFolder]
 def regard(
     *arguments: str, stdin: str | bytes = b"", cwd: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run ``regard`` in a process of its own."""
+    """Run ``regard`` in a subprocess."""
     return subprocess.run(
         [sys.executable, "-m", "regard.cli", *arguments],
         input=stdin.encode() if isinstance(stdin, str) else stdin,
@@ -55,10 +55,12 @@ def test_translate_keeps_order_and_empty_lines(finished: RunFolder, tmp_path: Pa
         stdin=lines[2],
     )  # fmt: skip
     assert alone.returncode == 0, alone.stderr
-    assert (tmp_path / "out").read_text() == out[2] + "\n", "alone as in a batch, from the checkpoint as from the run"
+    assert (tmp_path / "out").read_text() == out[2] + "\n", (
+        "the same alone and in a batch, from the checkpoint and from the run"
+    )
 
 
-def test_translate_says_which_line_is_not_utf8_and_which_is_too_long(finished: RunFolder) -> None:
+def test_translate_names_a_line_that_is_not_utf8_or_too_long(finished: RunFolder) -> None:
     bad = regard("translate", str(finished.path), stdin=b"the red house\n\xff\xfe\n")
     assert bad.returncode == 1
     assert b"stdin, line 2: not UTF-8" in bad.stderr
@@ -67,7 +69,7 @@ def test_translate_says_which_line_is_not_utf8_and_which_is_too_long(finished: R
     assert b"line 2 is longer than the limit of the model (256 tokens)" in long.stderr
 
 
-def test_evaluate_gives_the_metrics_of_the_run(finished: RunFolder, tmp_path: Path) -> None:
+def test_evaluate_prints_the_metrics_of_the_run(finished: RunFolder, tmp_path: Path) -> None:
     import json
 
     output = tmp_path / "outputs.txt"
@@ -84,13 +86,13 @@ def test_evaluate_gives_the_metrics_of_the_run(finished: RunFolder, tmp_path: Pa
     assert regard("evaluate", str(finished.path), "--split", "tset").returncode == 2
 
 
-def test_evaluate_prints_scores_alone_on_stdout(finished: RunFolder, tmp_path: Path) -> None:
+def test_evaluate_prints_only_scores_to_stdout(finished: RunFolder, tmp_path: Path) -> None:
     shutil.copytree(finished.path, tmp_path / "run")
     config = finished.config()
-    config["batches"]["cache"] = str(tmp_path / "cache")  # so that the text has to be prepared
+    config["batches"]["cache"] = str(tmp_path / "cache")  # so that the text is prepared again
     (tmp_path / "run/config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/srun").touch(mode=0o755)  # Lightning advises its use wherever it is installed
+    (tmp_path / "bin/srun").touch(mode=0o755)  # Lightning advises to use srun if it is installed
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
     found = regard("evaluate", str(tmp_path / "run"), "--split", "validation", PATH=path)
     assert found.returncode == 0, found.stderr

@@ -1,4 +1,4 @@
-"""Whatever goes wrong, a user gets one line and an exit code, and nothing that was worked for is lost."""
+"""Every error is one line and an exit code, and no finished work is lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Regard = Callable[..., Any]
 
 
 def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a shell command in which ``regard`` is a process of its own, in a locale of ASCII."""
+    """Run a shell command that uses ``regard``, in an ASCII locale."""
     function = f'regard() {{ "{sys.executable}" -m regard.cli "$@"; }}\n'
     environment = os.environ | {"OMP_NUM_THREADS": "1", "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     return subprocess.run(
@@ -30,7 +30,7 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def fail(*_: Any, **__: Any) -> Any:
-    raise KeyError("the work was begun")
+    raise KeyError("the work was started")
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_any_error_is_one_line(error: BaseException, line: str) -> None:
     assert user_message(error) == line
 
 
-def test_an_unexpected_error_is_a_line_and_with_debug_a_traceback(
+def test_an_unexpected_error_is_one_line_and_with_debug_a_traceback(
     regard: Regard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("regard.launch.jobs_table.list_runs", fail)
     found = regard("jobs", tmp_path)
     assert (found.code, found.out) == (1, "")
-    assert found.err == "regard: KeyError: 'the work was begun' (unexpected; REGARD_DEBUG=1 shows the traceback)\n"
+    assert found.err == "regard: KeyError: 'the work was started' (unexpected; REGARD_DEBUG=1 shows the traceback)\n"
     monkeypatch.setenv("REGARD_DEBUG", "1")
     assert "Traceback" in regard("jobs", tmp_path).err
 
@@ -66,15 +66,15 @@ def test_an_unexpected_error_is_a_line_and_with_debug_a_traceback(
 @pytest.mark.parametrize(
     ("device", "gpus", "words"),
     [
-        ("nonsense", 0, "--device nonsense: no such device; give cpu, cuda, cuda:1"),
-        ("cuda:", 1, "--device cuda:: no such device"),
-        ("cpu:0", 0, "--device cpu:0: no such device"),
-        ("cuda", 0, "--device cuda: there is none on this machine that torch can use; give cpu"),
-        ("cuda:2", 2, "--device cuda:2: there are 2, counted from 0; give cuda:1 or below"),
+        ("nonsense", 0, "--device nonsense: unknown device; expected cpu, cuda, cuda:1"),
+        ("cuda:", 1, "--device cuda:: unknown device"),
+        ("cpu:0", 0, "--device cpu:0: unknown device"),
+        ("cuda", 0, "--device cuda: torch finds no such device on this machine; use --device cpu"),
+        ("cuda:2", 2, "--device cuda:2 does not exist: expected at most cuda:1, counted from 0"),
     ],
 )
 @pytest.mark.parametrize("verb", ["translate", "evaluate"])
-def test_a_device_that_is_not_there_is_named_before_the_work(
+def test_a_missing_device_is_reported_before_the_work(
     regard: Regard, monkeypatch: pytest.MonkeyPatch, verb: str, device: str, gpus: int, words: str
 ) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
@@ -100,11 +100,11 @@ def test_a_device_that_is_not_there_is_named_before_the_work(
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(
     regard: Regard, monkeypatch: pytest.MonkeyPatch, finished: RunFolder, tmp_path: Path, verb: list[str], where: str
 ) -> None:
-    # All modules before any is patched: one that is first imported here would keep what it took from another.
+    # Import all modules before the first is patched: a module imported later would bind the patched function.
     patched = [
         ("training.checkpoint", "load_model"),
         ("runs.evaluate", "evaluate_split"),
-        ("compare.compared", "read_run"),
+        ("compare.run", "read_run"),
     ]
     modules = [import_module(f"regard.{module}") for module, _ in patched]
     for module, (_, work) in zip(modules, patched, strict=True):
@@ -118,7 +118,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(
     if name == "neighbours" and where == "folder":
         (tmp_path / "folder").rename(where := "folder.png")
     if name == "heads" and where == "folder":
-        where = "file"  # it wants a folder
+        where = "file"  # the output of heads is a folder
     output = options if options == ["--csv"] else [*options, "--output"]
     found = regard(name, finished.path, *output, where)
     assert (found.code, found.out) == (2, ""), found.err
@@ -126,21 +126,21 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(
     assert f"{output[-1]} {where}" in found.err
 
 
-def test_an_output_that_can_be_written_is_left_as_it_is_until_then(
+def test_a_writable_output_is_unchanged_until_the_work_is_done(
     regard: Regard, monkeypatch: pytest.MonkeyPatch, finished: RunFolder, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("regard.training.checkpoint.load_model", fail)
     (tmp_path / "page.html").write_text("before")
     for output in (tmp_path / "page.html", tmp_path / "new/page.html"):
-        assert "the work was begun" in regard("attend", finished.path, "--source", "the", "--output", output).err
+        assert "the work was started" in regard("attend", finished.path, "--source", "the", "--output", output).err
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
     assert (tmp_path / "page.html").read_text() == "before"
 
 
-def test_outputs_do_not_write_over_each_other(regard: Regard, finished: RunFolder, tmp_path: Path) -> None:
+def test_two_outputs_must_be_different_files(regard: Regard, finished: RunFolder, tmp_path: Path) -> None:
     same = tmp_path / "same"
     assert (
-        f"--csv {same}: the page is written there"
+        f"--csv {same}: the page is written to this file"
         in regard("compare", finished.path, "--output", same, "--csv", same).err
     )
     picture = regard("attend", finished.path, "--source", "the", "--output", tmp_path / "x.png")
@@ -158,7 +158,7 @@ def test_a_cache_that_cannot_be_written_is_refused_before_a_run_is_frozen(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     with replacing(tmp_path / "pipe") as path:
@@ -172,13 +172,13 @@ def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "link").is_symlink()
 
 
-def test_an_error_of_writing_names_the_file_and_not_the_one_beside_it(tmp_path: Path) -> None:
+def test_a_write_error_names_the_file_and_not_the_temporary_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as raised, replacing(tmp_path / "no/file") as beside:
         beside.write_text("")
     assert raised.value.filename == str(tmp_path / "no/file")
 
 
-def test_streams_that_are_closed_full_or_not_read(finished: RunFolder, tmp_path: Path) -> None:
+def test_closed_full_and_unread_streams(finished: RunFolder, tmp_path: Path) -> None:
     run, long = finished.path, "a" * 300
     script = f"""
     regard translate {run} <&-; echo $? >> codes
@@ -191,7 +191,7 @@ def test_streams_that_are_closed_full_or_not_read(finished: RunFolder, tmp_path:
     found = shell(script, tmp_path)
     lines = found.stderr.splitlines()
     assert "Traceback" not in found.stderr
-    assert "stdin is closed; give lines of text" in lines[0]
+    assert "stdin is closed: expected lines of text" in lines[0]
     assert lines[1] == f"regard: {long}: File name too long"
     assert "stdout or a file cannot be written (No space left on device)" in lines[2]
     assert len(lines) == 3

@@ -27,7 +27,7 @@ def test_up_gives_two_idle_nodes_that_work_together(cluster: Path) -> None:
 
 def test_up_again_changes_nothing(cluster: Path) -> None:
     before = (cluster.parent / "slurmctld.pid").read_text()
-    assert "it was up already" in call(LOCAL / "up")
+    assert "the cluster was already running" in call(LOCAL / "up")
     assert (cluster.parent / "slurmctld.pid").read_text() == before
 
 
@@ -40,7 +40,7 @@ def test_down_stops_its_own_and_nothing_else(cluster: Path, tmp_path: Path, monk
     assert "stopped" in call(LOCAL / "down")
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert not other.exists()
-    assert "not up" in call(LOCAL / "down")
+    assert "the cluster is not running" in call(LOCAL / "down")
     assert call("srun", "-N2", "-n2", "printenv", "SLURMD_NODENAME"), "the first one still works"
 
 

@@ -193,7 +193,7 @@ def test_a_setup_that_fails_is_told_where_the_run_is(
     for run in runs:
         assert "no such module" in run.console.read_text(), "what `regard logs` shows"
         seen = inspect_run(run, slurm.queue())
-        assert (seen.state, "has ended without beginning" in seen.note) == ("lost", True)
+        assert (seen.state, "ended before the run started" in seen.note) == ("lost", True)
 
 
 def test_workers_of_a_search_are_jobs(

@@ -353,7 +353,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path: Path, copy_run: CopyR
     run = copy_run(tmp_path / "a", rows=losses(1)).path
     (tmp_path / "file").write_text("")
     for arguments, expected in (
-        ([tmp_path / "nowhere"], "no run to compare"),
+        ([tmp_path / "nowhere"], "no runs to compare"),
         ([run, "--metric", "x"], "no run has measured it"),
         ([run, "--output", tmp_path], "a folder; give the name of a file"),
         ([run, "--output", tmp_path / "file/page.html"], "cannot be written"),

@@ -223,15 +223,21 @@ def test_a_piece_that_looks_like_markup_is_printed_unchanged(
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (["generate", "{run}", "--next", "3"], "--next: give --prompt too"),
-        (["generate", "{run}", "--top-p", "0"], "--top-p 0.0: give a share above 0, up to 1"),
-        (["generate", "{run}", "--temperature", "inf"], "--temperature inf: give a number"),
-        (["generate", "{translation}", "--prompt", "x"], "a translation model, this verb needs a language model"),
-        (["translate", "{run}"], "a language model, this verb needs a translation model; use regard generate"),
-        (["attend", "{run}", "--source", "x"], "--source: a language model has none; give --target alone"),
-        (["attend", "{run}", "--source", "x", "--target", "y"], "--source: a language model has none"),
-        (["attend", "{run}"], "--target: give a text to look at"),
-        (["attend", "{translation}", "--target", "y"], "--source: give a sentence to look at"),
+        (["generate", "{run}", "--next", "3"], "--next needs --prompt"),
+        (["generate", "{run}", "--top-p", "0"], "--top-p 0.0 is out of range: expected 0 < top_p <= 1"),
+        (["generate", "{run}", "--temperature", "inf"], "--temperature inf is out of range"),
+        (
+            ["generate", "{translation}", "--prompt", "x"],
+            "is a translation model, but this verb needs",
+        ),
+        (["translate", "{run}"], "is a language model, but this verb needs a translation model; use regard generate"),
+        (["attend", "{run}", "--source", "x"], "--source: a language model has no source; give only --target"),
+        (["attend", "{run}", "--source", "x", "--target", "y"], "--source: a language model has no source"),
+        (["attend", "{run}"], "--target is empty or missing: a language model needs a text"),
+        (
+            ["attend", "{translation}", "--target", "y"],
+            "--source is empty or missing: a translation model needs",
+        ),
         (
             ["evaluate", "{run}", "--beam-size", "3"],
             "--beam-size, --length-penalty: a language model is scored as it is",
@@ -260,11 +266,12 @@ def test_attend_shows_the_given_text(regard: Regard, finished_language: RunFolde
     small = regard("attend", finished_language.path, "--target", "das", "--output", page, "--megabytes", 0.01)
     assert small.code == 0
     assert small.err == (
-        "regard: left out of the page, over --megabytes 0.01: the numbers that the weights of 1 sentence come from\n"
+        "regard: left out of the page because of --megabytes 0.01: "
+        "the numbers that the weights of 1 sentence come from\n"
     )
     assert "Left out to keep this page small" in page.read_text()
     long = regard("attend", finished_language.path, "--target", "das " * 20, "--output", page)
-    assert (long.code, long.err) == (0, "regard: --target: 80 tokens, cut to the model's 31\n")
+    assert (long.code, long.err) == (0, "regard: --target has 80 tokens and is cut to the limit of the model, 31\n")
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])

@@ -168,7 +168,7 @@ def test_a_folder_that_may_not_be_read_is_named(runs: Path, monkeypatch: pytest.
     (runs / "secret").mkdir()
     monkeypatch.setattr(Path, "iterdir", iterdir)
     found = list_runs([runs])
-    assert len(found.seen) == 4
+    assert len(found.infos) == 4
     assert found.problems == [f"{runs / 'secret'}: cannot be read (Permission denied); left out"]
 
 
@@ -190,7 +190,7 @@ def test_a_thousand_runs_are_seen_in_two_seconds(finished: RunFolder, tmp_path: 
             (folder / name).write_bytes(content)
     for _ in range(3):  # others may be at work on this machine
         began = time.process_time()
-        shown = table(list_runs([tmp_path]).seen, 120)
+        shown = table(list_runs([tmp_path]).infos, 120)
         seconds = time.process_time() - began
         if seconds < 1.5:
             break

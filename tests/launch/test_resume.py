@@ -278,5 +278,5 @@ def test_a_finished_run_is_said_to_be_finished(finished: RunFolder, regard: Call
     before = {name: (finished.path / name).read_bytes() for name in ("status.json", "summary.json", "metrics.csv")}
     said = regard("resume", finished.path)
     assert said.code == 0
-    assert said.out == f"{finished.path}: finished; to train it for longer, give trainer.max_steps=...\n"
+    assert said.out == f"{finished.path}: already finished; to train longer, set trainer.max_steps=...\n"
     assert {name: (finished.path / name).read_bytes() for name in before} == before

@@ -44,7 +44,7 @@ def test_what_would_start_or_end_runs_stops_and_says_so(silent: Path, pending: R
         lambda: resume([pending, pending], []),
         lambda: cancel([pending]),
     ):
-        with pytest.raises(RegardError, match=r"SLURM does not say which jobs it has.*Unable to contact"):
+        with pytest.raises(RegardError, match=r"SLURM does not respond, so the state.*Unable to contact"):
             verb()
     assert not [*silent.glob("called-*")], "nothing was submitted or cancelled"
     assert pending.status()["status"] == "submitted"
@@ -59,7 +59,7 @@ def test_the_table_shows_what_the_folders_tell(silent: Path, pending: RunFolder,
         assert "submitted" in said.out
         assert "lost" not in said.out
         assert said.err.count("\n") == 1
-        assert "regard: SLURM does not say" in said.err
+        assert "regard: SLURM does not respond" in said.err
 
 
 def test_watching_goes_on_until_slurm_says_that_the_job_is_gone(
@@ -72,7 +72,7 @@ def test_watching_goes_on_until_slurm_says_that_the_job_is_gone(
     out, errors = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "lost" in out
-    assert errors.count("SLURM does not say") == 1, "once, not every time it looks"
+    assert errors.count("SLURM does not respond") == 1, "once, not every time it looks"
 
 
 def test_runs_that_are_no_jobs_do_not_depend_on_it(silent: Path, make_run: MakeRun, regard: Callable[..., Any]) -> None:

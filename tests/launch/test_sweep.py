@@ -118,12 +118,12 @@ def test_two_at_a_time_one_fails_the_others_go_on_and_it_alone_is_retried(
     (tmp_path / "away.tsv").rename(part)
     said = regard("retry", sweep)
     assert said.code == 0
-    assert said.out.startswith("2 of 4 runs to try again (failed, lost)")
+    assert said.out.startswith("retrying 2 of 4 runs (failed, lost)")
     assert states(sweep) == ["finished"] * 4
     assert [run.status()["attempt"] for run in runs] == [1, 1, 2, 2]
-    assert regard("retry", sweep).out.startswith("0 of 4")
+    assert regard("retry", sweep).out.startswith("retrying 0 of 4")
     said = regard("retry", sweep, "--status", "failde")
-    assert (said.code, "choose among failed" in said.err) == (2, True)
+    assert (said.code, "expected one of failed" in said.err) == (2, True)
 
     group, tags = group_and_tags(runs[2])
     assert group == f"default/{sweep.name}"
@@ -216,7 +216,7 @@ def test_runs_that_a_sweep_is_still_to_start_are_left_to_it(
     wait_until(lambda: [*tmp_path.glob("runs/*/*/0/metrics.csv")])
     (sweep,) = (tmp_path / "runs/default").iterdir()
     said = regard("resume", sweep)
-    assert (said.code, said.out) == (0, f"{sweep / '1'}: left to process {process.pid}, which is to start it\n")
+    assert (said.code, said.out) == (0, f"{sweep / '1'}: skipped; process {process.pid} will start it\n")
     assert RunFolder(sweep / "1").status()["attempt"] == 0
     process.kill()
     process.communicate()

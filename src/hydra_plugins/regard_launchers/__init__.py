@@ -1,1 +1,1 @@
-"""Launchers of regard: Hydra looks for plugins under this name."""
+"""The launchers and the sweeper of regard. Hydra finds plugins in the package hydra_plugins."""

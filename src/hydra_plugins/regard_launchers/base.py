@@ -1,4 +1,4 @@
-"""Base class of regard's launchers: composes the points of a sweep for Hydra, and starts frozen runs."""
+"""Base class of the launchers: composes the points of a sweep for Hydra, and starts frozen runs."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class RunLauncher(Launcher):
     """
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Store what composing needs."""
-        self._context, self._take, self._config = hydra_context, task_function, config
+        """Store Hydra's context, task function and configuration."""
+        self._context, self._task_function, self._config = hydra_context, task_function, config
         self._composed: dict[tuple[str | None, ...], DictConfig] = {}
         self._is_group: dict[str, bool] = {}
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Compose the points; ``job_overrides`` has the overrides of each."""
+        """Compose the points and pass each to the task function; ``job_overrides`` has the overrides of each point."""
         from regard.config.compose import PointFailed
 
         done, points = [], [list(overrides) for overrides in job_overrides]
@@ -49,12 +49,12 @@ class RunLauncher(Launcher):
             task = copy(config)
             with open_dict(task):
                 del task["hydra"]
-            self._take(task)
+            self._task_function(task)
             done.append(JobReturn(overrides=overrides, cfg=task, status=JobStatus.COMPLETED))
         return done
 
     def _compose(self, overrides: list[str]) -> DictConfig:
-        """Compose a point as Hydra does, but only once for all points that differ in plain values.
+        """Compose a point as Hydra does. Points that differ only in plain values share one composition.
 
         Composing takes 0.25 s, and a sweep may have hundreds of points.
         """
@@ -69,7 +69,7 @@ class RunLauncher(Launcher):
         for override in values:
             OmegaConf.update(config, override.key_or_group, override.value(), merge=False)
         with read_write(config.hydra), open_dict(config.hydra):
-            # The copy has the overrides of the point that was composed. Hydra keeps its own overrides separately.
+            # The copy has the overrides of the point that was composed. Hydra lists overrides of hydra.* separately.
             config.hydra.overrides.task = [o for o in overrides if not o.lstrip("+~").startswith("hydra")]
         return config
 
@@ -87,8 +87,8 @@ class RunLauncher(Launcher):
 
     @abstractmethod
     def start(self, runs: Sequence[RunFolder]) -> int:
-        """Do the work of ``runs``, or submit it; return the exit code."""
+        """Do the work of ``runs``, or submit it to SLURM; return the exit code."""
 
     @abstractmethod
     def search(self, folder: Path, workers: int, required: Resources) -> int:
-        """Start ``workers`` workers on the search in ``folder``, each trial with ``required``; return the exit code."""
+        """Start the workers of the search in ``folder``; return the exit code. ``required``: resources of a trial."""

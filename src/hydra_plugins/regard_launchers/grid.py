@@ -1,4 +1,4 @@
-"""``hydra/sweeper=grid``: every combination of the values that were given."""
+"""``hydra/sweeper=grid``: every combination of the given values."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
 
 class Grid(BasicSweeper):
-    """Hydra's own sweeper, which composes all points once to see that they can be, and again to launch them.
+    """Hydra's basic sweeper without its validation, which composes every point once more before the launch.
 
-    regard's launchers compose all before the first starts, and say which one is wrong.
+    The launchers of regard compose all points before the first run starts, and report which point is invalid.
     """
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Leave it to the launcher."""
+        """Do nothing: the launcher validates the points."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Here(Local):
-    """One run at a time. A single run on one device works in this process, others in subprocesses."""
+    """Runs one run at a time: a single run on one device in this process, all others in subprocesses."""
 
     def __init__(self) -> None:
         super().__init__(jobs=1)

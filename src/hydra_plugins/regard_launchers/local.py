@@ -1,4 +1,4 @@
-"""``hydra/launcher=local``: several runs at a time, on this machine."""
+"""``hydra/launcher=local``: several runs at a time on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Local(RunLauncher):
-    """Runs in subprocesses, ``jobs`` at a time. They share the processors and GPUs of this machine."""
+    """Runs ``jobs`` runs at a time in subprocesses, which share the processors and GPUs of this machine."""
 
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs

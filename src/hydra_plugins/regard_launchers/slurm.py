@@ -1,4 +1,4 @@
-"""``hydra/launcher=slurm``: a SLURM job for each run, submitted at once."""
+"""``hydra/launcher=slurm``: one SLURM job per run."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from regard.runs.folder import RunFolder
     from regard.runs.resources import Resources
 
-RUNS_A_CALL = 1000
-"""Each is an argument of the job's script."""
+MAX_RUNS_PER_ARRAY = 1000
+"""Limits the length of the command line: the path of each run is an argument of the job script."""
 
 EARLY_SECONDS = 60
-"""SLURM may send a signal so much sooner than it was asked to (sbatch, --signal)."""
+"""SLURM may send a signal up to this much earlier than requested (sbatch, --signal)."""
 
 
 class Slurm(RunLauncher):
-    """Submits slurm/job.sbatch, for a sweep as an array, in parts that the cluster takes; see conf/hydra/launcher.
+    """Submits slurm/job.sbatch for each run. A sweep is an array, split if the cluster limits the size of arrays.
 
-    Raises UsageError if the time limit leaves no time to work.
+    conf/hydra/launcher/slurm.yaml documents the arguments. Raises UsageError if the time limit leaves no time to train.
     """
 
     def __init__(
@@ -53,26 +53,26 @@ class Slurm(RunLauncher):
         least = (leave_seconds + EARLY_SECONDS) // 60 + 1
         if time_minutes is not None and time_minutes < least:
             raise UsageError(
-                f"hydra.launcher.time_minutes={time_minutes}: a run leaves {leave_seconds} s before the limit "
-                f"(hydra.launcher.leave_seconds), or up to a minute sooner; give {least} or more"
+                f"hydra.launcher.time_minutes={time_minutes}: a run stops {leave_seconds} s before the limit "
+                f"(hydra.launcher.leave_seconds), or up to a minute earlier; set {least} or more"
             )
 
     def check(self, config: dict[str, Any]) -> None:
-        """Raises UsageError if there is no SLURM, or the trainer does not say what it needs."""
+        """Raise UsageError if SLURM is not installed, or the trainer does not determine the resources."""
         from regard.errors import UsageError
-        from regard.launch.slurm import is_here
+        from regard.launch.slurm import is_installed
         from regard.runs.resources import required_resources
 
         required_resources(config)
-        if not is_here():
-            raise UsageError("hydra/launcher=slurm: no sbatch on this machine; submit from a node of the cluster")
+        if not is_installed():
+            raise UsageError("hydra/launcher=slurm: sbatch is not installed; submit from a node of the cluster")
         if config["trainer"]["accelerator"] == "auto":
-            raise UsageError("trainer.accelerator=auto: say gpu or cpu, so that the job can ask for it")
+            raise UsageError("trainer.accelerator=auto: set gpu or cpu, so that the job can request the device")
 
     def start(self, runs: Sequence[RunFolder]) -> int:
-        """Submit, say the jobs' ids and how to watch them, and return 0.
+        """Submit the runs, print the ids of the jobs and the command to watch them, and return 0.
 
-        Raises RegardError if SLURM refuses; runs that it does not get are failed, and can be retried.
+        Raises RegardError if SLURM rejects a job. The runs that were not submitted are marked as failed; retry them.
         """
         from regard.errors import RegardError
         from regard.runs.resources import required_resources
@@ -97,13 +97,13 @@ class Slurm(RunLauncher):
         return 0
 
     def search(self, folder: Path, workers: int, required: Resources) -> int:
-        """Submit a job for each worker; 0."""
+        """Submit one job per worker; return 0."""
         from regard.launch.slurm import submit
         from regard.places import job_script
         from regard.runs.folder import RunFolder
         from regard.runs.resources import Resources
 
-        # One task: the worker starts the processes of a trial itself.
+        # One task per job: the worker starts the processes of a trial.
         options = self._options(Resources(1, 1, required.gpus, required.devices * required.processors))
         options += [f"--array=0-{workers - 1}", f"--output={folder / 'slurm.txt'}", "--job-name=search"]
         setup = self._write_setup(folder)
@@ -114,12 +114,12 @@ class Slurm(RunLauncher):
         return 0
 
     def _submit(self, runs: Sequence[RunFolder], required: Resources) -> Iterator[str]:
-        """The job of each run, once it has one."""
+        """Submit ``runs``, and yield the job id of each run when it is submitted."""
         from regard.launch.slurm import largest_array, submit
         from regard.places import job_script
         from regard.runs.sweep import sweep_of
 
-        size = min(largest_array(), RUNS_A_CALL)
+        size = min(largest_array(), MAX_RUNS_PER_ARRAY)
         job = None
         for begin in range(0, len(runs), size):
             part = runs[begin : begin + size]
@@ -129,7 +129,7 @@ class Slurm(RunLauncher):
             if len(part) > 1:
                 at_a_time = f"%{self.array_parallelism}" if self.array_parallelism else ""
                 options += [f"--array=0-{len(part) - 1}{at_a_time}", f"--output={home / 'slurm.txt'}"]
-                if at_a_time and job:  # the limit is for all parts together
+                if at_a_time and job:  # the limit applies to all parts together
                     options.append(f"--dependency=afterany:{job}")
             else:
                 options.append(f"--output={part[0].console}")
@@ -142,9 +142,9 @@ class Slurm(RunLauncher):
                 yield name
 
     def _options(self, required: Resources) -> list[str]:
-        """What sbatch is told, from the geometry of the run and from the launcher's configuration."""
+        """Return the options of sbatch for the required resources and the configuration of the launcher."""
         gpus = f"{self.gpu_type}:{required.gpus}" if self.gpu_type else required.gpus
-        given = {
+        options = {
             "nodes": required.nodes,
             "ntasks-per-node": required.devices,
             "cpus-per-task": self.cpus_per_task or required.processors,
@@ -157,10 +157,10 @@ class Slurm(RunLauncher):
             "qos": self.qos,
             "constraint": self.constraint,
         }
-        return [f"--{name}={value}" for name, value in given.items() if value is not None]
+        return [f"--{name}={value}" for name, value in options.items() if value is not None]
 
     def _write_setup(self, home: Path) -> Path:
-        """What the job's script begins with."""
+        """Write setup.sh, which the job script runs first; return its path."""
         from regard.runs.folder import write_atomically
 
         python = shlex.split(self.python) if self.python else [sys.executable]

@@ -1,7 +1,7 @@
-"""``regard VERB``: one command for everything.
+"""The command ``regard VERB``.
 
-Verbs that compose a configuration take Hydra's overrides; the others take ordinary options, since text is not Hydra
-grammar. Heavy imports wait until a verb needs them.
+Verbs that compose a configuration take Hydra overrides. The others take ordinary options, since text does not fit
+Hydra's grammar. Slow imports are inside the functions of the verbs.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 import sys
 
 from regard.cli.app import app
-from regard.cli.ending import run
+from regard.cli.exit import run
 
-# In the order in which --help lists their verbs.
+# Each module adds its verbs to app, in the order in which --help lists them.
 # isort: off
-from regard.cli import running
-from regard.cli import using
-from regard.cli import looking
-from regard.cli import comparing
+from regard.cli import runs
+from regard.cli import inference
+from regard.cli import analysis
+from regard.cli import compare
 
 # isort: on
 
-__all__ = ["app", "comparing", "looking", "main", "running", "using"]  # the modules have added their verbs to the first
+__all__ = ["analysis", "app", "compare", "inference", "main", "runs"]
 
 
 def main() -> None:
-    """The command line; exit code 0 success, 1 failed, 2 wrong usage, 75 preempted."""
+    """Run the command line. Exit code: 0 success, 1 failed, 2 wrong usage, 75 preempted."""
     sys.exit(run(app))

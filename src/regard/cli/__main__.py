@@ -1,4 +1,4 @@
-"""``python -m regard.cli`` is ``regard``."""
+"""``python -m regard.cli`` is the command ``regard``."""
 
 from regard.cli import main
 

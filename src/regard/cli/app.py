@@ -1,4 +1,4 @@
-"""The command that the verbs belong to."""
+"""The typer application that the verbs are added to."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # half of the time that --help takes
+    rich_markup_mode=None,  # rich would double the time of --help
 )
 
 
 def finite(value: float | None) -> float | None:
-    """Callback of an option with a number: refuse NaN and infinity, which no range excludes."""
+    """Callback of an option: refuse NaN and infinity, which typer's ranges do not exclude."""
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is not a finite number.")
     return value
 
 
 def warn(text: str) -> None:
-    """A line for the user, beside what a verb gives."""
+    """Print a message to stderr."""
     print(f"regard: {text}", file=sys.stderr)

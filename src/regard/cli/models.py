@@ -1,4 +1,4 @@
-"""The model that a verb uses: its options, and how it is loaded."""
+"""Options for the model of a verb, and loading of the model."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
 def usable_device(name: str) -> str:
     """Check that ``name`` is a device of this machine, and return it.
 
-    Raises UsageError for another one.
+    Raises UsageError if it is not.
     """
     kind, _, number = name.partition(":")
-    if name == "cpu":  # without torch, which takes a second to load
+    if name == "cpu":  # without torch, whose import takes a second
         return name
     if kind not in ("cuda", "mps") or (number and not number.isdecimal()) or name.endswith(":"):
-        raise UsageError(f"--device {name}: no such device; give cpu, cuda, cuda:1 (the second GPU) or mps")
+        raise UsageError(f"--device {name}: unknown device; expected cpu, cuda, cuda:1 (the second GPU) or mps")
     import torch
 
     count = torch.cuda.device_count() if kind == "cuda" else int(torch.backends.mps.is_available())
     if count == 0:
-        raise UsageError(f"--device {name}: there is none on this machine that torch can use; give cpu")
+        raise UsageError(f"--device {name}: torch finds no such device on this machine; use --device cpu")
     if int(number or 0) >= count:
-        raise UsageError(f"--device {name}: there are {count}, counted from 0; give {kind}:{count - 1} or below")
+        raise UsageError(f"--device {name} does not exist: expected at most {kind}:{count - 1}, counted from 0")
     return name
 
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a checkpoint.")]
-Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, ...", callback=usable_device)]
-Trust = Annotated[bool, typer.Option("--trust", help="Run classes from outside regard that the checkpoint names.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder or checkpoint.")]
+Device = Annotated[str, typer.Option(help="Device to compute on: cpu, cuda, cuda:1, ...", callback=usable_device)]
+Trust = Annotated[bool, typer.Option("--trust", help="Allow classes from outside regard in the checkpoint.")]
 
 
 def load(run: Path, device: str, trust: bool) -> Translator | LanguageModel:
-    """The model of RUN, with what it can do."""
+    """Load the model of RUN as a translator or language model."""
     from regard.inference.language_model import LanguageModel
     from regard.inference.translator import Translator
     from regard.runs.folder import find_checkpoint
@@ -53,13 +53,10 @@ def load(run: Path, device: str, trust: bool) -> Translator | LanguageModel:
 
 
 def load_translator(run: Path, device: str, trust: bool) -> Translator:
-    """The model of RUN.
-
-    Raises UsageError if it is not a translation model.
-    """
+    """Load the model of RUN. Raises UsageError if it is not a translation model."""
     from regard.inference.translator import Translator
 
     model = load(run, device, trust)
     if not isinstance(model, Translator):
-        raise UsageError(f"{run}: a language model, this verb needs a translation model; use regard generate")
+        raise UsageError(f"{run} is a language model, but this verb needs a translation model; use regard generate")
     return model

@@ -1,1 +1,1 @@
-"""Starting, resuming, cancelling and watching runs, here or on SLURM."""
+"""Start, resume, cancel and monitor runs, on this machine or on SLURM."""

@@ -1,4 +1,4 @@
-"""What runs are doing: from their folders, and from squeue where there is one."""
+"""The state of runs, read from their folders and from squeue if SLURM is installed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from regard.errors import RegardError
-from regard.launch.slurm import Job, is_here, queue_of, tasks
+from regard.launch.slurm import Job, is_installed, queue_of, tasks
 from regard.runs.find import find_runs, successes, try_read
 from regard.runs.folder import RunFolder
 from regard.runs.status.content import elapsed_seconds
@@ -19,7 +19,7 @@ SPEED, LOSS = "train/tokens_per_second", "validation/loss"
 
 
 class RunInfo(NamedTuple):
-    """One run at a moment. What is not known is None; ``elapsed`` is in seconds, from the first start on."""
+    """A snapshot of one run. Unknown values are None; ``elapsed`` is in seconds since the first start."""
 
     run: RunFolder
     state: str
@@ -35,18 +35,18 @@ class RunInfo(NamedTuple):
 
 
 def inspect_run(run: RunFolder, jobs: Mapping[str, Job] | None) -> RunInfo:
-    """What ``run`` is doing, by its folder and the ``jobs`` in the queue, None where they are not known.
+    """Return a snapshot of ``run`` from its folder and from the ``jobs`` in the queue (None if they are unknown).
 
-    Raises RegardError, naming the file, if its folder is damaged.
+    Raises RegardError, naming the file, if a file of the run folder is damaged.
     """
     status, values = run.status(), latest_values(run.metrics, ("step", SPEED, LOSS))
     name = run.job()
     job = jobs.get(name) if jobs and name else None
     state, note = status["status"], str(status.get("why", ""))
-    if state == "submitted" and name and job is None and jobs is not None and is_here():
-        state, note = "lost", f"job {name} has ended without beginning; look at: regard logs {run.path}"
+    if state == "submitted" and name and job is None and jobs is not None and is_installed():
+        state, note = "lost", f"job {name} ended before the run started; see: regard logs {run.path}"
     if job is not None and job.state == "PENDING":
-        note = f"job {name} waits ({job.reason})"
+        note = f"job {name} is pending ({job.reason})"
     return RunInfo(
         run=run,
         state=state,
@@ -62,25 +62,30 @@ def inspect_run(run: RunFolder, jobs: Mapping[str, Job] | None) -> RunInfo:
     )
 
 
-def is_over(seen: RunInfo, jobs: Mapping[str, Job] | None) -> bool:
-    """Whether nothing will happen to it by itself, as far as is known."""
-    job = seen.run.job()
-    waits = job is not None and (jobs is None or job in jobs)
-    return seen.state not in ("running", "submitted") and not waits
+def has_ended(info: RunInfo, jobs: Mapping[str, Job] | None) -> bool:
+    """Return whether the run is neither running nor submitted, and no job in the queue will continue it."""
+    job = info.run.job()
+    queued = job is not None and (jobs is None or job in jobs)
+    return info.state not in ("running", "submitted") and not queued
 
 
 class RunList(NamedTuple):
-    """Runs at a moment; whether all is over; and what is wrong: folders that are damaged, SLURM if it is silent."""
+    """A snapshot of several runs.
 
-    seen: list[RunInfo]
-    over: bool
+    ended: whether all runs and searches have ended
+    problems: messages about damaged folders, and about SLURM if it does not respond
+    """
+
+    infos: list[RunInfo]
+    ended: bool
     problems: list[str]
 
 
 def list_runs(paths: Sequence[Path]) -> RunList:
-    """The runs at or below ``paths``; a search is over when none of its jobs is left.
+    """Return a snapshot of the runs in ``paths`` and their subfolders. A search has ended when its jobs have.
 
-    If SLURM does not answer, the folders tell what they can. A damaged folder is a problem, and the others are seen.
+    If SLURM does not respond, the result comes from the folders alone. A damaged folder is reported as a problem and
+    left out.
     """
     problems: list[str] = []
     runs, searches = find_runs(paths, problems.append), [RunFolder(path) for path in paths if is_search(path)]
@@ -89,18 +94,18 @@ def list_runs(paths: Sequence[Path]) -> RunList:
         jobs = queue_of([*runs, *searches])
     except RegardError as error:
         problems.append(str(error))
-    seen = list(successes((try_read(lambda run: inspect_run(run, jobs), run) for run in runs), problems.append))
-    at_work = any(job and (jobs is None or tasks(job, jobs)) for job in (search.job() for search in searches))
-    return RunList(seen, not at_work and all(is_over(each, jobs) for each in seen), problems)
+    infos = list(successes((try_read(lambda run: inspect_run(run, jobs), run) for run in runs), problems.append))
+    searching = any(job and (jobs is None or tasks(job, jobs)) for job in (search.job() for search in searches))
+    return RunList(infos, not searching and all(has_ended(info, jobs) for info in infos), problems)
 
 
-def as_plain(seen: RunInfo) -> dict[str, Any]:
-    """For JSON."""
-    return seen._asdict() | {"run": str(seen.run.path)}
+def json_object(info: RunInfo) -> dict[str, Any]:
+    """Return ``info`` as an object for `regard jobs --json`."""
+    return info._asdict() | {"run": str(info.run.path)}
 
 
 def short_names(runs: Sequence[RunFolder]) -> list[str]:
-    """Paths without what all of them share."""
+    """Return the paths without their common parent; the last two parts for a single run."""
     paths = [run.path.absolute() for run in runs]
     if len(paths) < 2:
         return ["/".join(path.parts[-2:]) for path in paths]

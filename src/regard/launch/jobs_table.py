@@ -1,4 +1,4 @@
-"""The table of what runs are doing."""
+"""The table of `regard jobs`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLOURS = {"running": "cyan", "finished": "green", "failed": "red", "lost": "red
 
 
 def state_style(state: str) -> str:
-    """The style of a state."""
+    """Return the colour of a state, or an empty string."""
     return COLOURS.get(state, "")
 
 
@@ -36,79 +36,79 @@ COLUMNS = (
     Column("node"),
     Column("tries", right=True),
 )
-WHERE = "add --wide"
+WIDE_HINT = "add --wide"
 SWEEP_COLUMNS = (Column("sweep", least=25, keeps_end=True), Column("runs", right=True), Column("states", least=20))
 
 
 def show(paths: Sequence[Path], sweeps_as_one: bool, watch: bool, wide: bool, console: Console) -> None:
-    """Print the table of the runs at or below ``paths``; to ``watch``, again and again until all is over."""
+    """Print the table of the runs in ``paths`` and their subfolders; with ``watch``, update it until all have ended."""
 
     def draw(found: RunList) -> Text:
-        return (overview if sweeps_as_one else table)(found.seen, table_width(console, wide))
+        return (overview if sweeps_as_one else table)(found.infos, table_width(console, wide))
 
     found = list_runs(paths)
-    say_problems(found.problems)
+    print_problems(found.problems)
     if not watch:
         console.print(draw(found), end="", soft_wrap=True)
         return
     with Live(draw(found), console=console, auto_refresh=False, vertical_overflow="visible") as live:
-        while not found.over:
+        while not found.ended:
             time.sleep(WATCH_SECONDS)
             before, found = found, list_runs(paths)
-            say_problems([problem for problem in found.problems if problem not in before.problems])
+            print_problems([problem for problem in found.problems if problem not in before.problems])
             live.update(draw(found), refresh=True)
 
 
-def say_problems(problems: Sequence[str]) -> None:
-    """On stderr."""
+def print_problems(problems: Sequence[str]) -> None:
+    """Print each problem on stderr."""
     for problem in problems:
         print(f"regard: {problem}", file=sys.stderr)
 
 
-def overview(seen: Sequence[RunInfo], width: int | None) -> Text:
-    """Runs by themselves as in ``table``, and a line for each sweep."""
+def overview(infos: Sequence[RunInfo], width: int | None) -> Text:
+    """Return a table with one line per sweep, followed by the `table` of the runs outside of sweeps."""
     sweeps: dict[Path, list[RunInfo]] = {}
-    alone: list[RunInfo] = []
-    for each in seen:
-        sweep = sweep_of(each.run)
-        (alone if sweep is None else sweeps.setdefault(sweep, [])).append(each)
+    single: list[RunInfo] = []
+    for info in infos:
+        sweep = sweep_of(info.run)
+        (single if sweep is None else sweeps.setdefault(sweep, [])).append(info)
     rows = [
-        (f"{sweep.parent.name}/{sweep.name}", str(len(of)), count_states([each.state for each in of]))
-        for sweep, of in sweeps.items()
+        (f"{sweep.parent.name}/{sweep.name}", str(len(points)), count_states([point.state for point in points]))
+        for sweep, points in sweeps.items()
     ]
-    parts = [format_table(SWEEP_COLUMNS, rows, width, WHERE)] if sweeps else []
-    return Text().join([*parts, *([table(alone, width)] if alone else [])])
+    parts = [format_table(SWEEP_COLUMNS, rows, width, WIDE_HINT)] if sweeps else []
+    return Text().join([*parts, *([table(single, width)] if single else [])])
 
 
-def table(seen: Sequence[RunInfo], width: int | None) -> Text:
-    """A line a run, and a count of the states below."""
-    own = varying_overrides([each.overrides for each in seen]) if len(seen) > 1 else [[] for _ in seen]
+def table(infos: Sequence[RunInfo], width: int | None) -> Text:
+    """Return a table with one line per run, followed by a count of the states."""
+    varying = varying_overrides([info.overrides for info in infos]) if len(infos) > 1 else [[] for _ in infos]
     rows = [
         (
-            each.state,
-            f"{each.step}/{each.max_steps or '?'}" if each.step is not None else "",
+            info.state,
+            f"{info.step}/{info.max_steps or '?'}" if info.step is not None else "",
             name,
-            f"{each.validation_loss:.4f}" if each.validation_loss is not None else "",
+            f"{info.validation_loss:.4f}" if info.validation_loss is not None else "",
             " ".join(overrides),
-            format_duration(each.elapsed),
-            each.note,
-            f"{each.tokens_per_second:,.0f}" if each.tokens_per_second else "",
-            each.node or "",
-            str(each.attempts),
+            format_duration(info.elapsed),
+            info.note,
+            f"{info.tokens_per_second:,.0f}" if info.tokens_per_second else "",
+            info.node or "",
+            str(info.attempts),
         )
-        for each, name, overrides in zip(seen, short_names([each.run for each in seen]), own, strict=True)
+        for info, name, overrides in zip(infos, short_names([info.run for info in infos]), varying, strict=True)
     ]
-    shown = format_table(COLUMNS, rows, width, WHERE)
-    return shown.append(f"{count_states([each.state for each in seen])}\n", "italic") if len(seen) > 1 else shown
+    text = format_table(COLUMNS, rows, width, WIDE_HINT)
+    return text.append(f"{count_states([info.state for info in infos])}\n", "italic") if len(infos) > 1 else text
 
 
 def count_states(states: Sequence[str]) -> str:
-    """3 finished, 1 failed"""
+    """Return the number of runs in each state, such as "3 finished, 1 failed"."""
     return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
 
 
 def format_duration(seconds: float | None) -> str:
-    """Hours, minutes and seconds, as far as there are any."""
+    """Return a duration as "1:02:03" or "2:03"; an empty string for None."""
     if seconds is None:
         return ""
     hours, rest = divmod(int(seconds), 3600)

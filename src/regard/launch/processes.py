@@ -1,4 +1,4 @@
-"""Do the work of runs in subprocesses on this machine, some at a time."""
+"""Do the work of runs in subprocesses on this machine, several at a time."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run_all(runs: Sequence[RunFolder], at_a_time: int) -> int:
     resources = [single_node_resources(run.config()) for run in runs]
     gpus = visible_gpus() if any(each.gpus for each in resources) else []
     if (most := max(each.gpus for each in resources)) > len(gpus):
-        raise UsageError(f"trainer.devices={most}: this machine has {len(gpus)} GPUs; give fewer, or trainer=default")
+        raise UsageError(f"trainer.devices={most}: this machine has {len(gpus)} GPUs; set fewer, or trainer=default")
     waiting = list(zip(runs, resources, strict=True))
     working: dict[RunFolder, tuple[subprocess.Popen[bytes], list[str]]] = {}
     quiet = at_a_time > 1
@@ -90,7 +90,7 @@ def run_search(folder: Path, workers: int, required: Resources) -> int:
     if required.gpus * workers > len(gpus):
         raise UsageError(
             f"search.workers={workers}: {workers} trials at a time need {required.gpus} GPUs each, but this machine "
-            f"has {len(gpus)}; give fewer workers"
+            f"has {len(gpus)}; set fewer workers"
         )
     started: list[subprocess.Popen[bytes]] = []
     with _forward_signals(lambda: started) as received:
@@ -110,7 +110,7 @@ def run_search(folder: Path, workers: int, required: Resources) -> int:
 
 
 def exit_code(runs: Sequence[RunFolder]) -> int:
-    """Return the exit code. Of one run: 0 finished, 75 preempted, 1 otherwise. Of several: 0 all finished, else 1."""
+    """Return the exit code. One run: 0 finished, 75 preempted, otherwise 1. Several runs: 0 if all finished, else 1."""
     statuses = [run.status()["status"] for run in runs]
     if statuses == ["preempted"]:
         return PREEMPTED

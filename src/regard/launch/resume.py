@@ -1,4 +1,4 @@
-"""Going on with runs: what may change, and what must not."""
+"""Resume and retry runs, possibly with more steps, other devices or another launcher."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ENDED = ("failed", "lost", "cancelled", "preempted")
 
 
 def resume(runs: Sequence[RunFolder], overrides: list[str]) -> int:
-    """Go on with a run, or with those of several that are over and not finished; the exit code.
+    """Resume a run, or those of several runs that have ended without finishing; return the exit code.
 
-    Says which are left to the process that is still to start them, and that a finished one has nothing left to do: it
-    would be tested again, and its times written over. Raises UsageError if a job in the queue will go on
-    with the only one.
+    Runs that another process will start are skipped with a message. A single finished run is skipped too unless
+    trainer.max_steps is given: resuming it would test it again and overwrite its times. Raises UsageError if the only
+    run has a job in the queue.
     """
     from regard.launch.slurm import queue_of
     from regard.launch.start import start
@@ -34,34 +34,34 @@ def resume(runs: Sequence[RunFolder], overrides: list[str]) -> int:
         runs = [run for run in runs if run.status()["status"] not in ("finished", "running") and run.job() not in jobs]
         waiting = {run.path: process for run in runs if (process := run.submitter())}
         for path, process in waiting.items():
-            print(f"{path}: left to process {process}, which is to start it", flush=True)
+            print(f"{path}: skipped; process {process} will start it", flush=True)
         runs = [run for run in runs if run.path not in waiting]
     elif (job := runs[0].job()) in jobs:
         raise UsageError(
-            f"{runs[0].path}: job {job} is in the queue and works on it, or will; first: regard cancel {runs[0].path}"
+            f"{runs[0].path}: job {job} of this run is in the queue; cancel it first: regard cancel {runs[0].path}"
         )
     elif runs[0].status()["status"] == "finished" and not any(each.startswith(MAX_STEPS) for each in overrides):
-        print(f"{runs[0].path}: finished; to train it for longer, give {MAX_STEPS}...", flush=True)
+        print(f"{runs[0].path}: already finished; to train longer, set {MAX_STEPS}...", flush=True)
         return 0
     prepare_resume(runs, overrides)
     return start(runs) if runs else 0
 
 
 def retry(runs: Sequence[RunFolder], states: Sequence[str], overrides: list[str]) -> int:
-    """Go on with those of ``runs`` whose state is one of ``states`` and that no job in the queue will see to.
+    """Resume those of ``runs`` whose state is in ``states`` and that have no job in the queue; return the exit code.
 
-    Says which. The exit code. Raises UsageError for a state that is none.
+    Prints their number. Raises UsageError for a state that cannot be retried.
     """
-    from regard.launch.jobs import inspect_run, is_over
+    from regard.launch.jobs import has_ended, inspect_run
     from regard.launch.slurm import queue_of
     from regard.launch.start import start
 
     if unknown := set(states) - set(ENDED):
-        raise UsageError(f"--status {unknown.pop()}: choose among {', '.join(ENDED)}")
+        raise UsageError(f"--status {unknown.pop()}: expected one of {', '.join(ENDED)}")
     jobs = queue_of(runs)
-    seen = [inspect_run(run, jobs) for run in runs]
-    chosen = [each.run for each in seen if each.state in states and is_over(each, jobs)]
-    print(f"{len(chosen)} of {len(runs)} runs to try again ({', '.join(states)})", flush=True)
+    infos = [inspect_run(run, jobs) for run in runs]
+    chosen = [info.run for info in infos if info.state in states and has_ended(info, jobs)]
+    print(f"retrying {len(chosen)} of {len(runs)} runs ({', '.join(states)})", flush=True)
     prepare_resume(chosen, overrides)
     return start(chosen) if chosen else 0
 
@@ -69,11 +69,11 @@ def retry(runs: Sequence[RunFolder], states: Sequence[str], overrides: list[str]
 def prepare_resume(runs: Sequence[RunFolder], overrides: list[str]) -> None:
     """Mark ``runs`` as submitted by this process, with ``overrides`` in their config.yaml and overrides.yaml.
 
-    All runs stay locked until all are marked. If two processes resume a run at once, the second is refused before it
-    has changed anything: first by the lock, then by the mark, until a worker holds a lock of its own.
+    All runs stay locked until all are marked. If two processes resume a run at the same time, the second one fails
+    before it changes anything: first because of the lock, then because of the mark, until a worker locks the run.
 
-    Raises UsageError, before any run is changed, for a key that may not change, a value that the key does not take,
-    fewer steps than a run has taken, a launcher that cannot start a run so, or if another process works on one.
+    Raises UsageError, before any run is changed, for a key that cannot change, an invalid value, fewer steps than a
+    run has taken, a launcher that cannot start a run with its configuration, or a run that another process works on.
     """
     with ExitStack() as locks:
         for run in runs:
@@ -87,7 +87,7 @@ def prepare_resume(runs: Sequence[RunFolder], overrides: list[str]) -> None:
 
 
 def _changed(run: RunFolder, overrides: list[str]) -> dict[str, Any]:
-    """The configuration of ``run`` with ``overrides``; raises what `prepare_resume` does."""
+    """Return the configuration of ``run`` with ``overrides``. Raises UsageError as `prepare_resume` does."""
     from regard.config.launcher import change_launcher, is_of_launcher
     from regard.launch.start import launcher_of, make_launcher
 
@@ -105,8 +105,8 @@ def _change_number(config: dict[str, Any], override: str) -> None:
     key, _, value = override.partition("=")
     if key not in NUMBERS:
         near = difflib.get_close_matches(key, NUMBERS, n=1)
-        hint = f"did you mean {near[0]}?" if near else "start a new run for that, with init_from= if you like"
-        raise UsageError(f"{key}: only {', '.join(NUMBERS)} and the launcher may change on resume; {hint}")
+        hint = f"did you mean {near[0]}?" if near else "start a new run, from a checkpoint with init_from= if needed"
+        raise UsageError(f"{key}: only {', '.join(NUMBERS)} and the launcher can change on resume; {hint}")
     trainer, name = config["trainer"], key.removeprefix("trainer.")
     check_value(key, int(value) if value.isdecimal() else value, ARGUMENTS["pytorch_lightning.Trainer"][name])
     if name == "max_steps" and config["schedule"].get("total_steps") == trainer["max_steps"]:
@@ -117,15 +117,15 @@ def _change_number(config: dict[str, Any], override: str) -> None:
 
 
 def _check_steps(run: RunFolder, config: dict[str, Any]) -> None:
-    """Raise UsageError if ``run`` would continue from a later step than ``config`` wants it to end at."""
+    """Raise UsageError if ``run`` would continue from a step after trainer.max_steps of ``config``."""
     from regard.launch.jobs import inspect_run
 
-    wanted = config["trainer"]["max_steps"]
-    if wanted >= (inspect_run(run, None).step or 0):
+    max_steps = config["trainer"]["max_steps"]
+    if max_steps >= (inspect_run(run, None).step or 0):
         return
     from regard.training.checkpoint import find_last_checkpoint, read_checkpoint  # takes seconds
 
-    checkpoint = find_last_checkpoint(run.checkpoints)  # steps after it, which a run has lost, are taken again
+    checkpoint = find_last_checkpoint(run.checkpoints)  # the steps after it are lost and will be repeated
     taken = 0 if checkpoint is None else read_checkpoint(checkpoint)["global_step"]
-    if wanted < taken:
-        raise UsageError(f"trainer.max_steps={wanted}: {run.path} has taken {taken} steps; give {taken} or more")
+    if max_steps < taken:
+        raise UsageError(f"trainer.max_steps={max_steps}: {run.path} has taken {taken} steps; give {taken} or more")

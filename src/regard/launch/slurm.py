@@ -1,4 +1,4 @@
-"""Talking to SLURM: sbatch, squeue, scancel, scontrol themselves."""
+"""The SLURM commands sbatch, squeue, scancel and scontrol."""
 
 from __future__ import annotations
 
@@ -11,66 +11,68 @@ from typing import NamedTuple
 from regard.errors import RegardError
 from regard.runs.folder import RunFolder
 
-JOBS_A_CALL = 500
+JOBS_PER_CALL = 500
 
 
 class Job(NamedTuple):
-    """A job that SLURM has not done with: PENDING, RUNNING, ...; why it waits; where it runs."""
+    """A job in the queue: its state (PENDING, RUNNING, ...), the reason why it is pending, and its nodes."""
 
     state: str
     reason: str
     nodes: str
 
 
-def is_here() -> bool:
-    """Whether this machine has SLURM's commands."""
+def is_installed() -> bool:
+    """Return whether SLURM is installed on this machine."""
     return shutil.which("sbatch") is not None
 
 
 def submit(arguments: Sequence[str]) -> str:
-    """The id of the job that ``sbatch ARGUMENTS`` makes.
+    """Submit a job with ``sbatch ARGUMENTS``; return its id.
 
-    Raises RegardError with what sbatch says if it refuses.
+    Raises RegardError with the message of sbatch if it fails.
     """
     return _call("sbatch", "--parsable", *arguments).strip().partition(";")[0]
 
 
 def queue() -> dict[str, Job]:
-    """The user's jobs, tasks of arrays one by one (ARRAY_TASK); none if there is no SLURM.
+    """Return the jobs of the user by id, with the tasks of arrays as ARRAY_TASK; empty if SLURM is not installed.
 
-    Raises RegardError with what squeue says if SLURM does not answer: which jobs there are is then not known.
+    Raises RegardError with the message of squeue if SLURM does not respond: the jobs are then unknown.
     """
-    if not is_here():
+    if not is_installed():
         return {}
     try:
         lines = _call("squeue", "--me", "--array", "--noheader", "--format=%i|%T|%r|%N").splitlines()
     except RegardError as error:
-        raise RegardError(f"SLURM does not say which jobs it has; try again when it does ({error})") from error
+        raise RegardError(
+            f"SLURM does not respond, so the state of its jobs is unknown; try later ({error})"
+        ) from error
     jobs = (line.split("|", 3) for line in lines)
     return {name: Job(state, reason, nodes) for name, state, reason, nodes in jobs}
 
 
 def queue_of(runs: Iterable[RunFolder]) -> dict[str, Job]:
-    """`queue`, not asked for if none of ``runs`` is a job's: SLURM's commands may be where no cluster is."""
+    """Return `queue`, or an empty dict if no run has a job: SLURM may be installed without a cluster."""
     return queue() if any(run.job() for run in runs) else {}
 
 
 def tasks(job: str, jobs: Iterable[str]) -> list[str]:
-    """Those of ``jobs`` that are ``job`` or, if it is an array, its tasks."""
+    """Return those of ``jobs`` that are ``job`` or tasks of the array ``job``."""
     return [name for name in jobs if name.partition("_")[0] == job]
 
 
 def cancel(jobs: Sequence[str]) -> None:
-    """End these jobs, whether they wait or run.
+    """Cancel pending and running jobs.
 
-    Raises RegardError with what scancel says.
+    Raises RegardError with the message of scancel if it fails.
     """
-    for start in range(0, len(jobs), JOBS_A_CALL):
-        _call("scancel", *jobs[start : start + JOBS_A_CALL])
+    for start in range(0, len(jobs), JOBS_PER_CALL):
+        _call("scancel", *jobs[start : start + JOBS_PER_CALL])
 
 
 def largest_array() -> int:
-    """The most tasks that an array may have here."""
+    """Return the largest number of tasks that the cluster allows in an array."""
     found = re.search(r"MaxArraySize\s*=\s*(\d+)", _call("scontrol", "show", "config"))
     return int(found[1]) if found else 1001
 
@@ -78,6 +80,6 @@ def largest_array() -> int:
 def _call(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise RegardError(f"{command[0]}: {said}")
+        message = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise RegardError(f"{command[0]}: {message}")
     return done.stdout

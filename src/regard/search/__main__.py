@@ -1,4 +1,4 @@
-"""``python -m regard.search FOLDER``: one worker of the search in this folder, on this machine or as a SLURM job."""
+"""``python -m regard.search FOLDER``: one worker of the search in FOLDER, on this machine or as a SLURM job."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from regard.training.distributed.ranks import request_requeue
 
 
 def main(folder: Path) -> int:
-    """Work on the search in ``folder``; return the exit code: 75 if a signal stopped it."""
+    """Work on the search in ``folder``; return the exit code, which is 75 if a signal stopped it."""
     return report_errors(lambda: _work(folder))
 
 

@@ -1,4 +1,4 @@
-"""A hyperparameter search: its space, and the Optuna study in its folder that several workers share.
+"""A hyperparameter search: its space, and the Optuna study in its folder, which several workers share.
 
 Workers use Optuna's ask-and-tell interface. Its journal is in the folder of the search, next to the run folder of each
 trial.
@@ -28,10 +28,10 @@ from regard.runs.parse import load_yaml, parse_file
 class Search:
     """The settings of a search: see conf/search.
 
-    metric: a column of metrics.csv, of the validation; direction: minimize or maximize
-    trials: number of trials of all workers together; workers: trials at a time
-    sampler, pruner: objects of Optuna
-    space: for each key of the configuration {low, high, log, step} or {choices}
+    metric: a validation column of metrics.csv; direction: minimize or maximize
+    trials: total number of trials of all workers; workers: number of concurrent trials
+    sampler, pruner: Optuna objects
+    space: {low, high, log, step} or {choices} for each key of the configuration
 
     Raises UsageError, naming the key, for an entry of the space that is neither a range nor a list of choices.
     """
@@ -68,7 +68,7 @@ class Search:
 
 
 def entries_by_key(space: Mapping[str, Any], path: str = "") -> dict[str, Mapping[str, Any]]:
-    """Return the entries of a search space by their dotted keys; Hydra nests ``+search.space.optimizer.lr={...}``."""
+    """Return the entries of a search space by dotted key. Hydra nests ``+search.space.optimizer.lr={...}``."""
     entries: dict[str, Mapping[str, Any]] = {}
     for name, entry in space.items():
         key = f"{path}.{name}" if path else str(name)
@@ -82,7 +82,7 @@ def entries_by_key(space: Mapping[str, Any], path: str = "") -> dict[str, Mappin
 
 
 def distribution(key: str, entry: dict[str, Any]) -> BaseDistribution:
-    """Return the Optuna distribution of an entry: of integers if both low and high are integers.
+    """Return the Optuna distribution of an entry: an integer distribution if both low and high are integers.
 
     Raises UsageError if ``entry`` is neither a range nor a list of choices.
     """
@@ -98,14 +98,14 @@ def distribution(key: str, entry: dict[str, Any]) -> BaseDistribution:
 
 
 def as_overrides(parameters: Mapping[str, Any]) -> list[str]:
-    """Return the parameters of a trial as overrides of the command line."""
+    """Return the parameters of a trial as command line overrides."""
     return [f"{key}={'null' if value is None else value}" for key, value in parameters.items()]
 
 
 def corners(space: Mapping[str, BaseDistribution]) -> list[list[str]]:
     """Return the overrides of the lowest and the highest corner of the space.
 
-    If both can be composed, it is very likely that every point between them can be.
+    If both can be composed, every point between them very probably can be.
     """
     lowest: dict[str, Any] = {}
     highest: dict[str, Any] = {}

@@ -26,22 +26,22 @@ def start_search(arguments: list[str]) -> int:
     if not points:
         return 0
     if len(points) > 1:
-        raise UsageError("regard search does not take a sweep: leave -m out, and put what varies into search.space")
+        raise UsageError("regard search does not run sweeps: remove -m, and add the keys that vary to search.space")
     config = points[0][0]
     if not config.get("search"):
         raise UsageError(
-            "search: choose a method with search=tpe or search=random, and the space with "
+            "search is not set: choose a method with search=tpe or search=random, and a space with "
             "'+search.space.KEY={low: ..., high: ...}'"
         )
     search: Search = build(config["search"])
     for corner in corners(search.space):
         compose_points([*arguments, *corner])
     content = {
-        "arguments": [each for each in arguments if not is_of_launcher(each)],  # a worker starts its trials itself
+        "arguments": [each for each in arguments if not is_of_launcher(each)],  # trials are started by the worker
         "cwd": str(Path.cwd()),
         "search": config["search"],
         "launcher": config["launcher"],
-        "geometry": single_node_resources(config)._asdict(),  # the name of this key in older searches too
+        "geometry": single_node_resources(config)._asdict(),  # the key has this name in older searches
     }
     final = unique_path(Path(config["paths"]["runs"]) / config["name"])
     with create_atomically(final) as temporary:
@@ -64,7 +64,7 @@ def resume_search(folder: Path, overrides: list[str]) -> int:
 
 def _resume(folder: Path, search: RunFolder, overrides: list[str]) -> int:
     if (job := search.job()) and tasks(job, queue()):
-        raise UsageError(f"{folder}: job {job} in the queue works on it; to stop it: regard cancel {folder}")
+        raise UsageError(f"{folder}: job {job} of this search is in the queue; cancel it first: regard cancel {folder}")
     content = read(folder)
     content["launcher"] = change_launcher(content["launcher"], overrides)
     for override in overrides:

@@ -38,7 +38,7 @@ def work_on(folder: Path) -> int:
         STOP.hold()
         study = search.study(folder)
         if search.workers > 1 or study.get_trials(deepcopy=False):
-            search.sampler.reseed_rng()  # else it would repeat its suggestions, or those of another worker
+            search.sampler.reseed_rng()  # otherwise it repeats its suggestions, or those of another worker
         while not STOP.signal and not RunFolder(folder).cancelled():
             found = next_trial(study, search, folder)
             if found is None:
@@ -73,9 +73,9 @@ def next_trial(study: optuna.Study, search: Search, folder: Path) -> tuple[Trial
 
 
 class TrialWork:
-    """The work of one trial. Its run folder is named by its number.
+    """The work of one trial. The run folder is named after the number of the trial.
 
-    content: of search.yaml
+    content: content of search.yaml
     """
 
     def __init__(
@@ -90,10 +90,10 @@ class TrialWork:
         self.values = dict(study.get_trials(deepcopy=False)[trial.number].intermediate_values)
 
     def do(self) -> None:
-        """Train the run and report its end to Optuna; not if the worker, the search or the run was stopped."""
+        """Train the run and report its result to Optuna, unless it was stopped and will be resumed."""
         try:
             if not self.run.path.exists():
-                # Relative paths in the arguments, also Hydra's --config-dir, start where the search was started.
+                # Relative paths in the arguments, such as --config-dir, refer to the folder where the search started.
                 with chdir(self.directory):
                     ((config, overrides),) = compose_points([*self.arguments, *self.overrides])
                 RunFolder.create(self.run.path, without_search(config), overrides)
@@ -113,9 +113,9 @@ class TrialWork:
             self._tell(TrialState.FAIL, status.get("why", "its process was killed"))
 
     def _train(self) -> str | None:
-        """Train the run in a subprocess; return the reason if it was pruned.
+        """Train the run in a subprocess; return the reason if it was pruned, otherwise None.
 
-        If the process of a killed worker still works on the run, wait for it.
+        If the process of a killed worker still works on the run, wait for that process.
         """
         with self.run.console.open("ab") as console:
             process = subprocess.Popen(
@@ -144,7 +144,7 @@ class TrialWork:
         return pruned
 
     def _will_be_resumed(self) -> bool:
-        """Return whether the run was stopped together with its worker or search, and not for a reason of its own."""
+        """Return whether the run was preempted, or was stopped together with its worker or search."""
         return bool(STOP.signal or self.parent.cancelled() or self.run.status()["status"] == "preempted")
 
     def _report(self) -> None:
@@ -162,7 +162,7 @@ class TrialWork:
         value = choose(self.values.values()) if state == TrialState.COMPLETE else None
         try:
             self.study.tell(self.trial, value, state)
-        except RuntimeError as error:  # a sampler that has tried everything calls Study.stop, which ask-and-tell lacks
+        except RuntimeError as error:  # a sampler without further points calls Study.stop, invalid in ask-and-tell
             if "Study.stop" not in str(error):
                 raise
             self.is_last = True

@@ -196,4 +196,4 @@ def test_a_model_without_attention_trains_and_attend_reports_it(
     assert (run.path / "log.txt").read_text().count("the model has no attention, nothing is recorded") == 1
     said = regard("attend", run.path, "--target", "the boat", "--trust")
     assert (said.code, said.err.count("\n")) == (2, 1)
-    assert "no attention to look at" in said.err
+    assert "the model has no attention; its mixer is not attention" in said.err

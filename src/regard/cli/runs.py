@@ -1,4 +1,4 @@
-"""The verbs that begin runs, go on with them, and look after them."""
+"""Verbs that start, resume, list and cancel runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     options_metavar="[KEY=VALUE ...]",
 )
 def train(context: typer.Context) -> None:
-    """Compose, check and freeze a run, then train it. Hydra's overrides and options (--cfg job, --info, --help)."""
+    """Compose, check, freeze and train a run. Takes Hydra overrides and options (--cfg job, --info, --help)."""
     from regard.config.compose import compose_points, freeze
     from regard.launch.start import start
 
@@ -34,7 +34,7 @@ def train(context: typer.Context) -> None:
     options_metavar="[KEY=VALUE ...]",
 )
 def search(context: typer.Context) -> None:
-    """Search for good hyperparameters with Optuna: search=tpe '+search.space.optimizer.lr={low: 1e-4, high: 1e-2}'."""
+    """Search hyperparameters with Optuna: search=tpe '+search.space.optimizer.lr={low: 1e-4, high: 1e-2}'."""
     from regard.search.start import start_search
 
     raise typer.Exit(start_search(context.args))
@@ -42,10 +42,10 @@ def search(context: typer.Context) -> None:
 
 @app.command()
 def resume(
-    run: Annotated[Path, typer.Argument(metavar="RUN|SWEEP", help="A run folder, or a sweep's.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN|SWEEP", help="Folder of a run, sweep or search.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE ...]")] = None,
 ) -> None:
-    """Go on with a run that was stopped, with all of a sweep that are not finished, or with a search.
+    """Resume a stopped run, all unfinished runs of a sweep, or a search.
 
     Only trainer.max_steps, trainer.devices, trainer.num_nodes and the launcher (hydra/launcher=...) may change.
     """
@@ -56,23 +56,23 @@ def resume(
         from regard.search.start import resume_search
 
         raise typer.Exit(resume_search(run, overrides or []))
-    runs, damaged = _intact([run])
+    runs, damaged = _readable_runs([run])
     raise typer.Exit(max(damaged, resume(runs, overrides or []) if runs else 0))
 
 
 @app.command()
 def jobs(
     runs: Annotated[
-        list[Path] | None, typer.Argument(metavar="[SWEEP|RUN ...]", help="All of runs/ if not given.")
+        list[Path] | None, typer.Argument(metavar="[SWEEP|RUN ...]", help="Folders to list. Default: runs/.")
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until all are over.")] = False,
-    wide: Annotated[bool, typer.Option("--wide", help="All columns whole, wider than the terminal.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each run.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Update the table until all runs have ended.")] = False,
+    wide: Annotated[bool, typer.Option("--wide", help="Do not cut columns to the width of the terminal.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per run.")] = False,
 ) -> None:
-    """What runs are doing: state, step, validation loss, speed, node; from their folders, and from squeue."""
+    """List runs: state, step, validation loss, speed and node, from their folders and from squeue."""
     import json
 
-    from regard.launch.jobs import as_plain, list_runs
+    from regard.launch.jobs import json_object, list_runs
     from regard.runs.sweep import is_search
 
     paths = runs or [Path("runs")]
@@ -80,8 +80,8 @@ def jobs(
         found = list_runs(paths)
         for problem in found.problems:
             warn(problem)
-        for seen in found.seen:
-            print(json.dumps(as_plain(seen), ensure_ascii=False))
+        for info in found.infos:
+            print(json.dumps(json_object(info), ensure_ascii=False))
     else:
         from rich.console import Console
 
@@ -91,59 +91,61 @@ def jobs(
         for folder in filter(is_search, runs or []):
             from regard.search.start import describe_best
 
-            print(describe_best(folder) or "no trial has come to its end yet")
+            print(describe_best(folder) or "no trial has finished yet")
 
 
 @app.command()
 def cancel(runs: Annotated[list[Path], typer.Argument(metavar="SWEEP|SEARCH|RUN ...")]) -> None:
-    """End runs that work or wait; those that work save their state. `regard resume` goes on with them after all."""
-    from regard.launch.cancel import cancel as end
+    """Cancel runs. Running ones save a checkpoint first, and `regard resume` can resume them."""
+    from regard.launch.cancel import cancel as cancel_runs
     from regard.launch.cancel import cancel_search
     from regard.runs.sweep import is_search
 
-    found, damaged = _intact(runs)
+    found, damaged = _readable_runs(runs)
     for folder in filter(is_search, runs):
         cancel_search(folder)
-    ended = end(found)
-    print(f"{len(ended)} of {len(found)} runs cancelled")
+    cancelled = cancel_runs(found)
+    print(f"{len(cancelled)} of {len(found)} runs cancelled")
     raise typer.Exit(damaged)
 
 
 @app.command()
 def retry(
     runs: Annotated[list[Path], typer.Argument(metavar="SWEEP|RUN ...")],
-    status: Annotated[list[str] | None, typer.Option(help="Which: failed and lost ones if not given.")] = None,
+    status: Annotated[
+        list[str] | None, typer.Option(help="State of the runs to resume; can be repeated. Default: failed and lost.")
+    ] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="What `regard resume` lets change.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override, as for `regard resume`.")
     ] = None,
 ) -> None:
-    """Go on with the runs of a sweep that failed or were lost, and with no others."""
-    from regard.launch.resume import retry as try_again
+    """Resume only the failed and lost runs of a sweep."""
+    from regard.launch.resume import retry as retry_runs
 
-    found, damaged = _intact(runs)
-    raise typer.Exit(max(damaged, try_again(found, status or ["failed", "lost"], overrides or [])))
+    found, damaged = _readable_runs(runs)
+    raise typer.Exit(max(damaged, retry_runs(found, status or ["failed", "lost"], overrides or [])))
 
 
 @app.command()
 def logs(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they grow.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the latest, of each file.")] = 50,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines as they are written.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of last lines of each file.")] = 50,
 ) -> None:
-    """What a run has logged (log.txt), and what its processes printed where no terminal showed it (console.txt)."""
+    """Print the log of a run (log.txt), and the output of its background processes (console.txt)."""
     from regard.runs.folder import RunFolder
 
     folder = RunFolder.open(run)
     files = [path for path in (folder.console, folder.path / "log.txt") if follow or path.exists()]
     if not files:
-        print(f"{run}: nothing yet; its status is {folder.status()['status']}")
+        print(f"{run}: no log yet; the run is {folder.status()['status']}")
         return
     sys.stdout.flush()
     os.execvp("tail", ["tail", f"--lines={lines}", *(["-F"] if follow else []), *map(str, files)])
 
 
-def _intact(paths: list[Path]) -> tuple[list[RunFolder], int]:
-    """The runs at or below ``paths`` that can be read, and the exit code: 1 if a damaged one was left out."""
+def _readable_runs(paths: list[Path]) -> tuple[list[RunFolder], int]:
+    """Return the readable runs at or below ``paths``, and an exit code: 1 if a damaged run was skipped."""
     from regard.runs.find import find_runs, successes, try_read
 
     problems: list[str] = []

@@ -1,4 +1,4 @@
-"""The verbs that look into a model: what its heads do, which words it aligns, which it holds for alike."""
+"""Verbs that analyse a model: word alignment, measures of heads, nearest neighbours of words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from regard.data.corpora.links import Links
 
 Gold = Annotated[
-    Path | None, typer.Option(help="Links that are right, a line a pair: 0-0 1-2 3?4 (sure with -, possible with ?).")
+    Path | None, typer.Option(help="Gold links, one line per pair: 0-0 1-2 3?4 (- is sure, ? is possible).")
 ]
 
 
@@ -25,16 +25,16 @@ def align(
     run: Run,
     source: Annotated[str | None, typer.Option(help="A sentence.")] = None,
     target: Annotated[str | None, typer.Option(help="Its translation.")] = None,
-    source_file: Annotated[Path | None, typer.Option(help="Sentences, one a line.")] = None,
-    target_file: Annotated[Path | None, typer.Option(help="Their translations, line by line.")] = None,
-    split: Annotated[str | None, typer.Option(help="validation or test: that part of the run's own corpus.")] = None,
+    source_file: Annotated[Path | None, typer.Option(help="File with one sentence per line.")] = None,
+    target_file: Annotated[Path | None, typer.Option(help="File with their translations, line by line.")] = None,
+    split: Annotated[str | None, typer.Option(help="Part of the corpus of the run: validation or test.")] = None,
     gold: Gold = None,
-    layer: Annotated[int | None, typer.Option(help="The best one on validation if not given.")] = None,
-    head: Annotated[str | None, typer.Option(help="Its number, or mean; the best one if not given.")] = None,
+    layer: Annotated[int | None, typer.Option(help="Default: the best layer on the validation part.")] = None,
+    head: Annotated[str | None, typer.Option(help="A number, or mean. Default: the best head.")] = None,
     device: Device = "cpu",
     trust: Trust = False,
 ) -> None:
-    """Which word translates which, from cross-attention: SOURCE-TARGET, counted from 0, a line a pair."""
+    """Align words from cross-attention. Prints SOURCE-TARGET links, counted from 0, one line per pair."""
     from regard.analysis.align import align_pairs, read_gold, read_split, report_errors
     from regard.analysis.aligner import choose_aligner, rank_by_links
     from regard.data.corpora.reading.lines import read_pairs
@@ -42,9 +42,9 @@ def align(
 
     given = [source is not None or target is not None, bool(source_file or target_file), split is not None]
     if sum(given) != 1 or (source is None) != (target is None) or (source_file is None) != (target_file is None):
-        raise UsageError("give --source and --target, or --source-file and --target-file, or --split")
+        raise UsageError("expected --source and --target, or --source-file and --target-file, or --split")
     if source is not None and target is not None and not (source.strip() and target.strip()):
-        raise UsageError("--source, --target: one of them is empty; give a sentence and its translation")
+        raise UsageError("--source or --target is empty: expected a sentence and its translation")
     translator = load_translator(run, device, trust)
     links: list[Links] | None = None
     if split is not None:
@@ -64,7 +64,7 @@ def align(
     for one in align_pairs(translator, aligner, pairs, warn):
         found.append(one)
         print(" ".join(f"{a}-{b}" for a, b in sorted(one)))
-    warn(f"read from {aligner}; {why}")
+    warn(f"aligned with {aligner}; {why}")
     for line in report_errors(found, links, pairs) if links is not None else ():
         warn(line)
 
@@ -75,21 +75,21 @@ def heads(
     sentences: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Validation pairs, or blocks of text; if not given 200 or 32, of 8,192 target tokens at most."
+            min=1, help="Number of pairs or blocks. Default: 200 pairs or 32 blocks, at most 8,192 target tokens."
         ),
     ] = None,
-    source_file: Annotated[Path | None, typer.Option(help="Sentences of your own, one a line.")] = None,
+    source_file: Annotated[Path | None, typer.Option(help="Your own sentences, one per line.")] = None,
     target_file: Annotated[
-        Path | None, typer.Option(help="Their translations; alone, a text for a language model.")
+        Path | None, typer.Option(help="Their translations; without --source-file, text for a language model.")
     ] = None,
     gold: Gold = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each head.")] = False,
-    output: Annotated[Path | None, typer.Option(help="The folder for the pictures; heads in RUN if not given.")] = None,
-    wandb: Annotated[bool, typer.Option("--wandb", help="Add table and pictures to the run's own W&B run.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per head.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Folder for the pictures. Default: RUN/heads.")] = None,
+    wandb: Annotated[bool, typer.Option("--wandb", help="Add table and pictures to the W&B run of RUN.")] = False,
     device: Device = "cpu",
     trust: Trust = False,
 ) -> None:
-    """What each head does: how focused it is, where it looks, which words it aligns, what the loss is without it."""
+    """Measure each head: entropy, what it attends to, word alignment, and the loss without the head."""
     import json
 
     from rich.console import Console
@@ -109,7 +109,7 @@ def heads(
 
     folder = RunFolder.open(run) if run.is_dir() else None
     if wandb and folder is None:
-        raise UsageError("--wandb: a checkpoint alone has no W&B run; give its run folder")
+        raise UsageError("--wandb: a checkpoint has no W&B run; give a run folder")
     if wandb and folder is not None:
         require_not_running(folder)
     place = output or (run / "heads" if run.is_dir() else Path("heads"))
@@ -139,16 +139,16 @@ def heads(
 @app.command()
 def neighbours(
     run: Run,
-    word: Annotated[str, typer.Option(help="A word; of several pieces, the mean of their embeddings is taken.")],
-    number: Annotated[int, typer.Option(min=1, help="How many neighbours.")] = 10,
+    word: Annotated[str, typer.Option(help="A word. The embedding of several pieces is their mean.")],
+    number: Annotated[int, typer.Option(min=1, help="Number of neighbours.")] = 10,
     side: Annotated[
-        str | None, typer.Option(help="source or target: whose vocabulary; the source's if there is one.")
+        str | None, typer.Option(help="Vocabulary: source or target. Default: source if there is one.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Draw a map of them there: a .png or a .html.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write a map of the neighbours to this .png or .html.")] = None,
     device: Device = "cpu",
     trust: Trust = False,
 ) -> None:
-    """The tokens whose embeddings are nearest to a word's, by cosine; and a map of them."""
+    """List the tokens with the nearest embeddings to a word, by cosine, and draw a map of them."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -164,7 +164,7 @@ def neighbours(
     around = find_neighbourhood(embeddings, tokenizer, word, number)
     if len(around.pieces) > 1:
         warn(
-            f"{word} is {len(around.pieces)} pieces ({' '.join(around.pieces)}): the mean of their embeddings is taken"
+            f"{word} has {len(around.pieces)} pieces ({' '.join(around.pieces)}): the mean of their embeddings is used"
         )
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("token", no_wrap=True)

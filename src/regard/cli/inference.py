@@ -1,4 +1,4 @@
-"""The verbs that use a model, and look into it."""
+"""Verbs that use a model: translate, evaluate, attend, generate and score."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from regard.cli.streams import stdin_is_terminal, stdin_lines
 from regard.errors import UsageError
 from regard.files import require_writable
 
-BeamSize = Annotated[int, typer.Option("--beam-size", min=1, help="Open hypotheses a sentence; 1 is greedy.")]
+BeamSize = Annotated[int, typer.Option("--beam-size", min=1, help="Open hypotheses per sentence; 1 is greedy.")]
 LengthPenalty = Annotated[
-    float, typer.Option(callback=finite, help="Power of the length penalty (Wu et al. 2016); 0 is none.")
+    float, typer.Option(callback=finite, help="Exponent of the length penalty (Wu et al. 2016); 0 for no penalty.")
 ]
 
 
@@ -26,11 +26,11 @@ def translate(
     run: Run,
     beam_size: BeamSize = 1,
     length_penalty: LengthPenalty = 1.0,
-    output: Annotated[Path | None, typer.Option(help="Write there instead of to stdout.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")] = None,
     device: Device = "cpu",
     trust: Trust = False,
 ) -> None:
-    """Translate stdin to stdout, line by line; an empty line stays empty."""
+    """Translate stdin to stdout, line by line. Empty lines stay empty."""
     lines = stdin_lines()
     if output is not None:
         _require_text_file(output)
@@ -46,20 +46,20 @@ def translate(
 @app.command()
 def evaluate(
     run: Run,
-    split: Annotated[str, typer.Option(help="validation or test.")] = "test",
-    source_file: Annotated[Path | None, typer.Option(help="A text of your own to translate.")] = None,
+    split: Annotated[str, typer.Option(help="Part of the corpus: validation or test.")] = "test",
+    source_file: Annotated[Path | None, typer.Option(help="Text file to translate instead.")] = None,
     target_file: Annotated[
-        Path | None, typer.Option(help="Its translation, line by line; alone, a text for a language model.")
+        Path | None, typer.Option(help="References, line by line; without --source-file, text for a language model.")
     ] = None,
-    average: Annotated[int | None, typer.Option(min=1, help="Use the mean of so many of the latest snapshots.")] = None,
-    beam_size: Annotated[int | None, typer.Option(min=1, help="The run's own if not given; 1 is greedy.")] = None,
+    average: Annotated[int | None, typer.Option(min=1, help="Average this number of latest snapshots.")] = None,
+    beam_size: Annotated[int | None, typer.Option(min=1, help="1 is greedy. Default: that of the run.")] = None,
     length_penalty: Annotated[
-        float | None, typer.Option(callback=finite, help="The run's own if not given; 0 is none.")
+        float | None, typer.Option(callback=finite, help="0 for no penalty. Default: that of the run.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Write the outputs there, one a line.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the outputs to this file, one per line.")] = None,
     device: Device = "cpu",
 ) -> None:
-    """Score the best checkpoint of a run folder on a part of its corpus, or on a text of your own."""
+    """Evaluate the best checkpoint of a run folder on a part of its corpus, or on your own text."""
     from regard.instantiate import build
     from regard.runs.evaluate import evaluate_pairs, evaluate_split, evaluate_text, run_config
     from regard.runs.folder import RunFolder
@@ -68,7 +68,7 @@ def evaluate(
     config = run_config(folder, beam_size, length_penalty)
     translates = config["task"]["name"] == "translation"
     if output and not translates:
-        raise UsageError("--output: a language model's scores have no outputs line by line; leave it out")
+        raise UsageError("--output: the evaluation of a language model has no outputs to write; leave it out")
     if output is not None:
         _require_text_file(output)
     outputs: list[str] = []
@@ -78,7 +78,7 @@ def evaluate(
         outputs, signatures = [sample.output for sample in task.samples], task.scorer.signatures()
     elif target_file is None or (source_file is None) == translates:
         wanted = "--source-file and --target-file" if translates else "--target-file alone"
-        raise UsageError(f"a {config['task']['name']} model is scored on {wanted}")
+        raise UsageError(f"the evaluation of a {config['task']['name']} model on your own text needs {wanted}")
     elif source_file is not None:
         scorer = build(config["task"]["scorer"])
         metrics, outputs = evaluate_pairs(folder, scorer, source_file, target_file, average, device, warn)
@@ -96,47 +96,47 @@ def evaluate(
 @app.command()
 def attend(
     run: Run,
-    source: Annotated[str | None, typer.Option(help="The sentence to translate; none for a language model.")] = None,
+    source: Annotated[str | None, typer.Option(help="Sentence to translate; not for a language model.")] = None,
     target: Annotated[
-        str | None, typer.Option(help="What it should say, or a language model read; its own translation if not given.")
+        str | None, typer.Option(help="Given translation (default: that of the model), or text for a language model.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="The page; a PNG is written beside it.")] = None,
-    megabytes: Annotated[float, typer.Option(min=0, callback=finite, help="The most that the page may take.")] = 16,
+    output: Annotated[Path | None, typer.Option(help="HTML file of the page; a PNG is written next to it.")] = None,
+    megabytes: Annotated[float, typer.Option(min=0, callback=finite, help="Maximum size of the page.")] = 16,
     beam_size: BeamSize = 1,
     device: Device = "cpu",
     trust: Trust = False,
 ) -> None:
-    """Show what the model attends to: a page and a picture."""
+    """Write a page and a picture of what the model attends to."""
     from regard.inference.translator import Translator
     from regard.observe.draw.attend import write_attention
     from regard.observe.record.trace import trace_text, trace_translation
 
     page = output or (run / "attention" / "attend.html" if run.is_dir() else Path("attend.html"))
     if page.suffix == ".png":
-        raise UsageError(f"--output {page}: the page, beside which a PNG is written; end its name in .html")
+        raise UsageError(f"--output {page}: expected a page (.html); a PNG is written next to it")
     for file in (page, page.with_suffix(".png")):
         require_writable("--output", file)
     model = load(run, device, trust)
     if isinstance(model, Translator):
         if source is None or not source.strip():
-            raise UsageError("--source: give a sentence to look at")
+            raise UsageError("--source is empty or missing: a translation model needs a sentence")
         given = [("--source", source, model.source_tokenizer), ("--target", target or "", model.target_tokenizer)]
         trace = trace_translation(model, source, target, beam_size)
     else:
         if source is not None:
-            raise UsageError("--source: a language model has none; give --target alone")
+            raise UsageError("--source: a language model has no source; give only --target")
         if target is None or not target.strip():
-            raise UsageError("--target: give a text to look at")
+            raise UsageError("--target is empty or missing: a language model needs a text")
         given = [("--target", target, model.tokenizer)]
         trace = trace_text(model, target)
     for option, text, tokenizer in given:
         if (tokens := len(tokenizer.encode(text))) > (most := model.model.max_length - 1):
-            warn(f"{option}: {tokens} tokens, cut to the model's {most}")
+            warn(f"{option} has {tokens} tokens and is cut to the limit of the model, {most}")
     if not trace.maps.maps:
-        raise UsageError(f"{run}: the model has no attention to look at; its mixer is another")
+        raise UsageError(f"{run}: the model has no attention; its mixer is not attention")
     picture, left_out = write_attention(trace, page, round(megabytes * 2**20))
     if str(left_out):
-        warn(f"left out of the page, over --megabytes {megabytes:g}: {left_out}")
+        warn(f"left out of the page because of --megabytes {megabytes:g}: {left_out}")
     print(trace.target)
     print(f"page\t{page}\npicture\t{picture}")
 
@@ -144,23 +144,25 @@ def attend(
 @app.command()
 def generate(
     run: Run,
-    prompt: Annotated[str | None, typer.Option(help="What to go on from; without it, the lines of stdin.")] = None,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token every time.")] = 1.0,
-    top_k: Annotated[int | None, typer.Option(min=1, help="Only so many of the likeliest tokens.")] = None,
-    top_p: Annotated[float | None, typer.Option(help="Only the likeliest that together reach this share.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="Text to continue. Default: each line of stdin.")] = None,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 selects the most likely token.")] = 1.0,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Sample from this number of most likely tokens.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="Sample from the most likely tokens that together reach this probability.")
+    ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**64 - 1, help="The same seed writes the same; another each time.")
+        int | None, typer.Option(min=0, max=2**64 - 1, help="Seed of the sampling. Default: a random one.")
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(min=0, help="The most tokens to write.")] = 256,
-    number: Annotated[int, typer.Option(min=1, help="Continuations of each prompt.")] = 1,
+    max_new_tokens: Annotated[int, typer.Option(min=0, help="Maximum number of new tokens.")] = 256,
+    number: Annotated[int, typer.Option(min=1, help="Number of continuations per prompt.")] = 1,
     next_tokens: Annotated[
-        int | None, typer.Option("--next", min=1, help="Write nothing: show so many of the likeliest next tokens.")
+        int | None, typer.Option("--next", min=1, help="Print only this number of most likely next tokens.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each continuation.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per continuation.")] = False,
     device: Device = "cpu",
     trust: Trust = False,
 ) -> None:
-    """Go on from a prompt with a language model. Several continuations are parted by a line of dashes."""
+    """Continue a prompt with a language model. Continuations are separated by a line of dashes."""
     import json
     import math
     import secrets
@@ -172,18 +174,18 @@ def generate(
     from regard.inference.language_model import LanguageModel
 
     if top_p is not None and not 0 < top_p <= 1:
-        raise UsageError(f"--top-p {top_p}: give a share above 0, up to 1")
+        raise UsageError(f"--top-p {top_p} is out of range: expected 0 < top_p <= 1")
     if not math.isfinite(temperature):
-        raise UsageError(f"--temperature {temperature}: give a number, 0 or more")
+        raise UsageError(f"--temperature {temperature} is out of range: expected a finite number >= 0")
     prompts = stdin_lines() if prompt is None and next_tokens is None else [prompt or ""]
     model = load(run, device, trust)
     if not isinstance(model, LanguageModel):
-        raise UsageError(f"{run}: a translation model, this verb needs a language model; use regard translate")
+        raise UsageError(f"{run} is a translation model, but this verb needs a language model; use regard translate")
     seed = secrets.randbelow(2**32) if seed is None else seed
     writer = Writer(model, Sampling(temperature, top_k, top_p), max_new_tokens, number, seed, warn)
     if next_tokens is not None:
         if prompt is None:
-            raise UsageError("--next: give --prompt too")
+            raise UsageError("--next needs --prompt")
         print_next_tokens(writer, prompt, next_tokens, Console(highlight=False))
     elif prompt is not None and number == 1 and not as_json:
         print(prompt, end="", flush=True)
@@ -202,14 +204,13 @@ def generate(
 @app.command()
 def score(
     run: Run,
-    tokens: Annotated[bool, typer.Option("--tokens", help="After each line, its tokens.")] = False,
+    tokens: Annotated[bool, typer.Option("--tokens", help="Also print the tokens of each line.")] = False,
     device: Device = "cpu",
     trust: Trust = False,
 ) -> None:
-    """How likely is each line of stdin: log-probability (natural), tokens, perplexity.
+    """Print the log-probability (natural), number of tokens and perplexity of each line of stdin.
 
-    For a language model a line is a document, for a translation model it is source TAB target. The line's end counts
-    as a token.
+    A line is a document for a language model, and source TAB target for a translation model. Its end counts as a token.
     """
     from regard.inference.perplexity import perplexity
     from regard.inference.score import score_lines
@@ -225,11 +226,11 @@ def score(
             for piece, value in line.tokens:
                 print(f"\t{value:.4f}\t{piece}")
     if count:
-        warn(f"in all {total:.4f}, {count:.0f} tokens, perplexity {perplexity(-total / count):.4f}")
+        warn(f"total: {total:.4f}, {count:.0f} tokens, perplexity {perplexity(-total / count):.4f}")
 
 
 def _require_text_file(output: Path) -> None:
-    """Raise UsageError if --output cannot be written; like a shell's >, it makes no folders."""
+    """Raise UsageError if --output cannot be written. Like > in a shell, --output does not create folders."""
     if not output.parent.is_dir():
-        raise UsageError(f"--output {output}: there is no folder {output.parent}; make it first")
+        raise UsageError(f"--output {output}: the folder {output.parent} does not exist; create it first")
     require_writable("--output", output)

@@ -1,4 +1,4 @@
-"""The verb that compares runs."""
+"""The verb compare."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Mode(StrEnum):
-    """Which values of the metric are good."""
+    """Whether small or large values of the metric are good."""
 
     MIN = "min"
     MAX = "max"
@@ -28,15 +28,15 @@ class Mode(StrEnum):
 
 @app.command()
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN|SWEEP|GLOB ...", help="Run folders, or folders of them.")],
-    metric: Annotated[
-        str | None, typer.Option(help="Sort by it; what the best checkpoint is kept by, if not given.")
-    ] = None,
-    mode: Annotated[Mode | None, typer.Option(help="min or max is good; as the runs say, if not given.")] = None,
-    output: Annotated[Path, typer.Option(help="The page.")] = Path("compare.html"),
-    csv: Annotated[Path | None, typer.Option("--csv", help="The table with all there is, too.")] = None,
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN|SWEEP|GLOB ...", help="Run folders, or folders that contain them.")
+    ],
+    metric: Annotated[str | None, typer.Option(help="Metric to sort by. Default: that of the best checkpoint.")] = None,
+    mode: Annotated[Mode | None, typer.Option(help="Whether min or max is good. Default: that of the runs.")] = None,
+    output: Annotated[Path, typer.Option(help="HTML file of the page.")] = Path("compare.html"),
+    csv: Annotated[Path | None, typer.Option("--csv", help="Also write the complete table to this file.")] = None,
 ) -> None:
-    """Compare runs: a table, and one self-contained page of curves, parameters, samples and differences."""
+    """Compare runs: print a table, and write a self-contained page of curves, parameters, samples and differences."""
     from rich.console import Console
 
     from regard.compare.comparison import compare as compare_runs
@@ -48,12 +48,12 @@ def compare(
     if csv is not None:
         require_writable("--csv", csv)
         if csv.resolve() == output.resolve():
-            raise UsageError(f"--csv {csv}: the page is written there; give another name, or another --output")
+            raise UsageError(f"--csv {csv}: the page is written to this file; give another --csv or --output")
     console = Console()
-    with _without_collector():
-        found = list(_read(list(_spread(runs))))
+    with _without_garbage_collection():
+        found = list(_read(list(_expand(runs))))
         if not found:
-            raise UsageError("no run to compare; give run folders, sweeps, or runs/ for all")
+            raise UsageError("no runs to compare: expected run folders, sweeps, or runs/ for all runs")
         comparison = compare_runs(found, metric, None if mode is None else mode.value)
         print_comparison(comparison, console)
         try:
@@ -71,8 +71,8 @@ def compare(
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
-    """Many runs are many objects, all of them needed: looking for garbage would take a tenth of the time."""
+def _without_garbage_collection() -> Iterator[None]:
+    """Disable garbage collection. With many runs, it takes a tenth of the time and finds nothing to free."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -82,17 +82,17 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _spread(paths: list[Path]) -> Iterator[Path]:
-    """Paths with * and ? for what they stand for, where the shell has not done so."""
+def _expand(paths: list[Path]) -> Iterator[Path]:
+    """Expand * and ? in paths, if the shell has not done so."""
     for path in paths:
         matching: list[Path] = []
-        with suppress(ValueError):  # not a pattern: then it is the name of nothing, which is said
+        with suppress(ValueError):  # an invalid pattern is reported as a missing path
             matching = [] if path.exists() else sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
         yield from matching or [path]
 
 
 def _read(paths: list[Path]) -> Iterator[ComparedRun]:
-    """The runs at ``paths``, each once. What is not a run, or is damaged, is reported and left out."""
+    """Read the runs at ``paths``, each once. Report and skip what is damaged or not a run."""
     from regard.compare.run import read_runs
     from regard.launch.jobs import short_names
     from regard.runs.find import find_runs
