@@ -282,7 +282,7 @@ def test_the_table_tells_what_runs_do(at: list[str], finished: RunFolder, tmp_pa
     assert overview.code == 0
     assert regard("jobs", tmp_path / "nowhere").err.startswith(f"regard: {tmp_path / 'nowhere'}: no such folder")
     (tmp_path / "empty").mkdir()
-    assert "no run in it" in regard("jobs", tmp_path / "empty").err
+    assert "no run folder in it" in regard("jobs", tmp_path / "empty").err
 
 
 def test_without_arguments_a_sweep_is_one_line(
