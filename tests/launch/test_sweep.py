@@ -278,7 +278,7 @@ def test_the_table_of_jobs(at: list[str], finished: RunFolder, tmp_path: Path, r
     assert overview.code == 0
     assert regard("jobs", tmp_path / "nowhere").err.startswith(f"regard: {tmp_path / 'nowhere'}: no such folder")
     (tmp_path / "empty").mkdir()
-    assert "no run in it" in regard("jobs", tmp_path / "empty").err
+    assert "no run folder in it" in regard("jobs", tmp_path / "empty").err
 
 
 def test_jobs_without_arguments_shows_one_line_per_sweep(
