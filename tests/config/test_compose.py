@@ -159,29 +159,29 @@ def test_bad_input_is_one_line_that_names_the_key(argument: str, words: list[str
     [
         (
             ["trainer.accumulate_grad_batches=4", "trainer.val_check_interval=10"],
-            "trainer.val_check_interval=10: it counts batches, give a multiple of trainer.accumulate_grad_batches=4, "
-            "such as 8",
+            "trainer.val_check_interval=10: it counts batches; expected a multiple of "
+            "trainer.accumulate_grad_batches=4, such as 8",
         ),
         (
             ["trainer=debug", "trainer.accumulate_grad_batches=3"],
-            "trainer.val_check_interval=1: it counts batches, give a multiple of trainer.accumulate_grad_batches=3, "
-            "such as 3",
+            "trainer.val_check_interval=1: it counts batches; expected a multiple of "
+            "trainer.accumulate_grad_batches=3, such as 3",
         ),
         (
             ["trainer.limit_train_batches=0.5"],
-            "trainer.limit_train_batches=0.5: give a whole number, 1 or more, or null",
+            "trainer.limit_train_batches=0.5: expected an integer >= 1, or null",
         ),
         (
             ["trainer.limit_val_batches=1.5"],
-            "trainer.limit_val_batches=1.5: give a whole number, 0 or more, or a number from 0 and up to 1, or null",
+            "trainer.limit_val_batches=1.5: expected an integer >= 0, or a number from 0 and up to 1, or null",
         ),
         (
             ["trainer.limit_test_batches=-1"],
-            "trainer.limit_test_batches=-1: give a whole number, 0 or more, or a number from 0 and up to 1, or null",
+            "trainer.limit_test_batches=-1: expected an integer >= 0, or a number from 0 and up to 1, or null",
         ),
         (
             ["+trainer.overfit_batches=1"],
-            "trainer.overfit_batches: choose trainer=overfit, or give trainer.limit_train_batches=",
+            "trainer.overfit_batches: not supported; use trainer=overfit, or trainer.limit_train_batches=",
         ),
     ],
 )

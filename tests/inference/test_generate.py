@@ -240,7 +240,7 @@ def test_a_piece_that_looks_like_markup_is_printed_unchanged(
         ),
         (
             ["evaluate", "{run}", "--beam-size", "3"],
-            "--beam-size, --length-penalty: a language model is scored as it is",
+            "--beam-size, --length-penalty: evaluating a language model does not decode",
         ),
     ],
 )
