@@ -63,7 +63,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 120) -> None:
         (["seed=1,2", "hydra/launcher=local", "hydra.launcher.jobs=0"], "hydra.launcher.jobs=0"),
         (["seed=1,2", "hydra/launcher=loca"], "did you mean local"),
         (["seed=1,2", "hydra.launcher.jobs=2"], "hydra.launcher.jobs: unknown key"),
-        (["seed=1,2", "trainer.num_nodes=1,2"], r"point 2 of 4 .*: trainer.num_nodes=2: several machines"),
+        (["seed=1,2", "trainer.num_nodes=1,2"], r"point 2 of 4 .*: trainer.num_nodes=2: several nodes"),
     ],
 )
 def test_an_invalid_point_stops_the_whole_sweep(at: list[str], tmp_path: Path, wrong: list[str], words: str) -> None:

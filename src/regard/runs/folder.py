@@ -86,10 +86,7 @@ class RunFolder:
         return in_present_form(parse_file(self.path / "config.yaml", load_yaml, dict))
 
     def section(self, name: str) -> dict[str, Any]:
-        """Return one section of the frozen configuration. This is faster than parsing the whole file.
-
-        Raises RegardError if its file is damaged.
-        """
+        """Return one section of the frozen configuration, faster than all. Raises RegardError if it is damaged."""
 
         def parse(text: str) -> Any:
             if found := re.search(rf"^{name}:.*\n(?:[ #].*\n)*", text, re.MULTILINE):
