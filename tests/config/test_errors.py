@@ -1,4 +1,4 @@
-"""What is wrong with a command line or a configuration of the user's own is one line that names it."""
+"""Errors in a command line or in a user configuration are one line that names the cause."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OWN = {
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_a_fault_in_a_conf_folder_of_the_users_names_file_and_line(name: str, tmp_path: Path) -> None:
+def test_error_in_a_user_conf_folder_names_file_and_line(name: str, tmp_path: Path) -> None:
     path, (content, words) = tmp_path / name, OWN[name]
     path.parent.mkdir()
     (path.parent / "aaa.yaml").write_bytes(b"dim: 3\n")
@@ -88,7 +88,7 @@ def test_a_fault_in_a_conf_folder_of_the_users_names_file_and_line(name: str, tm
         (["--multirn"], "--multirn: no such option; did you mean --multirun?"),
     ],
 )  # fmt: skip
-def test_the_argument_is_named_and_how_to_write_it(
+def test_message_names_the_argument_and_its_correct_form(
     arguments: list[str], words: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(UsageError) as caught:
@@ -98,7 +98,7 @@ def test_the_argument_is_named_and_how_to_write_it(
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_a_message_tells_to_write_is_read() -> None:
+def test_form_suggested_by_a_message_is_accepted() -> None:
     assert compose_points(['name="größe"'])[0][0]["name"] == "größe"
 
 
@@ -110,7 +110,7 @@ def test_an_override_may_refer_to_another_key() -> None:
 
 @pytest.mark.parametrize("wrong", ["trainer.max_stpes=3", "+sed=3", "optimizer.lr=-1", "model=tyni", "seed=1,"])
 def test_a_wrong_key_or_value_is_found_without_torch(wrong: str, tmp_path: Path) -> None:
-    """Which takes several seconds to import."""
+    """Importing torch takes several seconds."""
     code = (
         f"import sys, time; sys.argv = ['regard', 'train', {wrong!r}]\n"
         "from regard.cli import main\n"

@@ -68,7 +68,7 @@ def write_page(path: Path, comparison: Comparison) -> None:
     count = len(runs)
     good = "smallest" if comparison.mode == "min" else "largest"
     subtitle = f"{count} run{'s' * (count != 1)} by the {good} {comparison.metric}"
-    render_comparison(path, "Runs compared", subtitle, data)
+    render_comparison(path, "Comparison of runs", subtitle, data)
 
 
 def points_per_curve(lengths: Sequence[int], budget: int = POINTS) -> int:
