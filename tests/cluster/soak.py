@@ -281,9 +281,9 @@ def prepared(count: int, folder: Path) -> bool:
     children = []
     for number in range(count):
         if not (child := os.fork()):
-            said: list[str] = []
-            made = build(run.config()["batches"], say=said.append).prepared.folder
-            waited, encoded = (any(word in each for each in said) for word in ("waiting", "encoding"))
+            messages: list[str] = []
+            made = build(run.config()["batches"], say=messages.append).prepared.folder
+            waited, encoded = (any(word in each for each in messages) for word in ("waiting", "encoding"))
             (answers / str(number)).write_text(f"{made} {waited} {encoded}")
             os._exit(0)
         children.append(child)

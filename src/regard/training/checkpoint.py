@@ -165,7 +165,7 @@ def average_snapshots(folder: Path, count: int) -> dict[str, Any]:
     if len(paths) < count:
         raise UsageError(
             f"--average {count}: {folder} has {len(paths)} snapshots, one for each of the latest "
-            f"callbacks.snapshots.count validations; give at most {len(paths)}"
+            "callbacks.snapshots.count validations; give a smaller number"
         )
     content = read_checkpoint(paths[-1])
     total = {name: weight.double() for name, weight in content["state_dict"].items()}

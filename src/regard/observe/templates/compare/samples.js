@@ -50,7 +50,7 @@ function drawSamples() {
   const drawn = shownRuns().filter(({ run }) => sentence !== undefined && (sampleOf(run, sentence) || mapOf(run, sentence)));
   const references = [...new Set(drawn.map(({ run }) => sampleOf(run, sentence)?.reference).filter(Boolean))];
   $("given").replaceChildren(...(sentence === undefined ? [] : [make("dl", {},
-    make("dt", { textContent: "source" }), make("dd", { textContent: sentence, dir: "auto" }),
+    make("dt", { textContent: "input" }), make("dd", { textContent: sentence, dir: "auto" }),
     ...references.flatMap((text) => [make("dt", { textContent: "reference" }), make("dd", { textContent: text, dir: "auto" })]))]));
   $("samples").replaceChildren(...drawn.map(({ run, index }) => {
     const [sample, map] = [sampleOf(run, sentence), mapOf(run, sentence)];

@@ -88,8 +88,8 @@ const DEFAULTS = {
 const NUMBERS = ["sentence", "head", "query", "key", "token", "temperature"];
 
 function writeAddress() {
-  const told = ["view", "sentence", "map", "head", "shape", "units", "query", "key", "token", "temperature"];
-  const parts = told
+  const parameters = ["view", "sentence", "map", "head", "shape", "units", "query", "key", "token", "temperature"];
+  const parts = parameters
     .filter((name) => !(name in DEFAULTS) || state[name] !== DEFAULTS[name])
     .map((name) => `${name}=${state[name]}`);
   history.replaceState(null, "", `#${parts.join("&")}`);
