@@ -1,42 +1,42 @@
-# Needs python >= 3.11 with pip, and make. `make` alone lists what there is.
+# Needs Python >= 3.11 with pip, and make. `make` without a target lists the targets.
 
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 
-# torch and its CUDA libraries are large files; and uv shall use the Python it is given, never fetch one.
+# torch and its CUDA libraries are large downloads. uv must use the given Python and not download another one.
 export UV_HTTP_TIMEOUT ?= 300
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format wheel lock clean
 
-help: ## this list
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
-setup: $(VENV)/.installed ## the package and all it needs, in .venv (again: nothing to do)
+setup: $(VENV)/.installed ## install the package and its dependencies in .venv (no-op if done)
 
 demo: setup ## train the default model on the embedded corpus (ARGS="key=value ...")
 	@$(VENV)/bin/regard train $(ARGS)
 
-test: check ## lint, types and every test (ARGS="options of pytest")
+test: check ## check, then all tests (ARGS="options of pytest")
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadgroup $(ARGS)
 
-check: setup ## lint, format, types and which folder imports which
+check: setup ## lint, format, types, and the import order of the folders
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports --no-logo
 
-format: setup ## bring the code into the format that check wants
+format: setup ## fix lint and format
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-wheel: setup ## dist/: a wheel, and a source distribution
+wheel: setup ## build a wheel and a source distribution in dist/
 	@$(PY) -m hatchling build -t sdist -t wheel
 
-lock: $(VENV)/.uv ## requirements.lock from pyproject.toml (UPGRADE=1: newest versions)
+lock: $(VENV)/.uv ## write requirements.lock from pyproject.toml (UPGRADE=1: with the newest versions)
 	@$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 	    --no-annotate --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) \
 	    --quiet --output-file requirements.lock
@@ -45,9 +45,9 @@ clean: ## remove caches and dist/ (.venv, data and runs stay)
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 
-# Three steps, each with a stamp, so that an interrupted set-up goes on where it was.
+# Three steps, each with a stamp file, so that an interrupted setup continues where it stopped.
 
-# Some Pythons of Debian come without ensurepip: then the pip beside them does the work of step two.
+# Some Python packages of Debian have no ensurepip: then their own pip does step two.
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo 'regard: needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3' >&2; exit 1; }
@@ -55,8 +55,8 @@ $(VENV)/.made:
 	 else $(PYTHON) -m venv --without-pip $(VENV); fi
 	@touch $@
 
-# uv, which installs the rest, and setuptools, which builds the one package that has no wheel. Installed by
-# force, since pip takes a half-installed package for a whole one.
+# uv, which installs the rest, and setuptools, which builds the one package without a wheel. Reinstalled always,
+# because pip does not notice a partly installed package.
 $(VENV)/.uv: requirements.lock $(VENV)/.made
 	@awk '/^[^ #]/ { wanted = /^(uv|setuptools)==/ } wanted' requirements.lock > $(VENV)/bootstrap.txt
 	@if $(PY) -c 'import pip' 2>/dev/null; then pip='$(PY) -m pip'; \
@@ -66,9 +66,9 @@ $(VENV)/.uv: requirements.lock $(VENV)/.made
 	    --requirement $(VENV)/bootstrap.txt
 	@touch $@
 
-# Like pip, uv takes a half-installed package for a whole one: after an interrupted try all are installed anew.
-# Compiled to bytecode now, as pip does and uv does not by itself: where PYTHONDONTWRITEBYTECODE is set, as in many
-# containers, torch would be compiled again at every start, which takes longer than all else that a start does.
+# uv does not notice a partly installed package either: after an interrupted setup, all are reinstalled.
+# Packages are compiled to bytecode here, which uv does not do by default: with PYTHONDONTWRITEBYTECODE, common in
+# containers, torch would otherwise be compiled at every start, which takes longer than the rest of the start.
 $(VENV)/.installed: requirements.lock pyproject.toml $(VENV)/.uv
 	@again=; if [ -e $(VENV)/.installing ]; then again=--reinstall; fi; touch $(VENV)/.installing; \
 	 $(UV) pip install --python $(PY) $$again --compile-bytecode --no-deps --no-build-isolation --require-hashes \

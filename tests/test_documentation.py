@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "conf/README.md", "experiments/README.md", "slurm/README.md", "src/regard/README.md"]
 LINK = re.compile(r"\]\(([^)]+)\)")
 SHELL_BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+FENCED = re.compile(r"```.*?```", re.DOTALL)
+PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|yaml|jinja|sbatch))`")
 INLINE = re.compile(r"`((?:regard|python|pytest|make|sbatch|wandb|pip) [^`]+)`")
 PLACEHOLDER = re.compile(r"--|\[?key=|experiment=NAME$")
 COMPOSING = ("train", "search")
@@ -58,6 +60,13 @@ def test_links_lead_to_files_and_headings(page: str) -> None:
         target = (ROOT / page).parent / path if path else ROOT / page
         assert target.exists(), f"{page}: {link}"
         assert not anchor or anchor in anchors(target), f"{page}: {link}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_are_named_exist(page: str) -> None:
+    text = FENCED.sub("", (ROOT / page).read_text(encoding="utf-8"))
+    for name in PATH.findall(text):
+        assert any((folder / name).exists() for folder in (ROOT, ROOT / "src" / "regard", ROOT / "conf")), name
 
 
 def test_the_main_page_is_short() -> None:

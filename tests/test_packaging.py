@@ -106,7 +106,7 @@ def test_configs_of_the_wheel_are_found_outside_the_checkout(wheel: Path, tmp_pa
 
     assert Path(ask().stdout.strip()) == (tmp_path / "regard" / "conf").resolve()
     shutil.rmtree(tmp_path / "regard" / "conf")
-    assert "RegardError: no conf folder" in ask().stderr
+    assert "RegardError: no conf/train.yaml in" in ask().stderr
 
 
 def test_wheel_says_its_version_and_what_it_needs(project: Path, wheel: Path) -> None:

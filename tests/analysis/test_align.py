@@ -48,26 +48,24 @@ def dates(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 def rates(said: str) -> dict[str, list[float]]:
-    """Each reported group of pairs with its error rate and the diagonal's, in percent."""
-    found = re.findall(r"regard: (.*): alignment error rate ([\d.]+)%.* the diagonal's error rate is ([\d.]+)%", said)
-    return {name: [float(ours), float(straight)] for name, ours, straight in found}
+    """The error rate and the error rate of the diagonal of each reported group of pairs, in percent."""
+    found = re.findall(r"regard: (.*): alignment error rate ([\d.]+)%.* error rate of the diagonal ([\d.]+)%", said)
+    return {name: [float(rate), float(baseline)] for name, rate, baseline in found}
 
 
-def test_words_that_change_their_order_are_aligned(
-    dates: RunFolder, regard: Regard, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reordered_words_are_aligned(dates: RunFolder, regard: Regard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phrases, "WEIGHTS", DATES)
     said = regard("align", dates.path, "--split", "test")
     assert said.code == 0
     assert len(said.out.splitlines()) == 150
     found = rates(said.err)
-    (changed,) = (name for name in found if "change the order" in name)
-    ours, straight = found[changed]
-    assert ours < 15
-    assert straight > 55
-    # The head is the one that is nearest to the corpus's links of the validation part.
+    (changed,) = (name for name in found if "reorder words" in name)
+    rate, baseline = found[changed]
+    assert rate < 15
+    assert baseline > 55
+    # The head is the one with the lowest error rate on the links of the validation part.
     kept = json.loads((dates.path / "alignment.json").read_text(encoding="utf-8"))
-    assert "the corpus's own links of its validation part, 100 pairs" in kept["judge"]
+    assert "the links of the validation part, 100 pairs" in kept["judge"]
     errors = [one["error_rate"] for one in kept["aligners"]]
     assert errors == sorted(errors)
     assert len(errors) == 2 * 3 * 2, "two layers, two heads and their mean, at both moments"
@@ -77,10 +75,10 @@ def test_words_that_change_their_order_are_aligned(
     worst = kept["aligners"][-1]
     head = "mean" if worst["head"] is None else worst["head"]
     other = regard("align", dates.path, "--split", "test", "--layer", worst["layer"], "--head", head)
-    assert rates(other.err)[changed][0] > ours
+    assert rates(other.err)[changed][0] > rate
 
 
-def test_the_choice_is_kept_until_the_checkpoint_is_another(
+def test_the_ranking_is_stored_until_the_checkpoint_changes(
     dates: RunFolder, regard: Regard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(phrases, "WEIGHTS", DATES)
@@ -99,7 +97,7 @@ def test_the_choice_is_kept_until_the_checkpoint_is_another(
         assert json.loads((run / "alignment.json").read_text(encoding="utf-8")) == kept
 
 
-def test_without_links_the_head_is_the_one_that_agrees_with_occlusion(
+def test_without_links_heads_are_ranked_by_occlusion(
     finished: RunFolder, regard: Regard, tmp_path: Path, corpus: Path
 ) -> None:
     run = tmp_path / "run"
@@ -109,11 +107,11 @@ def test_without_links_the_head_is_the_one_that_agrees_with_occlusion(
     pairs = [line.split("\t") for line in (corpus / "validation.tsv").read_text(encoding="utf-8").splitlines()]
     for line, (source, target) in zip(said.out.splitlines(), pairs, strict=True):
         links = [tuple(map(int, link.split("-"))) for link in line.split()]
-        assert sorted(b for _, b in links) == list(range(len(target.split()))), "each target word has one"
+        assert sorted(b for _, b in links) == list(range(len(target.split()))), "one link per target word"
         assert max(a for a, _ in links) < len(source.split())
-    assert "occlusion (which word's absence hurts most), 10 validation pairs" in said.err
-    assert "error rate is" not in said.err, "there is nothing to compare with"
-    # Its own output as gold is without an error, whichever head that makes the best.
+    assert "occlusion (removal of source words), 10 validation pairs" in said.err
+    assert "error rate of the diagonal" not in said.err, "there are no reference links"
+    # With its own output as gold, the error rate is 0.
     gold = tmp_path / "gold.txt"
     gold.write_text(said.out)
     again = regard("align", run, "--split", "validation", "--gold", gold)
@@ -130,7 +128,7 @@ def test_files_and_a_checkpoint_alone(finished: RunFolder, regard: Regard, tmp_p
     said = regard("align", checkpoint, "--source-file", source, "--target-file", target, "--gold", gold)
     lines = said.out.split("\n")
     assert [len(line.split()) for line in lines] == [4, 0, 2, 0]
-    assert "2 of the given pairs" in said.err, "the empty one says nothing of a head"
+    assert "2 given pairs" in said.err, "the empty pair is ignored"
     assert "3 pairs: alignment error rate" in said.err
     assert read_links(gold)[2].possible == {(0, 0), (1, 1)}
 
@@ -142,9 +140,13 @@ def test_files_and_a_checkpoint_alone(finished: RunFolder, regard: Regard, tmp_p
         (["--source", "the"], 2, "expected --source and --target"),
         (["--split", "test", "--source", "a", "--target", "b"], 2, "expected --source and --target"),
         (["--source", "the", "--target", " "], 2, "--source or --target is empty"),
-        (["--split", "train"], 2, "--split train: choose validation or test"),
-        (["--source", "the", "--target", "das", "--layer", "1"], 2, "--layer 1: the layers with cross-attention are 0"),
-        (["--source", "the", "--target", "das", "--head", "2"], 2, "--head 2: there are 0, 1, and mean"),
+        (["--split", "train"], 2, "--split train: expected validation or test"),
+        (
+            ["--source", "the", "--target", "das", "--layer", "1"],
+            2,
+            "--layer 1: expected a layer with cross-attention: 0",
+        ),
+        (["--source", "the", "--target", "das", "--head", "2"], 2, "--head 2: expected 0, 1 or mean"),
     ],
 )
 def test_wrong_options_are_one_line(
@@ -158,24 +160,24 @@ def test_wrong_options_are_one_line(
     assert len(said.err.splitlines()) == 1
 
 
-def test_a_language_model_aligns_nothing(finished_language: RunFolder, regard: Regard) -> None:
+def test_a_language_model_has_no_alignments(finished_language: RunFolder, regard: Regard) -> None:
     said = regard("align", finished_language.path, "--source", "a", "--target", "b")
     assert (said.code, said.out) == (2, "")
     assert "needs a translation model" in said.err
 
 
-def test_gold_links_must_fit_the_pairs(tmp_path: Path) -> None:
+def test_gold_links_must_match_the_pairs(tmp_path: Path) -> None:
     pairs = [("a b", "x"), ("c", "y z")]
     gold = tmp_path / "gold"
     gold.write_text("0-0\n0-2\n")
-    with pytest.raises(Exception, match=r"gold, line 2: a link to target word 2, but there are 2, counted from 0"):
+    with pytest.raises(Exception, match=r"gold, line 2: target word 2 does not exist; expected 0 to 1"):
         read_gold(gold, pairs)
     gold.write_text("0-0\n")
     with pytest.raises(Exception, match=r"gold has 1 lines for 2 pairs"):
         read_gold(gold, pairs)
 
 
-def test_a_sample_is_spread_evenly() -> None:
+def test_a_sample_is_evenly_spaced() -> None:
     assert evenly_spaced(5, 10) == [0, 1, 2, 3, 4]
     assert evenly_spaced(100, 3) == [0, 49, 99]
     assert evenly_spaced(0, 3) == []
@@ -187,25 +189,25 @@ def test_links_of_a_part_are_those_of_its_pairs(dates: RunFolder, monkeypatch: p
     assert part.links is not None
     assert len(part.links) == len(part.pairs) == 150
     for (source, target), links in zip(part.pairs, part.links, strict=True):
-        ours = {(source.split()[a].strip(",."), target.split()[b].strip(",.")) for a, b in links.sure}
+        words = {(source.split()[a].strip(",."), target.split()[b].strip(",.")) for a, b in links.sure}
         years = [word.strip(",") for word in source.split() if re.fullmatch(r"(19|20)\d\d", word)]
-        assert all((year, year) in ours for year in years)
+        assert all((year, year) in words for year in years)
 
 
-def test_what_the_model_does_not_see_has_no_links(finished: RunFolder, regard: Regard, tmp_path: Path) -> None:
+def test_words_that_are_cut_have_no_links(finished: RunFolder, regard: Regard, tmp_path: Path) -> None:
     run = shutil.copytree(finished.path, tmp_path / "run")
     said = regard("align", run, "--source", "the house " * 200, "--target", "das Haus")
-    assert "pairs 1: cut to the model's 256 tokens, the rest has no links" in said.err
+    assert "pairs 1: cut to 256 tokens (model.max_length); words after that have no links" in said.err
     assert len(said.out.split()) == 2
-    # The vocabulary of this run (nmt_nfkc) reads a zero-width space as a space, and makes two words of one.
+    # The tokenizer of this run (nmt_nfkc) treats a zero-width space as a space.
     said = regard("align", run, "--source", "the\u200bhouse", "--target", "das Haus")
-    assert "pair 1: the vocabulary makes 2 words of 1; its links are theirs" in said.err
-    # And a control character as nothing at all.
+    assert "pair 1: the tokenizer finds 2 words instead of 1; links refer to its words" in said.err
+    # It removes control characters.
     said = regard("align", run, "--source", "the \u0001 house", "--target", "das Haus")
-    assert "pair 1: the vocabulary makes 2 words of 3; its links are theirs" in said.err
+    assert "pair 1: the tokenizer finds 2 words instead of 3; links refer to its words" in said.err
 
 
-def test_words_are_those_of_white_space_whatever_the_vocabulary_sees(
+def test_words_are_separated_by_white_space_for_any_tokenizer(
     make_model: Callable[..., Transformer], tokenizer: Tokenizer
 ) -> None:
     translator = Translator(make_model(vocab_size=70, max_length=64), tokenizer, tokenizer)
@@ -220,24 +222,27 @@ def test_words_are_those_of_white_space_whatever_the_vocabulary_sees(
     assert said == []
 
 
-def test_layer_and_head_that_are_given_need_no_judge(finished: RunFolder, regard: Regard, tmp_path: Path) -> None:
+def test_given_layer_and_head_are_not_ranked(finished: RunFolder, regard: Regard, tmp_path: Path) -> None:
     run = shutil.copytree(finished.path, tmp_path / "run")
     pair = ["--source", "the house", "--target", "das Haus"]
     chosen = ["--layer", "0", "--head", "mean"]
     for where in (run, run / "checkpoints/best.ckpt"):
         said = regard("align", where, *pair, *chosen)
-        assert "aligned with decoder.0.cross, the mean of the heads, when a word is written; as you chose" in said.err
+        head = "decoder.0.cross, the mean of the heads, when a word is written"
+        assert f"aligned with {head}; chosen with --layer and --head" in said.err
         assert len(said.out.split()) == 2
     assert not (run / "alignment.json").exists()
     wrong = regard("align", run, *pair, "--layer", "0", "--head", "7")
     assert (wrong.code, wrong.out) == (2, "")
-    assert "--head 7: there are 0, 1, and mean" in wrong.err
+    assert "--head 7: expected 0, 1 or mean" in wrong.err
     regard("align", run, *pair)
-    assert "judged by how often it differs" in regard("align", run, *pair, *chosen).err, "now it is known"
+    assert "ranked by error rate" in regard("align", run, *pair, *chosen).err, "the ranking is stored"
 
 
 @pytest.mark.parametrize("target", ["", "\n", "\u200b\n"])
-def test_pairs_without_words_judge_no_head(finished: RunFolder, regard: Regard, tmp_path: Path, target: str) -> None:
+def test_heads_are_not_ranked_on_pairs_without_words(
+    finished: RunFolder, regard: Regard, tmp_path: Path, target: str
+) -> None:
     source, other = tmp_path / "a.en", tmp_path / "a.de"
     source.write_text("the house\n" if target else "")
     other.write_text(target)
@@ -248,16 +253,16 @@ def test_pairs_without_words_judge_no_head(finished: RunFolder, regard: Regard, 
     assert "no pair has words on both sides" in said.err
 
 
-def test_pairs_cut_in_a_sample_are_counted(finished: RunFolder, regard: Regard, tmp_path: Path) -> None:
+def test_pairs_that_are_cut_are_counted(finished: RunFolder, regard: Regard, tmp_path: Path) -> None:
     source, target = tmp_path / "a.en", tmp_path / "a.de"
     source.write_text("\nthe house\n" + "the house " * 200 + "\n")
     target.write_text("\ndas Haus\ndas Haus\n")
     said = regard("align", finished.checkpoints / "best.ckpt", "--source-file", source, "--target-file", target)
-    assert "1 of the 2 pairs that heads are judged by: cut to the model's 256 tokens" in said.err
-    assert "pairs 3: cut to the model's 256 tokens" in said.err
+    assert "1 of the 2 pairs on which heads are ranked: cut to 256 tokens" in said.err
+    assert "pairs 3: cut to 256 tokens" in said.err
 
 
-def test_many_pairs_are_aligned_some_at_a_time(
+def test_pairs_are_aligned_in_chunks(
     finished: RunFolder, regard: Regard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = shutil.copytree(finished.path, tmp_path / "run")

@@ -1,4 +1,4 @@
-"""regard neighbours, from runs."""
+"""`regard neighbours` on runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_nearest_tokens_and_their_cosines(finished: RunFolder, regard: Regar
     assert lines[0].split()[1] in (tmp_path / "map.html").read_text(encoding="utf-8")
 
 
-def test_a_word_of_several_pieces_is_said_to_be(
+def test_a_word_of_several_pieces_is_reported(
     finished: RunFolder, finished_language: RunFolder, regard: Regard
 ) -> None:
     said = regard("neighbours", finished.path, "--word", "housered", "--side", "target")
@@ -41,7 +41,7 @@ def test_a_word_of_several_pieces_is_said_to_be(
     assert "pieces (" in said.err
     assert "mean of their embeddings" in said.err
     bytes_ = regard("neighbours", finished_language.path, "--word", "the")
-    assert "the is 3 pieces" in bytes_.err
+    assert "the has 3 pieces" in bytes_.err
     assert len(bytes_.out.splitlines()) == 11
 
 
@@ -50,11 +50,11 @@ def test_a_word_of_several_pieces_is_said_to_be(
     [
         (["--word", " "], "--word is empty: give a word"),
         (["--word", "日本"], "--word 日本: the vocabulary cannot represent it"),
-        (["--word", "the", "--side", "left"], "--side left: choose source or target"),
+        (["--word", "the", "--side", "left"], "--side left: expected source or target"),
         (["--word", "the", "--output", "map.pdf"], "--output map.pdf: expected a name that ends in .png or .html"),
     ],
 )
-def test_wrong_words_are_one_line(finished: RunFolder, regard: Regard, options: list[str], message: str) -> None:
+def test_wrong_options_are_one_line(finished: RunFolder, regard: Regard, options: list[str], message: str) -> None:
     said = regard("neighbours", finished.path, *options)
     assert said.code == 2
     assert message in said.err
@@ -64,4 +64,4 @@ def test_wrong_words_are_one_line(finished: RunFolder, regard: Regard, options: 
 def test_a_language_model_has_no_source(finished_language: RunFolder, regard: Regard) -> None:
     said = regard("neighbours", finished_language.path, "--word", "the", "--side", "source")
     assert (said.code, said.out) == (2, "")
-    assert "--side source: a language model has none" in said.err
+    assert "--side source: a language model has no source" in said.err

@@ -119,7 +119,7 @@ def test_a_language_model_has_only_its_own_kind(browser: Browser, show: Show) ->
     assert not browser.find("#columns").is_displayed()
 
 
-def test_pointing_at_a_token_draws_what_it_reads(browser: Browser, show: Show) -> None:
+def test_pointing_at_a_query_draws_its_weights(browser: Browser, show: Show) -> None:
     row = show("#map=decoder.0.cross&head=1").maps.maps["decoder.0.cross"][1, 2]
     browser.hover("#queries li:nth-child(3) button")
     assert np.abs(beside(browser, "keys") - row).max() <= STEP
@@ -134,17 +134,17 @@ def test_pointing_at_a_token_draws_what_it_reads(browser: Browser, show: Show) -
     assert widths == sorted(widths)
     np.testing.assert_allclose(opacities, 0.12 + 0.88 * np.array(weights), atol=0.002)
     most = shown(SOURCE[row.argmax()])
-    said = re.match(rf"␣gehen reads {re.escape(most)} (0\.\d\d)", browser.text("#readout"))
+    said = re.match(rf"␣gehen attends to {re.escape(most)} (0\.\d\d)", browser.text("#readout"))
     assert said
     assert float(said[1]) == pytest.approx(row.max(), abs=STEP + 0.005)
 
 
-def test_pointing_at_a_read_token_draws_who_reads_it(browser: Browser, show: Show) -> None:
+def test_pointing_at_a_key_draws_its_weights(browser: Browser, show: Show) -> None:
     column = show("#map=decoder.0.cross&head=3").maps.maps["decoder.0.cross"][3, :, 1]
     browser.hover("#keys li:nth-child(2) button")
     assert np.abs(beside(browser, "queries") - column).max() <= STEP
     assert set(browser.attributes("#lit .link", "data-key")) == {"1"}
-    assert browser.text("#readout").startswith(f"␣men is read by {shown(TARGET[column.argmax()])} ")
+    assert browser.text("#readout").startswith(f"␣men is attended to by {shown(TARGET[column.argmax()])} ")
 
 
 def test_a_line_leads_from_token_to_token(browser: Browser, show: Show) -> None:
@@ -193,7 +193,7 @@ def test_nothing_moves_when_a_token_is_pointed_at(
 
 
 @pytest.mark.parametrize("view", ["", "&shape=map"])
-def test_what_is_picked_is_not_under_the_panel_that_explains_it(browser: Browser, show: Show, view: str) -> None:
+def test_the_selection_is_not_covered_by_the_panel_that_explains_it(browser: Browser, show: Show, view: str) -> None:
     tokens = [f"▁word{number}" for number in range(40)]
     show(f"#map=decoder.1.cross&head=1&query=30&key=33{view}", tokens, tokens)
     wait_for_origin(browser)
@@ -274,13 +274,13 @@ def test_clicking_a_line_explains_it_and_a_rival_is_a_click_away(browser: Browse
     browser.find("#close").click()
     assert browser.run("return document.activeElement.parentNode.parentNode.id") == "queries"
     assert "query" not in browser.driver.current_url
-    assert "Pick a line" in browser.text("#origin")
+    assert "Select a line" in browser.text("#origin")
 
 
-def test_a_hidden_token_has_no_score(browser: Browser, show: Show) -> None:
+def test_a_masked_key_has_no_score(browser: Browser, show: Show) -> None:
     show("#map=decoder.1.self&head=0&query=1&key=4")
     browser.driver.execute_async_script("setTimeout(arguments[0], 100)")
-    assert "hidden from it" in browser.text("#origin")
+    assert "masked" in browser.text("#origin")
     assert browser.texts("#rivals") == []
 
 
@@ -313,7 +313,7 @@ def test_pointing_at_a_cell_says_its_weight_and_clicking_explains_it(browser: Br
     assert "query=4&key=1" in browser.driver.current_url
 
 
-def test_words_are_sums_over_read_pieces_and_means_over_asking_ones(browser: Browser, show: Show) -> None:
+def test_words_are_sums_over_key_pieces_and_means_over_query_pieces(browser: Browser, show: Show) -> None:
     source = ["▁two", "▁m", "en", "▁walk", "</s>"]
     weights = show("#map=decoder.1.cross&head=2&units=words&query=3", source).maps.maps["decoder.1.cross"][2]
     assert browser.texts("#queries .token") == ["zwei", "Männer", "gehen", "spazieren.", "</s>"]
@@ -339,14 +339,14 @@ def test_the_keyboard_reaches_what_the_pointer_does(browser: Browser, show: Show
     assert "head=2" in browser.driver.current_url
     weights = maps.maps["decoder.0.cross"][2]
     browser.press(Keys.TAB)
-    assert browser.text("#readout").startswith("␣zwei reads ")
+    assert browser.text("#readout").startswith("␣zwei attends to ")
     browser.press(Keys.ARROW_DOWN, Keys.ARROW_DOWN)
-    assert browser.text("#readout").startswith("␣gehen reads ")
+    assert browser.text("#readout").startswith("␣gehen attends to ")
     assert np.abs(beside(browser, "keys") - weights[2]).max() <= STEP
     browser.press(Keys.ENTER)
-    browser.press(Keys.ARROW_RIGHT)  # across, to what it reads most
+    browser.press(Keys.ARROW_RIGHT)  # across, to its largest weight
     strongest = int(weights[2].argmax())
-    assert browser.text("#readout").startswith(f"{shown(SOURCE[strongest])} is read by ")
+    assert browser.text("#readout").startswith(f"{shown(SOURCE[strongest])} is attended to by ")
     browser.press(Keys.ENTER)
     wait_for_origin(browser)
     assert f"query=2&key={strongest}" in browser.driver.current_url
@@ -453,12 +453,12 @@ def test_arabic_tokens_run_from_right_to_left(browser: Browser, show: Show) -> N
     assert browser.attributes("#queries, #keys", "dir") == ["ltr", "ltr"]
 
 
-def test_what_is_missing_is_said(browser: Browser, show: Show, tmp_path: Path) -> None:
+def test_missing_vectors_are_reported(browser: Browser, show: Show, tmp_path: Path) -> None:
     trace = show()
     render_page(tmp_path / "small.html", [trace], "A page", max_bytes=1)
     browser.open(tmp_path / "small.html", "#query=1&key=1")
     browser.driver.execute_async_script("setTimeout(arguments[0], 100)")
-    assert "left out" in browser.text("#origin")
+    assert "not in this page" in browser.text("#origin")
     assert "1 sentence" in browser.text("#left-out")
     show("")
     browser.run("delete window.DecompressionStream; document.querySelectorAll('#keys button')[1].click()")

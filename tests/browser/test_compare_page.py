@@ -181,7 +181,7 @@ def test_curves_go_by_step_tokens_and_time_and_are_smoothed(page: Path) -> None:
     assert found["step"]["r4"] == [[10, 20], [5, 2]]
     assert found["tokens"]["r4"] == [[1000, 2000], [5, 2]]
     assert "r2" not in found["tokens"]
-    assert "1 runs do not say how many tokens" in found["note"]
+    assert "1 runs are not plotted: their metrics.csv has no train/tokens" in found["note"]
     assert found["seconds"]["r4"] == [[7, 14], [5, 2]]
     assert found["smooth"]["r4"][1] == [5, pytest.approx(3)]
     assert found["other"] == {}
@@ -210,7 +210,7 @@ def test_every_plot_is_saved_as_svg_and_png_and_the_table_as_csv(page: Path) -> 
         image = Image.open(io.BytesIO(b64decode(saved[f"{plot}.png"].split(",")[1]))).convert("L")
         assert image.width > 1500, "twice the size of the page's"
         assert np.asarray(image).std() > 3, "there is something on it"
-    assert set(found["buttons"]) == {"save the plot as SVG", "save the plot as PNG"}
+    assert set(found["buttons"]) == {"Save the plot as SVG", "Save the plot as PNG"}
     assert saved["runs.csv"].endswith("#")
     table = list(csv.DictReader(io.StringIO(found["csv"])))
     assert [row["run"] for row in table] == ["r4", "r5", "r6", "r1", "r2", "r3"]
@@ -257,7 +257,7 @@ def test_hostile_text_is_shown_and_not_run(tmp_path: Path, copy_run: CopyRun) ->
     assert all(note.endswith(HOSTILE) for note in found["notes"])
     assert set(found["legend"]) == {"<script>alert(1)<", "%{y}${x}"}
     assert found["axis"] == [HOSTILE]
-    assert found["read"] == f"{HOSTILE} reads {HOSTILE}: 1.00"
+    assert found["read"] == f"{HOSTILE} → {HOSTILE}: 1.00"
     assert found["given"] == [HOSTILE, HOSTILE]
     assert any(label.startswith("<script>") for label in found["labels"])
     assert any(cell.endswith(HOSTILE) for cell in found["diff"])
@@ -310,7 +310,7 @@ def test_attention_of_one_sentence_stands_side_by_side_and_is_read_by_keys_and_p
 
     def spelt(row: int, column: int, weight: float) -> str:
         query, key = (token.replace("▁", "␣") for token in (one["queries"][row], one["keys"][column]))
-        return f"{query} reads {key}: {weight:.2f}"
+        return f"{query} → {key}: {weight:.2f}"
 
     assert found["keys"] == found["pointer"] == spelt(1, 1, steps[:, 1, 1].mean() / 255)
     assert found["single"] == spelt(0, 0, steps[1, 0, 0] / 255)
@@ -325,7 +325,7 @@ def test_a_language_model_is_compared_by_its_self_attention(tmp_path: Path, fini
     assert console == []
     assert found["maps"][0].startswith("decoder.0.self")
     assert found["sentences"] > 1
-    assert found["parameters"] == "It takes two runs to compare."
+    assert found["parameters"] == "At least two runs are needed."
 
 
 def test_nothing_leaves_the_page_and_no_text_becomes_code(page: Path) -> None:

@@ -119,7 +119,7 @@ def test_attend_writes_page_and_picture(finished: RunFolder, tmp_path: Path) -> 
         (["translate", "no-such-run"], 2, b"no-such-run"),
         (["translate", "."], 2, b"not a run folder"),
         (["attend", __file__, "--source", "x"], 1, b"not a readable checkpoint"),
-        (["resume", "."], 2, b"no run in it"),
+        (["resume", "."], 2, b"no run folder in it"),
         (["evaluate", __file__], 2, b"not a run folder"),
         (["trian"], 2, b"trian"),
         (["train", "trainer.max_stpes=1"], 2, b"trainer.max_steps"),

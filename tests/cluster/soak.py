@@ -1,14 +1,14 @@
-"""What runs have to survive, many times over: python tests/cluster/soak.py NAME [COUNT]
+"""Repeated interruptions of runs: python tests/cluster/soak.py NAME [COUNT]
 
-preempted   one run on two nodes of the local cluster, preempted COUNT times at random moments, by turns by a job of
-            higher priority, by the signal that comes before a time limit, and by `scancel --signal=TERM`
+preempted   one run on two nodes of the local cluster, preempted COUNT times at random moments, in turn by a job of
+            higher priority, by the signal before a time limit, and by `scancel --signal=TERM`
 killed      one run, killed with SIGKILL COUNT times, every fifth time while it writes a checkpoint
-told        a run of two processes, told to stop with SIGTERM COUNT times, each process and torchrun
-sweep       twelve runs, of which two crash and one becomes NaN; what is wrong is mended, and they are retried
+told        one run of two processes; each process and torchrun receive SIGTERM COUNT times
+sweep       twelve runs, of which two crash and one reaches NaN; the cause is removed, and they are retried
 many        a sweep of COUNT points, submitted to the local cluster, and cancelled
-prepared    COUNT processes that prepare the same text at once
+prepared    COUNT processes that prepare the same text at the same time
 
-Each prints what it found and ends with 0 if that is what should be. `slurm/local/up` is called where it is needed.
+Each prints its findings and exits with 0 if they are as expected. `slurm/local/up` is called where it is needed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TWO = ["trainer=ddp", "trainer.accelerator=cpu"]
 
 
 def make(folder: Path, *overrides: str) -> list[RunFolder]:
-    """Frozen runs in ``folder``."""
+    """Create frozen runs in ``folder``."""
     from regard.config.compose import compose_points, freeze
 
     places = [f"paths.runs={folder / 'runs'}", f"paths.cache={folder / 'cache'}"]
@@ -50,7 +50,7 @@ def make(folder: Path, *overrides: str) -> list[RunFolder]:
 
 
 def rows(run: RunFolder) -> list[tuple[str, ...]]:
-    """What must be the same, step by step."""
+    """Return the values of each step that must be equal."""
     with run.metrics.open(newline="") as file:
         return [tuple(row.get(name, "") for name in MEASURED) for row in csv.DictReader(file)]
 
@@ -64,11 +64,11 @@ def steps(run: RunFolder) -> int:
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 180) -> float:
-    """Seconds waited until ``condition``."""
+    """Wait until ``condition`` is true; return the seconds that passed."""
     begin = time.monotonic()
     while not condition():
         if time.monotonic() - begin > seconds:
-            raise SystemExit("FAILED: what should have happened did not, in time")
+            raise SystemExit("FAILED: timed out")
         time.sleep(0.02)
     return time.monotonic() - begin
 
@@ -78,14 +78,14 @@ def quiet(*command: str | Path, **options: Any) -> subprocess.Popen[bytes]:
 
 
 def work_through(run: RunFolder) -> None:
-    """In processes of its own, without a word."""
+    """Do the work of ``run`` in subprocesses, without output."""
     from regard.launch.processes import run_all
 
     run_all([run], at_a_time=2)
 
 
 def same_as(run: RunFolder, other: RunFolder) -> bool:
-    """Whether both are finished and have measured the same; says how they differ."""
+    """Return whether both runs are finished with equal values; print the differences."""
     from regard.observe.wandb.offline_file import history
 
     ids = {path.name.rpartition("-")[2] for path in (run.path / "wandb").glob("offline-run-*")}
@@ -98,8 +98,8 @@ def same_as(run: RunFolder, other: RunFolder) -> bool:
     ]
     equal = rows(run) == rows(other)
     print(
-        f"{status(run)}; {len(rows(run))} rows, equal to the undisturbed run's: {equal}; W&B runs: {len(ids)}, values "
-        f"there: {len(logged)}, twice: {len(logged) - len(set(logged))}; attempts: {run.status()['attempt']}"
+        f"{status(run)}; {len(rows(run))} rows, equal to the undisturbed run: {equal}; W&B runs: {len(ids)}, with "
+        f"{len(logged)} values, {len(logged) - len(set(logged))} twice; attempts: {run.status()['attempt']}"
     )
     return status(run) == "finished" and equal and len(ids) == 1 and len(logged) == len(set(logged))
 
@@ -115,7 +115,7 @@ def preempted(count: int, folder: Path) -> bool:
     start([run])
     for number in range(count):
         wait_until(lambda number=number: run.status()["attempt"] > number and status(run) == "running")
-        if number % 4:  # now and then as early as that
+        if number % 4:  # every fourth interruption comes before the first step
             reached = steps(run)
             wait_until(lambda reached=reached: steps(run) > reached or status(run) != "running")
             time.sleep(random.uniform(0, 3))
@@ -129,7 +129,7 @@ def preempted(count: int, folder: Path) -> bool:
             subprocess.run(["scancel", f"--signal={how}", str(run.job())], check=True)
         left = wait_until(lambda: status(run) != "running", 60)
         print(f"{number + 1:3} {how:4} at row {steps(run)}: {status(run)} after {left:.1f} s", flush=True)
-        if how == "TERM":  # which is for those who cancel or preempt: nobody but SLURM's own preemption requeues it
+        if how == "TERM":  # without a preemption by SLURM, a job that received SIGTERM is not requeued
             wait_until(lambda: not subprocess.run(["squeue", "-hj", str(run.job())], capture_output=True).stdout, 90)
             start([run])
     wait_until(lambda: status(run) == "finished", 600)
@@ -187,7 +187,7 @@ def told(count: int, folder: Path) -> bool:
         print(f"{number + 1:3} row {steps(run)}: {status(run)} after {seconds:.1f} s, checkpoint: {saved}", flush=True)
         if status(run) != "preempted" or not saved or seconds > 30:
             return False
-    print(f"told {count} times, none hung, the longest took {longest:.1f} s")
+    print(f"stopped {count} times, no process hung, the longest stop took {longest:.1f} s")
     work_through(run)
     return same_as(run, undisturbed)
 
@@ -197,7 +197,7 @@ import pytorch_lightning as pl
 from pathlib import Path
 
 class Breaks(pl.Callback):
-    '''Crashes where a file says so, or spoils the weights.'''
+    '''Raises an error, or sets weights to NaN, while the file ``switch`` exists.'''
 
     def __init__(self, how, switch):
         self.how, self.switch = how, Path(switch)
@@ -213,7 +213,7 @@ class Breaks(pl.Callback):
 
 
 def sweep(count: int, folder: Path) -> bool:
-    """Twelve points: crash at two seeds, NaN at one."""
+    """Run twelve points, of which two crash and one reaches NaN, and retry them."""
     from regard.launch.resume import retry
     from regard.launch.start import start
 
@@ -243,7 +243,7 @@ def sweep(count: int, folder: Path) -> bool:
     switch.unlink()
     code = retry(runs, ["failed", "lost"], [])
     attempts = [run.status()["attempt"] for run in runs]
-    print(f"after the cause is gone: exit code {code}; attempts {attempts}")
+    print(f"after the cause was removed: exit code {code}; attempts {attempts}")
     return code == 0 and attempts == [1] * 9 + [2] * 3
 
 
@@ -272,7 +272,7 @@ def many(count: int, folder: Path) -> bool:
 
 
 def prepared(count: int, folder: Path) -> bool:
-    """Forked from this one, which has loaded what they need: so many PyTorches would not fit into a small memory."""
+    """Prepare a text in COUNT forked processes, which share the imported modules to save memory."""
     from regard.instantiate import build
 
     (run,) = make(folder, "name=prepared")
@@ -281,9 +281,9 @@ def prepared(count: int, folder: Path) -> bool:
     children = []
     for number in range(count):
         if not (child := os.fork()):
-            said: list[str] = []
-            made = build(run.config()["batches"], say=said.append).prepared.folder
-            waited, encoded = (any(word in each for each in said) for word in ("waiting", "encoding"))
+            messages: list[str] = []
+            made = build(run.config()["batches"], say=messages.append).prepared.folder
+            waited, encoded = (any(word in each for each in messages) for word in ("waiting", "encoding"))
             (answers / str(number)).write_text(f"{made} {waited} {encoded}")
             os._exit(0)
         children.append(child)
@@ -311,20 +311,20 @@ def main() -> int:
         print(__doc__, file=sys.stderr)
         return 2
     name = sys.argv[1]
-    task, usual = TASKS[name]
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else usual
+    task, default_count = TASKS[name]
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else default_count
     if name in ("preempted", "many") and "SLURM_CONF" not in os.environ:
         up = subprocess.run([ROOT / "slurm/local/up"], check=True, capture_output=True, text=True).stdout
         os.environ["SLURM_CONF"] = up.rpartition("export SLURM_CONF=")[2].strip()
     folder = Path(tempfile.mkdtemp(prefix="regard-soak-"))
     begin = time.monotonic()
-    well = task(count, folder)
-    print(f"{name}: {'as it should be' if well else 'FAILED'}, {time.monotonic() - begin:.0f} s")
-    if well:
+    passed = task(count, folder)
+    print(f"{name}: {'passed' if passed else 'FAILED'}, {time.monotonic() - begin:.0f} s")
+    if passed:
         shutil.rmtree(folder)
     else:
-        print(f"left for a look: {folder}")
-    return not well
+        print(f"kept for inspection: {folder}")
+    return not passed
 
 
 if __name__ == "__main__":

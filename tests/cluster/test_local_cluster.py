@@ -1,4 +1,4 @@
-"""slurm/local: a cluster that comes, is real, and goes."""
+"""slurm/local: start, use and stop the local cluster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def call(*command: str | Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def test_up_gives_two_idle_nodes_that_work_together(cluster: Path) -> None:
+def test_up_starts_two_idle_nodes_that_share_a_job(cluster: Path) -> None:
     assert sorted(call("sinfo", "--noheader", "--Node", "--partition=low", "--format=%N:%t").split()) == [
         "n1:idle",
         "n2:idle",
@@ -31,7 +31,7 @@ def test_up_again_changes_nothing(cluster: Path) -> None:
     assert (cluster.parent / "slurmctld.pid").read_text() == before
 
 
-def test_down_stops_its_own_and_nothing_else(cluster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_down_stops_only_its_own_cluster(cluster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = Path(f"/tmp/regard-other-slurm-{os.getpid()}")
     monkeypatch.setenv("REGARD_SLURM_DIR", str(other))
     assert f"export SLURM_CONF={other}/slurm.conf" in call(LOCAL / "up")
@@ -41,21 +41,21 @@ def test_down_stops_its_own_and_nothing_else(cluster: Path, tmp_path: Path, monk
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert not other.exists()
     assert "the cluster is not running" in call(LOCAL / "down")
-    assert call("srun", "-N2", "-n2", "printenv", "SLURMD_NODENAME"), "the first one still works"
+    assert call("srun", "-N2", "-n2", "printenv", "SLURMD_NODENAME"), "the first cluster still works"
 
 
 @pytest.mark.parametrize("what", ["files", "slurm.conf", "link"])
-def test_a_folder_of_somebody_elses_is_neither_used_nor_removed(
+def test_a_foreign_folder_is_neither_used_nor_removed(
     installed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    theirs = tmp_path / "theirs"
-    theirs.mkdir()
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
     if what != "link":
-        (theirs / {"files": "thesis.tex"}.get(what, what)).write_text("years of work")
-    folder = theirs
+        (foreign / {"files": "thesis.tex"}.get(what, what)).write_text("years of work")
+    folder = foreign
     if what == "link":
         folder = tmp_path / "link"
-        folder.symlink_to(theirs)
+        folder.symlink_to(foreign)
     monkeypatch.setenv("REGARD_SLURM_DIR", str(folder))
     before = sorted(tmp_path.rglob("*"))
     for script in ("up", "down"):
@@ -66,7 +66,7 @@ def test_a_folder_of_somebody_elses_is_neither_used_nor_removed(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_programs_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("bash", "dirname", "readlink", "id"):
         (tmp_path / name).symlink_to(f"/usr/bin/{name}")
     monkeypatch.setenv("REGARD_SLURM_DIR", str(tmp_path / "slurm"))

@@ -1,4 +1,4 @@
-"""Runs as SLURM jobs: on two nodes, preempted, requeued, cancelled, their node lost."""
+"""Runs as SLURM jobs: on two nodes, preempted, requeued, cancelled, after the loss of a node."""
 
 from __future__ import annotations
 
@@ -49,17 +49,13 @@ def status(run: RunFolder) -> str:
     return str(run.status()["status"])
 
 
-def said(run: RunFolder) -> str:
-    return "".join(path.read_text() for path in (run.console, run.path / "log.txt") if path.exists())
-
-
 def submit(*options: str) -> str:
     return slurm.submit(options)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(make_run: MakeRun) -> RunFolder:
-    """The same work in two processes on this machine."""
+    """The same run in two processes on this machine."""
     run = make_run(
         *ON_SLURM, *LONG, "hydra/launcher=here", "trainer=ddp", "trainer.accelerator=cpu", "name=undisturbed"
     )
@@ -69,10 +65,10 @@ def undisturbed(make_run: MakeRun) -> RunFolder:
     return run
 
 
-def test_preempted_told_of_its_time_limit_and_by_hand_it_goes_on_exactly(
+def test_a_run_resumes_exactly_after_preemption_time_limit_and_cancel(
     cluster: Path, make_run: MakeRun, undisturbed: RunFolder, wait_until: Wait, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One run, three times interrupted: by a job in `high`, by the signal of --signal, by scancel."""
+    """One run, interrupted three times: by a job in `high`, by the signal of --signal, by scancel."""
     watched = ["logger=wandb", "logger.mode=offline"]
     run = make_run(*ON_SLURM, *TWO_NODES, *LONG, *watched, "name=disturbed")
     assert start([run]) == 0
@@ -108,14 +104,14 @@ def test_preempted_told_of_its_time_limit_and_by_hand_it_goes_on_exactly(
     assert ids == {(run.path / "wandb/run-id").read_text()}
 
 
-def test_a_sweep_is_an_array_whose_failures_are_retried(
+def test_a_sweep_is_an_array_and_its_failed_runs_can_be_retried(
     cluster: Path, arguments: list[str], tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of four runs two lack their text; when that is there, they alone are tried again."""
+    """The text of two of four runs is missing at first. Only these two are retried."""
     text = Path(next(a for a in arguments if a.startswith("data.train=")).partition("=")[2])
     (tmp_path / "some.tsv").write_bytes(text.read_bytes().partition(b"\n")[2])
     points = [*arguments, "-m", *ON_SLURM, "name=sweep", "seed=1,2", f"data.train={text},{tmp_path}/some.tsv"]
-    # A folder of its own for what is prepared: the text must be read.
+    # A separate cache, so that the text is read.
     runs = freeze(compose_points([*points, f"paths.cache={tmp_path}/cache"]))
     (tmp_path / "some.tsv").rename(tmp_path / "away.tsv")
     assert start(runs) == 0
@@ -132,8 +128,10 @@ def test_a_sweep_is_an_array_whose_failures_are_retried(
     assert [run.status()["attempt"] for run in runs] == [1, 1, 2, 2]
 
 
-def test_many_runs_are_several_arrays(cluster: Path, make_run: MakeRun, tmp_path: Path, wait_until: Wait) -> None:
-    """This cluster takes 101 tasks an array. Held, so that nothing is worked on."""
+def test_a_large_sweep_is_split_into_several_arrays(
+    cluster: Path, make_run: MakeRun, tmp_path: Path, wait_until: Wait
+) -> None:
+    """The cluster allows 101 tasks per array. The jobs are held, so no run starts."""
     run = make_run(*ON_SLURM, "hydra.launcher.options=[--hold]", "name=many")
     runs = []
     for number in range(103):
@@ -152,7 +150,7 @@ def test_many_runs_are_several_arrays(cluster: Path, make_run: MakeRun, tmp_path
     assert len(cancel(runs)) == 103
     wait_until(lambda: not slurm.queue(), 30)
     assert {status(each) for each in runs} == {"cancelled"}
-    # A job that begins nevertheless does nothing.
+    # A job of a cancelled run that starts nevertheless does nothing.
     assert start(runs[:1]) == 0
     job = runs[0].job()
     assert job in slurm.queue()
@@ -162,7 +160,7 @@ def test_many_runs_are_several_arrays(cluster: Path, make_run: MakeRun, tmp_path
     assert not runs[0].metrics.exists()
 
 
-def test_what_a_job_asks_for_follows_from_the_run_and_the_launcher(cluster: Path, make_run: MakeRun) -> None:
+def test_the_options_of_a_job_follow_from_the_run_and_the_launcher(cluster: Path, make_run: MakeRun) -> None:
     asked = [
         "batches.workers=1", "trainer.devices=2", "hydra.launcher.partition=high", "hydra.launcher.time_minutes=42",
         "hydra.launcher.memory_gb=3", "hydra.launcher.options=['--hold', '--comment=a word']",
@@ -183,7 +181,7 @@ def test_what_a_job_asks_for_follows_from_the_run_and_the_launcher(cluster: Path
     cancel([run])
 
 
-def test_a_setup_that_fails_is_told_where_the_run_is(
+def test_a_setup_that_fails_is_reported_in_the_run_folder(
     cluster: Path, arguments: list[str], tmp_path: Path, wait_until: Wait
 ) -> None:
     setup = "hydra.launcher.setup=['echo no such module >&2','false']"
@@ -191,9 +189,9 @@ def test_a_setup_that_fails_is_told_where_the_run_is(
     assert start(runs) == 0
     wait_until(lambda: not slurm.queue(), 60)
     for run in runs:
-        assert "no such module" in run.console.read_text(), "what `regard logs` shows"
-        seen = inspect_run(run, slurm.queue())
-        assert (seen.state, "ended before the run started" in seen.note) == ("lost", True)
+        assert "no such module" in run.console.read_text(), "shown by `regard logs`"
+        info = inspect_run(run, slurm.queue())
+        assert (info.state, "ended before the run started" in info.note) == ("lost", True)
 
 
 def test_workers_of_a_search_are_jobs(
@@ -215,7 +213,7 @@ def test_workers_of_a_search_are_jobs(
     wait_until(lambda: not slurm.queue(), 120)
     out, errors = watching.communicate(timeout=30)
     assert (watching.returncode, errors) == (0, "")
-    assert "3 finished" in out, "runs that came later are seen too"
+    assert "3 finished" in out, "runs that were created later are listed too"
     assert "best is trial" in out
     assert sorted(path.name for path in folder.iterdir() if path.name.isdecimal()) == ["0", "1", "2"]
     found = describe_best(folder)
@@ -223,7 +221,7 @@ def test_workers_of_a_search_are_jobs(
     assert found.startswith("best is trial")
 
 
-def test_what_a_cluster_refuses_is_a_failed_run_and_a_message(cluster: Path, make_run: MakeRun) -> None:
+def test_a_rejected_job_is_an_error_and_its_run_has_failed(cluster: Path, make_run: MakeRun) -> None:
     run = make_run(*ON_SLURM, "hydra.launcher.partition=nowhere", "name=refused")
     with pytest.raises(RegardError, match=r"sbatch.*partition"):
         start([run])
@@ -231,9 +229,7 @@ def test_what_a_cluster_refuses_is_a_failed_run_and_a_message(cluster: Path, mak
     assert "partition" in run.status()["why"]
 
 
-def test_by_hand_with_the_wrong_tasks_it_says_which_are_right(
-    cluster: Path, make_run: MakeRun, wait_until: Wait
-) -> None:
+def test_sbatch_by_hand_reports_the_right_number_of_tasks(cluster: Path, make_run: MakeRun, wait_until: Wait) -> None:
     run = make_run(*ON_SLURM, *TWO_NODES, "name=by_hand")
     script = Path(__file__).parents[2] / "slurm/job.sbatch"
     python = Path(sys.executable).parent
@@ -242,11 +238,11 @@ def test_by_hand_with_the_wrong_tasks_it_says_which_are_right(
     submit("--nodes=1", "--output=/dev/null", str(script), "--setup", str(setup), str(run.path))
     wait_until(lambda: status(run) == "failed")
     assert "--nodes=2 --ntasks-per-node=1" in run.status()["why"]
-    # From where the run is, by its name alone; and after it the job takes some more time.
+    # With a relative path; the job continues for some time after the run.
     by_name = f"cd {run.path.parent}; bash {script} --setup {setup} {run.path.name}; sleep 60"
     job = submit("-N2", "--ntasks-per-node=1", "--output=/dev/null", f"--wrap={by_name}")
     wait_until(lambda: status(run) == "running")
-    assert run.job() == job, "it is known when it begins"
+    assert run.job() == job, "the job is recorded when the run starts"
     with pytest.raises(UsageError, match="is in the queue"):
         resume([run], [])
     wait_until(lambda: status(run) == "finished")
@@ -257,14 +253,14 @@ def test_by_hand_with_the_wrong_tasks_it_says_which_are_right(
     wait_until(lambda: not slurm.queue(), 60)
 
 
-def test_a_lost_node_costs_what_came_after_the_last_checkpoint(
+def test_a_run_resumes_from_its_last_checkpoint_after_the_loss_of_a_node(
     cluster: Path, make_run: MakeRun, wait_until: Wait
 ) -> None:
     often = ["callbacks.last.every_n_steps=20", "trainer.max_steps=400", "trainer.val_check_interval=1000"]
     run = make_run(*ON_SLURM, *often, "hydra.launcher.options=['--nodelist=n2']", "name=lost")
     assert start([run]) == 0
     wait_until(lambda: steps(run) > 50)
-    # The node goes dark: its daemon and all that it has started.
+    # Simulate the failure of the node: kill its daemon and all processes that it has started.
     ours = rf"slurmstepd: .{run.job()}[.]|n2/job0*{run.job()}/slurm_script|srun .*{run.path}"
     found = subprocess.run(["pgrep", "-f", ours], capture_output=True, text=True).stdout.split()
     slurmd = (cluster.parent / "n2.pid").read_text()

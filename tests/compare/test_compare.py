@@ -1,4 +1,4 @@
-"""Comparing runs: order, what differs, means over seeds; and whatever a folder lacks is no reason to stop."""
+"""Comparison of runs: order, differing keys, means over seeds, incomplete folders."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def page_data(page: Path) -> dict[str, Any]:
 # ---- order ------------------------------------------------------------------------------------------------
 
 
-def test_the_best_value_counts_not_the_last_and_runs_without_one_come_last(tmp_path: Path, copy_run: CopyRun) -> None:
+def test_runs_are_sorted_by_their_best_value_and_runs_without_one_are_last(tmp_path: Path, copy_run: CopyRun) -> None:
     a = copy_run(tmp_path / "a", rows=losses(3, 1, 9))
     b = copy_run(tmp_path / "b", rows=losses(3, 2, 2))
     none = copy_run(tmp_path / "none", rows=losses(1, metric="train/loss"))
@@ -68,7 +68,7 @@ def test_the_best_value_counts_not_the_last_and_runs_without_one_come_last(tmp_p
     assert comparison.runs[0].best(LOSS, "min") == (1.0, 2)
     assert comparison.runs[0].final[LOSS] == 9
     assert comparison.score(comparison.runs[3]) is None
-    assert names(compared(a, b, nan, mode="max"))[0] == "a", "where large is good, 9 is the best"
+    assert names(compared(a, b, nan, mode="max"))[0] == "a", "with mode max, 9 is the best"
 
 
 @pytest.mark.parametrize(
@@ -80,12 +80,12 @@ def test_the_best_value_counts_not_the_last_and_runs_without_one_come_last(tmp_p
         ("validation/exact", "max"),
     ],
 )
-def test_whether_small_is_good_is_known_by_name(tmp_path: Path, copy_run: CopyRun, metric: str, mode: str) -> None:
+def test_the_default_mode_follows_from_the_name(tmp_path: Path, copy_run: CopyRun, metric: str, mode: str) -> None:
     run = copy_run(tmp_path / "a", {"callbacks.best": None}, losses(1, 2, metric=metric))
     assert choose_metric([read_run(run, "a")], metric, None) == (metric, mode)
 
 
-def test_the_metric_is_what_the_best_checkpoint_is_kept_by(tmp_path: Path, copy_run: CopyRun) -> None:
+def test_the_default_metric_is_that_of_the_best_checkpoint(tmp_path: Path, copy_run: CopyRun) -> None:
     best = {"callbacks.best.monitor": "validation/odd_loss", "callbacks.best.mode": "max"}
     run = copy_run(tmp_path / "a", best, losses(1, 2, metric="validation/odd_loss"))
     comparison = compared(run)
@@ -93,10 +93,10 @@ def test_the_metric_is_what_the_best_checkpoint_is_kept_by(tmp_path: Path, copy_
     assert comparison.score(comparison.runs[0]) == 2
 
 
-def test_an_unknown_metric_is_refused_and_the_known_ones_are_named(tmp_path: Path, copy_run: CopyRun) -> None:
+def test_an_unknown_metric_is_an_error_with_the_known_ones(tmp_path: Path, copy_run: CopyRun) -> None:
     run = copy_run(tmp_path / "a", rows=losses(1))
     with pytest.raises(
-        UsageError, match=r"--metric validation/blue: no run has measured it; there are: validation/loss"
+        UsageError, match=r"--metric validation/blue: no run has this metric; expected one of validation/loss"
     ):
         compared(run, metric="validation/blue")
 
@@ -104,7 +104,7 @@ def test_an_unknown_metric_is_refused_and_the_known_ones_are_named(tmp_path: Pat
 # ---- what differs -----------------------------------------------------------------------------------------
 
 
-def test_only_keys_that_differ_are_columns_each_thing_once(tmp_path: Path, copy_run: CopyRun) -> None:
+def test_columns_are_differing_keys_without_copies(tmp_path: Path, copy_run: CopyRun) -> None:
     """The size of the corpus is copied within the configuration, and the cache is a place."""
     runs = [
         copy_run(
@@ -131,7 +131,7 @@ def test_runs_of_regard_0_2_are_compared_by_present_keys(tmp_path: Path, copy_ru
     assert not [key for key in comparison.differing if key.startswith("task.")]
 
 
-def test_what_is_only_recorded_is_a_column_and_no_parameter(tmp_path: Path, copy_run: CopyRun) -> None:
+def test_recording_keys_are_columns_but_not_parameters(tmp_path: Path, copy_run: CopyRun) -> None:
     recorded = {"callbacks.attention.sentences": 9, "trainer.log_every_n_steps": 3}
     runs = [copy_run(tmp_path / "a"), copy_run(tmp_path / "b", {"model.dim": 99} | recorded)]
     for run in runs:
@@ -142,7 +142,7 @@ def test_what_is_only_recorded_is_a_column_and_no_parameter(tmp_path: Path, copy
     assert comparison.parameters() == ["model.dim"]
 
 
-def test_a_key_that_older_code_does_not_know_differs(tmp_path: Path, copy_run: CopyRun) -> None:
+def test_a_key_that_older_runs_lack_differs(tmp_path: Path, copy_run: CopyRun) -> None:
     old, new = copy_run(tmp_path / "old"), copy_run(tmp_path / "new", {"model.novelty": None})
     comparison = compared(old, new)
     assert comparison.columns == ["model.novelty"]
@@ -153,7 +153,7 @@ def test_a_key_that_older_code_does_not_know_differs(tmp_path: Path, copy_run: C
 # ---- seeds ------------------------------------------------------------------------------------------------
 
 
-def test_mean_and_sample_deviation_against_hand_numbers() -> None:
+def test_mean_and_sample_deviation() -> None:
     """1, 2, 4: the mean is 7/3; squares of what is left over are 16/9, 1/9 and 25/9, 42/9 together; halved, 7/3."""
     found = aggregate([1.0, 2.0, 4.0])
     assert found is not None
@@ -165,7 +165,7 @@ def test_mean_and_sample_deviation_against_hand_numbers() -> None:
     assert aggregate([1.0, math.nan]) is None
 
 
-def test_runs_that_differ_in_nothing_but_seed_are_one_group(tmp_path: Path, copy_run: CopyRun) -> None:
+def test_runs_that_differ_in_the_seed_only_are_a_group(tmp_path: Path, copy_run: CopyRun) -> None:
     """batches.seed follows seed; the corpus's own seed is another experiment. Only finished runs count."""
     runs = [
         copy_run(tmp_path / f"{seed}", {"seed": seed, "batches.seed": seed, "paths.runs": f"/{seed}"}, losses(9, value))
@@ -179,14 +179,14 @@ def test_runs_that_differ_in_nothing_but_seed_are_one_group(tmp_path: Path, copy
     assert set(by_name) == {frozenset({"1", "2", "3", "failed"}), frozenset({"other"}), frozenset({"own"})}
     group = by_name[frozenset({"1", "2", "3", "failed"})]
     assert group.score == Aggregate(pytest.approx(7 / 3), pytest.approx(math.sqrt(7 / 3)), 3)
-    assert group.aggregates[LOSS] == group.score, "the last value of each is its best"
+    assert group.aggregates[LOSS] == group.score, "the last value of each run is its best"
     assert [next(iter(group.runs)).name for group in comparison.groups] == ["other", "own", "failed"]
 
 
 # ---- whatever a folder lacks -------------------------------------------------------------------------------
 
 
-def test_runs_in_every_state_are_shown_as_they_are(tmp_path: Path, copy_run: CopyRun) -> None:
+def test_runs_in_every_state_are_compared(tmp_path: Path, copy_run: CopyRun) -> None:
     long_ago = (datetime.now(UTC) - timedelta(hours=2)).isoformat(timespec="seconds")
     began = (datetime.now(UTC) - timedelta(minutes=1)).isoformat(timespec="seconds")
     running = copy_run(tmp_path / "running", status="running", pid=os.getpid(), began=began)
@@ -217,7 +217,7 @@ def test_runs_in_every_state_are_shown_as_they_are(tmp_path: Path, copy_run: Cop
     assert [run["state"] for run in page_data(tmp_path / "page.html")["runs"]] == [run.state for run in comparison.runs]
 
 
-def test_files_that_cannot_be_read_are_noted_and_the_rest_is_shown(tmp_path: Path, copy_run: CopyRun) -> None:
+def test_unreadable_files_are_noted_and_others_are_shown(tmp_path: Path, copy_run: CopyRun) -> None:
     run = copy_run(tmp_path / "broken")
     (run.path / "metrics.csv").write_text("step,validation/loss\n1,3.5\nx,1\n2,soon\n3,2.5,9,9\n4,2.0\n5,0.1", "utf-8")
     (run.path / "summary.json").write_text("{")
@@ -226,16 +226,21 @@ def test_files_that_cannot_be_read_are_noted_and_the_rest_is_shown(tmp_path: Pat
     newest.write_bytes(newest.read_bytes()[:100])
     (run.path / "overrides.yaml").unlink()
     found = read_run(run, "broken")
-    assert list(found.curves[LOSS].values) == [3.5, 2.5, 2.0], "the last line is not whole"
+    assert list(found.curves[LOSS].values) == [3.5, 2.5, 2.0], "the last line is incomplete"
     assert [sample["source"] for sample in found.samples] == ["a"]
-    assert found.maps, "those of the step before"
+    assert found.maps, "the maps of the step before"
     said = "\n".join(found.notes)
-    for name in ("metrics.csv: 3 rows or cells", "summary.json", "samples.jsonl, line 2", f"attention/{newest.name}"):
+    for name in (
+        "metrics.csv: skipped 3 rows or cells",
+        "summary.json",
+        "samples.jsonl, line 2",
+        f"attention/{newest.name}",
+    ):
         assert name in said
     write_page(tmp_path / "page.html", compare([found]))
 
 
-def test_any_sentence_is_one_sample_and_the_latest_step_is_the_greatest(tmp_path: Path, copy_run: CopyRun) -> None:
+def test_samples_may_have_line_separators_and_the_last_step_is_read(tmp_path: Path, copy_run: CopyRun) -> None:
     run = copy_run(tmp_path / "a")
     odd = "a\u2028b\x85c\x1cd"
     samples = [{"step": step, "source": odd, "reference": "", "output": str(step)} for step in (4, 6)]
@@ -248,7 +253,7 @@ def test_any_sentence_is_one_sample_and_the_latest_step_is_the_greatest(tmp_path
     assert found.notes == []
 
 
-def test_a_run_folder_with_nothing_but_config_and_status_is_compared(tmp_path: Path) -> None:
+def test_a_run_folder_with_config_and_status_only_is_compared(tmp_path: Path) -> None:
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare/config.yaml").write_text("seed: 1\n")
     (tmp_path / "bare/status.json").write_text('{"status": "finished"}')
@@ -258,7 +263,7 @@ def test_a_run_folder_with_nothing_but_config_and_status_is_compared(tmp_path: P
     assert page_data(tmp_path / "page.html")["curves"] == []
 
 
-def test_a_status_that_does_not_say_when_is_taken_as_it_is(tmp_path: Path, copy_run: CopyRun) -> None:
+def test_a_status_without_times_is_accepted(tmp_path: Path, copy_run: CopyRun) -> None:
     run = copy_run(tmp_path / "old")
     (run.path / "status.json").write_text('{"status": "running"}')
     found = read_run(run, "old")
@@ -268,7 +273,7 @@ def test_a_status_that_does_not_say_when_is_taken_as_it_is(tmp_path: Path, copy_
 @pytest.mark.parametrize(
     ("name", "text"), [("config.yaml", "a: [1"), ("config.yaml", "- 1"), ("status.json", "{"), ("status.json", "[]")]
 )
-def test_a_folder_whose_config_or_status_is_broken_is_no_run(
+def test_a_folder_with_damaged_config_or_status_is_not_a_run(
     tmp_path: Path, copy_run: CopyRun, name: str, text: str
 ) -> None:
     run = copy_run(tmp_path / "a")
@@ -280,12 +285,12 @@ def test_a_folder_whose_config_or_status_is_broken_is_no_run(
 # ---- the page's data ---------------------------------------------------------------------------------------
 
 
-def test_numbers_that_json_does_not_know_go_as_text() -> None:
+def test_numbers_that_json_lacks_become_text() -> None:
     values = {"a": [math.nan, 1.5, math.inf, -math.inf], "b": {"c": Path("/x")}, "d": (True, None)}
     assert to_json_value(values) == {"a": ["NaN", 1.5, "Infinity", "-Infinity"], "b": {"c": "/x"}, "d": [True, None]}
 
 
-def test_a_library_cannot_end_its_script() -> None:
+def test_a_library_cannot_close_its_script_element() -> None:
     assert escape_script("a='</script><!--'") == "a='<\\/script><\\!--'"
 
 
@@ -293,7 +298,7 @@ def test_curves_share_a_budget() -> None:
     assert points_per_curve([1000] * 10, budget=5000) == 500
     assert points_per_curve([1000] * 100, budget=5000) == 50
     assert points_per_curve([10] * 1000 + [1000] * 10, budget=12_000) == 200
-    assert points_per_curve([1000] * 1000, budget=5000) == 8, "as few as it gets"
+    assert points_per_curve([1000] * 1000, budget=5000) == 8, "the minimum"
 
 
 def test_maps_are_those_of_the_last_layer_and_share_a_budget(tmp_path: Path, copy_run: CopyRun) -> None:
@@ -311,7 +316,7 @@ def test_maps_are_those_of_the_last_layer_and_share_a_budget(tmp_path: Path, cop
 # ---- the verb ----------------------------------------------------------------------------------------------
 
 
-def test_the_verb_prints_a_table_and_writes_page_and_csv(
+def test_the_command_prints_a_table_and_writes_page_and_csv(
     tmp_path: Path, copy_run: CopyRun, regard: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for seed, value in ((1, 1.0), (2, 2.0), (3, 4.0)):
@@ -337,7 +342,7 @@ def test_the_verb_prints_a_table_and_writes_page_and_csv(
     assert page_data(tmp_path / "compare.html")["csv"] == (tmp_path / "out/table.csv").read_text()
 
 
-def test_the_terminal_names_the_keys_that_it_has_no_room_for(
+def test_keys_that_do_not_fit_the_terminal_are_named(
     tmp_path: Path, copy_run: CopyRun, regard: Callable[..., Any]
 ) -> None:
     for number in range(2):
@@ -346,7 +351,7 @@ def test_the_terminal_names_the_keys_that_it_has_no_room_for(
     head, first, _, below, _ = said.out.splitlines()
     assert [word for word in head.split() if word.startswith("model.")] == [f"model.key_{key}" for key in range(6)]
     assert [word for word in first.split() if word.startswith("[b]")] == [f"[b]0.{key}" for key in range(6)]
-    assert below.strip() == "2 finished; also different: model.key_6, model.key_7"
+    assert below.strip() == "2 finished; other keys that differ: model.key_6, model.key_7"
 
 
 def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path: Path, copy_run: CopyRun, regard: Callable[..., Any]) -> None:
@@ -354,7 +359,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path: Path, copy_run: CopyR
     (tmp_path / "file").write_text("")
     for arguments, expected in (
         ([tmp_path / "nowhere"], "no runs to compare"),
-        ([run, "--metric", "x"], "no run has measured it"),
+        ([run, "--metric", "x"], "no run has this metric"),
         ([run, "--output", tmp_path], "a folder; give the name of a file"),
         ([run, "--output", tmp_path / "file/page.html"], "cannot be written"),
         ([run, "--output", tmp_path / "p.html", "--csv", tmp_path / "file/x.csv"], "cannot be written"),
@@ -371,7 +376,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path: Path, copy_run: CopyR
 
 
 def hundred(folder: Path, copy_run: CopyRun, rows: int = 1000) -> None:
-    """A hundred runs of a thousand rows each: four parameters, five seeds; a metric of every kind at every step."""
+    """A hundred runs with a thousand rows each: four parameters, five seeds, all metrics at every step."""
     header = [LOSS, "validation/bleu", "train/loss", "train/learning_rate", "train/tokens_per_second", "train/tokens"]
     header += ["train/seconds", *(f"attention/decoder.{i}.cross/entropy/{j}" for i in range(2) for j in range(4))]
     random = np.random.default_rng(1)
@@ -423,14 +428,14 @@ def test_the_page_of_a_thousand_runs_is_small(tmp_path: Path, copy_run: CopyRun)
     assert all(len(curve["x"]) == 8 for run in data["runs"][::100] for curve in run["curves"].values())
 
 
-def test_many_runs_are_read_by_several_processes_as_by_one(
+def test_several_processes_read_the_same_as_one(
     tmp_path: Path, copy_run: CopyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders = [(str(n), copy_run(tmp_path / f"{n}", {"seed": n}, losses(9, n))) for n in range(6)]
     (tmp_path / "3/status.json").write_text("{")
     said: list[str] = []
     alone = list(read_runs(folders, said.append))
-    monkeypatch.setattr("regard.compare.run.RUNS_A_PROCESS", 2)
+    monkeypatch.setattr("regard.compare.run.RUNS_PER_PROCESS", 2)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads, which tests have
@@ -441,7 +446,7 @@ def test_many_runs_are_read_by_several_processes_as_by_one(
     assert said == said[:1] * 2
 
 
-def test_a_table_of_numbers_is_read_as_it_stands(tmp_path: Path, copy_run: CopyRun) -> None:
+def test_a_table_of_numbers_is_read_exactly(tmp_path: Path, copy_run: CopyRun) -> None:
     run = copy_run(tmp_path / "a")
     lines = "step,a,b,c\n1,0.1,,\n\n2,nan,1e-07,-inf\n3,,,2\n4,1,2,\n"
     for odd, notes in (("", 0), ("5,0x1,,\n", 1), ('6,true,"7",\n', 1)):  # as JSON, and cell by cell
@@ -455,7 +460,7 @@ def test_a_table_of_numbers_is_read_as_it_stands(tmp_path: Path, copy_run: CopyR
         assert len(said) == notes
 
 
-def test_a_configuration_is_read_section_by_section_as_at_once() -> None:
+def test_parsing_by_sections_equals_parsing_at_once() -> None:
     shared = {"x": [1, {"y": None}], "empty": {}, "text": "a: b\n  c: d\n# e"}
     for content in ({"a": 1, "b": shared, "c": [1, 2], "d": {"e": {"f": 1.5}}}, {"a": shared, "b": {"c": shared}}):
         text = yaml.safe_dump(content, sort_keys=False)

@@ -1,4 +1,4 @@
-"""Which parameter mattered, against numbers worked out by hand, and of a real study."""
+"""Importance of parameters, for computed examples and for a real study."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from regard.compare.parameter_importance import parameter_importance, search_obj
 from regard.runs.folder import RunFolder
 
 
-def test_the_share_of_variance_is_that_of_the_formula() -> None:
+def test_explained_variance_follows_the_formula() -> None:
     """Scores 1, 3, 5, 7: SS_total 20 over 3. Groups {1, 3} and {5, 7}: SS_within 4 over 2. 1 - 2 / (20 / 3) = 0.7.
 
     Groups {1, 5} and {3, 7}: SS_within 16 over 2. 1 - 8 / (20 / 3) < 0: no more than chance.
     """
     found = variance_explained({"depth": [1, 1, 2, 2], "norm": ["a", "b", "a", "b"]}, [1.0, 3.0, 5.0, 7.0])
     assert found.shares == {"depth": pytest.approx(0.7), "norm": 0.0}
-    assert list(found.shares) == ["depth", "norm"], "the greatest first"
+    assert list(found.shares) == ["depth", "norm"], "largest first"
     assert found.left_out == ""
 
 
@@ -36,14 +36,14 @@ def test_runs_without_a_score_do_not_count() -> None:
 @pytest.mark.parametrize(
     ("columns", "scores", "reason"),
     [
-        ({"lr": [1, 2, 3]}, [1.0, 2.0, 3.0], "3 runs with a score are too few: it takes 4"),
+        ({"lr": [1, 2, 3]}, [1.0, 2.0, 3.0], "there are 3 runs with a score, and at least 4 are needed"),
         ({"lr": [1, 2, 3, 4]}, [1.0, 2.0, 3.0, 4.0], "every value of lr occurs once"),
         ({"lr": [1, 1, 2, 2]}, [5.0, 5.0, 5.0, 5.0], "all runs have the same score"),
         ({}, [1.0, 2.0, 3.0, 4.0], "no parameter differs"),
         ({"lr": [1, 1, 1, 1, 2]}, [1.0, 2.0, 3.0, 4.0, None], "no parameter differs"),
     ],
 )
-def test_what_cannot_be_told_is_left_out_with_a_reason(
+def test_undefined_importance_has_a_reason(
     columns: dict[str, list[float]], scores: list[float | None], reason: str
 ) -> None:
     found = variance_explained(columns, scores)
@@ -53,7 +53,7 @@ def test_what_cannot_be_told_is_left_out_with_a_reason(
 
 @pytest.fixture
 def search(tmp_path: Path, copy_run: Callable[..., RunFolder]) -> Path:
-    """A search of sixty trials, of which the rate decides everything; four have a run folder."""
+    """A search of sixty trials whose score depends on the rate only; four have a run folder."""
     folder = tmp_path / "search"
     folder.mkdir()
     said = {"search": {"metric": "validation/loss", "direction": "minimize"}, "arguments": []}
@@ -70,20 +70,20 @@ def search(tmp_path: Path, copy_run: Callable[..., RunFolder]) -> Path:
     return folder
 
 
-def test_a_search_is_judged_by_optuna(search: Path) -> None:
+def test_the_importance_of_a_search_is_computed_by_optuna(search: Path) -> None:
     runs = [RunFolder(search / str(number)) for number in range(4)]
     found = parameter_importance(runs, {"optimizer.lr": [1, 2, 3, 4]}, [1.0, 2.0, 3.0, 4.0])
     assert "PED-ANOVA" in found.method
-    assert "by validation/loss, which the search goes by" in found.method
+    assert "by validation/loss, the objective of the search" in found.method
     assert search_objective(search) == ("validation/loss", "min")
     assert found.left_out == ""
     assert found.shares["optimizer.lr"] > 0.7
     assert sum(found.shares.values()) == pytest.approx(1)
 
 
-def test_a_journal_that_is_gone_is_a_reason(search: Path) -> None:
+def test_a_damaged_journal_is_a_reason(search: Path) -> None:
     runs = [RunFolder(search / str(number)) for number in range(4)]
     (search / "optuna.journal").write_text("")
     found = parameter_importance(runs, {}, [])
     assert found.shares == {}
-    assert found.left_out.startswith("Optuna cannot tell")
+    assert found.left_out.startswith("Optuna failed")

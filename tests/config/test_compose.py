@@ -1,4 +1,4 @@
-"""Composing: what is offered works, what is wrong is said before anything is made."""
+"""Composing: every option works, and errors are reported before a folder is created."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_every_experiment_composes_and_passes_the_check(experiment: str, tmp_pat
         assert config["name"] == experiment
 
 
-# Of data and task there are choices that need files, or each other.
+# Some options of data and task need files, or each other.
 GROUPS = """
 model tokenizer optimizer schedule trainer logger callbacks mixer positions feed_forward residual norm filters
 """.split()
@@ -70,7 +70,7 @@ def test_every_corpus_composes_and_passes_the_check(corpus: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("arguments", [["data=pydocs"], ["task=language", "data=phrases"]])
-def test_a_corpus_of_another_task_is_refused_before_anything_is_made(arguments: list[str]) -> None:
+def test_corpus_of_another_task_is_refused_before_a_folder_is_created(arguments: list[str]) -> None:
     with pytest.raises(UsageError, match=r"data has the columns .*, this task reads .*; choose another"):
         compose_points(arguments)
 
@@ -85,7 +85,7 @@ def test_an_experiment_chooses_task_and_data() -> None:
         compose_points(["experiment=shakespeare_cpu", "batches.stride=100"])
 
 
-def test_files_are_frozen_from_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frozen_file_paths_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.txt").write_text("one\n\ntwo\n")
     monkeypatch.chdir(tmp_path)
     arguments = ["task=language", "data=text", "data.document=line", "data.validation=0.5"]
@@ -99,7 +99,7 @@ def test_files_are_frozen_from_the_root(tmp_path: Path, monkeypatch: pytest.Monk
         assert config["data"]["validation"] == 0.5
 
 
-def test_filters_are_objects_by_name() -> None:
+def test_filters_are_composed_by_name() -> None:
     ((config, _),) = compose_points(["filters=clean", "batches.filters.length.max_words=7", "~batches.filters.copies"])
     filters = build(config["batches"]).filters
     assert list(filters) == ["length", "length_ratio", "duplicates"]
@@ -146,7 +146,7 @@ def test_an_experiment_overrides_the_task_and_the_command_line_overrides_both() 
         ("just words", ["just words"]),
     ],
 )
-def test_bad_input_is_one_line_that_names_the_key(argument: str, words: list[str]) -> None:
+def test_invalid_input_is_one_line_that_names_the_key(argument: str, words: list[str]) -> None:
     with pytest.raises(UsageError) as caught:
         compose_points([argument])
     message = str(caught.value)
@@ -159,33 +159,33 @@ def test_bad_input_is_one_line_that_names_the_key(argument: str, words: list[str
     [
         (
             ["trainer.accumulate_grad_batches=4", "trainer.val_check_interval=10"],
-            "trainer.val_check_interval=10: it counts batches, give a multiple of trainer.accumulate_grad_batches=4, "
-            "such as 8",
+            "trainer.val_check_interval=10: it counts batches; expected a multiple of "
+            "trainer.accumulate_grad_batches=4, such as 8",
         ),
         (
             ["trainer=debug", "trainer.accumulate_grad_batches=3"],
-            "trainer.val_check_interval=1: it counts batches, give a multiple of trainer.accumulate_grad_batches=3, "
-            "such as 3",
+            "trainer.val_check_interval=1: it counts batches; expected a multiple of "
+            "trainer.accumulate_grad_batches=3, such as 3",
         ),
         (
             ["trainer.limit_train_batches=0.5"],
-            "trainer.limit_train_batches=0.5: give a whole number, 1 or more, or null",
+            "trainer.limit_train_batches=0.5: expected an integer >= 1, or null",
         ),
         (
             ["trainer.limit_val_batches=1.5"],
-            "trainer.limit_val_batches=1.5: give a whole number, 0 or more, or a number from 0 and up to 1, or null",
+            "trainer.limit_val_batches=1.5: expected an integer >= 0, or a number from 0 and up to 1, or null",
         ),
         (
             ["trainer.limit_test_batches=-1"],
-            "trainer.limit_test_batches=-1: give a whole number, 0 or more, or a number from 0 and up to 1, or null",
+            "trainer.limit_test_batches=-1: expected an integer >= 0, or a number from 0 and up to 1, or null",
         ),
         (
             ["+trainer.overfit_batches=1"],
-            "trainer.overfit_batches: choose trainer=overfit, or give trainer.limit_train_batches=",
+            "trainer.overfit_batches: not supported; use trainer=overfit, or trainer.limit_train_batches=",
         ),
     ],
 )
-def test_batches_that_do_not_make_steps_are_refused(arguments: list[str], message: str) -> None:
+def test_batch_counts_that_are_not_whole_steps_are_refused(arguments: list[str], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         compose_points(arguments)
     assert str(caught.value) == message
@@ -198,11 +198,11 @@ def test_batches_that_do_not_make_steps_are_refused(arguments: list[str], messag
         ["trainer=overfit", "trainer.accumulate_grad_batches=3"],  # which does not validate
     ],
 )
-def test_batches_that_make_steps_are_accepted(arguments: list[str]) -> None:
+def test_batch_counts_that_are_whole_steps_are_accepted(arguments: list[str]) -> None:
     assert compose_points(arguments)
 
 
-def test_missing_files_of_the_corpus_are_named_and_no_folder_is_made(tmp_path: Path) -> None:
+def test_missing_corpus_files_are_named_and_no_folder_is_created(tmp_path: Path) -> None:
     arguments = ["data=parallel", "data.source=en", "data.target=de", f"paths.runs={tmp_path / 'runs'}"]
     with pytest.raises(UsageError, match=r"train\.tsv"):
         compose_points([*arguments, f"data.train={tmp_path / 'train.tsv'}", f"data.validation={tmp_path / 'v.tsv'}"])
@@ -241,7 +241,7 @@ def test_own_conf_folder_and_own_class(tmp_path: Path, monkeypatch: pytest.Monke
         compose_points(["--config-dir", str(tmp_path / "conf"), "callbacks=mine", "+callbacks.hello.loudd=1"])
 
 
-def test_every_point_of_a_sweep_is_checked_before_any_folder_is_made(tmp_path: Path) -> None:
+def test_every_point_of_a_sweep_is_checked_before_a_folder_is_created(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="multiple"):
         freeze(compose_points(["-m", "model.dim=128,130", f"paths.runs={tmp_path}"]))
     assert list(tmp_path.iterdir()) == []
@@ -252,7 +252,7 @@ def test_every_point_of_a_sweep_is_checked_before_any_folder_is_made(tmp_path: P
     assert yaml.safe_load((runs[3].path / "overrides.yaml").read_text())[:2] == ["model.dim=128", "seed=2"]
 
 
-def test_composing_leaves_no_folder_of_hydras_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_composing_creates_no_folder_of_hydra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     compose_points([])
     compose_points(["-m", "seed=1,2"])
@@ -270,10 +270,10 @@ def test_composing_leaves_no_folder_of_hydras_own(tmp_path: Path, monkeypatch: p
         (["a=1", "--cfg", "job"], ["--cfg", "job", "a=1"]),
     ],
 )
-def test_options_may_stand_among_overrides(given: list[str], expected: list[str]) -> None:
+def test_options_and_overrides_can_be_mixed(given: list[str], expected: list[str]) -> None:
     assert options_first(given) == expected
 
 
-def test_a_sweep_may_be_asked_for_anywhere() -> None:
+def test_multirun_option_can_be_anywhere() -> None:
     points = compose_points(["seed=1,2", "-m", "name=anywhere"])
     assert [config["seed"] for config, _ in points] == [1, 2]

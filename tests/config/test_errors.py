@@ -1,4 +1,4 @@
-"""What is wrong with a command line or a configuration of the user's own is one line that names it."""
+"""Errors in a command line or in a user configuration are one line that names the cause."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ OWN = {
     "model/list.yaml": (b"# mine\n- a\n", "line 2: expected lines of KEY: VALUE"),
     "model/missing.yaml": (
         b"\ndefaults: [nothere]\n",
-        "line 2: model=nothere: no such option; there are aaa, base",
+        "line 2: model=nothere: no such option; options: aaa, base",
     ),
-    "model/defaults.yaml": (b"defaults: demo\n", "line 1: defaults must be a list, as [demo]"),
+    "model/defaults.yaml": (b"defaults: demo\n", "line 1: defaults must be a list, such as [demo]"),
     "model/gone.yaml": (b"defaults: [demo]\ndim: ${nope.x}\n", "line 2: model.dim=${nope.x}: there is no key nope.x"),
     "model/open.yaml": (b"defaults: [demo]\ndim: ${nope\n", "line 2: ${nope is not an interpolation; write ${KEY}"),
     "model/unset.yaml": (
@@ -42,7 +42,7 @@ OWN = {
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_a_fault_in_a_conf_folder_of_the_users_names_file_and_line(name: str, tmp_path: Path) -> None:
+def test_error_in_a_user_conf_folder_names_file_and_line(name: str, tmp_path: Path) -> None:
     path, (content, words) = tmp_path / name, OWN[name]
     path.parent.mkdir()
     (path.parent / "aaa.yaml").write_bytes(b"dim: 3\n")
@@ -56,38 +56,39 @@ def test_a_fault_in_a_conf_folder_of_the_users_names_file_and_line(name: str, tm
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["init_from=runs/a=b/x"], "init_from=runs/a=b/x: the value has characters that must be quoted; give "
+        (["init_from=runs/a=b/x"], "init_from=runs/a=b/x: the value has characters that must be quoted: "
          """'init_from="runs/a=b/x"'"""),
-        (["name=größe"], """name=größe: the value has characters that must be quoted; give 'name="größe"'"""),
+        (["name=größe"], """name=größe: the value has characters that must be quoted: 'name="größe"'"""),
         (["data.train=~/corpus/train"], "data.train=~/corpus/train: the value has characters that must be quoted"),
-        (["-m", "seed=1,"], "seed=1,: a value is missing at a comma; give seed=1"),
-        (["data.columns=[en,,de]"], "data.columns=[en,,de]: a value is missing at a comma; give data.columns=[en,de]"),
-        (["trainer.devices=[1"], "trainer.devices=[1: a bracket is opened or closed alone"),
+        (["-m", "seed=1,"], "seed=1,: a value is missing next to a comma; write seed=1"),
+        (["data.columns=[en,,de]"], "data.columns=[en,,de]: a value is missing next to a comma; "
+         "write data.columns=[en,de]"),
+        (["trainer.devices=[1"], "trainer.devices=[1: unbalanced brackets"),
         (["just words"], "just words: expected KEY=VALUE"),
         (["/model=tiny"], "/model=tiny: expected KEY=VALUE"),
         (["=3"], "=3: expected KEY=VALUE"),
         ([""], "an empty argument: expected KEY=VALUE"),
         (["~seed"], "batches.seed=${seed}: there is no key seed; leave out ~seed"),
         (["model.dim=${x}"], "model.dim=${x}: there is no key x; give model.dim another value"),
-        (["+model=tiny"], "model is chosen twice; change the choice with model=..., without a +"),
-        (["model=3"], "model=3: no such option; there are base, big, demo"),
-        (["model=null"], "model=null: no such option; there are base, big, demo"),
-        (["model="], "model=: no such option; there are base, big, demo"),
-        (["trainer=a/b"], "trainer=a/b: no such option; there are ddp"),
-        (["-m", "model=tiny,3"], "point 2 of 2 (model=3): model=3: no such option; there are base"),
-        (["seed=1,2"], "seed=1,2: several values; add -m to sweep over them"),
-        (["-m", "seed="], "seed='': give a whole number"),
-        (["--config-name", "nope"], "nope: no such configuration; leave out --config-name"),
-        (["seed=1", "--config-dir"], "--config-dir: give a value behind it"),
-        (["--config-dir", "", "seed=1"], "--config-dir: give a value behind it"),
-        (["--config-dir=", "seed=1"], "--config-dir: give a value behind it"),
-        (["--config-dir", "--cfg", "job"], "--config-dir: give a value behind it"),
-        (["--config-dir", "/no/such"], "--config-dir /no/such: no such folder; give the one that your"),
-        (["--cfg", "jobs"], "--cfg jobs: give job, hydra or all"),
+        (["+model=tiny"], "model is chosen twice; to change the choice, give model=... without +"),
+        (["model=3"], "model=3: no such option; options: base, big, demo"),
+        (["model=null"], "model=null: no such option; options: base, big, demo"),
+        (["model="], "model=: no such option; options: base, big, demo"),
+        (["trainer=a/b"], "trainer=a/b: no such option; options: ddp"),
+        (["-m", "model=tiny,3"], "point 2 of 2 (model=3): model=3: no such option; options: base"),
+        (["seed=1,2"], "seed=1,2: several values; add -m for a sweep"),
+        (["-m", "seed="], "seed='': expected an integer"),
+        (["--config-name", "nope"], "nope: no such configuration (regard's is train); leave out --config-name"),
+        (["seed=1", "--config-dir"], "--config-dir: expected a value after it"),
+        (["--config-dir", "", "seed=1"], "--config-dir: expected a value after it"),
+        (["--config-dir=", "seed=1"], "--config-dir: expected a value after it"),
+        (["--config-dir", "--cfg", "job"], "--config-dir: expected a value after it"),
+        (["--config-dir", "/no/such"], "--config-dir /no/such: no such folder; expected the folder of your"),
+        (["--cfg", "jobs"], "--cfg jobs: expected job, hydra or all"),
         (["--multirn"], "--multirn: no such option; did you mean --multirun?"),
     ],
 )  # fmt: skip
-def test_the_argument_is_named_and_how_to_write_it(
+def test_message_names_the_argument_and_its_correct_form(
     arguments: list[str], words: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(UsageError) as caught:
@@ -97,7 +98,7 @@ def test_the_argument_is_named_and_how_to_write_it(
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_a_message_tells_to_write_is_read() -> None:
+def test_form_suggested_by_a_message_is_accepted() -> None:
     assert compose_points(['name="größe"'])[0][0]["name"] == "größe"
 
 
@@ -109,7 +110,7 @@ def test_an_override_may_refer_to_another_key() -> None:
 
 @pytest.mark.parametrize("wrong", ["trainer.max_stpes=3", "+sed=3", "optimizer.lr=-1", "model=tyni", "seed=1,"])
 def test_a_wrong_key_or_value_is_found_without_torch(wrong: str, tmp_path: Path) -> None:
-    """Which takes several seconds to import."""
+    """Importing torch takes several seconds."""
     code = (
         f"import sys, time; sys.argv = ['regard', 'train', {wrong!r}]\n"
         "from regard.cli import main\n"

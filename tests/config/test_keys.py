@@ -1,4 +1,4 @@
-"""Types and ranges: every documented key has them, and a value outside them is refused before anything is made."""
+"""Every documented key has a type and range; other values are refused before a folder is created."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from regard.places import conf_folder
 from regard.runs.folder import RunFolder
 
 MADE_FROM_OTHERS = {"corpus", "tokenizer", "filters", "positions", "mixer", "feed_forward", "residual", "norm"}
-"""Arguments that are objects, each checked as one."""
+"""Arguments that are objects; each object is checked itself."""
 OF_HYDRA = {"_target_", "_partial_", "_convert_", "space"}
 
 
@@ -38,7 +38,7 @@ def composed(*overrides: str) -> dict[str, Any]:
 
 
 def combinations() -> list[list[str]]:
-    """Overrides that together choose every option of every group."""
+    """Lists of overrides that together choose every option of every group."""
     groups = sorted(path for path in conf_folder().glob("**") if any(path.glob("*.yaml")))
     chosen = [
         [f"{path.relative_to(conf_folder())}={option.stem}" for option in sorted(path.glob("*.yaml"))]
@@ -58,7 +58,7 @@ def test_every_documented_key_has_a_kind(overrides: list[str]) -> None:
 
 
 @pytest.mark.parametrize("target", ARGUMENTS)
-def test_what_is_no_value_at_all_is_taken_by_none(target: str) -> None:
+def test_no_kind_accepts_invalid_values(target: str) -> None:
     for key, kind in ARGUMENTS[target].items():
         wrong: list[Any] = [{}, [[]], object(), "", " "]
         if not kind.expected.startswith(NAME.expected):
@@ -69,7 +69,7 @@ def test_what_is_no_value_at_all_is_taken_by_none(target: str) -> None:
             wrong += [None, [None]]
         if "number" in kind.expected and "text" not in kind.expected:
             wrong += ["1", "abc", [1]]
-        assert [value for value in wrong if kind.takes(value)] == [], key
+        assert [value for value in wrong if kind.accepts(value)] == [], key
 
 
 def parse_override(given: str) -> tuple[str, Any]:
@@ -79,7 +79,7 @@ def parse_override(given: str) -> tuple[str, Any]:
 
 @pytest.fixture(scope="module")
 def configs() -> list[dict[str, Any]]:
-    """Both tasks, with all the objects that have numbers."""
+    """Configurations of both tasks with all objects that have numeric arguments."""
     translation = ["callbacks=moving_average", "hydra/launcher=slurm", "filters=clean"]
     language = ["task=language", "callbacks=early_stopping", "hydra/launcher=local", "filters=documents"]
     return [composed("search=tpe", *translation), composed("search=tpe", *language)]
@@ -133,53 +133,53 @@ def test_a_value_out_of_range_is_named(configs: list[dict[str, Any]], wrong: str
             section[last], tried = value, tried + 1
             with pytest.raises(UsageError) as caught:
                 check_values(changed)
-            assert str(caught.value).startswith(f"{key}={shown(value)}: give "), caught.value
+            assert str(caught.value).startswith(f"{key}={shown(value)}: expected "), caught.value
             assert "\n" not in str(caught.value)
     assert tried
 
 
-def test_values_that_are_right_pass(configs: list[dict[str, Any]]) -> None:
+def test_valid_values_are_accepted(configs: list[dict[str, Any]]) -> None:
     for config in configs:
         check_values(config)
 
 
 @pytest.mark.parametrize("gone", ["name", "logger", "callbacks", "paths.runs", "trainer.devices", "batches.workers"])
-def test_what_was_removed_is_named(gone: str) -> None:
+def test_removed_required_key_is_named(gone: str) -> None:
     with pytest.raises(UsageError, match=f"^{gone} is missing"):
         compose_points([f"~{gone}"])
 
 
-def test_text_that_yaml_reads_as_something_else_is_to_be_quoted() -> None:
-    with pytest.raises(UsageError, match=r"""^logger\.project=2026: give text; if it is text, .*"'2026'"$"""):
+def test_text_that_yaml_reads_as_a_number_must_be_quoted() -> None:
+    with pytest.raises(UsageError, match=r"""^logger\.project=2026: expected text; if it is text, .*"'2026'"$"""):
         compose_points(["logger.project=2026"])
     assert compose_points(["logger.project='2026'", "name=2026", "data.size=10"])[0][0]["name"] == "2026"
 
 
 @pytest.mark.parametrize("key", ["max_epochs", "callbacks", "logger", "check_val_every_n_epoch", "default_root_dir"])
-def test_what_regard_gives_the_trainer_cannot_be_given(key: str) -> None:
-    with pytest.raises(UsageError, match=f"^trainer.{key}=3: give no value: regard sets it$"):
+def test_trainer_arguments_set_by_regard_are_refused(key: str) -> None:
+    with pytest.raises(UsageError, match=f"^trainer.{key}=3: expected no value, because regard sets it$"):
         compose_points([f"+trainer.{key}=3"])
 
 
 @pytest.mark.parametrize("key", ["optimizer", "schedule"])
-def test_optimizer_and_schedule_are_no_keys_of_the_task(key: str) -> None:
-    with pytest.raises(UsageError, match=f"^task.{key}=3: give no value: regard sets it$"):
+def test_optimizer_and_schedule_are_not_keys_of_the_task(key: str) -> None:
+    with pytest.raises(UsageError, match=f"^task.{key}=3: expected no value, because regard sets it$"):
         compose_points([f"+task.{key}=3"])
 
 
-def test_a_user_class_is_checked_by_its_signature_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_class_is_checked_by_its_signature_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_schedule.py").write_text("def rise(warmup_steps: float, total_steps: int | None): ...\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     own = ["~schedule", "+schedule._target_=own_schedule.rise", "+schedule.warmup_steps=-0.5"]
     assert compose_points([*own, "+schedule.total_steps=null"])
-    with pytest.raises(UsageError, match=r"^schedule\.total_steps=0\.5: own_schedule\.rise wants int \| None"):
+    with pytest.raises(UsageError, match=r"^schedule\.total_steps=0\.5: own_schedule\.rise expects int \| None"):
         compose_points([*own, "+schedule.total_steps=0.5"])
 
 
-def test_all_points_are_checked_before_anything_is_made(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UsageError, match=r"^point 2 of 2 \(seed=-1\): seed=-1: give a whole number from 0"):
+def test_all_points_are_checked_before_a_folder_is_created(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError, match=r"^point 2 of 2 \(seed=-1\): seed=-1: expected an integer from 0"):
         compose_points(["-m", "seed=1,-1", f"paths.runs={tmp_path / 'runs'}"])
-    with pytest.raises(UsageError, match=r"^optimizer\.lr=-1: give a number, 0 or more$"):
+    with pytest.raises(UsageError, match=r"^optimizer\.lr=-1: expected a number >= 0$"):
         compose_points(["optimizer.lr=-1", f"paths.runs={tmp_path / 'runs'}"])
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")  # Hydra prints nothing of its own
@@ -189,9 +189,9 @@ def test_all_points_are_checked_before_anything_is_made(tmp_path: Path, capfd: p
     "wrong",
     ["trainer.max_steps=5", "trainer.max_steps=0", "trainer.max_steps=-1", "trainer.devices=0", "trainer.devices=1.5"],
 )
-def test_resume_checks_values_and_leaves_the_configuration(finished: RunFolder, wrong: str) -> None:
+def test_resume_checks_values_and_does_not_change_the_configuration(finished: RunFolder, wrong: str) -> None:
     before = {path.name: path.read_bytes() for path in finished.path.iterdir() if path.is_file()}
-    words = "has taken 6 steps; give 6 or more" if wrong.endswith("=5") else "give a whole number, 1 or more"
+    words = "has taken 6 steps; give 6 or more" if wrong.endswith("=5") else "expected an integer >= 1"
     with pytest.raises(UsageError, match=f"^{wrong}: .*{words}"):
         prepare_resume([finished], [wrong])
     assert {path.name: path.read_bytes() for path in finished.path.iterdir() if path.is_file()} == before
@@ -202,5 +202,5 @@ def test_resume_checks_values_and_leaves_the_configuration(finished: RunFolder, 
     [("local", "jobs=0"), ("local", "jobs=null"), ("slurm", "time_minutes=-1"), ("slurm", "memory_gb=1.5")],
 )
 def test_resume_checks_the_launcher(launcher: str, wrong: str) -> None:
-    with pytest.raises(UsageError, match=rf"^hydra\.launcher\.{wrong}: give a whole number, 1 or more"):
+    with pytest.raises(UsageError, match=rf"^hydra\.launcher\.{wrong}: expected an integer >= 1"):
         change_launcher({}, [f"hydra/launcher={launcher}", f"hydra.launcher.{wrong}"])

@@ -240,7 +240,7 @@ def test_a_piece_that_looks_like_markup_is_printed_unchanged(
         ),
         (
             ["evaluate", "{run}", "--beam-size", "3"],
-            "--beam-size, --length-penalty: a language model is scored as it is",
+            "--beam-size, --length-penalty: evaluating a language model does not decode",
         ),
     ],
 )
@@ -266,8 +266,7 @@ def test_attend_shows_the_given_text(regard: Regard, finished_language: RunFolde
     small = regard("attend", finished_language.path, "--target", "das", "--output", page, "--megabytes", 0.01)
     assert small.code == 0
     assert small.err == (
-        "regard: left out of the page because of --megabytes 0.01: "
-        "the numbers that the weights of 1 sentence come from\n"
+        "regard: left out of the page because of --megabytes 0.01: query, key and value vectors of 1 sentence\n"
     )
     assert "Left out to keep this page small" in page.read_text()
     long = regard("attend", finished_language.path, "--target", "das " * 20, "--output", page)

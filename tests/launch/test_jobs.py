@@ -1,4 +1,4 @@
-"""What `regard jobs` shows at any width, and what verbs make of folders that are damaged."""
+"""The table of `regard jobs` at any width, and damaged run folders in all verbs."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ ROWS = [("finished", "2200/2200", "sweep/0123456789", "because of this"), ("lost
     ],
 )
 def test_a_table_fits_into_the_terminal(width: int | None, line: str) -> None:
-    shown = format_table(COLUMNS, ROWS, width, "look there").plain.splitlines()
-    assert [*shown[3:]] == (
+    lines = format_table(COLUMNS, ROWS, width, "look there").plain.splitlines()
+    assert [*lines[3:]] == (
         [] if width in (None, 60, 50) else [f"no room for {'run, ' * (width == 20)}why: look there"]
     )
-    del shown[3:]
-    assert all(cell_len(each) <= (width or 1000) for each in shown)
-    assert shown[1] == line
-    assert shown[0].split() == ["state", "step", "run", "why"][: len(line.split("  "))]
+    del lines[3:]
+    assert all(cell_len(each) <= (width or 1000) for each in lines)
+    assert lines[1] == line
+    assert lines[0].split() == ["state", "step", "run", "why"][: len(line.split("  "))]
 
 
-def test_what_nobody_looks_at_is_not_cut() -> None:
+def test_output_that_is_not_a_terminal_is_not_cut() -> None:
     assert table_width(Console(file=io.StringIO(), width=20)) is None
     assert table_width(Console(file=io.StringIO(), width=20, force_terminal=True)) == 20
     assert table_width(Console(file=io.StringIO(), width=20, force_terminal=True), wide=True) is None
@@ -57,7 +57,7 @@ def test_what_nobody_looks_at_is_not_cut() -> None:
 
 @pytest.fixture
 def runs(tmp_path: Path, copy_run: CopyRun) -> Path:
-    """Four runs with long overrides, one of which has failed."""
+    """Four runs with long overrides; the last one failed."""
     for seed in range(4):
         settings = {"seed": seed, "name": "n" * 150}
         failed = {"status": "failed", "why": "the disk\nis full"} if seed == 3 else {"status": "finished"}
@@ -66,11 +66,11 @@ def runs(tmp_path: Path, copy_run: CopyRun) -> Path:
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 240])
-def test_state_and_step_come_first_and_a_run_is_one_line(runs: Path, width: int) -> None:
+def test_each_run_is_one_line_that_starts_with_state_and_step(runs: Path, width: int) -> None:
     console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
     show([runs], False, False, False, console)
     lines = console.file.getvalue().splitlines()
-    assert len(lines) == 1 + 4 + (width < 240) + 1, "a line a run, and one for the columns that are left out"
+    assert len(lines) == 1 + 4 + (width < 240) + 1, "one line per run, and one that names the omitted columns"
     assert all(cell_len(line) <= width for line in lines[:5])
     assert ("add --wide" in lines[5]) == (width < 240)
     assert lines[0].split()[:3] == ["state", "step", "run"]
@@ -80,15 +80,15 @@ def test_state_and_step_come_first_and_a_run_is_one_line(runs: Path, width: int)
         assert "the disk is full" in lines[4]
 
 
-def test_wide_shows_everything(runs: Path, regard: Regard) -> None:
-    seen = [inspect_run(RunFolder(runs / f"n/{number}"), None) for number in (0, 1)]
-    assert "seed=0" in table(seen, 80).plain
+def test_wide_shows_all_columns(runs: Path, regard: Regard) -> None:
+    infos = [inspect_run(RunFolder(runs / f"n/{number}"), None) for number in (0, 1)]
+    assert "seed=0" in table(infos, 80).plain
     piped, wide = regard("jobs", runs), regard("jobs", runs, "--wide")
     assert piped.out == wide.out
     assert "tries" in wide.out.splitlines()[0]
 
 
-def test_one_section_of_a_configuration_is_read_alone(finished: RunFolder, tmp_path: Path) -> None:
+def test_a_section_of_a_configuration_equals_that_of_the_whole(finished: RunFolder, tmp_path: Path) -> None:
     assert finished.section("trainer") == finished.config()["trainer"]
     run = RunFolder.create(tmp_path / "run", {"a": {"x": 1}, "b": {"y": {"x": 1}}, "c": None}, [])
     assert run.section("b") == {"y": {"x": 1}}
@@ -99,7 +99,7 @@ def test_one_section_of_a_configuration_is_read_alone(finished: RunFolder, tmp_p
     assert run.section("b") == {"y": {"x": 1}}
 
 
-def test_latest_values_are_those_measured_last(tmp_path: Path) -> None:
+def test_latest_values_are_the_last_of_each_column(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     assert latest_values(path, ("step",)) == {}
     path.write_text("step,a,b\n1,1.5,2\n2,,nonsense\n3,,\n4,9")
@@ -119,27 +119,27 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_folder_is_named_and_the_others_are_listed(runs: Path, regard: Regard, damage: str) -> None:
+def test_a_damaged_folder_is_reported_and_the_others_are_listed(runs: Path, regard: Regard, damage: str) -> None:
     name, content = DAMAGES[damage]
     path = runs / "n/1" / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     for verb in (["jobs"], ["jobs", "--json"], ["compare", "--output", runs.parent / "page.html"]):
-        said = regard(*verb[:1], runs, *verb[1:])
+        result = regard(*verb[:1], runs, *verb[1:])
         if verb[0] == "compare" and damage == "no trainer":
-            continue  # which it does not need
-        assert said.code == 0, said.err
-        assert said.err.count("\n") == 1
-        assert str(path) in said.err
+            continue  # compare does not read it
+        assert result.code == 0, result.err
+        assert result.err.count("\n") == 1
+        assert str(path) in result.err
         if "--json" in verb:
-            states = [json.loads(line)["state"] for line in said.out.splitlines()]
+            states = [json.loads(line)["state"] for line in result.out.splitlines()]
             assert states == ["finished", "finished", "failed"]
         else:
-            assert "2 finished" in said.out
-            assert "1 failed" in said.out
+            assert "2 finished" in result.out
+            assert "1 failed" in result.out
 
 
 @pytest.mark.parametrize("verb", ["resume", "retry", "cancel"])
-def test_a_damaged_folder_is_left_out_of_what_is_done(runs: Path, regard: Regard, verb: str) -> None:
+def test_resume_retry_and_cancel_skip_a_damaged_folder(runs: Path, regard: Regard, verb: str) -> None:
     (runs / "n/1/status.json").write_text("{")
     for number in (0, 2, 3):
         RunFolder(runs / f"n/{number}").set_status("finished")
@@ -150,17 +150,17 @@ def test_a_damaged_folder_is_left_out_of_what_is_done(runs: Path, regard: Regard
     assert (alone.code, alone.err.count("\n")) == (1, 1)
 
 
-def test_logs_of_a_damaged_folder_is_one_line(runs: Path, regard: Regard) -> None:
+def test_logs_of_a_damaged_folder_is_a_one_line_error(runs: Path, regard: Regard) -> None:
     (runs / "n/1/status.json").write_text("{")
     (runs / "n/1/log.txt").unlink()
-    said = regard("logs", runs / "n/1")
-    assert (said.code, said.err.count("\n")) == (1, 1)
+    result = regard("logs", runs / "n/1")
+    assert (result.code, result.err.count("\n")) == (1, 1)
 
 
-def test_a_folder_that_may_not_be_read_is_named(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_read_permission_is_reported(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = Path.iterdir
 
-    def iterdir(path: Path) -> Any:  # a superuser may read all
+    def iterdir(path: Path) -> Any:  # simulated, since root can read every folder
         if path.name == "secret":
             raise PermissionError(13, os.strerror(13), str(path))
         return original(path)
@@ -172,14 +172,14 @@ def test_a_folder_that_may_not_be_read_is_named(runs: Path, monkeypatch: pytest.
     assert found.problems == [f"{runs / 'secret'}: cannot be read (Permission denied); left out"]
 
 
-def test_a_status_without_a_time_is_shown(runs: Path, regard: Regard) -> None:
+def test_a_status_without_a_valid_time_is_listed(runs: Path, regard: Regard) -> None:
     (runs / "n/1/status.json").write_text('{"status": "running", "time": "yesterday"}')
-    said = regard("jobs", runs, "--json")
-    assert said.err == ""
-    assert [json.loads(line)["state"] for line in said.out.splitlines()].count("running") == 1
+    result = regard("jobs", runs, "--json")
+    assert result.err == ""
+    assert [json.loads(line)["state"] for line in result.out.splitlines()].count("running") == 1
 
 
-def test_a_thousand_runs_are_seen_in_two_seconds(finished: RunFolder, tmp_path: Path) -> None:
+def test_a_thousand_runs_are_listed_within_two_seconds(finished: RunFolder, tmp_path: Path) -> None:
     files = {name: (finished.path / name).read_bytes() for name in ("config.yaml", "status.json", "overrides.yaml")}
     header, *rows = (finished.path / "metrics.csv").read_text().splitlines()
     files["metrics.csv"] = "\n".join([header, *rows * 300, ""]).encode()
@@ -188,11 +188,11 @@ def test_a_thousand_runs_are_seen_in_two_seconds(finished: RunFolder, tmp_path: 
         folder.mkdir(parents=True)
         for name, content in files.items():
             (folder / name).write_bytes(content)
-    for _ in range(3):  # others may be at work on this machine
+    for _ in range(3):  # other processes may slow down this machine
         began = time.process_time()
         shown = table(list_runs([tmp_path]).infos, 120)
         seconds = time.process_time() - began
         if seconds < 1.5:
             break
     assert shown.plain.count("finished") == 1000 + 1
-    assert seconds < 1.5, "and half a second to start"
+    assert seconds < 1.5, "the remaining half second is the start of Python"

@@ -1,4 +1,4 @@
-"""A run that was stopped goes on as if it had not been."""
+"""A resumed run equals an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MEASURED += ("validation/bleu", "train/tokens")
 
 
 def measured(run: RunFolder, names: tuple[str, ...] = MEASURED) -> list[tuple[str, ...]]:
-    """Step by step, what must be the same to the last bit."""
+    """Return the values of each step that must be bitwise equal."""
     with run.metrics.open(newline="") as file:
         return [(row["step"], *(row[name] for name in names)) for row in csv.DictReader(file)]
 
@@ -58,7 +58,7 @@ def uninterrupted(make_run: MakeRun) -> RunFolder:
 
 
 @pytest.mark.parametrize("step", [8, 23])
-def test_killed_and_resumed_equals_never_stopped(
+def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(
     make_run: MakeRun, start: Start, uninterrupted: RunFolder, step: int
 ) -> None:
     run = make_run(*LONG, "name=killed")
@@ -66,7 +66,7 @@ def test_killed_and_resumed_equals_never_stopped(
     wait_for_step(run, step, process)
     process.kill()
     process.communicate()
-    assert run.status()["status"] == "lost", "it could not say anything"
+    assert run.status()["status"] == "lost", "SIGKILL leaves no time to record a status"
     reached = len(measured(run))
     assert reached < 40
     assert work(run.path) == 0
@@ -77,7 +77,7 @@ def test_killed_and_resumed_equals_never_stopped(
 
 
 def stopped_early(uninterrupted: RunFolder, folder: Path) -> RunFolder:
-    """A copy of the uninterrupted run as it stood with the last checkpoint but one."""
+    """Return a copy of the uninterrupted run whose last checkpoint is the second to last one."""
     shutil.copytree(uninterrupted.path, folder)
     run = RunFolder(folder)
     shutil.copy(run.checkpoints / "last.previous.ckpt", run.checkpoints / "last.ckpt")
@@ -85,7 +85,7 @@ def stopped_early(uninterrupted: RunFolder, folder: Path) -> RunFolder:
 
 
 @pytest.mark.filterwarnings("default:.*trying the previous checkpoint:UserWarning")
-def test_a_truncated_checkpoint_falls_back_to_the_one_before(
+def test_the_previous_checkpoint_is_used_if_the_last_is_truncated(
     uninterrupted: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = stopped_early(uninterrupted, tmp_path / "run")
@@ -96,16 +96,16 @@ def test_a_truncated_checkpoint_falls_back_to_the_one_before(
     assert measured(run) == measured(uninterrupted)
 
 
-def test_a_moved_run_goes_on_and_keeps_its_best_score(uninterrupted: RunFolder, tmp_path: Path) -> None:
+def test_a_moved_run_can_be_resumed_and_keeps_its_best_score(uninterrupted: RunFolder, tmp_path: Path) -> None:
     run = stopped_early(uninterrupted, tmp_path / "elsewhere")
     assert work(run.path) == 0
     assert measured(run) == measured(uninterrupted)
-    kept, before = (best_state(r) for r in (run, uninterrupted))
-    assert Path(kept["best_model_path"]).parent == run.checkpoints
-    assert kept["best_model_score"] == before["best_model_score"]
+    after, before = (best_state(r) for r in (run, uninterrupted))
+    assert Path(after["best_model_path"]).parent == run.checkpoints
+    assert after["best_model_score"] == before["best_model_score"]
 
 
-def test_what_older_code_did_not_count_is_left_out_and_not_made_up(uninterrupted: RunFolder, tmp_path: Path) -> None:
+def test_counts_that_an_older_checkpoint_lacks_are_left_empty(uninterrupted: RunFolder, tmp_path: Path) -> None:
     run = stopped_early(uninterrupted, tmp_path / "older")
     last = run.checkpoints / "last.ckpt"
     content = torch.load(last, weights_only=True)
@@ -123,7 +123,7 @@ def best_state(run: RunFolder) -> dict[str, Any]:
     return state
 
 
-def test_more_steps_go_on_from_the_last(uninterrupted: RunFolder, tmp_path: Path) -> None:
+def test_a_finished_run_can_be_resumed_with_more_steps(uninterrupted: RunFolder, tmp_path: Path) -> None:
     shutil.copytree(uninterrupted.path, tmp_path / "run")
     run = RunFolder(tmp_path / "run")
     prepare_resume([run], ["trainer.max_steps=44"])
@@ -133,7 +133,7 @@ def test_more_steps_go_on_from_the_last(uninterrupted: RunFolder, tmp_path: Path
     assert measured(run)[:39] == measured(uninterrupted)[:39]
 
 
-def test_a_run_that_regard_0_2_froze_goes_on_as_if_never_stopped(uninterrupted: RunFolder, tmp_path: Path) -> None:
+def test_a_run_of_regard_0_2_resumes_exactly(uninterrupted: RunFolder, tmp_path: Path) -> None:
     """Until 0.2, task repeated optimizer and schedule, and training used its copies; two classes had other names."""
     run = stopped_early(uninterrupted, tmp_path / "run")
     config = run.config()
@@ -147,7 +147,7 @@ def test_a_run_that_regard_0_2_froze_goes_on_as_if_never_stopped(uninterrupted: 
     assert measured(run) == measured(uninterrupted)
 
 
-def test_a_language_model_goes_on_as_if_never_stopped(make_language_run: MakeRun, tmp_path: Path) -> None:
+def test_a_language_model_resumes_exactly(make_language_run: MakeRun, tmp_path: Path) -> None:
     several_epochs = ["batches.tokens_per_batch=256"]
     stop = ["trainer.val_check_interval=30", "callbacks.last.every_n_steps=16"]
     whole = make_language_run(*LONG, *several_epochs, *stop, "name=whole")
@@ -173,23 +173,21 @@ def test_a_language_model_goes_on_as_if_never_stopped(make_language_run: MakeRun
         ("trainer.max_steps=x", "whole"),
     ],
 )
-def test_nothing_else_may_change(finished: RunFolder, override: str, words: str) -> None:
+def test_other_keys_cannot_change_on_resume(finished: RunFolder, override: str, words: str) -> None:
     before = (finished.path / "config.yaml").read_text()
     with pytest.raises(UsageError, match=words):
         prepare_resume([finished], [override])
     assert (finished.path / "config.yaml").read_text() == before
 
 
-@pytest.mark.parametrize("moment", ["before it has said so", "when it has said so"])
-def test_of_two_that_resume_a_run_at_once_one_is_refused_before_it_changes_anything(
-    make_run: MakeRun, moment: str
-) -> None:
+@pytest.mark.parametrize("moment", ["before it is marked", "after it is marked"])
+def test_a_concurrent_resume_fails_before_it_changes_anything(make_run: MakeRun, moment: str) -> None:
     run = make_run("name=resumed_twice")
     before = (run.path / "config.yaml").read_text()
     run.set_status("preempted")
-    if moment == "when it has said so":
+    if moment == "after it is marked":
         run.set_status("submitted", pid=os.getppid())
-    with run.locked_while_idle() if moment == "before it has said so" else nullcontext(), pytest.raises(UsageError):
+    with run.locked_while_idle() if moment == "before it is marked" else nullcontext(), pytest.raises(UsageError):
         prepare_resume([run], ["trainer.max_steps=70"])
     assert (run.path / "config.yaml").read_text() == before
 
@@ -203,7 +201,7 @@ def test_of_two_that_resume_a_run_at_once_one_is_refused_before_it_changes_anyth
         (signal.SIGHUP, "preempted", 75),
     ],
 )
-def test_signals_save_mark_and_leave(
+def test_a_signal_saves_a_checkpoint_and_sets_the_status(
     make_run: MakeRun, start: Start, uninterrupted: RunFolder, number: signal.Signals, status: str, code: int
 ) -> None:
     run = make_run(*LONG, "name=signalled")
@@ -220,7 +218,7 @@ def test_signals_save_mark_and_leave(
     assert measured(run) == measured(uninterrupted)
 
 
-# What a child does: at the second batch of the third validation it is sent a signal.
+# Script of a child process that receives a signal at the second batch of the third validation.
 IN_VALIDATION = """
 import os, sys
 from pathlib import Path
@@ -241,7 +239,7 @@ sys.exit(work(Path(sys.argv[1])))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 75)])
-def test_a_validation_that_was_cut_short_is_made_up_for(
+def test_an_interrupted_validation_is_repeated(
     make_run: MakeRun, uninterrupted: RunFolder, number: signal.Signals, code: int
 ) -> None:
     run = make_run(*LONG, "name=validating")
@@ -254,7 +252,7 @@ def test_a_validation_that_was_cut_short_is_made_up_for(
     assert measured(run) == measured(uninterrupted)
 
 
-def test_time_too_makes_a_checkpoint(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpoints_are_also_written_after_a_time(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     rare = ["trainer.max_steps=12", "trainer.val_check_interval=100", "callbacks.last.every_n_steps=100"]
     saved: list[int] = []
     save = pl.Trainer.save_checkpoint
@@ -274,9 +272,9 @@ def test_time_too_makes_a_checkpoint(make_run: MakeRun, monkeypatch: pytest.Monk
     assert set(range(1, 12)) <= set(saved)
 
 
-def test_a_finished_run_is_said_to_be_finished(finished: RunFolder, regard: Callable[..., Any]) -> None:
+def test_resuming_a_finished_run_only_prints_a_message(finished: RunFolder, regard: Callable[..., Any]) -> None:
     before = {name: (finished.path / name).read_bytes() for name in ("status.json", "summary.json", "metrics.csv")}
-    said = regard("resume", finished.path)
-    assert said.code == 0
-    assert said.out == f"{finished.path}: already finished; to train longer, set trainer.max_steps=...\n"
+    result = regard("resume", finished.path)
+    assert result.code == 0
+    assert result.out == f"{finished.path}: already finished; to train longer, set trainer.max_steps=...\n"
     assert {name: (finished.path / name).read_bytes() for name in before} == before

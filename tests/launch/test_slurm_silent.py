@@ -1,4 +1,4 @@
-"""SLURM that does not answer for a while: squeue fails, as it does when its controller is busy or away."""
+"""SLURM that does not respond: squeue fails, as it does while the controller is busy or down."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ANSWER = "#!/bin/sh\necho 'slurm_load_jobs error: Unable to contact slurm contro
 
 @pytest.fixture
 def silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of commands, first in the PATH: squeue fails, the others leave a note that they were called."""
+    """A folder of commands, first in the PATH: squeue fails, the others create a file when they are called."""
     for name in ("squeue", "sbatch", "scancel"):
         (tmp_path / name).write_text(ANSWER if name == "squeue" else f"#!/bin/sh\ntouch {tmp_path}/called-{name}\n")
         (tmp_path / name).chmod(0o755)
@@ -31,13 +31,13 @@ def silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def pending(make_run: MakeRun) -> RunFolder:
-    """A run that a job is to work on."""
+    """A run with a pending job."""
     run = make_run("name=pending")
     run.set_job("17")
     return run
 
 
-def test_what_would_start_or_end_runs_stops_and_says_so(silent: Path, pending: RunFolder) -> None:
+def test_resume_retry_and_cancel_fail_without_any_effect(silent: Path, pending: RunFolder) -> None:
     for verb in (
         lambda: retry([pending], ["failed", "lost"], []),
         lambda: resume([pending], []),
@@ -52,17 +52,19 @@ def test_what_would_start_or_end_runs_stops_and_says_so(silent: Path, pending: R
     assert pending.cancelled() is None
 
 
-def test_the_table_shows_what_the_folders_tell(silent: Path, pending: RunFolder, regard: Callable[..., Any]) -> None:
+def test_the_table_shows_the_status_of_the_run_folders(
+    silent: Path, pending: RunFolder, regard: Callable[..., Any]
+) -> None:
     for option in ((), ("--json",)):
-        said = regard("jobs", pending.path, *option)
-        assert said.code == 0
-        assert "submitted" in said.out
-        assert "lost" not in said.out
-        assert said.err.count("\n") == 1
-        assert "regard: SLURM does not respond" in said.err
+        result = regard("jobs", pending.path, *option)
+        assert result.code == 0
+        assert "submitted" in result.out
+        assert "lost" not in result.out
+        assert result.err.count("\n") == 1
+        assert "regard: SLURM does not respond" in result.err
 
 
-def test_watching_goes_on_until_slurm_says_that_the_job_is_gone(
+def test_watch_continues_until_slurm_responds_that_the_job_is_gone(
     silent: Path, pending: RunFolder, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     process = start("regard.cli", "jobs", str(pending.path), "--watch")
@@ -72,14 +74,14 @@ def test_watching_goes_on_until_slurm_says_that_the_job_is_gone(
     out, errors = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "lost" in out
-    assert errors.count("SLURM does not respond") == 1, "once, not every time it looks"
+    assert errors.count("SLURM does not respond") == 1, "reported once, not at every update"
 
 
-def test_runs_that_are_no_jobs_do_not_depend_on_it(silent: Path, make_run: MakeRun, regard: Callable[..., Any]) -> None:
-    """SLURM's commands may be on a machine without a cluster."""
+def test_runs_without_a_job_do_not_query_slurm(silent: Path, make_run: MakeRun, regard: Callable[..., Any]) -> None:
+    """The commands of SLURM may be installed on a machine without a cluster."""
     run = make_run("name=no_job")
-    said = regard("jobs", run.path)
-    assert (said.code, said.err) == (0, "")
+    result = regard("jobs", run.path)
+    assert (result.code, result.err) == (0, "")
     assert cancel([run]) == [run]
     assert run.status()["status"] == "cancelled"
     assert retry([run], ["failed"], []) == 0

@@ -1,4 +1,4 @@
-"""A disk that fills up: a real one, of two megabytes."""
+"""Training on a full disk: a real file system of two megabytes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> None:
-    """Leave nothing free."""
+    """Fill the disk."""
     with (disk / "rubbish").open("ab", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(4096))
@@ -38,10 +38,10 @@ def fill(disk: Path) -> None:
 
 
 @pytest.mark.parametrize("saves_first", [True, False], ids=["checkpoint", "metrics"])
-def test_a_full_disk_is_said_and_the_checkpoint_from_before_is_whole(
+def test_full_disk_is_reported_and_previous_checkpoint_is_intact(
     make_run: Callable[..., RunFolder], start: Callable[..., subprocess.Popen[str]], small_disk: Path, saves_first: bool
 ) -> None:
-    """What meets the full disk first is a checkpoint, or a row of metrics.csv."""
+    """The first write that fails is a checkpoint or a row of metrics.csv."""
     from regard.training.checkpoint import read_checkpoint
 
     often = "5" if saves_first else "500"

@@ -1,4 +1,4 @@
-"""Evaluating means of weights, and texts of one's own."""
+"""Evaluation of averaged weights and of other texts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def test_the_mean_of_snapshots_is_evaluated(finished: RunFolder) -> None:
         average_snapshots(finished.checkpoints, 3)
 
 
-def test_files_of_ones_own_score_as_a_split_does(finished: RunFolder, corpus: Path, tmp_path: Path) -> None:
+def test_files_and_split_with_the_same_text_have_the_same_scores(
+    finished: RunFolder, corpus: Path, tmp_path: Path
+) -> None:
     pairs = [line.split("\t") for line in (corpus / "test.tsv").read_text(encoding="utf-8").splitlines()]
     source, target = tmp_path / "own.en", tmp_path / "own.de"
     for number, file in enumerate((source, target)):
@@ -53,21 +55,21 @@ def test_files_of_ones_own_score_as_a_split_does(finished: RunFolder, corpus: Pa
         assert found[f"test/{name}"] == pytest.approx(expected[f"test/{name}"], rel=1e-5)
 
 
-def test_lines_over_the_limit_are_cut_and_said(finished: RunFolder, tmp_path: Path) -> None:
+def test_lines_over_the_limit_are_cut_and_reported(finished: RunFolder, tmp_path: Path) -> None:
     source, target = tmp_path / "own.en", tmp_path / "own.de"
     source.write_text("the house\n" + "the house " * 400 + "\n")
     target.write_text("das Haus\ndas Haus\n")
     scorer, said = build(run_config(finished, 1, None)["task"]["scorer"]), []
     evaluate_pairs(finished, scorer, source, target, None, "cpu", said.append)
     assert len(said) == 1
-    assert f"{source}, 1 lines, the first is 2: cut to the model's 256 tokens" in said[0]
+    assert f"{source}: 1 lines cut to the model's limit of 256 tokens, the first is line 2" in said[0]
     for file in (source, target):
         file.write_text("")
-    with pytest.raises(RegardError, match="are empty; give at least one pair"):
+    with pytest.raises(RegardError, match="are empty; expected at least one pair"):
         evaluate_pairs(finished, scorer, source, target, None, "cpu", no_warning)
 
 
-def test_a_shell_in_a_slurm_allocation_evaluates_as_any_other(
+def test_evaluating_inside_a_slurm_allocation_equals_outside(
     finished: RunFolder, regard: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = regard("evaluate", finished.path)

@@ -1,4 +1,4 @@
-"""A model shared out over two processes is trained, kept and stopped like a whole one."""
+"""A model sharded over two processes is trained, saved and stopped like an unsharded one."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from regard.training.checkpoint import load_model, read_checkpoint
 
 MakeRun = Callable[..., RunFolder]
 
-# Validated on the way, which rank 0 alone follows with a look at attention, and stopped short by another one.
+# With a validation, after which only rank 0 records attention, and with a final validation.
 SHORT = ["model.depth=2", "trainer.max_steps=8", "trainer.log_every_n_steps=1", "callbacks.last.every_n_steps=8"]
-# The bias of a key has no gradient, since softmax does not change when all scores do, but rounding leaves some 1e-9,
-# another on each processor, which Adam with a smaller eps takes for a direction.
+# The gradient of a key bias is 0, because softmax ignores a constant in all scores. Rounding leaves about 1e-9, which
+# differs between processors and which Adam with a smaller eps would amplify.
 SHORT += ["optimizer.eps=1e-5"]
 ONE = {"strategy": "auto", "devices": 1, "accumulate_grad_batches": 2, "val_check_interval": 8}
 SHARDED = ["trainer=fsdp", "trainer.accelerator=cpu", "trainer.val_check_interval=4", *SHORT]
@@ -53,7 +53,7 @@ def log(run: RunFolder) -> str:
 
 @pytest.fixture(scope="module")
 def one(make_run: MakeRun) -> RunFolder:
-    """One process, which accumulates what two have."""
+    """A run of one process that accumulates the batches of two."""
     choices = [f"trainer.{name}={value}" for name, value in ONE.items()]
     run = make_run(*SHORT, "model.dropout=0.0", *choices, "name=one")
     assert work(run.path) == 0
@@ -76,7 +76,7 @@ def test_sharded_equals_whole(one: RunFolder, two: RunFolder) -> None:
     assert len(column(two, "validation/loss")) == 2, "one on the way, one at the end"
 
 
-def test_a_checkpoint_of_shards_is_one_like_any_other(one: RunFolder, two: RunFolder, regard: Any) -> None:
+def test_checkpoint_of_sharded_training_is_a_normal_checkpoint(one: RunFolder, two: RunFolder, regard: Any) -> None:
     whole, sharded = (read_checkpoint(run.checkpoints / "last.ckpt") for run in (one, two))
     assert list(sharded) == list(whole)
     assert_alike(sharded["state_dict"], whole["state_dict"])
@@ -102,8 +102,10 @@ def assert_alike(found: dict[str, torch.Tensor], expected: dict[str, torch.Tenso
 
 @pytest.mark.filterwarnings("default:the checkpoint was saved by:UserWarning")
 @pytest.mark.parametrize("begin", ["one", "two"])
-def test_what_one_begins_the_other_ends(begin: str, one: RunFolder, two: RunFolder, tmp_path: Path) -> None:
-    """The optimizer's state comes along, whatever the order in which a strategy counts it."""
+def test_sharded_and_unsharded_runs_can_resume_each_other(
+    begin: str, one: RunFolder, two: RunFolder, tmp_path: Path
+) -> None:
+    """The optimizer state is restored although strategies number its parameters differently."""
     other = {"one": two, "two": one}[begin]
     run = stopped_early({"one": one, "two": two}[begin], tmp_path / "run")
     config = run.config()
@@ -115,7 +117,7 @@ def test_what_one_begins_the_other_ends(begin: str, one: RunFolder, two: RunFold
 
 
 def stopped_early(finished: RunFolder, folder: Path) -> RunFolder:
-    """A copy of a run as it stood at its last checkpoint but one."""
+    """Copy of a run in its state at the last but one checkpoint."""
     shutil.copytree(finished.path, folder)
     run = RunFolder(folder)
     shutil.copy(run.checkpoints / "last.previous.ckpt", run.checkpoints / "last.ckpt")
@@ -124,7 +126,7 @@ def stopped_early(finished: RunFolder, folder: Path) -> RunFolder:
 
 
 def interrupt(run: RunFolder) -> None:
-    """Send this process SIGTERM, which its launcher passes on, once the run is training."""
+    """Send SIGTERM to this process, whose launcher forwards it, when the run is training."""
     while not (run.metrics.exists() and len(column(run, "train/loss")) > 4):
         time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -149,12 +151,14 @@ def test_interrupted_and_resumed_equals_never_stopped(make_language_run: MakeRun
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["callbacks=moving_average"], "callbacks.moving_average: averages a copy of the whole model"),
-        (["trainer.precision=16-mixed"], "trainer.precision=16-mixed: .* choose 32-true, bf16-mixed"),
-        (["trainer.strategy.save_distributed_checkpoint=true"], "save_distributed_checkpoint: give false"),
-        (["trainer=ddp", "trainer.strategy=fsdp"], "trainer.strategy=fsdp: choose trainer=fsdp"),
+        (["callbacks=moving_average"], "callbacks.moving_average: the moving average needs a copy of the whole model"),
+        (["trainer.precision=16-mixed"], "trainer.precision=16-mixed: expected 32-true, bf16-mixed"),
+        (["trainer.strategy.save_distributed_checkpoint=true"], "save_distributed_checkpoint: expected false"),
+        (["trainer=ddp", "trainer.strategy=fsdp"], "trainer.strategy=fsdp: use trainer=fsdp"),
     ],
 )
-def test_what_does_not_go_with_shards_is_refused_before_anything_is_made(overrides: list[str], words: str) -> None:
+def test_unsupported_options_with_sharding_are_refused_before_a_folder_is_created(
+    overrides: list[str], words: str
+) -> None:
     with pytest.raises(UsageError, match=words):
         compose_points(["trainer=fsdp", *overrides])

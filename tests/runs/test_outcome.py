@@ -1,4 +1,4 @@
-"""How work ends when a signal, or another process, comes at an awkward moment."""
+"""Outcome of a run when a signal arrives, or another rank fails, at an unusual moment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from regard.stop import STOP, STUCK_SECONDS, STUCK_WHEN_HELD_SECONDS, Interrupte
 
 MakeRun = Callable[..., RunFolder]
 
-# What a child does: it is sent SIGNAL just before, or just after, status.json says STATUS for the first time.
+# A subprocess that sends itself a signal just before or after the first write of a status to status.json.
 AT_A_STATUS = """
 import os, sys
 from pathlib import Path
@@ -45,7 +45,7 @@ sys.exit(main(Path(folder)))
 """
 
 
-def told_at(run: RunFolder, status: str, when: str, number: int, note: Path) -> subprocess.CompletedProcess[str]:
+def signal_at(run: RunFolder, status: str, when: str, number: int, note: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", AT_A_STATUS, str(run.path), status, when, str(int(number))],
         env=os.environ | {"OMP_NUM_THREADS": "1", "REGARD_REQUEUE": str(note)},
@@ -56,14 +56,12 @@ def told_at(run: RunFolder, status: str, when: str, number: int, note: Path) -> 
 
 @pytest.fixture
 def short(make_run: MakeRun) -> RunFolder:
-    return make_run("trainer.max_steps=2", "trainer.val_check_interval=2", "name=told")
+    return make_run("trainer.max_steps=2", "trainer.val_check_interval=2", "name=signalled")
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_time_limit_that_is_near_as_work_begins_has_it_queued_again(
-    short: RunFolder, tmp_path: Path, when: str
-) -> None:
-    done = told_at(short, "running", when, signal.SIGUSR1, tmp_path / "requeue")
+def test_job_is_requeued_if_time_limit_is_near_when_work_starts(short: RunFolder, tmp_path: Path, when: str) -> None:
+    done = signal_at(short, "running", when, signal.SIGUSR1, tmp_path / "requeue")
     assert done.returncode == 75, done.stderr
     assert "Traceback" not in done.stderr
     assert f"regard: stopped by SIGUSR1; resume with: regard resume {short.path}" in done.stderr
@@ -72,14 +70,14 @@ def test_a_time_limit_that_is_near_as_work_begins_has_it_queued_again(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_what_is_finished_stays_finished(short: RunFolder, tmp_path: Path, when: str) -> None:
-    done = told_at(short, "finished", when, signal.SIGUSR1, tmp_path / "requeue")
+def test_signal_does_not_change_a_finished_run(short: RunFolder, tmp_path: Path, when: str) -> None:
+    done = signal_at(short, "finished", when, signal.SIGUSR1, tmp_path / "requeue")
     assert done.returncode == 0, done.stderr
     assert short.status()["status"] == "finished"
     assert not (tmp_path / "requeue").exists()
 
 
-def test_a_run_that_is_cancelled_before_it_begins_says_so(short: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_cancelled_before_its_start_reports_it(short: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     short.cancel("cancelled from elsewhere")
     assert work(short.path) == 1
     assert capsys.readouterr().err == (f"regard: cancelled from elsewhere; resume with: regard resume {short.path}\n")
@@ -87,10 +85,10 @@ def test_a_run_that_is_cancelled_before_it_begins_says_so(short: RunFolder, caps
 
 
 @pytest.mark.parametrize("way", ["before it started", "stuck"])
-def test_a_job_that_makes_no_step_is_not_queued_again_for_ever(
+def test_job_without_steps_is_not_requeued_forever(
     short: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    """Whichever way the work ends; told to go on by hand, it is patient again."""
+    """In both ways to stop the work. After a resume by hand, attempts are counted from zero."""
     note = tmp_path / "requeue"
     monkeypatch.setenv("REGARD_REQUEUE", str(note))
 
@@ -110,7 +108,7 @@ def test_a_job_that_makes_no_step_is_not_queued_again_for_ever(
 
 
 @pytest.mark.parametrize("way", ["before it started", "stuck"])
-def test_the_failure_of_another_rank_is_the_reason(short: RunFolder, way: str) -> None:
+def test_failure_of_another_rank_is_the_reason(short: RunFolder, way: str) -> None:
     (short.path / ".failed").write_text("out of memory: buy some (rank 1)")
     stop = Interrupted(signal.SIGTERM)
     code = _record_stuck(short, Heartbeat(short), stop) if way == "stuck" else _record_early_stop(short, stop)
@@ -120,21 +118,21 @@ def test_the_failure_of_another_rank_is_the_reason(short: RunFolder, way: str) -
 
 
 def test_a_stuck_process_ends_before_a_cluster_kills_it() -> None:
-    """hydra.launcher.leave_seconds is 120, and whoever is stuck has to be noticed and written down within them."""
+    """A stuck process must be detected and recorded within hydra.launcher.leave_seconds (120)."""
     assert STUCK_SECONDS < STUCK_WHEN_HELD_SECONDS <= 60
 
 
-def test_what_other_ranks_have_heard_counts_as_heard() -> None:
+def test_signal_received_by_another_rank_counts() -> None:
     with STOP.listening():
         STOP.hold()
         STOP.note(signal.SIGUSR1)
         os.kill(os.getpid(), signal.SIGTERM)
         assert STOP.signal == signal.SIGUSR1, "the first one"
-        os.kill(os.getpid(), signal.SIGINT)  # no second Ctrl-C: the one that another has told of before
+        os.kill(os.getpid(), signal.SIGINT)  # not a second Ctrl-C: the first signal came from another rank
         assert STOP.signal == signal.SIGUSR1
 
 
-def test_what_a_killed_writer_has_left_is_cleared_away(short: RunFolder) -> None:
+def test_temporary_files_of_a_killed_writer_are_removed(short: RunFolder) -> None:
     old, new = (short.path / f".status.json.{name}.part" for name in ("old", "new"))
     for path in (old, new):
         path.write_text("{")

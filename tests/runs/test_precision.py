@@ -1,4 +1,4 @@
-"""In every precision a run trains, and its gradients are clipped."""
+"""Training and gradient clipping in every precision."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ def test_float32_products_are_as_precise_as_asked(precision: str, accelerator: s
     torch.set_float32_matmul_precision("highest")
 
 
-def test_attention_of_many_shapes_is_not_planned_for_each() -> None:
+def test_attention_kernel_is_not_replanned_for_each_shape() -> None:
     torch.backends.cuda.enable_cudnn_sdp(True)
     choose_kernels("bf16-mixed", "gpu")
     assert not torch.backends.cuda.cudnn_sdp_enabled()
 
 
-def test_the_summary_says_what_a_run_computed_in(finished: RunFolder) -> None:
+def test_summary_has_the_precision(finished: RunFolder) -> None:
     summary = json.loads((finished.path / "summary.json").read_text())
     assert (summary["precision"], summary["device"]) == ("32-true", "cpu")
     assert summary["float32_matmul_precision"] == "highest"
 
 
-def test_what_cannot_be_clipped_is_refused_before_anything_is_made() -> None:
-    with pytest.raises(UsageError, match=r"optimizer.fused=true: in 16-mixed .*; give optimizer.fused=false"):
+def test_unclippable_optimizer_is_refused_before_a_folder_is_created() -> None:
+    with pytest.raises(UsageError, match=r"optimizer.fused=true: .* in 16-mixed; give optimizer.fused=false"):
         compose_points(["trainer=gpu", "trainer.precision=16-mixed"])
     assert compose_points(["trainer=gpu", "trainer.precision=16-mixed", "optimizer.fused=false"])

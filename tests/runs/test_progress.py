@@ -1,4 +1,4 @@
-"""What is seen of a long preparation."""
+"""Progress output, the final lines of a run, and the heartbeat."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def shown(terminal: bool) -> str:
         tell("reading the train part", 4096, None)
         tell("encoding", 1000, 2000)
         if terminal:
-            console.print("a line")  # over the bars
+            console.print("a line")  # above the bars
     return console.file.getvalue()
 
 
@@ -42,7 +42,7 @@ def test_a_log_has_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("width", [20, 80])
-def test_what_ends_a_run_can_be_copied_at_any_width(finished: RunFolder, width: int) -> None:
+def test_final_lines_can_be_copied_at_any_terminal_width(finished: RunFolder, width: int) -> None:
     summary = json.loads((finished.path / "summary.json").read_text())
     for example in ("the red house", ""):
         console = Console(file=io.StringIO(), width=width)
@@ -59,7 +59,7 @@ def test_an_example_is_the_first_that_has_words() -> None:
     assert an_example(["", " "]) == ""
 
 
-def test_a_heart_beats_whatever_the_work_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heartbeat_is_independent_of_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0.02)
     run = RunFolder.create(tmp_path / "run", {}, [])
     run.set_status("running", time="2000-01-01T00:00:00+00:00")

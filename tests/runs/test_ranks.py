@@ -1,4 +1,4 @@
-"""Two processes do what one does with twice the accumulation."""
+"""Two processes are equivalent to one process with twice the accumulation."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_same_losses_as_one_process_with_the_same_global_batch(
 def test_ranks_stop_together(make_run: MakeRun, start: Callable[..., subprocess.Popen[str]]) -> None:
     long = ["trainer.max_steps=5000", "trainer.val_check_interval=5000", "model.dropout=0.1"]
     run = make_run(*TWO, *long, "name=stopped")
-    run.set_status("preempted")  # and not to be started by this process
+    run.set_status("preempted")  # so that this process does not count as its submitter
     process = start("regard.cli", "resume", str(run.path))
     deadline = time.monotonic() + 120
     while not (run.metrics.exists() and run.metrics.read_text().count("\n") > 5):
@@ -73,13 +73,13 @@ def test_ranks_stop_together(make_run: MakeRun, start: Callable[..., subprocess.
     assert not one["torch"].equal(two["torch"]), "each rank draws dropout masks of its own"
 
 
-def test_a_time_limit_that_one_rank_hears_of_is_told_to_the_job(
+def test_time_limit_signal_to_any_rank_requeues_the_job(
     make_run: MakeRun, start: Callable[..., subprocess.Popen[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rank 0 leaves the note that has the job queued again, whichever rank was told."""
+    """Rank 0 writes the file that requeues the job, whichever rank received the signal."""
     monkeypatch.setenv("REGARD_REQUEUE", str(tmp_path / "requeue"))
-    run = make_run(*TWO, "trainer.max_steps=5000", "trainer.val_check_interval=5000", "name=one_is_told")
-    run.set_status("preempted")  # and not to be started by this process
+    run = make_run(*TWO, "trainer.max_steps=5000", "trainer.val_check_interval=5000", "name=one_signalled")
+    run.set_status("preempted")  # so that this process does not count as its submitter
     process = start("regard.cli", "resume", str(run.path))
     deadline = time.monotonic() + 120
     while not (run.metrics.exists() and run.metrics.read_text().count("\n") > 5):
@@ -95,8 +95,8 @@ def test_a_time_limit_that_one_rank_hears_of_is_told_to_the_job(
     assert (tmp_path / "requeue").exists()
 
 
-def test_a_rank_that_waits_for_one_that_has_left_leaves_too(make_run: MakeRun) -> None:
-    """It waits in C code, where Python hears no signal."""
+def test_rank_that_waits_for_a_dead_rank_exits(make_run: MakeRun) -> None:
+    """It waits in C code, where Python does not handle signals."""
     run = make_run(*TWO, "name=waiting")
     torchrun = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_RUN_ID": "none"}
     with socket.socket() as free:

@@ -1,4 +1,4 @@
-"""``task.activation_checkpointing=true``: every layer runs twice, and not a number changes."""
+"""``task.activation_checkpointing=true`` runs every layer twice and changes no number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def measured(run: RunFolder) -> list[list[str]]:
 
 
 def runs_of_a_layer(run: RunFolder) -> int:
-    """How often a step runs the first layer."""
+    """Number of times that a step runs the first layer."""
     config, count = run.config(), [0]
     task = make_task(config, build(config["batches"]))
     task.model.decoder.layers[0].mixer.register_forward_hook(lambda *_: count.__setitem__(0, count[0] + 1))
@@ -28,7 +28,7 @@ def runs_of_a_layer(run: RunFolder) -> int:
     return count[0]
 
 
-def test_a_run_is_the_same(make_run: Callable[..., RunFolder]) -> None:
+def test_recomputing_layers_gives_the_same_run(make_run: Callable[..., RunFolder]) -> None:
     plain = make_run("model.dropout=0.2", "name=plain")
     recomputed = make_run("model.dropout=0.2", "task.activation_checkpointing=true", "name=recomputed")
     assert (runs_of_a_layer(plain), runs_of_a_layer(recomputed)) == (1, 2)

@@ -1,4 +1,4 @@
-"""Whatever a run is told to do, it is resumed exactly: the rows of metrics.csv and the weights, bit for bit."""
+"""Runs with various options are resumed exactly: rows of metrics.csv and weights are equal bit for bit."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def assert_equal(found: Any, expected: Any, where: str) -> None:
 
 
 def stop_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if SIGTERM arrived within this step."""
+    """Simulate a SIGTERM during this step."""
     end = LastCheckpoint.on_train_batch_end
 
     def on_train_batch_end(self: LastCheckpoint, trainer: pl.Trainer, *arguments: Any) -> None:
@@ -137,7 +137,7 @@ stops_and_resumes(RunFolder(Path(sys.argv[1])))
 
 
 def test_a_compiled_model_is_resumed_exactly(make_run: MakeRun) -> None:
-    """In a process without shape checks, and without the minutes that PyTorch needs to generate code."""
+    """In a subprocess without shape checks, and without the minutes of code generation."""
     run = make_run(*BASIC, "task.compile=true", "trainer.val_check_interval=100")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)])}
     done = subprocess.run([sys.executable, "-c", COMPILED, str(run.path)], capture_output=True, env=environment)
@@ -148,7 +148,7 @@ def test_a_compiled_model_is_resumed_exactly(make_run: MakeRun) -> None:
 def test_two_processes_are_resumed_exactly(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With pieces that are cut at random, whose number the processes have to add up."""
+    """With sub-word sampling, so that the processes have to sum their numbers of tokens."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.accumulate_grad_batches=2"]
     options = ["batches.sampling_alpha=0.3", "trainer.limit_train_batches=5", "trainer.val_check_interval=14"]

@@ -1,4 +1,4 @@
-"""Weights are never used with another vocabulary than their own, whatever becomes of the text."""
+"""Weights are only used with their own vocabulary, even if the text changes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ STILL = ["optimizer.lr=0.0", "trainer.max_steps=1", "callbacks.last.every_n_step
 
 @pytest.fixture
 def own_text(corpus: Path, tmp_path: Path) -> list[str]:
-    """The arguments for a copy of the corpus that a test may change."""
+    """Arguments for a copy of the corpus that a test can change."""
     shutil.copytree(corpus, tmp_path / "text")
     return [f"data.{part}={tmp_path / 'text' / part}.tsv" for part in ("train", "validation", "test")]
 
 
 def rewrite(own_text: list[str], part: str) -> None:
-    """Other words and other characters: a vocabulary of the same size that is learned from it has other pieces."""
+    """Change words and characters, so that a vocabulary of the same size would have other pieces."""
     (path,) = [Path(argument.partition("=")[2]) for argument in own_text if argument.startswith(f"data.{part}=")]
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("house", "quay").replace("Haus", "Kai").replace("very", "quite"), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a run leaves behind, and how it ends when it cannot go on."""
+"""The content of a run folder, and the outcome of failed runs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def losses(run: RunFolder) -> list[str]:
     return [row["train/loss"] for row in rows(run)]
 
 
-def test_a_run_folder_is_the_whole_record(finished: RunFolder) -> None:
+def test_run_folder_is_a_complete_record(finished: RunFolder) -> None:
     status = finished.status()
     assert (status["status"], status["attempt"]) == ("finished", 1)
     assert [row["step"] for row in rows(finished)] == ["1", "2", "3", "4", "5", "6"]
@@ -59,7 +59,7 @@ def test_a_run_folder_is_the_whole_record(finished: RunFolder) -> None:
 
 
 def test_tokens_and_seconds_add_up_to_the_speed(finished: RunFolder) -> None:
-    """Between two rows without a validation, the tokens are the speed times the seconds."""
+    """Between two rows without a validation, tokens = speed * seconds."""
     table = [
         {name: float(row[f"train/{name}"]) for name in ("tokens", "seconds", "tokens_per_second")}
         for row in rows(finished)
@@ -74,13 +74,13 @@ def test_tokens_and_seconds_add_up_to_the_speed(finished: RunFolder) -> None:
     assert statistics.median(shares) == pytest.approx(1, rel=0.1)
 
 
-def test_frozen_paths_are_absolute_and_the_folder_is_not_in_them(finished: RunFolder) -> None:
+def test_frozen_paths_are_absolute_and_do_not_contain_the_run_folder(finished: RunFolder) -> None:
     config = finished.config()
     assert all(Path(path).is_absolute() for path in config["paths"].values())
     assert str(finished.path) not in (finished.path / "config.yaml").read_text()
 
 
-def test_attention_of_the_probe_is_kept_for_every_layer_and_head(finished: RunFolder) -> None:
+def test_attention_probe_stores_every_layer_and_head(finished: RunFolder) -> None:
     sentence, *extremes = load_maps(finished.attention / "step-0000006.npz")
     assert len(extremes) == 2, "the worst and the best"
     assert set(sentence.maps) == {"encoder.0.self", "decoder.0.self", "decoder.0.cross"}
@@ -159,7 +159,7 @@ def test_nan_stops_the_run_and_keeps_the_good_checkpoint(
         (ZeroDivisionError("surprise"), "log.txt"),
     ],
 )
-def test_every_failure_is_one_line_and_its_traceback_is_kept(
+def test_every_failure_is_one_line_and_its_traceback_is_logged(
     make_run: MakeRun,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -191,7 +191,7 @@ def test_two_processes_cannot_work_on_one_run(make_run: MakeRun, monkeypatch: py
         work(run.path)
 
 
-def test_a_time_limit_that_leaves_no_time_for_a_step_is_not_tried_for_ever(
+def test_time_limit_too_short_for_a_step_is_not_retried_forever(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run("name=hasty")

@@ -1,4 +1,4 @@
-"""A search: its trials are run folders, its end is in Optuna's journal, and it goes on where it stopped."""
+"""Hyperparameter search: trials are run folders, results are in Optuna's journal, and a search can be resumed."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ OPTIONS = ["search=tpe", "trainer.val_check_interval=3"]
 
 
 @pytest.fixture
-def begin_in(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Begins a search and works on it to its end; its folder."""
+def run_search(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Returns a function that runs a search with overrides to its end and returns its folder."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     def call(*overrides: str) -> Path:
@@ -48,18 +48,18 @@ def study(folder: Path) -> optuna.Study:
 
 
 def option(folder: Path, **parts: Any) -> list[str]:
-    """A `search=` of the user's own, in a conf folder of theirs."""
+    """Write a search config in a conf folder of the user; return the arguments that select it."""
     (folder / "conf/search").mkdir(parents=True)
-    usual = {"_target_": "regard.search.space.Search", "metric": "validation/loss", "direction": "minimize"}
+    default = {"_target_": "regard.search.space.Search", "metric": "validation/loss", "direction": "minimize"}
     pruner = {"_target_": "optuna.pruners.NopPruner"}
     sampler = {"_target_": "optuna.samplers.RandomSampler"}
-    whole = usual | {"trials": 1, "workers": 1, "sampler": sampler, "pruner": pruner} | parts
+    whole = default | {"trials": 1, "workers": 1, "sampler": sampler, "pruner": pruner} | parts
     (folder / "conf/search/mine.yaml").write_text(yaml.safe_dump(whole))
     return ["--config-dir", str(folder / "conf"), "search=mine"]
 
 
-def test_every_trial_is_told_of_and_two_workers_share_them(begin_in: Callable[..., Path], tmp_path: Path) -> None:
-    """Three heads do not divide 16 channels, and a rate of 1e30 makes NaN of anything. All are tried once."""
+def test_two_workers_try_each_point_once_and_record_its_result(run_search: Callable[..., Path], tmp_path: Path) -> None:
+    """Trials with 3 heads are invalid (dim is 16), and trials with a learning rate of 1e30 reach NaN."""
     values = {"optimizer.lr": [0.01, 1e30, 0.02], "model.num_heads": [2, 3, 4]}
     mine = option(
         tmp_path,
@@ -68,7 +68,7 @@ def test_every_trial_is_told_of_and_two_workers_share_them(begin_in: Callable[..
         sampler={"_target_": "optuna.samplers.GridSampler", "search_space": values},
         space={name: {"choices": choices} for name, choices in values.items()},
     )
-    folder = begin_in(*mine)
+    folder = run_search(*mine)
     trials = study(folder).get_trials()
     ends = {(trial.params["optimizer.lr"], trial.params["model.num_heads"]): trial for trial in trials}
     assert len(ends) == 9, "no point was tried twice"
@@ -96,10 +96,10 @@ def test_every_trial_is_told_of_and_two_workers_share_them(begin_in: Callable[..
     ]
 
 
-def test_a_hopeless_trial_is_ended_early(begin_in: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_trial_can_be_pruned(run_search: Callable[..., Path], tmp_path: Path) -> None:
     pruner = {"_target_": "optuna.pruners.ThresholdPruner", "upper": 1e-9}
     mine = option(tmp_path, pruner=pruner, space={"seed": {"low": 1, "high": 9}})
-    folder = begin_in(*mine, "trainer.max_steps=100000", "trainer.val_check_interval=20")
+    folder = run_search(*mine, "trainer.max_steps=100000", "trainer.val_check_interval=20")
     (trial,) = study(folder).get_trials()
     assert trial.state == TrialState.PRUNED
     status = RunFolder(folder / "0").status()
@@ -109,7 +109,7 @@ def test_a_hopeless_trial_is_ended_early(begin_in: Callable[..., Path], tmp_path
     assert describe_best(folder) is None
 
 
-def test_a_search_that_was_killed_goes_on_with_the_trial_that_it_was_at(
+def test_a_killed_search_resumes_its_unfinished_trial(
     arguments: list[str], tmp_path: Path, regard: Callable[..., Any]
 ) -> None:
     long = ["trainer.max_steps=300", "trainer.val_check_interval=100", "callbacks.last.every_n_steps=10"]
@@ -128,14 +128,14 @@ def test_a_search_that_was_killed_goes_on_with_the_trial_that_it_was_at(
     assert [trial.state for trial in study(folder).get_trials()] == [TrialState.RUNNING]
     parameters = study(folder).get_trials()[0].params
 
-    said = regard("resume", folder, "search.trials=3")
-    assert said.code == 0, said.err
+    result = regard("resume", folder, "search.trials=3")
+    assert result.code == 0, result.err
     trials = study(folder).get_trials()
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 3
     assert trials[0].params == parameters
-    assert len({trial.params["optimizer.lr"] for trial in trials}) == 3, "nothing is suggested twice"
+    assert len({trial.params["optimizer.lr"] for trial in trials}) == 3, "no point is suggested twice"
     assert RunFolder(folder / "0").status()["attempt"] == 2
-    assert "best is trial" in said.out
+    assert "best is trial" in result.out
     assert "best is trial" in regard("jobs", folder).out
 
 
@@ -143,18 +143,18 @@ def test_a_search_that_was_killed_goes_on_with_the_trial_that_it_was_at(
 def started(
     arguments: list[str], tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> Callable[..., subprocess.Popen[str]]:
-    """A search of learning rates in processes of its own."""
+    """Returns a function that starts a search of learning rates in a subprocess."""
 
-    def begin_apart(steps: int, trials: int) -> subprocess.Popen[str]:
+    def start_search_process(steps: int, trials: int) -> subprocess.Popen[str]:
         long = [f"trainer.max_steps={steps}", f"trainer.val_check_interval={steps // 2}", f"search.trials={trials}"]
         space = "+search.space.optimizer.lr={low: 0.001, high: 0.1}"
         return start("regard.cli", "search", *arguments, f"paths.runs={tmp_path}", *OPTIONS[:1], *long, space)
 
-    return begin_apart
+    return start_search_process
 
 
 def wait_for_rows(tmp_path: Path, trial: int) -> None:
-    """Until a trial has been trained for a step."""
+    """Wait until the trial has taken a training step."""
     deadline = time.monotonic() + 120
     while not [*tmp_path.glob(f"*/*/{trial}/metrics.csv")]:
         assert time.monotonic() < deadline
@@ -162,7 +162,7 @@ def wait_for_rows(tmp_path: Path, trial: int) -> None:
 
 
 def processes_of(folder: Path) -> list[int]:
-    """Those whose last argument names ``folder``."""
+    """Return the ids of the processes whose last argument is ``folder``."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
@@ -171,7 +171,7 @@ def processes_of(folder: Path) -> list[int]:
     return found
 
 
-def test_a_trial_that_outlives_its_worker_is_waited_for(
+def test_a_resumed_search_waits_for_a_trial_that_outlived_its_worker(
     tmp_path: Path, start: Callable[..., subprocess.Popen[str]], started: Callable[..., subprocess.Popen[str]]
 ) -> None:
     process = started(steps=400, trials=1)
@@ -182,7 +182,7 @@ def test_a_trial_that_outlives_its_worker_is_waited_for(
     os.kill(worker, signal.SIGKILL)
     process.communicate()
     run = RunFolder(folder / "0")
-    os.kill(run.status()["pid"], signal.SIGSTOP)  # it takes its time
+    os.kill(run.status()["pid"], signal.SIGSTOP)  # simulates a slow trial
     again = start("regard.cli", "resume", str(folder))
     deadline = time.monotonic() + 120
     while "another process is working on this run" not in run.console.read_text():
@@ -195,10 +195,10 @@ def test_a_trial_that_outlives_its_worker_is_waited_for(
     (trial,) = study(folder).get_trials()
     assert trial.state == TrialState.COMPLETE
     assert set(trial.intermediate_values) == {200, 400}
-    assert run.status()["attempt"] == 1, "nobody else has worked on it"
+    assert run.status()["attempt"] == 1, "no other process worked on it"
 
 
-def test_a_trial_that_is_being_composed_when_its_search_is_cancelled_does_not_run_to_its_end(
+def test_cancelling_a_search_while_a_trial_is_composed_cancels_the_trial(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search_start, "_launch", lambda folder, content: 0)
@@ -208,28 +208,28 @@ def test_a_trial_that_is_being_composed_when_its_search_is_cancelled_does_not_ru
     (folder,) = (tmp_path / "default").iterdir()
     compose = worker.compose_points
 
-    def cancelled_meanwhile(arguments: list[str]) -> Any:
+    def cancel_and_compose(arguments: list[str]) -> Any:
         cancel_search(folder)
         return compose(arguments)
 
-    monkeypatch.setattr(worker, "compose_points", cancelled_meanwhile)
+    monkeypatch.setattr(worker, "compose_points", cancel_and_compose)
     assert worker.work_on(folder) == 75
     assert RunFolder(folder / "0").status()["status"] == "cancelled"
-    assert [trial.state for trial in study(folder).get_trials()] == [TrialState.RUNNING], "to be gone on with"
+    assert [trial.state for trial in study(folder).get_trials()] == [TrialState.RUNNING], "it can be resumed"
 
 
-def test_a_search_goes_on_wherever_it_is_called_from(
-    begin_in: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, regard: Callable[..., Any]
+def test_a_search_can_be_resumed_from_any_folder(
+    run_search: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, regard: Callable[..., Any]
 ) -> None:
-    """A worker changes to where the search was begun, since its command line may name files from there."""
-    folder = begin_in("search=tpe", "search.trials=1", "+search.space.optimizer.lr={low: 0.001, high: 0.1}")
+    """Workers change to the folder where the search was started: its arguments may contain relative paths."""
+    folder = run_search("search=tpe", "search.trials=1", "+search.space.optimizer.lr={low: 0.001, high: 0.1}")
     monkeypatch.chdir(folder.parent)
-    said = regard("resume", folder.name, "search.trials=2")
-    assert said.code == 0, said.err
+    result = regard("resume", folder.name, "search.trials=2")
+    assert result.code == 0, result.err
     assert [trial.state for trial in study(folder).get_trials()] == [TrialState.COMPLETE] * 2
 
 
-def test_a_search_that_is_cancelled_begins_no_more_trials_until_it_is_resumed(
+def test_a_cancelled_search_starts_no_more_trials(
     tmp_path: Path, regard: Callable[..., Any], started: Callable[..., subprocess.Popen[str]]
 ) -> None:
     process = started(steps=2000, trials=2)
@@ -242,7 +242,7 @@ def test_a_search_that_is_cancelled_begins_no_more_trials_until_it_is_resumed(
     assert RunFolder(folder / "0").status()["status"] == "cancelled"
 
 
-def test_a_trial_that_is_cancelled_by_hand_has_failed_and_the_search_goes_on(
+def test_a_search_continues_after_one_of_its_runs_is_cancelled(
     tmp_path: Path, regard: Callable[..., Any], started: Callable[..., subprocess.Popen[str]]
 ) -> None:
     process = started(steps=5000, trials=2)
@@ -270,7 +270,7 @@ def test_a_trial_that_is_cancelled_by_hand_has_failed_and_the_search_goes_on(
         (["+search.space.seed={low: 1, high: 2}", "search.pruner._target_=optuna.pruners.Medan"], "Medan"),
     ],
 )
-def test_what_is_wrong_with_a_search_is_said_before_it_begins(
+def test_an_invalid_search_is_refused_before_it_starts(
     arguments: list[str], tmp_path: Path, overrides: list[str], words: str
 ) -> None:
     with pytest.raises(UsageError, match=words):
@@ -278,11 +278,11 @@ def test_what_is_wrong_with_a_search_is_said_before_it_begins(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_search_it_says_how_to_have_one(arguments: list[str]) -> None:
+def test_a_missing_search_method_is_reported(arguments: list[str]) -> None:
     with pytest.raises(UsageError, match="search=tpe"):
         start_search(arguments)
 
 
-def test_whole_limits_make_whole_numbers() -> None:
+def test_integer_limits_define_an_integer_distribution() -> None:
     assert isinstance(distribution("depth", {"low": 1, "high": 4}), optuna.distributions.IntDistribution)
     assert isinstance(distribution("lr", {"low": 1, "high": 4.0}), optuna.distributions.FloatDistribution)

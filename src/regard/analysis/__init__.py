@@ -1,1 +1,1 @@
-"""Looking into a trained model: heads, word alignments, embeddings."""
+"""Analyse a trained model: heads, word alignments, embeddings."""

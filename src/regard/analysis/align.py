@@ -1,4 +1,4 @@
-"""Word alignments with a run's model: of pairs of its own corpus or others, beside those that are right."""
+"""Word alignments of sentence pairs with the model of a run, and their error rate."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from regard.runs.corpus import load_corpus
 from regard.runs.folder import RunFolder
 
 PAIRS_PER_CHUNK = 512
-"""Pairs that are sorted by length and read at a time."""
+"""Pairs that are sorted by length and processed at a time."""
 CROSS_ATTENTION = ("decoder.cross",)
-"""The maps that alignments are read from."""
+"""The kind of the maps from which alignments are read."""
 
 Pairs = list[tuple[str, str]]
 Warn = Callable[[str], None]
 
 
 class SplitPairs(NamedTuple):
-    """A part of a run's corpus: its pairs, and their links if the corpus knows them."""
+    """A part of the corpus of a run: its pairs, and their links if the corpus has them."""
 
     pairs: Pairs
     links: list[Links] | None
 
 
-def read_split(run: RunFolder, split: str, say: Warn) -> SplitPairs:
-    """A held-out part of the run's corpus.
+def read_split(run: RunFolder, split: str, warn: Warn) -> SplitPairs:
+    """Read the validation or the test part of the corpus of the run.
 
-    Raises UsageError for another part, or a corpus without pairs.
+    Raises UsageError for another part, and for a corpus without pairs.
     """
     if split not in SPLITS[1:]:
-        raise UsageError(f"--split {split}: choose validation or test")
-    batches = load_corpus(run, say)
+        raise UsageError(f"--split {split}: expected validation or test")
+    batches = load_corpus(run, warn)
     if batches.columns != PAIR:
-        raise UsageError(f"{run.path}: a language model, there is nothing to align; use a translation model")
+        raise UsageError(f"{run.path}: a language model has no alignments; use a translation model")
     part: Split = "test" if split == "test" else "validation"
     pairs = [(record[0], record[1]) for record in batches.records(part)]
     links = list(batches.corpus.links(part)) if isinstance(batches.corpus, LinkedCorpus) else None
@@ -51,26 +51,31 @@ def read_split(run: RunFolder, split: str, say: Warn) -> SplitPairs:
 
 
 def read_gold(path: Path, pairs: Pairs) -> list[Links]:
-    """The links of a file for these pairs.
+    """Read the links of ``pairs`` from a file.
 
-    Raises RegardError naming the file and line that does not fit them.
+    Raises RegardError with the file and the line if they do not match the pairs.
     """
     gold = read_links(path)
     if len(gold) != len(pairs):
-        raise RegardError(f"{path} has {len(gold):,} lines for {len(pairs):,} pairs; give one for each, empty or not")
+        raise RegardError(
+            f"{path} has {len(gold):,} lines for {len(pairs):,} pairs; expected one line per pair, which may be empty"
+        )
     for number, (links, pair) in enumerate(zip(gold, pairs, strict=True), start=1):
         words = [len(text.split()) for text in pair]
         for link in sorted(links.possible):
             for side, place, count in zip(PAIR, link, words, strict=True):
                 if place >= count:
                     raise RegardError(
-                        f"{path}, line {number}: a link to {side} word {place}, but there are {count}, counted from 0"
+                        f"{path}, line {number}: {side} word {place} does not exist; expected 0 to {count - 1}"
                     )
     return gold
 
 
 def align_pairs(translator: Translator, aligner: Aligner, pairs: Pairs, warn: Warn) -> Iterator[frozenset[Link]]:
-    """The links of each pair, in order. ``warn`` is told of those that were cut, or whose words are other ones."""
+    """Yield the links of each pair, in order.
+
+    ``warn`` is called for pairs that are cut, and for pairs whose words differ from those of the tokenizer.
+    """
     for first in range(0, len(pairs), PAIRS_PER_CHUNK):
         chunk = single_spaced(pairs[first : first + PAIRS_PER_CHUNK])
         batches, cut = pair_batches(translator, chunk)
@@ -85,41 +90,44 @@ def align_pairs(translator: Translator, aligner: Aligner, pairs: Pairs, warn: Wa
                 words[row] = [len(group_words(pieces)) for pieces in (maps.source, maps.target)]
         for row, pair in enumerate(chunk):
             yield links[row]
-            for text, theirs in zip(pair, words[row], strict=True):
-                own = len(text.split())
-                if theirs > own or (theirs < own and row not in cut):
-                    warn(f"pair {first + row + 1}: the vocabulary makes {theirs} words of {own}; its links are theirs")
+            for text, found in zip(pair, words[row], strict=True):
+                expected = len(text.split())
+                if found > expected or (found < expected and row not in cut):
+                    warn(
+                        f"pair {first + row + 1}: the tokenizer finds {found} words instead of {expected}; "
+                        "links refer to its words"
+                    )
 
 
 def single_spaced(pairs: Pairs) -> Pairs:
-    """Pairs with one plain space between words, so that a vocabulary sees the words that are counted."""
+    """Separate words by one space, so that the tokenizer finds the same words as ``str.split``."""
     return [(spaced(source), spaced(target)) for source, target in pairs]
 
 
 def cut_note(translator: Translator) -> str:
-    """What became of pairs that are longer than the model reads."""
-    return f"cut to the model's {translator.model.max_length} tokens, the rest has no links"
+    """Describe what happens to pairs that exceed the maximum length of the model."""
+    return f"cut to {translator.model.max_length} tokens (model.max_length); words after that have no links"
 
 
 def evenly_spaced(count: int, most: int) -> list[int]:
-    """At most so many of the numbers below ``count``, evenly spaced."""
+    """Return at most ``most`` evenly spaced integers from 0 to ``count`` - 1."""
     return sorted({int(row) for row in np.linspace(0, count - 1, min(count, most))}) if count else []
 
 
 def report_errors(found: Sequence[frozenset[Link]], gold: Sequence[Links], pairs: Pairs) -> Iterator[str]:
-    """How far links are from those that are right, beside the diagonal's; apart where words change their order."""
+    """Yield a line with the error rate of the links and of the diagonal: for all pairs, and for reordered pairs."""
     rows = {
         f"{len(pairs):,} pairs": range(len(pairs)),
-        "of them {} change the order of words": [row for row, links in enumerate(gold) if links.reordered()],
+        "{} of them reorder words": [row for row, links in enumerate(gold) if links.reordered()],
     }
     for name, chosen in rows.items():
         if not chosen:
             continue
-        ours = count_links((found[row], gold[row]) for row in chosen)
-        straight = count_links(
+        counts = count_links((found[row], gold[row]) for row in chosen)
+        baseline = count_links(
             (diagonal_links(*(len(text.split()) for text in pairs[row])), gold[row]) for row in chosen
         )
         yield (
-            f"{name.format(f'{len(chosen):,}')}: alignment error rate {ours.error_rate:.2%}, precision "
-            f"{ours.precision:.2%}, recall {ours.recall:.2%}; the diagonal's error rate is {straight.error_rate:.2%}"
+            f"{name.format(f'{len(chosen):,}')}: alignment error rate {counts.error_rate:.2%}, precision "
+            f"{counts.precision:.2%}, recall {counts.recall:.2%}; error rate of the diagonal {baseline.error_rate:.2%}"
         )

@@ -1,4 +1,4 @@
-"""What the heads of a run's model do: as a table, as pictures, and in the run's dashboard."""
+"""Measures of all heads of a model: as a table, as images, and in the W&B run."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from regard.observe.draw.heads_image import draw_curves, draw_heads, head_curves
 from regard.observe.draw.image import png_bytes
 from regard.observe.measure.ablation import attention_modules
 from regard.observe.measure.head_measures import ALL_MEASURES, HeadMeasures, measure_heads
+from regard.observe.measure.heads import RARE_SHARE
 from regard.observe.wandb.dashboard import finish_loggers
 from regard.runs.folder import RunFolder
 from regard.runs.sweep import group_and_tags
@@ -27,12 +28,12 @@ from regard.training.callbacks.metrics_file import latest_values, read_rows
 
 PICTURES = ("heads.png", "curves.png")
 COLUMNS = ("map", "head", *ALL_MEASURES)
-SHORT = {"maximum": "max", "distance": "dist", "previous": "prev", "punctuation": "punct", "induction": "induct"}
-SHORT |= {"agreement": "agree", "importance": "import"}
+SHORT_NAMES = {"maximum": "max", "distance": "dist", "previous": "prev", "punctuation": "punct", "induction": "induct"}
+SHORT_NAMES |= {"agreement": "agree", "importance": "import"}
 
 
 def measure_sample(model: Translator | LanguageModel, sample: TextSample) -> HeadMeasures:
-    """Every measure of every head of the model on the sample.
+    """Compute all measures of all heads of the model on the sample.
 
     Raises UsageError for a model without attention.
     """
@@ -42,79 +43,82 @@ def measure_sample(model: Translator | LanguageModel, sample: TextSample) -> Hea
         tokenizers = model.tokenizer, model.tokenizer
     found = measure_heads(model.model, *tokenizers, sample.batches, sample.links)
     if not found.heads:
-        raise UsageError("the model has no attention heads to look at; its mixer is another")
+        raise UsageError("the model has no attention heads")
     return found
 
 
 def describe_passes(model: Translator | LanguageModel, sample: TextSample) -> str:
-    """What `measure_sample` is about to do, which may take long."""
+    """Describe the work of `measure_sample`, which may take long."""
     heads = sum(attention.num_heads for attention in attention_modules(model.model).values())
     tokens = sum(batch.step_tokens for batch in sample.batches)
-    return f"reading {sample.about} ({tokens:,} target tokens) {heads + 1} times: whole, and without each head in turn"
+    passes = f"{heads + 1} passes: one with all heads, then one without each head"
+    return f"measuring {sample.description} ({tokens:,} target tokens) in {passes}"
 
 
 def describe_measures(found: HeadMeasures, sample: TextSample) -> list[str]:
-    """How the measures were made, a line each."""
+    """Return lines that describe how the measures were computed."""
     sources, targets = found.rare
-    rare = f"{targets} of the decoder's tokens" + (f", {sources} of the encoder's" if sample.links else "")
-    said = [
-        f"over {sample.about}; the loss there is {found.loss:.4f} nats a token",
-        f"rare: tokens whose occurrences, counted in this sample, are together at most a tenth of it: {rare}",
+    rare = f"{targets} target tokens" + (f" and {sources} source tokens" if sample.links else "")
+    lines = [
+        f"measured on {sample.description}; loss {found.loss:.4f} nats per token",
+        f"rare: the rarest tokens, together at most {RARE_SHARE:.0%} of the sample: {rare}",
     ]
-    if sample.whose_links:
-        said.append(f"agreement is with {sample.whose_links}")
-    return [*said, "uniform: what a head would have that reads all it sees alike"]
+    if sample.reference:
+        lines.append(f"agreement: with {sample.reference}")
+    return [*lines, "uniform: a head with uniform weights"]
 
 
 def head_table(found: HeadMeasures) -> Table:
-    """A row a head, and one a map for a head that reads all alike; what a map cannot have is left empty."""
+    """Return a table with a row per head, and per map a row for uniform weights; undefined measures are empty."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for name in COLUMNS:
-        table.add_column(SHORT.get(name, name), justify="left" if name == "map" else "right", no_wrap=True)
+        table.add_column(SHORT_NAMES.get(name, name), justify="left" if name == "map" else "right", no_wrap=True)
     for row in found.rows():
-        even = row["head"] == "uniform"
+        is_uniform = row["head"] == "uniform"
         cells = [f"{row[m]:.4f}" if m == "importance" else f"{row[m]:.2f}" for m in ALL_MEASURES if m in row]
         values = dict(zip((m for m in ALL_MEASURES if m in row), cells, strict=True))
-        style = "dim" if even else ""
+        style = "dim" if is_uniform else ""
         table.add_row(
             *(Text(str(row[c]), style) for c in ("map", "head")),
             *(Text(values.get(m, ""), style) for m in ALL_MEASURES),
         )
-        if even:
+        if is_uniform:
             table.add_section()
     return table
 
 
 def write_pictures(found: HeadMeasures, sample: TextSample, run: RunFolder | None, folder: Path) -> list[Path]:
-    """Write heads.png to ``folder``, and curves.png if the run's metrics.csv has the heads; their paths.
+    """Write heads.png to ``folder``, and curves.png if metrics.csv of the run has head measures; return the paths.
 
-    Raises RegardError if they cannot be written.
+    Raises RegardError if the files cannot be written.
     """
     heads, over_time = PICTURES
-    figures: dict[str, Figure] = {heads: draw_heads(found.heads, f"measured over {sample.about}")}
+    figures: dict[str, Figure] = {heads: draw_heads(found.heads, f"measured on {sample.description}")}
     curves = head_curves(read_rows(run.metrics)) if run is not None and run.metrics.exists() else {}
     if curves:
-        figures[over_time] = draw_curves(curves, "on the sentences that are probed at each validation")
+        figures[over_time] = draw_curves(curves, "mean over the sentences that are recorded at each validation")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, figure in figures.items():
             with replacing(folder / name) as beside:
                 beside.write_bytes(png_bytes(figure))
     except OSError as error:
-        raise RegardError(f"{folder}: cannot be written ({error.strerror}); choose another --output") from error
+        raise RegardError(
+            f"{folder}: cannot be written ({error.strerror}); choose another path with --output"
+        ) from error
     return [folder / name for name in figures]
 
 
 def require_not_running(run: RunFolder) -> None:
-    """Raise UsageError if the run is being worked on, or has no dashboard: W&B lets one process alone into a run."""
+    """Raise UsageError if the run is running: only one process at a time can log to a W&B run."""
     if run.status()["status"] == "running":
-        raise UsageError(f"{run.path} is running, and its W&B run with it; wait for its end, or leave --wandb out")
+        raise UsageError(f"{run.path} is running, and so is its W&B run; wait until it ends, or omit --wandb")
 
 
 def log_to_wandb(run: RunFolder, found: HeadMeasures, pictures: list[Path]) -> None:
-    """Add the table ``heads`` and the pictures to the run's own W&B run, in its folder, offline or online as it is.
+    """Add the table ``heads`` and the images to the W&B run of the run, online or offline as configured.
 
-    Raises UsageError for a run that has no dashboard.
+    Raises UsageError for a run without a W&B run.
     """
     import wandb
 
@@ -125,7 +129,7 @@ def log_to_wandb(run: RunFolder, found: HeadMeasures, pictures: list[Path]) -> N
     attempt: int = run.status()["attempt"]
     logger: Any = build(config["logger"])(folder=run.path, config=config, group=group, tags=tags, attempt=attempt)
     if not isinstance(logger, ResumableWandbLogger):
-        raise UsageError(f"{run.path}: its logger is not Weights & Biases, or is switched off; leave --wandb out")
+        raise UsageError(f"{run.path}: its logger is not Weights & Biases, or is disabled; omit --wandb")
     rows = [
         [row.get(column) for column in COLUMNS] for row in ({**row, "head": str(row["head"])} for row in found.rows())
     ]

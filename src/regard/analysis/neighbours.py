@@ -1,4 +1,4 @@
-"""The embeddings of a run's model."""
+"""The input embeddings of a model."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from regard.inference.translator import Translator
 def input_embeddings(
     model: Translator | LanguageModel, side: str | None
 ) -> tuple[Float[np.ndarray, "vocab dim"], Tokenizer]:
-    """The embeddings of tokens that one side reads, and its vocabulary: the source's if there is one, unless told.
+    """Return the input embeddings of a side and its tokenizer; by default of the source, if there is one.
 
-    Raises UsageError for a side that is none.
+    Raises UsageError for an unknown side.
     """
     translates = isinstance(model, Translator)
     if side not in (None, "source", "target"):
-        raise UsageError(f"--side {side}: choose source or target")
+        raise UsageError(f"--side {side}: expected source or target")
     if side == "source" and not translates:
-        raise UsageError("--side source: a language model has none; leave it out")
-    whose: Any = model.model.encoder if translates and side != "target" else model.model.decoder
+        raise UsageError("--side source: a language model has no source; omit --side")
+    stack: Any = model.model.encoder if translates and side != "target" else model.model.decoder
     if isinstance(model, LanguageModel):
         tokenizer = model.tokenizer
     else:
         tokenizer = model.target_tokenizer if side == "target" else model.source_tokenizer
-    return whose.embedding.tokens.weight.detach().float().cpu().numpy(), tokenizer
+    return stack.embedding.tokens.weight.detach().float().cpu().numpy(), tokenizer

@@ -1,14 +1,14 @@
-"""The text that heads are measured on: a sample of a run's validation part, or of files of one's own."""
+"""The text on which heads are measured: a sample of the validation part of a run, or of the user's files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from regard.analysis.align import Pairs, evenly_spaced, read_gold, read_split, single_spaced
+from regard.analysis.align import Pairs, Warn, evenly_spaced, read_gold, read_split, single_spaced
 from regard.data.batching import Batch
 from regard.data.corpora.links import Links
 from regard.data.corpora.reading.lines import read_lines, read_pairs
@@ -24,37 +24,41 @@ from regard.runs.corpus import load_corpus
 from regard.runs.folder import RunFolder
 
 PAIRS, BLOCKS = 200, 32
-"""How much, if nothing else is said: pairs of a translator, blocks of a language model; and no more than TOKENS."""
+"""Default size: pairs for a translator, blocks for a language model; limited by TOKENS."""
 TOKENS = 8192
-"""Target tokens, since all of them are read once more for every head."""
+"""Maximum number of target tokens: the sample is processed once per head."""
 
 
 class TextSample(NamedTuple):
-    """Batches with what they are, and the links of each pair with whose they are."""
+    """Batches with a description, and the links of each pair with their origin."""
 
     batches: list[Batch]
-    about: str
+    description: str
     links: dict[int, Links]
-    whose_links: str
+    reference: str
 
 
 def sample_run(
-    run: RunFolder, model: Translator | LanguageModel, count: int | None, gold: Path | None, say: Callable[[str], None]
+    run: RunFolder,
+    model: Translator | LanguageModel,
+    count: int | None,
+    gold: Path | None,
+    warn: Warn,
 ) -> TextSample:
-    """``count`` pairs or blocks of the run's validation part, evenly spaced; ``gold`` has links for each of its pairs.
+    """Sample ``count`` evenly spaced pairs or blocks of the validation part; ``gold`` is a file of links for its pairs.
 
-    Raises UsageError for links of a language model.
+    Raises UsageError if ``gold`` is given for a language model.
     """
     if isinstance(model, Translator):
-        part = read_split(run, "validation", say)
-        links, whose = part.links, "the corpus's own links"
+        part = read_split(run, "validation", warn)
+        links, reference = part.links, "the links of the corpus"
         if gold is not None:
-            links, whose = read_gold(gold, part.pairs), str(gold)
-        return _sample_of_pairs(model, part.pairs, links, whose, count, "validation pairs", say)
-    _refuse(gold)
-    batches = load_corpus(run, say)
+            links, reference = read_gold(gold, part.pairs), str(gold)
+        return _sample_pairs(model, part.pairs, links, reference, count, "validation pairs", warn)
+    _reject(gold)
+    batches = load_corpus(run, warn)
     stream, length = PackedStream(batches.prepared.tokens("validation")[0]), model.model.max_length
-    rows = _block_rows(len(stream), length, count, say)
+    rows = _block_rows(len(stream), length, count, warn)
     blocks = [stream.read(row * length, min((row + 1) * length, len(stream))) for row in rows]
     isolated = bool(run.config()["batches"].get("isolate_documents"))
     return TextSample(block_batches(blocks, isolated), f"{len(blocks)} blocks of the validation part", {}, "")
@@ -66,11 +70,12 @@ def sample_files(
     target: Path | None,
     count: int | None,
     gold: Path | None,
-    say: Callable[[str], None],
+    warn: Warn,
 ) -> TextSample:
-    """Of texts of one's own: two aligned files, or one for a language model, read as a document.
+    """Sample the user's files: two aligned files, or one for a language model, which is read as one document.
 
-    Raises UsageError for other files than the model needs, RegardError for such as are empty or do not go together.
+    Raises UsageError if the files are not those that the model needs, and RegardError if they are empty or have
+    different numbers of lines.
     """
     translates = isinstance(model, Translator)
     if target is None or (source is not None) != translates:
@@ -81,75 +86,75 @@ def sample_files(
     if isinstance(model, Translator) and source is not None:
         pairs = list(read_pairs(source, target))
         links = None if gold is None else read_gold(gold, pairs)
-        return _sample_of_pairs(model, pairs, links, str(gold), count, f"pairs of {target}", say)
+        return _sample_pairs(model, pairs, links, str(gold), count, f"pairs of {target}", warn)
     assert isinstance(model, LanguageModel)
-    _refuse(gold)
+    _reject(gold)
     ids, length = model.tokenizer.encode("\n".join(read_lines(target))), model.model.max_length
     if not ids:
-        raise RegardError(f"{target} is empty; give some text")
+        raise RegardError(f"{target} is empty; expected text")
     targets = np.array([*ids, EOS])
     tokens = np.array(decoder_prefix(targets.tolist()))
-    parts = [slice(row * length, (row + 1) * length) for row in _block_rows(len(tokens), length, count, say)]
+    parts = [slice(row * length, (row + 1) * length) for row in _block_rows(len(tokens), length, count, warn)]
     blocks = [(tokens[part], targets[part], np.zeros_like(tokens[part])) for part in parts]
     return TextSample(block_batches(blocks), f"{len(blocks)} blocks of {target}", {}, "")
 
 
-def _sample_of_pairs(
+def _sample_pairs(
     translator: Translator,
     pairs: Pairs,
     links: list[Links] | None,
-    whose: str,
+    reference: str,
     count: int | None,
     name: str,
-    say: Callable[[str], None],
+    warn: Warn,
 ) -> TextSample:
-    """``count`` of the pairs, evenly spaced; where no links are known, occlusion gives them."""
+    """Sample ``count`` evenly spaced pairs; links that are None are computed by occlusion."""
     rows = evenly_spaced(len(pairs), count or PAIRS)
     if not rows:
-        raise RegardError(f"there are no {name}; give at least one")
+        raise RegardError(f"no {name} found; expected at least one")
     pairs = single_spaced([pairs[row] for row in rows])
     places = list(range(len(rows)))
     if count is None:
         targets, _ = translator.encode_targets([target for _, target in pairs])
         places = _within(TOKENS, [len(target) for target in targets])
-        _tell_fewer(len(places), len(rows), name, say)
+        _report_fewer(len(places), len(rows), name, warn)
     rows, chosen = [rows[place] for place in places], [pairs[place] for place in places]
     batches, cut = pair_batches(translator, chosen)
     if cut:
-        say(f"{len(cut)} of {len(chosen)} {name} are cut to the model's {translator.model.max_length} tokens")
+        warn(f"{len(cut)} of {len(chosen)} {name} are cut to {translator.model.max_length} tokens (model.max_length)")
     if links is not None:
         return TextSample(
-            batches, f"{len(chosen)} {name}", {place: links[row] for place, row in enumerate(rows)}, whose
+            batches, f"{len(chosen)} {name}", {place: links[row] for place, row in enumerate(rows)}, reference
         )
-    say(f"leaving out each source word of {len(chosen)} {name} in turn, to see which target words depend on it")
+    warn(f"computing links by occlusion: removing each source word of {len(chosen)} {name}")
     found = (occlusion_links(translator, *pair) for pair in chosen)
     by_place = {place: Links(one, one) for place, one in enumerate(found)}
-    return TextSample(batches, f"{len(chosen)} {name}", by_place, "occlusion (the word whose absence hurts most)")
+    return TextSample(batches, f"{len(chosen)} {name}", by_place, "occlusion (removal of source words)")
 
 
-def _block_rows(tokens: int, length: int, count: int | None, say: Callable[[str], None]) -> list[int]:
-    """The numbers of the blocks to take, evenly spaced, of those that so many tokens make."""
-    there = -(-tokens // length)
+def _block_rows(tokens: int, length: int, count: int | None, warn: Warn) -> list[int]:
+    """Return the indices of evenly spaced blocks of a text of ``tokens`` tokens."""
+    available = -(-tokens // length)
     if count is not None:
-        return evenly_spaced(there, count)
-    most = min(there, BLOCKS, max(1, TOKENS // length))
-    _tell_fewer(most, min(there, BLOCKS), "blocks", say)
-    return evenly_spaced(there, most)
+        return evenly_spaced(available, count)
+    most = min(available, BLOCKS, max(1, TOKENS // length))
+    _report_fewer(most, min(available, BLOCKS), "blocks", warn)
+    return evenly_spaced(available, most)
 
 
 def _within(tokens: int, lengths: Sequence[int]) -> list[int]:
-    """As many places as keep within so many tokens together, evenly spaced; one at least."""
+    """Return evenly spaced indices, at least one, reference lengths together do not exceed ``tokens``."""
     places = list(range(len(lengths)))
     while len(places) > 1 and (total := sum(lengths[place] for place in places)) > tokens:
         places = evenly_spaced(len(lengths), max(1, min(len(places) - 1, len(places) * tokens // total)))
     return places
 
 
-def _tell_fewer(taken: int, usual: int, name: str, say: Callable[[str], None]) -> None:
+def _report_fewer(taken: int, usual: int, name: str, warn: Warn) -> None:
     if taken < usual:
-        say(f"{taken} {name} are taken, not {usual}: {TOKENS:,} target tokens at most; --sentences takes more")
+        warn(f"using {taken} {name} instead of {usual}, at most {TOKENS:,} target tokens; use --sentences for more")
 
 
-def _refuse(gold: Path | None) -> None:
+def _reject(gold: Path | None) -> None:
     if gold is not None:
-        raise UsageError("--gold: a language model aligns nothing; leave it out")
+        raise UsageError("--gold: a language model has no alignments; omit it")

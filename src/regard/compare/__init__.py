@@ -1,1 +1,1 @@
-"""Comparing runs: reading them, the table, the page."""
+"""Compare runs: read their folders, print the table, write the page."""

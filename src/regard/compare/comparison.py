@@ -1,4 +1,4 @@
-"""Comparing runs: their order by a metric, what differs between them, and means over seeds. Plain data, no drawing."""
+"""Compare runs: order by a metric, differing keys, and means over seeds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SMALLER_IS_BETTER = ("loss", "perplexity", "bits_per_byte", "error", "entropy", 
 
 
 class Aggregate(NamedTuple):
-    """Mean and sample standard deviation (of n - 1; None of a single value) over ``runs`` runs."""
+    """Mean and sample standard deviation (n - 1; None for a single value) over ``runs`` runs."""
 
     mean: float
     deviation: float | None
@@ -34,7 +34,7 @@ class Aggregate(NamedTuple):
 
 @dataclass(frozen=True)
 class Group:
-    """Runs whose configuration differs in nothing but ``seed``; ``aggregates`` are over those that are finished."""
+    """Runs with the same configuration except ``seed``; score and aggregates are over the finished ones."""
 
     runs: list[ComparedRun]
     score: Aggregate | None
@@ -43,10 +43,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs, the best first by ``metric`` (its best value, by ``mode``), then those without a value.
+    """Runs sorted by the best value of ``metric``, best first; runs without a value are last.
 
-    differing: all keys that are not the same in all runs. columns: those of them that tell the runs apart: no places,
-    and one only of keys that go together under one name. metrics: the names of all final metrics.
+    differing: all keys whose value is not the same in all runs
+    columns: the keys that distinguish the runs (see `distinguishing_keys`)
+    metrics: the names of all final metrics
     """
 
     runs: list[ComparedRun]
@@ -59,27 +60,27 @@ class Comparison:
     importance: ParameterImportance
 
     def score(self, run: ComparedRun) -> float | None:
-        """Its best value of the metric."""
+        """Return the best value of the metric."""
         best = run.best(self.metric, self.mode)
         return None if best is None else best[0]
 
     def parameters(self) -> list[str]:
-        """The columns that may have mattered: not the seed, and not what is recorded."""
+        """Return the columns that may affect the score (see `parameter_keys`)."""
         return parameter_keys(self.columns)
 
 
 def compare(runs: Sequence[ComparedRun], metric: str | None = None, mode: Mode | None = None) -> Comparison:
-    """Compare ``runs``, which must be some.
+    """Compare ``runs``, at least one.
 
-    Without ``metric`` it is that of their search, or of their best checkpoints. Raises UsageError if it was given and
-    no run has it.
+    The default of ``metric`` is the objective of their search, or the metric of their best checkpoints. Raises
+    UsageError if no run has ``metric``.
     """
     if not runs:
-        raise UsageError("no run to compare; runs/ holds them by name")
+        raise UsageError("no run to compare; expected run folders, for example runs/*/*")
     known = sorted({name for run in runs for name in run.curves})
     if metric is not None and metric not in known:
-        there = ", ".join(name for name in known if not name.startswith("attention/")) or "none yet"
-        raise UsageError(f"--metric {metric}: no run has measured it; there are: {there}")
+        measured = ", ".join(name for name in known if not name.startswith("attention/")) or "none"
+        raise UsageError(f"--metric {metric}: no run has this metric; expected one of {measured}")
     metric, mode = choose_metric(runs, metric, mode)
 
     def order(run: ComparedRun) -> tuple[bool, float]:
@@ -104,28 +105,29 @@ def compare(runs: Sequence[ComparedRun], metric: str | None = None, mode: Mode |
 
 
 def choose_metric(runs: Sequence[ComparedRun], metric: str | None, mode: Mode | None) -> tuple[str, Mode]:
-    """What to compare by, and whether small or large values of it are good.
+    """Return the metric to compare by, and whether small or large values are better.
 
-    By the search that all runs belong to, or by what most runs keep their best checkpoint for, or by its name.
+    Defaults, by priority: the objective of the search of all runs, the metric of the best checkpoint of most runs, and
+    for the mode, the name of the metric.
     """
-    said: Counter[tuple[str, Mode]] = Counter()
+    monitored: Counter[tuple[str, Mode]] = Counter()
     for run in runs:
         monitor, best_mode = run.config.get("callbacks.best.monitor"), run.config.get("callbacks.best.mode")
         if isinstance(monitor, str) and best_mode in ("min", "max"):
-            said[monitor, cast(Mode, best_mode)] += 1
-    wishes = [wish for wish, _ in said.most_common()]
+            monitored[monitor, cast(Mode, best_mode)] += 1
+    preferred = [monitor for monitor, _ in monitored.most_common()]
     search = common_search([run.folder for run in runs])
-    if search is not None and (own := search_objective(search)) is not None:
-        wishes = [own, *wishes]
+    if search is not None and (searched := search_objective(search)) is not None:
+        preferred = [searched, *preferred]
     if metric is None:
-        metric = wishes[0][0] if wishes else DEFAULT_METRIC
+        metric = preferred[0][0] if preferred else DEFAULT_METRIC
     by_name: Mode = "min" if any(word in metric.rpartition("/")[2] for word in SMALLER_IS_BETTER) else "max"
-    by_wish = next((wish[1] for wish in wishes if wish[0] == metric), by_name)
-    return metric, mode or by_wish
+    default = next((each for name, each in preferred if name == metric), by_name)
+    return metric, mode or default
 
 
 def group_by_seed(runs: Sequence[ComparedRun], metric: str, mode: Mode) -> list[Group]:
-    """The groups of ``runs`` that differ in nothing but their seed; the best mean first, those without one last."""
+    """Group runs with the same configuration except the seed; best mean first, groups without a mean last."""
     groups: dict[str, list[ComparedRun]] = {}
     for run in runs:
         groups.setdefault(without_seed(run.config), []).append(run)
@@ -144,14 +146,14 @@ def group_by_seed(runs: Sequence[ComparedRun], metric: str, mode: Mode) -> list[
 
 
 def aggregate(values: Sequence[float]) -> Aggregate | None:
-    """Their mean and sample standard deviation; None of no values, or if one of them is NaN or infinite."""
+    """Return mean and sample standard deviation; None without values, or if a value is NaN or infinite."""
     if not values or not all(map(math.isfinite, values)):
         return None
     return Aggregate(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
 
 
 def _rank(name: str) -> tuple[int, str]:
-    """Test, then validation, then training, then what we do not know."""
+    """Sort key: test, validation, training, then other metrics."""
     split = name.partition("/")[0]
     order = ("test", "validation", "train")
     return (order.index(split) if split in order else len(order), name)

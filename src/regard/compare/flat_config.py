@@ -13,13 +13,14 @@ from regard.config.flatten import flatten
 from regard.runs.parse import load_yaml
 
 SECTIONS = (re.compile(r"^(?=[^\s#-])", re.MULTILINE), re.compile(r"^(?=  [^\s#-])", re.MULTILINE))
-"""Where a key of the first level begins, and one of the second."""
+"""The starts of keys of the first level and of the second level."""
 
 
 def load_flat_config(text: str) -> Any:
-    """The values of a configuration by their dotted keys, not to be changed: equal sections of runs are parsed once.
+    """Parse a configuration and return its values by dotted keys; the values are shared, do not modify them.
 
-    Anything else than a mapping is returned as it is. Raises YAMLError.
+    Sections with the same text, as in runs of a sweep, are parsed once. A value that is not a mapping is returned
+    unchanged. Raises YAMLError.
     """
     try:
         found: dict[str, Any] = {}
@@ -30,7 +31,7 @@ def load_flat_config(text: str) -> Any:
             elif section.strip():
                 found |= _parse_part(section)
         return found or load_yaml(text)
-    except (yaml.YAMLError, AttributeError):  # one that refers to another, or none at all
+    except (yaml.YAMLError, AttributeError):  # a section with an alias, or no mapping
         whole = load_yaml(text)
         return flatten(whole) if isinstance(whole, dict) else whole
 
@@ -41,5 +42,5 @@ def _parse_part(text: str) -> dict[str, Any]:
 
 
 def canonical_text(value: Any) -> str:
-    """A value of a configuration as text that is the same for equal values, and for these alone."""
+    """Return a text that is the same for two values if and only if they are equal."""
     return json.dumps(value, sort_keys=True, default=str)

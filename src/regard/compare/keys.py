@@ -1,4 +1,4 @@
-"""Which keys of the configuration tell runs apart, and which runs are one experiment."""
+"""Configuration keys that distinguish runs, and runs that differ in the seed only."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from regard.compare.flat_config import canonical_text
 from regard.compare.run import ComparedRun
 
 LOCATION = re.compile(r"(paths|launcher|logger)\..*|batches\.cache|name")
-"""Keys that say where a run lay and was shown: they make no other experiment of it."""
+"""Keys of places, launchers and loggers, which do not change the experiment."""
 RECORDING = re.compile(r"callbacks\.(attention|samples|snapshots|last)\..*|trainer\.log_every_n_steps")
-"""Keys that say what is recorded and kept: they differ, and change nothing of what is learned."""
+"""Keys of what is recorded and stored, which do not change what is learned."""
 
 COPIES_OF_SEED = ("batches.seed",)
 MISSING = object()
 
 
 def differing_keys(runs: Sequence[ComparedRun]) -> list[str]:
-    """The keys that are not in all runs with the same value, in the order of the configuration."""
+    """Return the keys whose value is not the same in all runs, in the order of the configuration."""
     keys = dict.fromkeys(key for run in runs for key in run.config)
     return [key for key in keys if not _same(runs, key) and len(set(_values(runs, key))) > 1]
 
 
 def distinguishing_keys(runs: Sequence[ComparedRun], differing: Sequence[str]) -> list[str]:
-    """Of the ``differing`` keys those that tell the runs apart.
+    """Return the ``differing`` keys that distinguish the runs.
 
-    Some values are copied within the configuration (data.size, batches.corpus.size): of keys with one last name and the
-    same value in every run, the one that the user set stays, or the shortest. What the user set comes first; last what
-    is only recorded, and what only some runs have (newer code has keys that older code had not).
+    LOCATION is left out. Some values are copied within the configuration (data.size, batches.corpus.size): of keys with
+    the same last name and the same value in every run, the one that the user set is returned, or the shortest.
+
+    Keys that the user set come first; keys that some runs lack (they have another version), and RECORDING, come last.
     """
     set_by_user = {key for run in runs for key in run.overrides}
     missing = {key for key in differing if any(key not in run.config for run in runs)}
@@ -45,12 +46,12 @@ def distinguishing_keys(runs: Sequence[ComparedRun], differing: Sequence[str]) -
 
 
 def parameter_keys(columns: Sequence[str]) -> list[str]:
-    """Those of ``columns`` that may have mattered."""
+    """Return the ``columns`` that may affect the score: neither the seed nor RECORDING."""
     return [key for key in columns if key != "seed" and not RECORDING.fullmatch(key)]
 
 
 def without_seed(config: Mapping[str, Any]) -> str:
-    """The configuration as a text that is the same for runs that differ in nothing but their seed."""
+    """Return a text of the configuration that is the same for runs that differ in the seed only."""
     seed = config.get("seed", MISSING)
     own = {
         key: value
@@ -61,7 +62,7 @@ def without_seed(config: Mapping[str, Any]) -> str:
 
 
 def _same(runs: Sequence[ComparedRun], key: str) -> bool:
-    """Whether all runs plainly have one value, which is quickly seen of most keys."""
+    """Return whether all runs have the same value: a fast check for most keys."""
     first = runs[0].config.get(key, MISSING)
     kind = type(first)
     if kind is list:

@@ -1,4 +1,4 @@
-"""A comparison as the data of its page: curves thinned out, attention maps within a budget, everything plain."""
+"""The data of the comparison page: thinned curves, and attention maps and samples within a budget."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from regard.observe.draw.thin import thin
 from regard.observe.record.maps import SentenceMaps
 
 POINTS = 150_000
-"""The most points that all curves of a page may have; some 2 MB."""
+"""Maximum number of points of all curves of a page; about 2 MB."""
 
-POINTS_A_CURVE = (500, 400, 300, 200, 150, 100, 75, 50, 30, 20, 10, 8)
+POINTS_PER_CURVE = (500, 400, 300, 200, 150, 100, 75, 50, 30, 20, 10, 8)
 MAP_BYTES = 3 << 17
-"""The most weights of attention maps that a page may have, a byte each; 0.5 MB as text."""
+"""Maximum number of attention weights of a page, one byte each; 0.5 MB as text."""
 
 SAMPLE_CHARACTERS = 1 << 17
-"""The most characters that all samples of a page may have."""
+"""Maximum number of characters of all samples of a page."""
 
 SPENT = ("train/tokens", "train/seconds")
-CHARACTERS = 2000
-"""Of a text; the rest is left out, and said to be."""
+"""Curves that serve as axes of other curves."""
+TEXT_CHARACTERS = 2000
+"""Maximum length of a text; the page states the number of characters that are cut."""
 
 
 def write_page(path: Path, comparison: Comparison) -> None:
@@ -67,48 +68,49 @@ def write_page(path: Path, comparison: Comparison) -> None:
     count = len(runs)
     good = "smallest" if comparison.mode == "min" else "largest"
     subtitle = f"{count} run{'s' * (count != 1)} by the {good} {comparison.metric}"
-    render_comparison(path, "Runs compared", subtitle, data)
+    render_comparison(path, "Comparison of runs", subtitle, data)
 
 
 def points_per_curve(lengths: Sequence[int], budget: int = POINTS) -> int:
-    """How many points each curve may have, so that all together keep the budget (or come as near as 20 each)."""
-    fitting = (most for most in POINTS_A_CURVE if sum(min(length, most) for length in lengths) <= budget)
-    return next(fitting, POINTS_A_CURVE[-1])
+    """Return the largest of POINTS_PER_CURVE with which all curves fit the budget, or the smallest one."""
+    fitting = (most for most in POINTS_PER_CURVE if sum(min(length, most) for length in lengths) <= budget)
+    return next(fitting, POINTS_PER_CURVE[-1])
 
 
 def fit_curves(runs: Sequence[ComparedRun], budget: int) -> tuple[list[str], int]:
-    """The names of the curves to draw, and how many are left out: those of attention, if even few points are too many.
+    """Return the names of the curves to draw, and the number of curves that are left out.
 
-    Curves that are an axis, and those without any finite value, are neither.
+    Curves of attention are left out if the smallest number of points per curve exceeds the budget. Curves in SPENT and
+    curves without finite values do not count.
     """
     finite = {name for run in runs for name, curve in run.curves.items() if np.isfinite(curve.values).any()}
     names = sorted(finite - set(SPENT), key=lambda name: (name.startswith("attention/"), name))
     fewest = sum(
-        min(len(run.curves[name].values), POINTS_A_CURVE[-1]) for run in runs for name in names if name in run.curves
+        min(len(run.curves[name].values), POINTS_PER_CURVE[-1]) for run in runs for name in names if name in run.curves
     )
     kept = [name for name in names if not name.startswith("attention/")] if fewest > budget else names
     return kept, len(names) - len(kept)
 
 
 def fit_maps(runs: Sequence[ComparedRun], budget: int) -> tuple[list[list[dict[str, Any]]], int]:
-    """For each run its sentences with their maps, packed; and for how many runs there was no room.
+    """Return the packed maps of each run, and the number of runs whose maps are left out.
 
-    Files of maps are read until there is no more room.
+    Files of maps are read until the budget is exhausted.
     """
     found: list[list[dict[str, Any]]] = [[] for _ in runs]
     for place, run in enumerate(runs):
-        mine: list[dict[str, Any]] = []
+        own: list[dict[str, Any]] = []
         for sentence in run.maps:
             for name, weights in sentence.maps.items():
                 queries, keys = sentence.tokens(name)
-                mine.append(
+                own.append(
                     {"sentence": _text(sentence), "name": name, "queries": queries, "keys": keys}
                     | {"heads": len(weights), "steps": pack_weights(weights)}
                 )
-        budget -= sum(each["heads"] * len(each["queries"]) * len(each["keys"]) for each in mine)
+        budget -= sum(each["heads"] * len(each["queries"]) * len(each["keys"]) for each in own)
         if budget < 0:
             return found, sum(any(run.folder.attention.glob("step-*.npz")) for run in runs[place:])
-        found[place] = mine
+        found[place] = own
     return found, 0
 
 
@@ -119,14 +121,14 @@ def _text(maps: SentenceMaps) -> str:
 
 
 def fit_samples(runs: Sequence[ComparedRun], budget: int) -> tuple[list[list[dict[str, Any]]], int]:
-    """For each run its samples; and for how many runs there was no room."""
+    """Return the samples of each run, and the number of runs whose samples are left out."""
     found: list[list[dict[str, Any]]] = [[] for _ in runs]
     for place, run in enumerate(runs):
-        mine = [_sample(sample) for sample in run.samples]
-        budget -= sum(len(text) for sample in mine for text in sample.values() if isinstance(text, str))
+        own = [_sample(sample) for sample in run.samples]
+        budget -= sum(len(text) for sample in own for text in sample.values() if isinstance(text, str))
         if budget < 0:
             return found, sum(bool(run.samples) for run in runs[place:])
-        found[place] = mine
+        found[place] = own
     return found, 0
 
 
@@ -150,14 +152,15 @@ def _run(run: ComparedRun, comparison: Comparison) -> dict[str, Any]:
 
 
 def _points(run: ComparedRun, names: Sequence[str], most: int) -> dict[str, Any]:
-    """The curves with these names, as far as the run has them, thinned out."""
+    """Return the thinned curves with these names that the run has."""
     by_length: dict[int, list[str]] = {}
     for name in names:
         if name in run.curves:
             by_length.setdefault(len(run.curves[name].values), []).append(name)
     found = {}
-    for alike in by_length.values():  # together, which is quicker
-        for name, kept in zip(alike, thin(np.stack([run.curves[name].values for name in alike]), most), strict=True):
+    for same_length in by_length.values():  # thinned together, which is faster
+        values_of = np.stack([run.curves[name].values for name in same_length])
+        for name, kept in zip(same_length, thin(values_of, most), strict=True):
             steps, values = run.curves[name]
             found[name] = {
                 "x": steps[kept].astype(int).tolist(),
@@ -174,7 +177,8 @@ def _sample(sample: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= CHARACTERS else f"{text[:CHARACTERS]} … ({len(text) - CHARACTERS} more characters)"
+    more = len(text) - TEXT_CHARACTERS
+    return text if more <= 0 else f"{text[:TEXT_CHARACTERS]} … ({more} more characters)"
 
 
 def _group(group: Group, places: Mapping[int, int]) -> dict[str, Any]:

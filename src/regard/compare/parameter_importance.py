@@ -1,4 +1,4 @@
-"""Which parameter mattered: of a search by Optuna, of any other sweep by the share of variance it explains."""
+"""Importance of parameters: by Optuna for a search, by explained variance for other runs."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from regard.runs.sweep import is_search, sweep_of
 Mode = Literal["min", "max"]
 
 FEWEST_RUNS = 4
-"""Fewer say nothing of several parameters."""
+"""Minimum number of runs for a meaningful importance."""
 
 PED_ANOVA = (
-    "Optuna's PED-ANOVA over the finished trials (Watanabe et al. 2023): how much a parameter decides whether a trial "
-    "is among the better ones by {metric}, which the search goes by. Shares add up to 1."
+    "Optuna's PED-ANOVA over the finished trials (Watanabe et al. 2023): the contribution of a parameter to whether a "
+    "trial is among the best by {metric}, the objective of the search. The shares sum to 1."
 )
 EXPLAINED = (
-    "Of the metric's variance over the runs, the share that goes with the parameter alone, corrected for the number of "
-    "its values (adjusted eta squared); 0 is none, or no more than chance. Parameters that vary together share credit."
+    "Share of the variance of the metric over the runs that the parameter alone explains, adjusted for its number of "
+    "values (adjusted eta squared); 0 is no more than chance. Parameters that vary together explain the same variance."
 )
 
 
 class ParameterImportance(NamedTuple):
-    """A number from 0 to 1 for each parameter, how it was computed, and why others (or all) are left out."""
+    """The importance of each parameter (0 to 1), the method, and the reason why others (or all) are left out."""
 
     shares: dict[str, float]
     method: str
@@ -42,23 +42,23 @@ class ParameterImportance(NamedTuple):
 def parameter_importance(
     runs: Sequence[RunFolder], columns: Mapping[str, Sequence[Any]], scores: Sequence[float | None]
 ) -> ParameterImportance:
-    """Of the parameters ``columns``, which have a value for each run, by the runs' ``scores`` (None: has none).
+    """Compute the importance of the parameters ``columns`` (a value per run) for the ``scores`` of the runs.
 
-    Runs that are all trials of one search are judged by what Optuna knows of it.
+    If all runs are trials of one search, Optuna computes it from the trials of the search.
     """
     search = common_search(runs)
     return variance_explained(columns, scores) if search is None else search_importance(search)
 
 
 def common_search(runs: Sequence[RunFolder]) -> Path | None:
-    """The folder of the search that all of ``runs`` are trials of; None if there is none."""
+    """Return the folder of the search to which all runs belong, or None."""
     folders = {sweep_of(run) for run in runs}
     (folder,) = folders if len(folders) == 1 else (None,)
     return folder if folder is not None and is_search(folder) else None
 
 
 def search_objective(search: Path) -> tuple[str, Mode] | None:
-    """The metric that a search goes by, and whether small or large is good; None if search.yaml does not say."""
+    """Return the metric and the mode of a search, or None if search.yaml does not have them."""
     try:
         said = parse_file(search / "search.yaml", load_yaml, dict)["search"]
         return str(said["metric"]), "min" if said["direction"] == "minimize" else "max"
@@ -67,7 +67,7 @@ def search_objective(search: Path) -> tuple[str, Mode] | None:
 
 
 def search_importance(folder: Path) -> ParameterImportance:
-    """Optuna's PED-ANOVA, which needs no scikit-learn (its fANOVA does)."""
+    """Compute the importance by Optuna's PED-ANOVA, which unlike its fANOVA does not need scikit-learn."""
     known = search_objective(folder)
     method = PED_ANOVA.format(metric=known[0] if known else "the metric")
     try:
@@ -79,32 +79,32 @@ def search_importance(folder: Path) -> ParameterImportance:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the evaluator is experimental, and says so at each call
+            warnings.simplefilter("ignore")  # the evaluator warns at each call that it is experimental
             study = optuna.load_study(
                 study_name="search", storage=JournalStorage(JournalFileBackend(str(folder / "optuna.journal")))
             )
             finished = [t for t in study.get_trials(deepcopy=False) if t.state == optuna.trial.TrialState.COMPLETE]
             if len(finished) < FEWEST_RUNS:
                 return ParameterImportance(
-                    {}, method, f"{len(finished)} finished trials are too few: it takes {FEWEST_RUNS}"
+                    {}, method, f"there are {len(finished)} finished trials, and at least {FEWEST_RUNS} are needed"
                 )
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
             shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
     except (OSError, RuntimeError, ValueError, KeyError, yaml.YAMLError) as error:
-        return ParameterImportance({}, method, f"Optuna cannot tell: {one_line(error)}")
+        return ParameterImportance({}, method, f"Optuna failed: {one_line(error)}")
     return ParameterImportance({key: float(share) for key, share in shares.items()}, method, "")
 
 
 def variance_explained(columns: Mapping[str, Sequence[Any]], scores: Sequence[float | None]) -> ParameterImportance:
-    """Adjusted eta squared of each column: 1 - (SS_within / (n - k)) / (SS_total / (n - 1)), no less than 0.
+    """Adjusted eta squared of each column: max(0, 1 - (SS_within / (n - k)) / (SS_total / (n - 1))).
 
-    For n runs with a score and a column of k values among them. A column of which every value occurs once explains
-    everything and nothing: it is left out, and said to be.
+    n is the number of runs with a score, k the number of values of the column. Columns in which every value occurs
+    once are left out, as their eta squared is always 1; the result names them.
     """
     chosen = [index for index, score in enumerate(scores) if score is not None and np.isfinite(score)]
     if len(chosen) < FEWEST_RUNS:
         return ParameterImportance(
-            {}, EXPLAINED, f"{len(chosen)} runs with a score are too few: it takes {FEWEST_RUNS}"
+            {}, EXPLAINED, f"there are {len(chosen)} runs with a score, and at least {FEWEST_RUNS} are needed"
         )
     values = np.array([scores[index] for index in chosen], dtype=np.float64)
     total = float(((values - values.mean()) ** 2).sum())

@@ -1,4 +1,4 @@
-"""One run as it is compared: what its folder tells, whatever is missing there or cannot be read."""
+"""The data of a run folder for a comparison; files that are missing or damaged are tolerated."""
 
 from __future__ import annotations
 
@@ -23,17 +23,20 @@ from regard.runs.parse import parse_file
 from regard.runs.status.content import elapsed_seconds
 from regard.runs.sweep import readable_overrides
 
-RUNS_A_PROCESS = 100
-"""That it pays to start a process for."""
+RUNS_PER_PROCESS = 100
+"""Minimum number of runs per process for parallel reading."""
 
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """A run, as far as it has come.
+    """A run, finished or not.
 
-    config: by dotted key; a list is one value. overrides: the keys that the user set.
-    curves: every column of metrics.csv. seconds: from its first start to its end, or to now.
-    samples: those of the latest step, as samples.jsonl has them. notes: what could not be read.
+    config: values by dotted key; a list is one value
+    overrides: the keys that the user set
+    curves: the columns of metrics.csv
+    seconds: time from the first start to the end, or until now
+    samples: the samples of the latest step, as in samples.jsonl
+    notes: what could not be read; reading ``maps`` may append notes
     """
 
     folder: RunFolder
@@ -52,7 +55,7 @@ class ComparedRun:
 
     @property
     def maps(self) -> list[SentenceMaps]:
-        """The attention maps of the latest step, one a sentence; read when they are asked for."""
+        """The attention maps of the latest step, one per sentence; read on first access."""
         return self._maps[0]
 
     @property
@@ -70,7 +73,7 @@ class ComparedRun:
         return {name: float(curve.values[-1]) for name, curve in self.curves.items()}
 
     def best(self, metric: str, mode: str) -> tuple[float, int] | None:
-        """The smallest or largest finite value of ``metric`` and its step; None if it has none."""
+        """Return the smallest or largest finite value of ``metric`` and its step, or None."""
         curve = self.curves.get(metric)
         if curve is None or not np.isfinite(curve.values).any():
             return None
@@ -81,16 +84,16 @@ class ComparedRun:
 
 
 def read_runs(folders: Sequence[tuple[str, RunFolder]], warn: Callable[[str], None]) -> Iterator[ComparedRun]:
-    """The runs with these names and folders, in order. Damaged ones are left out; ``warn`` takes a line for each.
+    """Yield the runs with these names and folders, in order; damaged runs are skipped with a call of ``warn``.
 
-    Numbers are read at some megabytes a second: of many runs each processor reads a part.
+    Many runs are read in parallel, since parsing numbers is slow (a few megabytes per second).
     """
-    processes = min(os.cpu_count() or 1, len(folders) // RUNS_A_PROCESS)
+    processes = min(os.cpu_count() or 1, len(folders) // RUNS_PER_PROCESS)
     if processes < 2 or "fork" not in get_all_start_methods():
         yield from successes(map(_try_read, folders), warn)
         return
     with get_context("fork").Pool(processes) as pool:
-        yield from successes(pool.imap(_try_read, folders, chunksize=max(1, RUNS_A_PROCESS // 4)), warn)
+        yield from successes(pool.imap(_try_read, folders, chunksize=max(1, RUNS_PER_PROCESS // 4)), warn)
 
 
 def _try_read(named: tuple[str, RunFolder]) -> ComparedRun | RegardError:
@@ -99,9 +102,9 @@ def _try_read(named: tuple[str, RunFolder]) -> ComparedRun | RegardError:
 
 
 def read_run(folder: RunFolder, name: str) -> ComparedRun:
-    """Read ``folder``; only config.yaml and status.json must be there.
+    """Read ``folder``; only config.yaml and status.json are required.
 
-    Raises RegardError, naming the file, if one of these two cannot be read.
+    Raises RegardError with the file name if one of these two cannot be read.
     """
     config, status = parse_file(folder.path / "config.yaml", load_flat_config, dict), folder.status()
     config = keys_in_present_form(config)

@@ -1,4 +1,4 @@
-"""The files of a run folder, read as far as they can be: what is wrong with one is a note, and the others count."""
+"""Tolerant readers for the files of a run folder: problems become notes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ from regard.runs.folder import RunFolder
 
 
 class Curve(NamedTuple):
-    """A metric over the run: its value at each step where it was measured. Values may be NaN or infinite."""
+    """The values of a metric and their steps. Values may be NaN or infinite."""
 
     steps: Float[np.ndarray, "points"]
     values: Float[np.ndarray, "points"]
 
 
 def read_curves(folder: RunFolder, notes: list[str]) -> dict[str, Curve]:
-    """The columns of metrics.csv; cells that are not numbers are left out, and noted. A last half line is ignored."""
+    """Read the columns of metrics.csv; cells that are not numbers are skipped with a note.
+
+    An incomplete last line is ignored.
+    """
     try:
         text = folder.metrics.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -35,12 +38,12 @@ def read_curves(folder: RunFolder, notes: list[str]) -> dict[str, Curve]:
         notes.append(f"metrics.csv: cannot be read ({one_line(error)})")
         return {}
     head, _, body = text[: text.rfind("\n") + 1].replace("\r", "").partition("\n")
-    header, (rows, odd) = next(csv.reader([head]), []), _rows(body)
-    odd += sum(len(row) > len(header) for row in rows)
+    header, (rows, invalid) = next(csv.reader([head]), []), _rows(body)
+    invalid += sum(len(row) > len(header) for row in rows)
     columns = dict(zip(header, zip_longest(*rows), strict=False))
     steps = columns.pop("step", (None,) * len(rows))
     if without := sum(type(step) is not int for step in steps):
-        odd += without
+        invalid += without
         columns = {
             name: tuple(cell for cell, step in zip(cells, steps, strict=True) if type(step) is int)
             for name, cells in columns.items()
@@ -53,27 +56,26 @@ def read_curves(folder: RunFolder, notes: list[str]) -> dict[str, Curve]:
             curves[name] = Curve(at, np.array(cells, float))
         elif measured:
             curves[name] = Curve(at[measured], np.array([cells[place] for place in measured], float))
-    if odd:
-        notes.append(f"metrics.csv: {odd} rows or cells that are no numbers, left out")
+    if invalid:
+        notes.append(f"metrics.csv: skipped {invalid} rows or cells that are not numbers")
     return curves
 
 
 def _rows(body: str) -> tuple[list[list[float | None]], int]:
-    """The cells of each line as numbers, None for what is not one; and how many of those hold something else.
+    """Return the cells of each line as numbers (None if they are not), and the number of invalid cells.
 
-    The first of a line, its step, is not counted.
-
-    As JSON they are read in a third of the time, unless one is not a number.
+    Empty cells are valid, and the first cell of a line, the step, is not counted. The lines are parsed as JSON, in a
+    third of the time, unless a cell is not a number.
     """
     first, _, _ = body.partition("\n")
-    empty = len(first) - len(first.rstrip(","))  # the same columns are mostly empty
+    empty = len(first) - len(first.rstrip(","))  # mostly, the same columns are empty in every line
     as_json = body.strip("\n").replace("nan", "NaN").replace("inf", "Infinity") if "n" in body else body.strip("\n")
     as_json = as_json.replace(f"{',' * empty}\n", f"{',null' * empty}\n")
-    for _ in range(2):  # of three commas the middle one belongs to two pairs
+    for _ in range(2):  # replace() does not match overlapping pairs of commas
         as_json = as_json.replace(",,", ",null,")
     as_json = as_json.replace("\n", "],[")
     try:
-        if any(sign in body for sign in '"[{us'):  # of what else JSON knows
+        if any(sign in body for sign in '"[{us'):  # other values of JSON
             raise ValueError("not a table of numbers")
         return [row for row in from_json(f"[[{as_json}]]".replace(",]", ",null]")) if row], 0
     except ValueError:
@@ -90,7 +92,7 @@ def _number(cell: str) -> float | None:
 
 
 def read_summary(folder: RunFolder, notes: list[str]) -> dict[str, Any]:
-    """The numbers of summary.json by name; none before the run has finished."""
+    """Read the numbers of summary.json by name; empty before the run has finished."""
     try:
         summary = json.loads((folder.path / "summary.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -103,7 +105,7 @@ def read_summary(folder: RunFolder, notes: list[str]) -> dict[str, Any]:
 
 
 def read_samples(folder: RunFolder, notes: list[str]) -> list[dict[str, Any]]:
-    """The sentences of the latest step; a half-written last line is left out."""
+    """Read the samples of the latest step; an incomplete last line is ignored."""
     try:
         text = (folder.path / "samples.jsonl").read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -112,36 +114,36 @@ def read_samples(folder: RunFolder, notes: list[str]) -> list[dict[str, Any]]:
         notes.append(f"samples.jsonl: cannot be read ({one_line(error)})")
         return []
     latest: list[dict[str, Any]] = []
-    odd = []
-    for number, line in enumerate(text.split("\n")[:-1], start=1):  # other ends of lines may stand in a sentence
+    invalid = []
+    for number, line in enumerate(text.split("\n")[:-1], start=1):  # sentences may contain other line separators
         try:
             sample = json.loads(line)
             step = int(sample["step"])
         except (ValueError, KeyError, TypeError):
-            odd.append(number)
+            invalid.append(number)
             continue
         if latest and latest[-1]["step"] != step:
             latest = []
         latest.append(sample)
-    if odd:
-        notes.append(f"samples.jsonl, line {odd[0]}: no sample ({len(odd)} such lines are left out)")
+    if invalid:
+        notes.append(f"samples.jsonl, line {invalid[0]}: not a sample ({len(invalid)} such lines are skipped)")
     return latest
 
 
 def read_maps(folder: RunFolder, notes: list[str]) -> tuple[list[SentenceMaps], int | None]:
-    """The attention maps of the latest step whose file can be read, one a sentence (`last_map`), and that step."""
+    """Read the maps of the latest step whose file is readable, one per sentence (`last_map`), and the step."""
     for path in sorted(folder.attention.glob("step-*.npz"), key=lambda path: (len(path.stem), path.stem), reverse=True):
         try:
             return load_maps(path, last_map), int(path.stem.removeprefix("step-"))
         except (RegardError, ValueError) as error:
-            notes.append(f"attention/{path.name}: left out ({one_line(error)})")
+            notes.append(f"attention/{path.name}: skipped ({one_line(error)})")
     return [], None
 
 
 def last_map(names: Sequence[str]) -> Sequence[str]:
-    """Of the maps of a sentence one alone: all maps of a hundred runs would not fit in memory.
+    """Return the map of the last layer: cross-attention, or decoder self-attention without cross-attention.
 
-    It is that of the last layer's cross-attention, or decoder self-attention where there is no cross-attention.
+    All maps of a hundred runs would not fit in memory.
     """
     cross = [name for name in names if name.endswith(".cross")]
     candidates = cross or [name for name in names if name.startswith("decoder.")]

@@ -1,4 +1,4 @@
-"""A comparison as a table: on the terminal, and as CSV with all there is."""
+"""A comparison as a table for the terminal, and as CSV with all columns."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from regard.launch.jobs_table import count_states, format_duration, state_style
 from regard.runs.table import Column, format_table, table_width
 
 KEYS_ON_TERMINAL = 6
-"""So many fit beside the rest; the page and the CSV have all."""
+"""Number of configuration keys in the table; the page and the CSV have all."""
 
 KEY_WIDTH = 10
 WHERE = "the page and --csv have them"
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Print the runs, best first; where there are seeds, what they have in common below."""
+    """Print the runs, best first, and the means over seeds if there are several seeds."""
     parts = [run_table(comparison, table_width(console))]
     if any(len(group.runs) > 1 for group in comparison.groups):
         parts += [Text("\n"), group_table(comparison, table_width(console))]
@@ -32,7 +32,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def run_table(comparison: Comparison, width: int | None) -> Text:
-    """A line a run, in ``width`` cells or as wide as it is; below it states are counted."""
+    """Return a table with a line per run and the counts of states, in ``width`` cells, or unlimited (None)."""
     better = "smallest" if comparison.mode == "min" else "largest"
     keys = comparison.columns[:KEYS_ON_TERMINAL]
     columns = [
@@ -59,13 +59,13 @@ def run_table(comparison: Comparison, width: int | None) -> Text:
             ]
         )
     left_out = comparison.columns[KEYS_ON_TERMINAL:]
-    more = f"; also different: {', '.join(left_out)}" if left_out else ""
+    more = f"; other keys that differ: {', '.join(left_out)}" if left_out else ""
     counted = count_states([run.state for run in comparison.runs]) + more
     return format_table(columns, rows, width, WHERE).append(f"{counted}\n", "italic")
 
 
 def group_table(comparison: Comparison, width: int | None) -> Text:
-    """A line for all runs that differ in their seed alone, in ``width`` cells or as wide as it is."""
+    """Return a table with a line per group of seeds, in ``width`` cells, or unlimited (None)."""
     tests = [name for name in comparison.metrics if name.startswith("test/")]
     finals = tests or [name for name in comparison.metrics if name.startswith("validation/")]
     keys = [key for key in comparison.columns if key != "seed"][:KEYS_ON_TERMINAL]
@@ -83,23 +83,22 @@ def group_table(comparison: Comparison, width: int | None) -> Text:
         ]
         for group in comparison.groups
     ]
-    meaning = "mean ± sample standard deviation over the finished runs that differ in nothing but seed"
+    meaning = "mean ± sample standard deviation over the finished runs that differ in the seed only"
     return format_table(columns, rows, width, WHERE).append(f"{meaning}\n", "italic")
 
 
 def aggregate_text(aggregate: Aggregate | None) -> str:
-    """2.31 ± 0.04"""
+    """Format mean and standard deviation: ``2.31 ± 0.04``."""
     if aggregate is None:
         return ""
-    return (
-        f"{aggregate.mean:.5g}" if aggregate.deviation is None else f"{aggregate.mean:.5g} ± {aggregate.deviation:.2g}"
-    )
+    deviation = "" if aggregate.deviation is None else f" ± {aggregate.deviation:.2g}"
+    return f"{aggregate.mean:.5g}{deviation}"
 
 
 def as_csv(comparison: Comparison) -> str:
-    """A row a run, in order: what the table has, every key of ``columns`` and every final metric.
+    """Return a row per run, in order: the columns of the table, every key of ``columns`` and every final metric.
 
-    Cells of what a run does not have are empty.
+    Cells of missing values are empty.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -124,14 +123,14 @@ def as_csv(comparison: Comparison) -> str:
 
 
 def as_text(value: Any) -> str:
-    """A value of a configuration to read; nothing for MISSING, a key that the run does not have."""
+    """Format a value of a configuration; empty for MISSING, a key that the run does not have."""
     if value is MISSING:
         return ""
     return value if isinstance(value, str) else canonical_text(value)
 
 
 def _short(value: Any) -> str:
-    """To look at: a number that a search drew is cut to four digits."""
+    """Format a value for the terminal: long numbers, as drawn by a search, are rounded to four digits."""
     text = as_text(value)
     return f"{value:.4g}" if isinstance(value, float) and len(text) > 9 else text
 

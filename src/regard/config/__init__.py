@@ -1,1 +1,1 @@
-"""From the command line to frozen run folders: Hydra composes, regard checks."""
+"""From the command line to frozen run folders: compose with Hydra, check, freeze."""

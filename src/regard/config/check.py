@@ -1,4 +1,4 @@
-"""Checking that a composed configuration can work, before anything is made: no data is read, no device is used."""
+"""Check that a composed configuration can work, without reading data or using a device."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from regard.instantiate import build
 from regard.training.callbacks.moving_average import MovingAverage
 
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
-GUESSED_VOCAB_SIZE = 1000
-"""Of all characters of a text that was not read yet."""
+PLACEHOLDER_VOCAB_SIZE = 1000
+"""Used to build the model if the vocabulary size depends on a text that has not been read yet."""
 SHARDED_PRECISIONS = ("32-true", "bf16-mixed", "bf16-true")
-"""What Lightning computes in with sharded weights, and a checkpoint can be read from."""
+"""Precisions that Lightning supports with sharded weights and whose checkpoints can be read."""
 
 PLAIN: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "bool": (bool,), "str": (str,)}
-"""The values of arguments with such an annotation; a signature may leave null to what is filled in later."""
+"""Accepted types of a value by the annotation of its argument. null is always accepted: it may be filled in later."""
 
 
 def check(config: dict[str, Any]) -> None:
-    """Raises UsageError, naming the key, if ``config``, whose values `check_values` has seen, cannot work.
+    """Raise UsageError, naming the key, if ``config`` cannot work. `check_values` must have accepted its values.
 
-    Every ``_target_`` can be imported and takes the arguments that stand beside it; the tokenizer's
-    settings fit together; the corpus's files exist; the model can be made (on the meta device).
+    Checks that every ``_target_`` can be imported and accepts its arguments, that the tokenizer settings are
+    consistent, that the files of the corpus exist, and that the model can be built (on the meta device).
     """
     for path, node in objects(config):
         _check_call(path, node)
@@ -42,10 +42,10 @@ def check(config: dict[str, Any]) -> None:
     _check_validation_interval(config)
     settings = build(config["tokenizer"])
     build(config["data"]).check()
-    build(config["batches"])  # sees that its numbers, and the corpus, suit the task
+    build(config["batches"])  # checks its numbers, and that the corpus suits the task
     with torch.device("meta"):
         try:
-            build(config["model"], vocab_size=known_vocab_size(settings) or GUESSED_VOCAB_SIZE)
+            build(config["model"], vocab_size=known_vocab_size(settings) or PLACEHOLDER_VOCAB_SIZE)
         except ValueError as error:
             raise UsageError(f"model: {error}") from error
 
@@ -54,25 +54,25 @@ def _check_strategy(strategy: str | dict[str, Any]) -> None:
     known = ["auto", *StrategyRegistry.available_strategies()]
     if isinstance(strategy, str) and strategy not in known:
         near = difflib.get_close_matches(strategy, known, n=3) or ["auto", "ddp"]
-        raise UsageError(f"trainer.strategy={strategy}: Lightning has no such strategy; give {' or '.join(near)}")
+        raise UsageError(f"trainer.strategy={strategy}: Lightning has no such strategy; expected {' or '.join(near)}")
 
 
 def _check_sharding(config: dict[str, Any]) -> None:
     trainer = config["trainer"]
     strategy, precision = trainer["strategy"], trainer["precision"]
     if isinstance(strategy, str) and strategy.startswith("fsdp"):
-        raise UsageError(f"trainer.strategy={strategy}: choose trainer=fsdp, which shards the model layer by layer")
-    if not isinstance(strategy, dict) or not _makes(strategy, ModelParallelStrategy):
+        raise UsageError(f"trainer.strategy={strategy}: use trainer=fsdp, which shards the model layer by layer")
+    if not isinstance(strategy, dict) or not _creates(strategy, ModelParallelStrategy):
         return
     if strategy.get("save_distributed_checkpoint", True):
-        raise UsageError("trainer.strategy.save_distributed_checkpoint: give false: a checkpoint is one whole file")
+        raise UsageError("trainer.strategy.save_distributed_checkpoint: expected false: a checkpoint is one file")
     if precision not in SHARDED_PRECISIONS:
-        raise UsageError(f"trainer.precision={precision}: with trainer=fsdp choose {', '.join(SHARDED_PRECISIONS)}")
+        raise UsageError(f"trainer.precision={precision}: expected {', '.join(SHARDED_PRECISIONS)} with trainer=fsdp")
     for path, node in objects(config["callbacks"], "callbacks"):
-        if _makes(node, MovingAverage):
+        if _creates(node, MovingAverage):
             raise UsageError(
-                f"{path}: averages a copy of the whole model, which trainer=fsdp shares out; "
-                "choose trainer=ddp, or average snapshots afterwards: regard evaluate RUN --average N"
+                f"{path}: the moving average needs a copy of the whole model, which trainer=fsdp shards; "
+                "use trainer=ddp, or average snapshots after training: regard evaluate RUN --average N"
             )
 
 
@@ -80,20 +80,20 @@ def _check_clipping(config: dict[str, Any]) -> None:
     trainer = config["trainer"]
     if trainer["precision"] == "16-mixed" and trainer["gradient_clip_val"] and config["optimizer"].get("fused"):
         raise UsageError(
-            "optimizer.fused=true: in 16-mixed its gradients cannot be clipped; give optimizer.fused=false, "
-            "or trainer.precision=bf16-mixed"
+            "optimizer.fused=true: gradients of a fused optimizer cannot be clipped in 16-mixed; give "
+            "optimizer.fused=false or trainer.precision=bf16-mixed"
         )
 
 
 def _check_shortcuts(config: dict[str, Any]) -> None:
-    """Lightning's own shortcuts take the first batches, and others after a resume."""
+    """Refuse Lightning's own shortcuts: they use the first batches, and other batches after a resume."""
     for name, choice in (("overfit_batches", "overfit"), ("fast_dev_run", "debug")):
         if config["trainer"].get(name):
-            raise UsageError(f"trainer.{name}: choose trainer={choice}, or give trainer.limit_train_batches=")
+            raise UsageError(f"trainer.{name}: not supported; use trainer={choice}, or trainer.limit_train_batches=")
 
 
 def _check_validation_interval(config: dict[str, Any]) -> None:
-    """A validation within an accumulated step would not be preceded by a checkpoint from which training can resume."""
+    """Refuse validations inside an accumulated step: training cannot resume from a checkpoint there."""
     trainer = config["trainer"]
     every, accumulated = trainer["val_check_interval"], trainer["accumulate_grad_batches"]
     if trainer.get("limit_val_batches") == 0 or not all(type(of) is int and of > 0 for of in (every, accumulated)):
@@ -101,12 +101,12 @@ def _check_validation_interval(config: dict[str, Any]) -> None:
     if every % accumulated:
         near = max(accumulated, round(every / accumulated) * accumulated)
         raise UsageError(
-            f"trainer.val_check_interval={every}: it counts batches, give a multiple of "
+            f"trainer.val_check_interval={every}: it counts batches; expected a multiple of "
             f"trainer.accumulate_grad_batches={accumulated}, such as {near}"
         )
 
 
-def _makes(node: dict[str, Any], kind: type) -> bool:
+def _creates(node: dict[str, Any], kind: type) -> bool:
     target = get_object(node["_target_"])
     return isinstance(target, type) and issubclass(target, kind)
 
@@ -126,7 +126,7 @@ def _check_call(path: str, node: dict[str, Any]) -> None:
     for key in node.keys() - INSTANTIATE_KEYS:
         if key not in names:
             near = difflib.get_close_matches(key, sorted(names), n=3, cutoff=0.6)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"it takes {', '.join(sorted(names))}"
+            hint = f"did you mean {' or '.join(near)}?" if near else f"its arguments are {', '.join(sorted(names))}"
             raise UsageError(f"{join(path, key)}: {name} has no argument {key}; {hint}")
     for parameter in parameters:
         # Annotations are strings where the module postpones their evaluation.
@@ -135,7 +135,7 @@ def _check_call(path: str, node: dict[str, Any]) -> None:
         value = node.get(parameter.name)
         fitting = [each for kind in kinds for each in PLAIN.get(kind, (object,))]
         if value is not None and object not in fitting and type(value) not in fitting:
-            raise UsageError(f"{join(path, parameter.name)}={shown(value)}: {name} wants {annotation}")
+            raise UsageError(f"{join(path, parameter.name)}={shown(value)}: {name} expects {annotation}")
     needed = {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_POSITIONAL}
     missing = needed - node.keys()
     if missing and not node.get("_partial_"):

@@ -1,4 +1,4 @@
-"""The user's own conf folders: which file and line is to blame when Hydra cannot compose."""
+"""Find the file and line of the user's conf folders that Hydra cannot compose."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from regard.places import conf_folder
 
 
 def line_with(words: str, folders: Sequence[Path]) -> str | None:
-    """File and line of the first place in ``folders`` that has ``words``; None if none has."""
+    """Return file and line of the first occurrence of ``words`` in ``folders``; None if there is none."""
     for path in _files(folders):
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
             if words in line.partition("#")[0]:
@@ -22,10 +22,10 @@ def line_with(words: str, folders: Sequence[Path]) -> str | None:
     return None
 
 
-def fault(folders: Sequence[Path], chosen: Collection[str]) -> str | None:
-    """One line for a file in ``folders`` that is not a configuration, with the line in it; None if all are.
+def find_fault(folders: Sequence[Path], chosen: Collection[str]) -> str | None:
+    """Return the error message for the first file in ``folders`` that is not a configuration; None if all are.
 
-    Options that are ``chosen`` are looked at first.
+    Files whose names are ``chosen`` options are read first.
     """
     for path in sorted(_files(folders), key=lambda path: path.stem not in chosen):
         content = path.read_bytes()
@@ -38,14 +38,14 @@ def fault(folders: Sequence[Path], chosen: Collection[str]) -> str | None:
                 f"{path}, line {line}: not UTF-8 (byte 0x{content[error.start]:02x}); convert the file, e.g. with iconv"
             )
         except yaml.YAMLError as error:
-            return fault_of_yaml(error, str(path))
+            return explain_yaml(error, str(path))
         if node is None:
             continue
         if not isinstance(node, yaml.MappingNode):
             return f"{path}, line {node.start_mark.line + 1}: expected lines of KEY: VALUE; correct the file"
         for key, value in node.value:
             if key.value == "defaults" and not isinstance(value, yaml.SequenceNode):
-                return f"{path}, line {key.start_mark.line + 1}: defaults must be a list, as [{value.value}]"
+                return f"{path}, line {key.start_mark.line + 1}: defaults must be a list, such as [{value.value}]"
         for scalar in _scalars(node, set()):
             try:
                 parse(scalar.value)
@@ -55,22 +55,22 @@ def fault(folders: Sequence[Path], chosen: Collection[str]) -> str | None:
     return None
 
 
-def fault_of_yaml(error: yaml.YAMLError, path: str = "") -> str:
-    """One line for a file that is not YAML."""
-    if isinstance(error, yaml.reader.ReaderError):  # of a character that YAML does not take
+def explain_yaml(error: yaml.YAMLError, path: str = "") -> str:
+    """Return the error message for a file that is not YAML."""
+    if isinstance(error, yaml.reader.ReaderError):  # an invalid character
         before = Path(path or error.name).read_text(encoding="utf-8")[: error.position]
         return f"{path or error.name}, line {before.count(chr(10)) + 1}: not YAML ({error.reason}); correct the file"
     if not isinstance(error, yaml.MarkedYAMLError):
         return f"{path}: not YAML ({one_line(error)}); correct the file"
     mark = error.problem_mark or error.context_mark
     if error.context_mark is not None and "<stream end>" in str(error.problem):
-        mark = error.context_mark  # where what is not closed was opened
+        mark = error.context_mark  # the opening of what is not closed
     place = path if mark is None else f"{path or mark.name}, line {mark.line + 1}"
     return f"{place}: not YAML ({' '.join(str(error.problem or error.context).split())}); correct the file"
 
 
 def options_of(group: str, folders: Sequence[Path]) -> list[str]:
-    """The options of a config group, regard's and the user's."""
+    """Return the options of a config group, of regard and of the user."""
     return sorted({path.stem for folder in (conf_folder(), *folders) for path in (folder / group).glob("*.yaml")})
 
 
@@ -80,7 +80,7 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
 
 
 def _scalars(node: yaml.Node, seen: set[int]) -> Iterator[yaml.ScalarNode]:
-    """The values with an interpolation; each node is ``seen`` once, though an alias may hold itself."""
+    """Yield the values with an interpolation. ``seen`` stops at aliases, which may be recursive."""
     if id(node) in seen:
         return
     seen.add(id(node))

@@ -1,4 +1,4 @@
-"""What Hydra and OmegaConf report of a wrong command line or configuration, in one line that names what is wrong."""
+"""Convert errors of Hydra and OmegaConf to messages of one line that name what is wrong."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
-from regard.config.command_line import unreadable
-from regard.config.conf_files import fault, fault_of_yaml, line_with, options_of
+from regard.config.command_line import explain_syntax
+from regard.config.conf_files import explain_yaml, find_fault, line_with, options_of
 from regard.config.keys import unknown_key
 from regard.errors import RegardError, UsageError, one_line
 from regard.places import conf_folder
@@ -24,11 +24,11 @@ from regard.places import conf_folder
 
 @contextmanager
 def as_usage_errors(arguments: Sequence[str], folders: Sequence[Path] = ()) -> Iterator[None]:
-    """Raises UsageError for whatever composing raises within.
+    """Convert every error inside the with statement to a UsageError.
 
     Args:
         arguments: the command line.
-        folders: the user's own conf folders.
+        folders: the user's conf folders.
     """
     try:
         yield
@@ -42,13 +42,13 @@ def _explain(error: Exception, arguments: Sequence[str], folders: Sequence[Path]
     text = one_line(error, None)
     if isinstance(error, MissingMandatoryValue):
         key = getattr(error, "full_key", None) or _between(r"key: (\S+)", text)
-        return f"{key} has no value yet: give {key}=..."
+        return f"{key} has no value: give {key}=..."
     if isinstance(error, MissingConfigException):
         return _no_such_option(error, arguments, folders)
     if isinstance(error, OverrideParseException):
-        return unreadable(error.override)
+        return explain_syntax(error.override)
     if isinstance(error, yaml.YAMLError):
-        return fault_of_yaml(error)
+        return explain_yaml(error)
     if isinstance(error, InterpolationResolutionError):
         return _interpolation(error, arguments, folders)
     if "Config group override must be" in text:
@@ -60,10 +60,10 @@ def _explain(error: Exception, arguments: Sequence[str], folders: Sequence[Path]
     if found := re.search(r"Could not find match for '?([^'\s]+)'?", text):
         return f"{found[1]}: {one_line(error)}"
     if found := re.search(r"Multiple values for (\S+)\.", text):
-        return f"{found[1]} is chosen twice; change the choice with {found[1]}=..., without a +"
+        return f"{found[1]} is chosen twice; to change the choice, give {found[1]}=... without +"
     if found := re.match(r"Ambiguous value for argument '(.+?)' 1\.", text):
-        return f"{found[1]}: several values; add -m to sweep over them, or write a list as [a,b], or text as '\"a,b\"'"
-    if own := fault(folders, {argument.partition("=")[2] for argument in arguments}):
+        return f"{found[1]}: several values; add -m for a sweep, or write a list as [a,b] or text as '\"a,b\"'"
+    if own := find_fault(folders, {argument.partition("=")[2] for argument in arguments}):
         return own
     if isinstance(error, HydraException | OmegaConfBaseException):
         return one_line(error.__cause__ if error.__cause__ and not str(error).strip() else error)
@@ -76,24 +76,24 @@ def _no_such_option(error: MissingConfigException, arguments: Sequence[str], fol
     given = [choice for choice in choices if "/".join(choice) == missing]
     group, _, option = missing.rpartition("/") if not given else (given[0][0], "", given[0][1])
     if not group:
-        return f"{option}: no such configuration; leave out --config-name and --config-path: regard's is train"
+        return f"{option}: no such configuration (regard's is train); leave out --config-name and --config-path"
     options = sorted(error.options or options_of(group, folders))
     near = difflib.get_close_matches(option, options, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    there = f"there are {', '.join(options)}" if options else f"there is no group {group}"
-    place = None if given else line_with(option, folders)  # of the defaults of a file, then
+    there = f"options: {', '.join(options)}" if options else f"there is no group {group}"
+    place = None if given else line_with(option, folders)  # then it comes from the defaults of a file
     return f"{f'{place}: ' if place else ''}{group}={option}: no such option; {hint}{there}"
 
 
 def _no_name(arguments: Sequence[str], folders: Sequence[Path]) -> str:
-    """Of a choice that is not the name of a file: a number, a truth value or null."""
+    """Return the message for a choice that is not the name of an option: a number, a truth value or null."""
     for argument in arguments:
         group, given, option = argument.lstrip("+").partition("=")
         if given and not group:
-            return unreadable(argument)
+            return explain_syntax(argument)
         if given and (options := options_of(group, folders)) and option not in options:
-            return f"{argument}: no such option; there are {', '.join(options)}"
-    return "a choice in the command line is not the name of an option"
+            return f"{argument}: no such option; options: {', '.join(options)}"
+    return "a choice on the command line is not the name of an option"
 
 
 def _interpolation(error: InterpolationResolutionError, arguments: Sequence[str], folders: Sequence[Path]) -> str:
@@ -109,14 +109,14 @@ def _interpolation(error: InterpolationResolutionError, arguments: Sequence[str]
 
 
 def _keys(arguments: Sequence[str], wrong: str) -> list[str]:
-    """All the keys of the configuration without the overrides of ``wrong``, and without what is swept over."""
+    """Return all keys of the configuration, composed without the override of ``wrong`` and without swept overrides."""
     given = [a for a in arguments if "=" in a and not a.startswith("-") and "," not in a]
     kept = [a for a in given if not a.lstrip("+~").startswith(f"{wrong}=")]
     of_hydra = wrong.startswith("hydra.")
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         try:
             config = compose("train", kept, return_hydra_config=of_hydra)
-        except (HydraException, OmegaConfBaseException):  # it has other faults too
+        except (HydraException, OmegaConfBaseException):  # it has further errors
             return []
     return list(_dotted(OmegaConf.to_container(config, resolve=False)))
 

@@ -1,4 +1,4 @@
-"""Fine-tuning: what a run takes from the checkpoint that ``init_from`` names, and what must agree with it."""
+"""Fine-tuning: settings that a run takes from the checkpoint ``init_from``, and settings that must agree with it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from regard.model.transformer import Transformer
 from regard.training.checkpoint import check_weights_fit, read_checkpoint, read_tokenizers
 
 MAY_DIFFER = {"model.dropout", "model.max_length", "model.vocab_size", "model.source_vocab_size"}
-"""Keys of the model that may be others than those of the checkpoint: they do not change what its weights mean."""
+"""Keys of the model that may differ from the checkpoint: they do not change the meaning of its weights."""
 
 
 def take_vocabulary(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """``config`` with the tokenizer of the checkpoint ``init_from``, whose model it is checked to fit.
+    """Return ``config`` with the tokenizer settings of the checkpoint ``init_from``, and check that the model fits it.
 
-    ``overrides`` are the user's own, which must not contradict the checkpoint.
+    ``overrides`` are those of the user; they must not contradict the checkpoint.
 
     Raises:
         RegardError: the checkpoint cannot be read.
@@ -33,7 +33,7 @@ def take_vocabulary(config: dict[str, Any], overrides: Sequence[str]) -> dict[st
     content = read_checkpoint(path)
     tokenizers = read_tokenizers(content)
     known = content["regard"].get("tokenizer")
-    # An older checkpoint does not say how its vocabulary was learned, but it has the vocabulary.
+    # A checkpoint of an old version has the vocabulary, but not the settings it was learned with.
     known = config["tokenizer"] | {"vocab_size": tokenizers.target.vocab_size} if known is None else known
     _check_overrides(config["tokenizer"], known, overrides, path)
     _check_model(config["model"], tokenizers, content, path)
@@ -60,7 +60,7 @@ def _check_model(config: dict[str, Any], tokenizers: Tokenizers, content: dict[s
         if here.get(key) != there.get(key):
             raise UsageError(
                 f"{key}={json.dumps(here.get(key))}: init_from={path} has {key}={json.dumps(there.get(key))}; "
-                "give the model options of the run that it comes from"
+                "use the model options of the run of that checkpoint"
             )
     with torch.device("meta"):
         model: Transformer = build(config | tokenizers.sizes())

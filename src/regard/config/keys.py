@@ -1,4 +1,4 @@
-"""Keys and values of a composed configuration, checked against what is documented; imports no torch."""
+"""Check the keys and values of a composed configuration against the documented ones, without importing torch."""
 
 from __future__ import annotations
 
@@ -8,66 +8,67 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from regard.config.kinds import Kind, shown
-from regard.config.ranges import FURTHER, NEEDED, SECTIONS, arguments_of
+from regard.config.ranges import OTHER_KEYS, REQUIRED, SECTIONS, arguments_of
 from regard.errors import UsageError
 
 NAME = re.compile(r"[\w+-][\w .+=,@-]*")
 LONGEST_NAME = 200
-"""Of a folder, on any file system; in bytes."""
+"""Bytes in the name of a folder, on any file system."""
 
 
 def check_values(config: dict[str, Any]) -> None:
-    """Check that ``config`` has the keys that it needs and no unknown section, and every documented value.
+    """Check that ``config`` has the required keys, no unknown key, and valid values of all documented keys.
 
-    Raises UsageError, naming the key and what it takes.
+    Raises UsageError that names the key and the expected value.
     """
     for path, kinds in SECTIONS.items():
         section = config[path] if path else config
-        known = {*kinds, *FURTHER.get(path, ())}
+        known = {*kinds, *OTHER_KEYS.get(path, ())}
         for key in section:
             if key not in known:
                 raise UsageError(unknown_key(join(path, key), [join(path, each) for each in known]))
-        _check_there(path, section, [*NEEDED.get(path, ()), *kinds])
+        _check_present(path, section, [*REQUIRED.get(path, ()), *kinds])
         _check_kinds(path, section, kinds)
     for path, node in objects(config):
-        _check_there(path, node, NEEDED.get(path, ()))
+        _check_present(path, node, REQUIRED.get(path, ()))
         check_arguments(path, node)
     name = str(config["name"])
     if not NAME.fullmatch(name) or len(name.encode()) > LONGEST_NAME:
         raise UsageError(
-            f"name={name}: give letters, digits and . + - _ = only, at most {LONGEST_NAME} bytes: it names a folder"
+            f"name={name}: expected letters, digits and . + - _ = only, at most {LONGEST_NAME} bytes: it names a folder"
         )
 
 
 def check_arguments(path: str, node: dict[str, Any]) -> None:
-    """Raise UsageError if a documented argument of the object ``node`` at ``path`` does not take its value."""
+    """Raise UsageError if a documented argument of the object ``node`` at ``path`` has an invalid value."""
     _check_kinds(path, node, arguments_of(node.get("_target_")))
 
 
 def check_value(key: str, value: Any, kind: Kind) -> None:
-    """Raise UsageError, naming ``key``, if it does not take ``value``."""
-    if not kind.takes(value):
+    """Raise UsageError, naming ``key``, if ``value`` is not valid for it."""
+    if not kind.accepts(value):
         quote = f"; if it is text, quote it: {key}=\"'{shown(value)}'\"" if _may_be_text(value, kind) else ""
-        raise UsageError(f"{key}={shown(value)}: give {kind.expected}{quote}")
+        raise UsageError(f"{key}={shown(value)}: expected {kind.expected}{quote}")
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
-    """One line for a key that does not exist, with those that are similar."""
+    """Return the error message for an unknown key, with similar keys."""
     near = difflib.get_close_matches(key, sorted(known), n=3, cutoff=0.6)
-    hint = f"did you mean {' or '.join(near)}?" if near else "regard train --cfg job shows the keys there are"
+    hint = f"did you mean {' or '.join(near)}?" if near else "regard train --cfg job lists the keys"
     return f"{key}: unknown key; {hint}"
 
 
 def objects(config: dict[str, Any], path: str = "") -> list[tuple[str, dict[str, Any]]]:
-    """Every part of ``config``, which is at ``path``, that has a ``_target_``, with its dotted path.
+    """Return every part of ``config`` that has a ``_target_``, with its dotted path below ``path``.
 
-    Outer parts come first, and the trainer before its like: a value that others take over is named where it was given.
+    Outer parts come first, and the trainer before other parts of its level. An error in a value that other parts copy
+    then names the key that the user gave.
     """
     return sorted(_objects(config, path), key=lambda found: (found[0].count("."), found[0] != "trainer"))
 
 
 def join(path: str, key: str) -> str:
-    """The dotted path of ``key`` in the part at ``path``."""
+    """Return the dotted path of ``key`` in the part at ``path``."""
     return f"{path}.{key}" if path else key
 
 
@@ -82,10 +83,10 @@ def _objects(config: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]
             yield from _objects(value, f"{path}[{number}]")
 
 
-def _check_there(path: str, section: dict[str, Any], keys: Iterable[str]) -> None:
+def _check_present(path: str, section: dict[str, Any], keys: Iterable[str]) -> None:
     for key in keys:
         if key not in section:
-            raise UsageError(f"{join(path, key)} is missing: give it, or leave out what removes it")
+            raise UsageError(f"{join(path, key)} is missing: give it a value, or leave out what removes it")
 
 
 def _check_kinds(path: str, section: dict[str, Any], kinds: Mapping[str, Kind]) -> None:
@@ -95,5 +96,5 @@ def _check_kinds(path: str, section: dict[str, Any], kinds: Mapping[str, Kind]) 
 
 
 def _may_be_text(value: Any, kind: Kind) -> bool:
-    """Whether ``value``, which YAML reads as a number or a truth value, would do as text."""
-    return isinstance(value, bool | int | float) and kind.takes(str(value))
+    """Return whether ``value``, which YAML reads as a number or a truth value, would be valid as text."""
+    return isinstance(value, bool | int | float) and kind.accepts(str(value))

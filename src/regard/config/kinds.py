@@ -1,4 +1,4 @@
-"""Kinds of configuration values: which values a key takes, and the words that say so."""
+"""Kinds of configuration values: the values that a key accepts, and their description for error messages."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ LONGEST_SHOWN = 80
 
 @dataclass(frozen=True)
 class Kind:
-    """The values that a key takes.
+    """The values that a key accepts.
 
-    expected: the values in words, after "give"
-    takes: whether a value, as YAML reads it, is one of them
+    expected: their description, after "expected"
+    accepts: returns whether a value, as YAML reads it, is one of them
     """
 
     expected: str
-    takes: Callable[[Any], bool]
+    accepts: Callable[[Any], bool]
 
     def __or__(self, other: Kind) -> Kind:
-        """The values of either."""
-        return Kind(f"{self.expected}, or {other.expected}", lambda value: self.takes(value) or other.takes(value))
+        """Return the union of two kinds."""
+        return Kind(f"{self.expected}, or {other.expected}", lambda value: self.accepts(value) or other.accepts(value))
 
 
-def whole(least: int, most: int | None = None) -> Kind:
-    """Integers from ``least`` to ``most``; true and false are not numbers."""
+def integer(least: int, most: int | None = None) -> Kind:
+    """Integers from ``least`` to ``most``. true and false are not integers."""
 
-    def takes(value: Any) -> bool:
+    def accepts(value: Any) -> bool:
         return type(value) is int and value >= least and (most is None or value <= most)
 
-    return Kind(f"a whole number, {least} or more" if most is None else f"a whole number from {least} to {most}", takes)
+    return Kind(f"an integer >= {least}" if most is None else f"an integer from {least} to {most}", accepts)
 
 
 def number(
     least: float | None = None, most: float | None = None, above: float | None = None, below: float | None = None
 ) -> Kind:
-    """Finite numbers from ``least`` to ``most``; above ``above`` and below ``below``, without these themselves."""
+    """Finite numbers from ``least`` to ``most``, and strictly between ``above`` and ``below``."""
 
-    def takes(value: Any) -> bool:
+    def accepts(value: Any) -> bool:
         return (
             type(value) in (int, float)
             and math.isfinite(value)
@@ -51,10 +51,10 @@ def number(
         )
 
     if least is not None and most is None and below is None:
-        return Kind(f"a number, {least:g} or more", takes)
+        return Kind(f"a number >= {least:g}", accepts)
     bounds = (("from", least), ("above", above), ("up to", most), ("below", below))
     limits = [f"{word} {bound:g}" for word, bound in bounds if bound is not None]
-    return Kind(" ".join(["a number", " and ".join(limits)]).strip(), takes)
+    return Kind(" ".join(["a number", " and ".join(limits)]).strip(), accepts)
 
 
 def choice(words: Iterable[str]) -> Kind:
@@ -65,27 +65,27 @@ def choice(words: Iterable[str]) -> Kind:
 
 
 def sequence(kind: Kind, length: int | None = None) -> Kind:
-    """Lists of ``length`` values of ``kind``; of any number of them if it is None."""
+    """Lists of ``length`` values of ``kind``; of any length if it is None."""
 
-    def takes(value: Any) -> bool:
-        return isinstance(value, list) and length in (None, len(value)) and all(map(kind.takes, value))
+    def accepts(value: Any) -> bool:
+        return isinstance(value, list) and length in (None, len(value)) and all(map(kind.accepts, value))
 
-    return Kind(f"a list of {'' if length is None else f'{length} values, each '}{kind.expected}", takes)
+    return Kind(f"a list of {'values' if length is None else f'{length} values'}, each {kind.expected}", accepts)
 
 
 NULL = Kind("null", lambda value: value is None)
 TRUTH = Kind("true or false", lambda value: isinstance(value, bool))
 TEXT = Kind("text", lambda value: isinstance(value, str) and bool(value.strip()))
 """Text that is not blank."""
-NAME = Kind("text", lambda value: TEXT.takes(str(value)) and type(value) in (str, int, float))
-"""Text that YAML may have read as a number: a column named 1."""
-OF_REGARD = Kind("no value: regard sets it", lambda value: False)
-"""Of an argument that regard gives, whatever the configuration says."""
+NAME = Kind("text", lambda value: TEXT.accepts(str(value)) and type(value) in (str, int, float))
+"""Text that YAML may read as a number, such as a column named 1."""
+OF_REGARD = Kind("no value, because regard sets it", lambda value: False)
+"""An argument that regard passes itself."""
 OBJECT = Kind("an object with a _target_", lambda value: isinstance(value, dict) and "_target_" in value)
 
 
 def shown(value: Any) -> str:
-    """``value`` as it is written in YAML and on the command line."""
+    """Return ``value`` as written in YAML and on the command line."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = str(value)

@@ -1,7 +1,7 @@
 """Type and range of every key that conf/ documents, in one place.
 
-The arguments of a class are found by its ``_target_``, wherever in the configuration it stands. A class of the user's
-own is checked by its signature alone.
+The arguments of a class are found by its ``_target_``, anywhere in the configuration. A class of the user is checked
+by its signature only.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
-from regard.config.kinds import NAME, NULL, OBJECT, OF_REGARD, TEXT, TRUTH, Kind, choice, number, sequence, whole
+from regard.config.kinds import NAME, NULL, OBJECT, OF_REGARD, TEXT, TRUTH, Kind, choice, integer, number, sequence
 from regard.data.corpora.reading.rows import Format
 from regard.data.corpora.text_files import Document
 from regard.data.tokenizer.tokenizer import KINDS, NORMALIZATIONS
 from regard.observe.measure.heads import MEASURES
 from regard.observe.wandb.login import MODES
 
-SEED = whole(0, 2**32 - 1)
-"""What every generator of random numbers takes."""
+SEED = integer(0, 2**32 - 1)
+"""Seeds that every random number generator accepts."""
 SHARE = number(above=0, below=1)
 FILES = TEXT | sequence(TEXT)
 MODE = choice(["min", "max"])
 PRECISIONS = ["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true"]
 BLEU_TOKENIZERS = ["13a", "intl", "zh", "char", "none", "ja-mecab", "ko-mecab", "spm", "flores101", "flores200"]
-"""Those of sacreBLEU."""
+"""Tokenizers of sacreBLEU."""
 
 SECTIONS: Mapping[str, Mapping[str, Kind]] = {
     "": {
@@ -35,12 +35,12 @@ SECTIONS: Mapping[str, Mapping[str, Kind]] = {
     },
     "paths": {"data": TEXT, "cache": TEXT, "runs": TEXT},
 }
-"""The keys of the parts of a configuration that are not the arguments of a class; all must be there."""
+"""Required keys of the sections that are not the arguments of a class."""
 
-FURTHER = {"": ("paths", "callbacks", "search")}
-"""Keys of these parts that are neither a value nor the arguments of a class."""
+OTHER_KEYS = {"": ("paths", "callbacks", "search")}
+"""Further known keys of these sections, which are neither a value nor the arguments of a class."""
 
-NEEDED = {
+REQUIRED = {
     "": ("paths", "callbacks"),
     "trainer": (
         *("accelerator", "devices", "num_nodes", "strategy", "precision", "max_steps", "accumulate_grad_batches"),
@@ -48,34 +48,34 @@ NEEDED = {
     ),
     "batches": ("workers",),
 }
-"""What regard itself reads, whether the class that takes it has a default or not."""
+"""Keys that regard itself reads. They are required even if the class has a default."""
 
 _SPLIT_FILES = {"train": FILES, "validation": FILES | SHARE, "test": FILES | SHARE | NULL}
 _BATCHES = {
     "cache": TEXT,
-    "tokens_per_batch": whole(1),
-    "evaluation_tokens_per_batch": whole(1),
+    "tokens_per_batch": integer(1),
+    "evaluation_tokens_per_batch": integer(1),
     "seed": SEED,
-    "workers": whole(0),
-    "preparation_workers": whole(1) | NULL,
+    "workers": integer(0),
+    "preparation_workers": integer(1) | NULL,
 }
-_SCHEDULE = {"warmup_steps": whole(0), "total_steps": whole(1), "final": number(0, 1)}
+_SCHEDULE = {"warmup_steps": integer(0), "total_steps": integer(1), "final": number(0, 1)}
 
 ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
     "pytorch_lightning.Trainer": {
         "accelerator": choice(["cpu", "gpu", "cuda", "mps", "tpu", "auto"]),
-        "devices": whole(1),
-        "num_nodes": whole(1),
+        "devices": integer(1),
+        "num_nodes": integer(1),
         "strategy": TEXT | OBJECT,
         "precision": choice(PRECISIONS),
-        "max_steps": whole(1),
-        "accumulate_grad_batches": whole(1),
+        "max_steps": integer(1),
+        "accumulate_grad_batches": integer(1),
         "gradient_clip_val": number(0) | NULL,
-        "log_every_n_steps": whole(1),
-        "val_check_interval": whole(1),
-        "limit_train_batches": whole(1) | NULL,
-        "limit_val_batches": whole(0) | number(0, 1) | NULL,
-        "limit_test_batches": whole(0) | number(0, 1) | NULL,
+        "log_every_n_steps": integer(1),
+        "val_check_interval": integer(1),
+        "limit_train_batches": integer(1) | NULL,
+        "limit_val_batches": integer(0) | number(0, 1) | NULL,
+        "limit_test_batches": integer(0) | number(0, 1) | NULL,
         "benchmark": TRUTH | NULL,
         "deterministic": TRUTH | choice(["warn"]) | NULL,
         "profiler": choice(["simple", "advanced", "pytorch"]) | OBJECT | NULL,
@@ -84,7 +84,7 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         **dict.fromkeys(["enable_progress_bar", "enable_model_summary"], OF_REGARD),
     },
     "pytorch_lightning.strategies.ModelParallelStrategy": {"save_distributed_checkpoint": TRUTH},
-    "pytorch_lightning.callbacks.EarlyStopping": {"monitor": TEXT, "mode": MODE, "patience": whole(0)},
+    "pytorch_lightning.callbacks.EarlyStopping": {"monitor": TEXT, "mode": MODE, "patience": integer(0)},
     "torch.optim.": {
         "lr": number(0),
         "betas": sequence(number(0, below=1), 2),
@@ -95,9 +95,9 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
     },
     "regard.training.schedule.": _SCHEDULE,
     "regard.training.callbacks.checkpoints.BestCheckpoint": {"monitor": TEXT, "mode": MODE},
-    "regard.training.callbacks.checkpoints.Snapshots": {"count": whole(0)},
+    "regard.training.callbacks.checkpoints.Snapshots": {"count": integer(0)},
     "regard.training.callbacks.last_checkpoint.LastCheckpoint": {
-        "every_n_steps": whole(1),
+        "every_n_steps": integer(1),
         "every_minutes": number(above=0) | NULL,
     },
     "regard.training.callbacks.moving_average.MovingAverage": {"decay": number(0, below=1)},
@@ -110,29 +110,29 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         **dict.fromkeys(["optimizer", "schedule"], OF_REGARD),
     },
     "regard.training.scorers.translation.TranslationScorer": {
-        "beam_size": whole(1),
-        "validation_beam_size": whole(1),
+        "beam_size": integer(1),
+        "validation_beam_size": integer(1),
         "length_penalty": number(),
         "bleu_tokenizer": choice(BLEU_TOKENIZERS),
     },
     "regard.training.scorers.language.LanguageScorer": {
-        "samples": whole(0),
-        "prompt_tokens": whole(0),
-        "new_tokens": whole(0),
+        "samples": integer(0),
+        "prompt_tokens": integer(0),
+        "new_tokens": integer(0),
         "temperature": number(0),
     },
     "regard.observe.callbacks.attention.AttentionProbe": {
         "texts": sequence(TEXT),
-        "sentences": whole(0),
-        "extremes": whole(0),
-        "longest": whole(1),
+        "sentences": integer(0),
+        "extremes": integer(0),
+        "longest": integer(1),
         "measures": sequence(choice(MEASURES)),
-        "megabytes": whole(0),
-        "page_megabytes": whole(0),
-        "images": whole(0),
+        "megabytes": integer(0),
+        "page_megabytes": integer(0),
+        "images": integer(0),
         "dashboard_megabytes": number(0),
     },
-    "regard.observe.callbacks.samples.Samples": {"count": whole(0)},
+    "regard.observe.callbacks.samples.Samples": {"count": integer(0)},
     "regard.observe.wandb.dashboard.make_wandb_logger": {
         "mode": choice(["auto", *MODES]),
         "project": TEXT,
@@ -140,36 +140,36 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         "init_timeout_seconds": number(above=0),
     },
     "regard.model.transformer.Transformer": {
-        "vocab_size": whole(1) | NULL,
-        "source_vocab_size": whole(1) | NULL,
-        **dict.fromkeys(["dim", "depth", "num_heads", "ffn_dim", "max_length"], whole(1)),
+        "vocab_size": integer(1) | NULL,
+        "source_vocab_size": integer(1) | NULL,
+        **dict.fromkeys(["dim", "depth", "num_heads", "ffn_dim", "max_length"], integer(1)),
         "dropout": number(0, below=1),
         "encoder": OBJECT | NULL,
     },
-    "regard.model.encoder.TextEncoder": {"depth": whole(1)},
-    "regard.model.mixer.SelfAttention": {"num_kv_heads": whole(1) | NULL, "bias": TRUTH, "rotation": OBJECT},
+    "regard.model.encoder.TextEncoder": {"depth": integer(1)},
+    "regard.model.mixer.SelfAttention": {"num_kv_heads": integer(1) | NULL, "bias": TRUTH, "rotation": OBJECT},
     "regard.model.positions.Rotary": {"base": number(above=0)},
     "regard.model.feed_forward.": {"bias": TRUTH},
     "regard.data.translation.TranslationData": {
         **_BATCHES,
-        "max_length": whole(1),
+        "max_length": integer(1),
         "sampling_alpha": number(above=0, most=1) | NULL,
     },
     "regard.data.language.LanguageData": {
         **_BATCHES,
-        "block_length": whole(1),
-        "stride": whole(1) | NULL,
+        "block_length": integer(1),
+        "stride": integer(1) | NULL,
         "isolate_documents": TRUTH,
     },
     "regard.data.corpora.filters.Length": dict.fromkeys(
-        ["min_words", "max_words", "min_characters", "max_characters"], whole(0) | NULL
+        ["min_words", "max_words", "min_characters", "max_characters"], integer(0) | NULL
     ),
     "regard.data.corpora.filters.LengthRatio": {"largest": number(1)},
     "regard.data.corpora.phrases.phrases.Phrases": {
         "source": TEXT,
         "target": TEXT,
-        "seed": whole(0),
-        **dict.fromkeys(["size", "validation_size", "test_size"], whole(1)),
+        "seed": integer(0),
+        **dict.fromkeys(["size", "validation_size", "test_size"], integer(1)),
     },
     "regard.data.corpora.multi30k.Multi30k": {"source": TEXT, "target": TEXT, "folder": TEXT},
     "regard.data.corpora.tinyshakespeare.TinyShakespeare": {"folder": TEXT},
@@ -203,37 +203,37 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
     "regard.data.tokenizer.tokenizer.TokenizerSettings": {
         "kind": choice(KINDS),
         "model": TEXT | NULL,
-        "vocab_size": whole(1) | NULL,
+        "vocab_size": integer(1) | NULL,
         "normalization": choice(NORMALIZATIONS),
         "character_coverage": number(above=0, most=1),
-        "input_sentence_size": whole(1),
+        "input_sentence_size": integer(1),
         **dict.fromkeys(["joint", "newlines", "split_digits", "byte_fallback"], TRUTH),
         **dict.fromkeys(["add_dummy_prefix", "remove_extra_whitespaces"], TRUTH),
     },
     "regard.search.space.Search": {
         "metric": TEXT,
         "direction": choice(["minimize", "maximize"]),
-        "trials": whole(1),
-        "workers": whole(1),
+        "trials": integer(1),
+        "workers": integer(1),
         "sampler": OBJECT,
         "pruner": OBJECT,
     },
-    "optuna.": {"seed": SEED | NULL, "n_startup_trials": whole(0), "n_warmup_steps": whole(0)},
-    "hydra_plugins.regard_launchers.local.Local": {"jobs": whole(1)},
+    "optuna.": {"seed": SEED | NULL, "n_startup_trials": integer(0), "n_warmup_steps": integer(0)},
+    "hydra_plugins.regard_launchers.local.Local": {"jobs": integer(1)},
     "hydra_plugins.regard_launchers.slurm.Slurm": {
         **dict.fromkeys(["partition", "account", "qos", "constraint", "gpu_type"], NAME | NULL),
-        **dict.fromkeys(["time_minutes", "cpus_per_task", "memory_gb", "array_parallelism"], whole(1) | NULL),
-        "leave_seconds": whole(0),
+        **dict.fromkeys(["time_minutes", "cpus_per_task", "memory_gb", "array_parallelism"], integer(1) | NULL),
+        "leave_seconds": integer(0),
         "options": sequence(TEXT),
         "setup": sequence(TEXT),
         "python": TEXT | NULL,
     },
 }
-"""The arguments of classes, by ``_target_``; a name that ends in a dot stands for all that is in the module."""
+"""Arguments of classes by ``_target_``. A name that ends in a dot is for all classes of the module."""
 
 
 def arguments_of(target: object) -> Mapping[str, Kind]:
-    """The documented arguments of ``target``; none of a class of the user's own."""
+    """Return the documented arguments of ``target``; empty for a class of the user."""
     name = str(target)
     while name and name not in ARGUMENTS:
         name = name.rstrip(".").rpartition(".")[0]

@@ -1,1 +1,1 @@
-"""The run folder, and the work that it describes."""
+"""The run folder, and the work that its configuration describes."""

@@ -1,4 +1,4 @@
-"""The corpus of an existing run, as its model reads it."""
+"""The corpus of an existing run, encoded for its model."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from regard.training.checkpoint import read_checkpoint, read_tokenizers
 
 
 def load_corpus(run: RunFolder, say: Callable[[str], None]) -> TextData:
-    """The batches of a run, with the vocabularies of its checkpoint.
+    """Return the data module of ``run`` with the vocabularies of its checkpoint.
 
-    The text may have changed since: vocabularies learned from it now could be others. ``say`` takes lines about
-    the preparation of the text. Raises UsageError if the run has no checkpoint yet.
+    They are not learned again: the text may have changed since. ``say`` receives messages about the preparation of
+    the text. Raises UsageError if the run has no checkpoint yet.
     """
     tokenizers = read_tokenizers(read_checkpoint(find_checkpoint(run.path)))
     batches: TextData = build(run.config()["batches"], tokenizers=tokenizers, say=say)

@@ -1,4 +1,4 @@
-"""Scoring a trained model on a part of its corpus, or on texts of one's own."""
+"""Evaluate a trained model on a split of its corpus, or on other texts."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from regard.training.trainer import make_trainer, without_srun_hint
 
 
 def run_config(run: RunFolder, beam_size: int | None, length_penalty: float | None) -> dict[str, Any]:
-    """The run's configuration, with these settings of its decoding where they are given.
+    """Return the configuration of a run, with these decoding settings if they are given.
 
-    Raises UsageError if the task decodes nothing.
+    Raises UsageError if the task does not decode.
     """
     config: dict[str, Any] = run.config()
     scorer = config["task"]["scorer"]
@@ -37,12 +37,12 @@ def run_config(run: RunFolder, beam_size: int | None, length_penalty: float | No
         scorer["beam_size"] = scorer["validation_beam_size"] = beam_size or scorer["beam_size"]
         scorer["length_penalty"] = scorer["length_penalty"] if length_penalty is None else length_penalty
     elif beam_size is not None or length_penalty is not None:
-        raise UsageError("--beam-size, --length-penalty: a language model is scored as it is; leave them out")
+        raise UsageError("--beam-size, --length-penalty: evaluating a language model does not decode; leave them out")
     return config
 
 
 def weights_of(run: RunFolder, average: int | None) -> tuple[dict[str, Any], Path]:
-    """The best checkpoint, or the mean of the ``average`` latest snapshots; and where it is from."""
+    """Return the best checkpoint, or the mean of the ``average`` latest snapshots, and the path of the checkpoint."""
     path = find_checkpoint(run.path)
     return (read_checkpoint(path), path) if average is None else (average_snapshots(run.checkpoints, average), path)
 
@@ -55,16 +55,16 @@ def evaluate_split(
     device: str,
     say: Callable[[str], None],
 ) -> tuple[dict[str, float], Task]:
-    """The metrics of a split of the run's corpus, and the task with the outputs (``samples``).
+    """Return the metrics on a split of the run's corpus, and the task, which has the outputs (``samples``).
 
-    ``say`` is told what is prepared, if the corpus has to be. Raises UsageError for a split that is none.
+    ``say`` receives messages about the preparation of the corpus. Raises UsageError for an unknown split.
     """
     if split not in SPLITS[1:]:
-        raise UsageError(f"--split {split}: choose validation or test")
+        raise UsageError(f"--split {split}: expected validation or test")
     batches = load_corpus(run, say)
     task = make_task(config, batches)
     load_weights(task.model, *weights_of(run, average))
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # not what this machine has, nor what to install
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # hides its messages about devices and packages
     where = torch.device(device)
     trainer = make_trainer(
         {
@@ -91,13 +91,13 @@ def evaluate_pairs(
     device: str,
     warn: Callable[[str], None],
 ) -> tuple[dict[str, float], list[str]]:
-    """The metrics of a translator on two aligned files, and its outputs; ``warn`` is told of lines that were cut.
+    """Return the metrics of a translator on two aligned files, and its outputs. ``warn`` is called for cut lines.
 
-    Raises RegardError for files that do not go together, or are empty.
+    Raises RegardError for files of different lengths and for empty files.
     """
     pairs = list(read_pairs(source, target))
     if not pairs:
-        raise RegardError(f"{source} and {target} are empty; give at least one pair of lines")
+        raise RegardError(f"{source} and {target} are empty; expected at least one pair of lines")
     content, path = weights_of(run, average)
     loaded = load_model(path, device)
     load_weights(loaded.model, content, path)
@@ -107,7 +107,7 @@ def evaluate_pairs(
     for file, cut in ((source, sources_cut), (target, targets_cut)):
         if cut:
             limit = translator.model.max_length
-            warn(f"{file}, {len(cut)} lines, the first is {cut[0] + 1}: cut to the model's {limit} tokens")
+            warn(f"{file}: {len(cut)} lines cut to the model's limit of {limit} tokens, the first is line {cut[0] + 1}")
     outputs = [""] * len(pairs)
     for row, hypothesis in translator.translate(sources, scorer.beam_size, scorer.length_penalty):
         outputs[row] = translator.text(hypothesis)
@@ -117,13 +117,13 @@ def evaluate_pairs(
 
 
 def evaluate_text(run: RunFolder, text: Path, average: int | None, device: str) -> dict[str, float]:
-    """The metrics of a language model on a file, read as one document.
+    """Return the metrics of a language model on a file, read as one document.
 
-    Raises RegardError for a file that is empty.
+    Raises RegardError for an empty file.
     """
     document = "\n".join(read_lines(text))
     if not document:
-        raise RegardError(f"{text} is empty; give some text")
+        raise RegardError(f"{text} is empty; expected some text")
     content, path = weights_of(run, average)
     loaded = load_model(path, device)
     load_weights(loaded.model, content, path)
@@ -134,5 +134,5 @@ def evaluate_text(run: RunFolder, text: Path, average: int | None, device: str) 
 
 
 def per_token(loss: float, tokens: int) -> dict[str, float]:
-    """Loss and perplexity from a sum of nats over ``tokens``."""
+    """Return loss and perplexity from a sum of nats over ``tokens``."""
     return {"loss": loss / tokens, "perplexity": perplexity(loss / tokens)}

@@ -1,4 +1,4 @@
-"""Finding run folders: by their own path, by that of their sweep, or by any folder that holds them."""
+"""Find run folders by their own path, the path of their sweep, or any folder that contains them."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ Result = TypeVar("Result")
 
 
 def find_runs(paths: Iterable[Path], warn: Warn) -> list[RunFolder]:
-    """The runs at or below ``paths``, those of a sweep in its order, each once.
+    """Return the runs at or below ``paths``, each once; the runs of a sweep in its order.
 
-    ``warn`` is told of folders that cannot be read. Raises UsageError for a path without any run, unless it is a search
-    that has not begun.
+    ``warn`` is called for folders that cannot be read. Raises UsageError for a path without a run, unless it is a
+    search without trials.
     """
     found: dict[Path, RunFolder] = {}
     for path in paths:
         runs = list(_below(path, DEPTH, warn))
         if not runs and not is_search(path):
             raise UsageError(
-                f"{path}: {'no run in it' if path.is_dir() else 'no such folder'}; runs/ holds them by name"
+                f"{path}: {'no run folder in it' if path.is_dir() else 'no such folder'}; run folders are in runs/NAME/"
             )
         found |= {run.path.resolve(): run for run in runs}
     return list(found.values())
 
 
 def try_read(read: Callable[[RunFolder], Result], run: RunFolder) -> Result | RegardError:
-    """What ``read`` makes of ``run``, or the error of a folder that is damaged."""
+    """Return the result of ``read``, or its error if the run folder is damaged."""
     try:
         return read(run)
     except RegardError as error:
@@ -45,7 +45,7 @@ def try_read(read: Callable[[RunFolder], Result], run: RunFolder) -> Result | Re
 
 
 def successes(results: Iterable[Result | RegardError], warn: Warn) -> Iterator[Result]:
-    """Those of ``attempts`` that were successful; ``warn`` is told of the others."""
+    """Yield the results of `try_read` that are not errors; ``warn`` is called for the errors."""
     for found in results:
         if isinstance(found, RegardError):
             warn(f"{found}; left out")

@@ -1,4 +1,4 @@
-"""The run folder: the record of a run, readable without any server."""
+"""The run folder: the complete record of a run, readable without a server."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, config: dict[str, Any], overrides: Sequence[str]) -> RunFolder:
-        """Make the folder ``path``, which is nobody else's, and freeze ``config`` in it.
+        """Create the folder ``path``, which must not exist, and freeze ``config`` in it.
 
         The folder appears complete or not at all. Raises RegardError if it cannot be written.
         """
-        with create_atomically(path) as making:
-            cls(making).fill(config, overrides)
+        with create_atomically(path) as temporary:
+            cls(temporary).fill(config, overrides)
         return cls(path)
 
     def fill(self, config: dict[str, Any], overrides: Sequence[str]) -> None:
-        """Freeze ``config``, and the version of regard that it is for, in this folder, which is empty."""
+        """Write ``config``, the version of regard and the first status to this folder, which must be empty."""
         frozen = {"regard": __version__} | config
         write_atomically(self.path / "config.yaml", yaml.safe_dump(frozen, sort_keys=False, allow_unicode=True))
         write_atomically(self.path / "overrides.yaml", yaml.safe_dump(list(overrides), allow_unicode=True))
@@ -51,61 +51,58 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """An existing run folder.
+        """Return the run folder ``path``.
 
-        Raises UsageError if it is none.
+        Raises UsageError if it does not exist or is not a run folder.
         """
         if not path.exists():
-            raise UsageError(f"{path}: no such run folder; runs/ holds them by name and time")
+            raise UsageError(f"{path}: no such run folder; run folders are in runs/NAME/")
         if not (path / "config.yaml").is_file() or not (path / "status.json").is_file():
             raise UsageError(f"{path}: not a run folder: config.yaml and status.json are missing")
         return cls(path)
 
     @property
     def checkpoints(self) -> Path:
-        """Where the checkpoints are."""
+        """Folder of the checkpoints."""
         return self.path / "checkpoints"
 
     @property
     def attention(self) -> Path:
-        """Where the attention maps are."""
+        """Folder of the attention pages and maps."""
         return self.path / "attention"
 
     @property
     def metrics(self) -> Path:
-        """The scalars."""
+        """The file with all scalars by step."""
         return self.path / "metrics.csv"
 
     @property
     def console(self) -> Path:
-        """What its processes printed, where no terminal showed it."""
+        """The file with the output of its processes, if they ran without a terminal."""
         return self.path / "console.txt"
 
     def config(self) -> dict[str, Any]:
-        """The frozen configuration. Raises RegardError if its file is damaged."""
+        """Return the frozen configuration. Raises RegardError if its file is damaged."""
         return in_present_form(parse_file(self.path / "config.yaml", load_yaml, dict))
 
     def section(self, name: str) -> dict[str, Any]:
-        """A section of the frozen configuration, without reading the others, which takes longer.
-
-        Raises RegardError if its file is damaged.
-        """
+        """Return one section of the frozen configuration, faster than all. Raises RegardError if it is damaged."""
 
         def parse(text: str) -> Any:
             if found := re.search(rf"^{name}:.*\n(?:[ #].*\n)*", text, re.MULTILINE):
-                with suppress(yaml.YAMLError):  # one that refers to another section
+                with suppress(yaml.YAMLError):  # a YAML alias of another section
                     return load_yaml(found[0])[name] or {}
             return load_yaml(text)[name] or {}
 
         return parse_file(self.path / "config.yaml", parse, dict)
 
     def overrides(self) -> list[str]:
-        """What the user asked for. Raises RegardError if its file is damaged."""
+        """Return the overrides that the user gave. Raises RegardError if its file is damaged."""
         found = parse_file(self.path / "overrides.yaml", lambda text: load_yaml(text) or [], list)
         return [str(override) for override in found]
 
     def status(self) -> dict[str, Any]:
-        """The status; ``lost`` if the run stopped without being able to say so.
+        """Return the content of status.json; its status is ``lost`` if the run ended without recording it.
 
         Raises RegardError if its file is damaged.
         """
@@ -115,7 +112,7 @@ class RunFolder:
         return status
 
     def set_status(self, status: str, **facts: Any) -> None:
-        """Write the status down, with the facts that are new; older facts stay."""
+        """Write ``status`` and ``facts`` to status.json. Older facts are kept, except the reason ``why``."""
         path = self.path / "status.json"
         old = self._recorded_status() if path.exists() else {}
         old.pop("why", None)
@@ -127,7 +124,7 @@ class RunFolder:
         write_atomically(path, json.dumps(old | new | facts, indent=2, ensure_ascii=False) + "\n")
 
     def submitter(self) -> int | None:
-        """The other process of this machine that is still to start it, as far as this one can see; else None."""
+        """Return the PID of another local process that submitted the run and has not started it yet; else None."""
         status = self.status()
         if (status["status"], status["host"], self.job()) != ("submitted", socket.gethostname(), None):
             return None
@@ -136,9 +133,9 @@ class RunFolder:
 
     @contextmanager
     def locked(self, timeout_seconds: float = 0) -> Iterator[None]:
-        """Within this, no other process works on this run.
+        """Hold the lock of the run inside the with statement: only one process works on a run.
 
-        Raises UsageError if one does, and goes on to for ``timeout_seconds``.
+        Raises UsageError if another process holds it for longer than ``timeout_seconds``.
         """
         lock = FileLock(self.path / ".working")
         try:
@@ -152,42 +149,42 @@ class RunFolder:
 
     @contextmanager
     def locked_while_idle(self) -> Iterator[None]:
-        """Within this, no other process works on this run or is about to: its configuration may be changed.
+        """Hold the lock of an idle run inside the with statement, so that its configuration can be changed.
 
-        Raises UsageError if one does, on this machine or another.
+        Raises UsageError if a process works on the run or is about to, on this machine or another.
         """
         with self.locked():
             if self.status()["status"] == "running":
                 raise self._is_worked_on()
             if process := self.submitter():
-                raise UsageError(f"{self.path}: left to process {process}, which is to start it")
+                raise UsageError(f"{self.path}: process {process} has submitted this run and will start it")
             yield
 
     def _is_worked_on(self) -> UsageError:
         return UsageError(f"{self.path}: another process is working on this run; stop that one first")
 
     def set_job(self, job: str) -> None:
-        """Note the SLURM job that is to work on this run; not in status.json, which the job may be writing already."""
+        """Record the SLURM job of this run. Not in status.json, which the job may already be writing."""
         write_atomically(self.path / ".job", job)
 
     def job(self) -> str | None:
-        """The SLURM job that works on this run, or is to; None if it is none's."""
-        return self._word(".job")
+        """Return the SLURM job of this run; None if it has none."""
+        return self._read_note(".job")
 
     def cancel(self, reason: str) -> None:
-        """Leave word that this run is to end and not to begin again, whoever would start it."""
+        """Mark the run as cancelled: whoever works on it stops, and nobody starts it."""
         write_atomically(self.path / ".cancelled", reason)
 
     def cancelled(self) -> str | None:
-        """Why it shall not go on, if so."""
-        return self._word(".cancelled")
+        """Return the reason if the run is marked as cancelled, else None."""
+        return self._read_note(".cancelled")
 
     def clear_cancelled(self) -> None:
-        """It may go on after all."""
+        """Remove the mark of `cancel`."""
         (self.path / ".cancelled").unlink(missing_ok=True)
 
     def mark_submitted(self) -> None:
-        """It is to be worked on again: this process will start it, or has that done."""
+        """Mark the run as submitted by this process, which will start it or submit a job for it."""
         self.clear_cancelled()
         for name in (".failed", ".job"):
             (self.path / name).unlink(missing_ok=True)
@@ -197,47 +194,47 @@ class RunFolder:
         path = self.path / "status.json"
         status = parse_file(path, json.loads, dict)
         if not isinstance(status.get("status"), str):
-            raise damaged_file(path, "it says no status")
+            raise damaged_file(path, "the key status is missing")
         return {"attempt": 0, "host": None} | status
 
-    def _word(self, name: str) -> str | None:
-        """What was noted in the file ``name``; None if nothing was."""
+    def _read_note(self, name: str) -> str | None:
+        """Return the text of the file ``name``; None if there is no such file."""
         try:
             return (self.path / name).read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
 
     def write_json(self, name: str, content: Any) -> None:
-        """Write ``content`` to the file ``name``, whole or not at all."""
+        """Write ``content`` to the file ``name`` atomically."""
         write_atomically(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def unique_path(parent: Path) -> Path:
-    """A name in ``parent`` that nobody else comes upon."""
+    """Return a new path in ``parent``, unique by time and a random suffix."""
     return parent / f"{datetime.now().strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
 
 
 @contextmanager
 def create_atomically(final: Path) -> Iterator[Path]:
-    """A new folder to fill, which will appear as ``final`` when that is done."""
-    making = final.with_name(f".{final.name}")
+    """Yield a temporary folder to fill. Without an error it is renamed to ``final`` at the end, else removed."""
+    temporary = final.with_name(f".{final.name}")
     try:
-        making.mkdir(parents=True)
-        yield making
-        making.rename(final)
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.rename(final)
     except OSError as error:
-        shutil.rmtree(making, ignore_errors=True)
-        raise RegardError(f"{final}: cannot make the run folder ({error.strerror}); set paths.runs") from error
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise RegardError(f"{final}: the run folder cannot be created ({error.strerror}); set paths.runs") from error
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file, which others may be writing too: readers see the old one or the new one."""
+    """Write a text file; concurrent readers and writers see either the old or the new content."""
     with replacing(path, f".{secrets.token_hex(4)}") as beside:
         beside.write_text(text, encoding="utf-8")
 
 
 def find_checkpoint(run: Path) -> Path:
-    """The checkpoint that RUN means: a checkpoint itself, or the best one of a run folder, or its last.
+    """Return the checkpoint that RUN means: ``run`` itself, or the best or else the last one of a run folder.
 
     Raises UsageError if there is none.
     """
@@ -247,4 +244,4 @@ def find_checkpoint(run: Path) -> Path:
     for name in ("best.ckpt", "last.ckpt"):
         if (folder.checkpoints / name).is_file():
             return folder.checkpoints / name
-    raise UsageError(f"{run}: has no checkpoint yet (its status is {folder.status()['status']})")
+    raise UsageError(f"{run}: no checkpoint yet (its status is {folder.status()['status']})")

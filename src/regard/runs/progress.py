@@ -1,4 +1,4 @@
-"""What one sees while a run works: a bar in a terminal, a line now and then elsewhere."""
+"""Progress of a run: a bar in a terminal, otherwise a line every ``LINE_SECONDS``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LINE_SECONDS = 15
 
 
 class ProgressReport(pl.Callback):
-    """Shows the step, the loss and the speed; on rank 0."""
+    """Shows the step, the loss, the speed and the validation scores on rank 0."""
 
     def __init__(self, console: Console, metrics_logger: MetricsLogger) -> None:
         self.console, self.metrics_logger = console, metrics_logger
@@ -36,7 +36,7 @@ class ProgressReport(pl.Callback):
         self._last_line = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin the bar."""
+        """Start the bar."""
         if trainer.is_global_zero:
             self._train = self.bar.add_task(
                 "training", total=trainer.max_steps, completed=trainer.global_step, facts=""
@@ -47,7 +47,7 @@ class ProgressReport(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move on."""
+        """Update the bar, or print a line."""
         if not trainer.is_global_zero:
             return
         self.bar.update(self._train, completed=trainer.global_step, facts=self._facts())
@@ -56,7 +56,7 @@ class ProgressReport(pl.Callback):
             say(self.console, f"step {trainer.global_step}/{trainer.max_steps}  {self._facts()}")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say how good it is by now."""
+        """Print the validation scores."""
         if trainer.is_global_zero and trainer.state.fn == "fit":
             values = {
                 name.removeprefix("validation/"): f"{float(value):.4g}"
@@ -67,11 +67,11 @@ class ProgressReport(pl.Callback):
             say(self.console, f"step {trainer.global_step}  validation: {scores}")
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """End the bar."""
+        """Stop the bar."""
         self.bar.stop()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """End the bar."""
+        """Stop the bar."""
         self.bar.stop()
 
     def _facts(self) -> str:
@@ -83,7 +83,7 @@ class ProgressReport(pl.Callback):
 
 @contextmanager
 def preparing(console: Console) -> Iterator[Progress]:
-    """What to tell how far the preparation of a corpus has come, which shows it."""
+    """Yield the function that shows the progress of preparing a corpus."""
     if not console.is_terminal:
         yield ProgressLines(partial(say, console))
         return
@@ -100,6 +100,6 @@ def preparing(console: Console) -> Iterator[Progress]:
 
 
 def say(console: Console, text: str) -> None:
-    """A line for the user and for log.txt; a running bar moves out of its way."""
+    """Print a line and log it. A running bar is moved below it."""
     logging.getLogger("regard").info(text)
     console.print(text, highlight=False, markup=False, soft_wrap=True)

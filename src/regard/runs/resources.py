@@ -1,4 +1,4 @@
-"""How many nodes, processes, devices and processors a run wants: derived from its configuration, and only here."""
+"""The nodes, processes, devices and processors that a run needs, derived from its configuration."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from regard.errors import UsageError
 
 
 class Resources(NamedTuple):
-    """What a run is spread over.
+    """The resources that a run needs.
 
-    nodes: machines
-    devices: of each node; a process for each
-    gpus: of each node
-    processors: that a process has use for: one trains, one is for each worker that reads batches ahead
+    nodes: number of machines
+    devices: per node; one process per device
+    gpus: per node
+    processors: per process: one for training and one for each worker that loads batches
     """
 
     nodes: int
@@ -24,12 +24,12 @@ class Resources(NamedTuple):
 
     @property
     def processes(self) -> int:
-        """All together."""
+        """Number of processes on all nodes."""
         return self.nodes * self.devices
 
 
 def required_resources(config: dict[str, Any]) -> Resources:
-    """What ``config``, whose values `regard.config.keys` has checked, says."""
+    """Return the resources of a configuration whose values `regard.config.keys` has checked."""
     trainer = config["trainer"]
     on_gpus = trainer["accelerator"] in ("gpu", "cuda")
     return Resources(
@@ -41,18 +41,18 @@ def required_resources(config: dict[str, Any]) -> Resources:
 
 
 def single_node_resources(config: dict[str, Any]) -> Resources:
-    """The geometry of a run on this machine.
+    """Return the resources of a run on this machine.
 
-    Raises UsageError if it wants several.
+    Raises UsageError if it needs several nodes.
     """
     required = required_resources(config)
     if required.nodes > 1:
-        raise UsageError(f"trainer.num_nodes={required.nodes}: several machines need hydra/launcher=slurm")
+        raise UsageError(f"trainer.num_nodes={required.nodes}: several nodes need hydra/launcher=slurm")
     return required
 
 
 def check_job_tasks(required: Resources) -> None:
-    """Raises UsageError if this job has not the tasks that its run is made for."""
+    """Raise UsageError if this SLURM job does not have the nodes and tasks that its run needs."""
     nodes, tasks = int(os.environ["SLURM_NNODES"]), int(os.environ["SLURM_NTASKS"])
     if (nodes, tasks) != (required.nodes, required.processes):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""What a run gave: summary.json, and the table that ends it."""
+"""The summary of a finished run: summary.json, and the table that is printed at the end."""
 
 from __future__ import annotations
 
@@ -33,8 +33,10 @@ TRY_NEXT = {
 
 
 def summarise(run: RunFolder, trainer: pl.Trainer, task: Task, seconds: float) -> dict[str, Any]:
-    """Write summary.json: final metrics, best step, parameters, speed, time (of this attempt), device, precision,
-    versions, commit.
+    """Write summary.json and return its content.
+
+    It has the final metrics, the best score, the number of parameters, the speed, the time of this attempt, the device,
+    the precision, versions, and the commit.
     """
     rows = read_rows(run.metrics) if run.metrics.exists() else []
     speeds = sorted(float(row["train/tokens_per_second"]) for row in rows if "train/tokens_per_second" in row)
@@ -65,12 +67,14 @@ def summarise(run: RunFolder, trainer: pl.Trainer, task: Task, seconds: float) -
 
 
 def show_summary(run: RunFolder, summary: dict[str, Any], task: str, example: str, console: Console) -> None:
-    """Print what ends a run: scores, where things are, and what to try next with the text ``example``, if there is one.
+    """Print scores, paths, and commands to try next with the text ``example``, if it is not empty.
 
-    Lines are not wrapped at any width, so that a path or a command can be copied as it is.
+    Lines are not wrapped, so that paths and commands can be copied.
     """
     metrics = summary["metrics"]
-    split = "test/" if any(name.startswith("test/") for name in metrics) else "validation/"  # not all corpora have both
+    split = (
+        "test/" if any(name.startswith("test/") for name in metrics) else "validation/"
+    )  # a corpus may have no test split
     rows = {
         name: f"{value:.4f}" if name.removeprefix(split) in FOUR_DIGITS else f"{value:.2f}"
         for name, value in metrics.items()
@@ -95,18 +99,18 @@ def show_summary(run: RunFolder, summary: dict[str, Any], task: str, example: st
 
 
 def _device_name(device: torch.device) -> str:
-    """The model of a GPU, or the type of another device."""
+    """Return the model of a GPU, or the type of another device."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _short(path: Path) -> str:
-    """Relative to where the user stands, if it is below."""
+    """Return ``path`` relative to the working directory if it is below it, else unchanged."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def _commit() -> str | None:
-    """The commit of the source that runs, if it runs from a checkout."""
+    """Return the git commit of the running source; None outside of a checkout."""
     source = Path(__file__).parent
     found = subprocess.run(
         ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=12"],

@@ -1,4 +1,4 @@
-"""A sweep: a folder with sweep.json and a numbered run folder for each of its points."""
+"""Sweeps: a folder with sweep.json and a numbered run folder for each point."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from regard.runs.parse import load_yaml, parse_file
 
 
 def create_sweep(parent: Path, points: Sequence[tuple[dict[str, Any], list[str]]]) -> list[RunFolder]:
-    """A new folder in ``parent`` with sweep.json and a numbered run folder for each point.
+    """Create a folder in ``parent`` with sweep.json and a numbered run folder for each point; return the runs.
 
-    It appears complete or not at all. Raises RegardError if it cannot be written.
+    The folder appears complete or not at all. Raises RegardError if it cannot be written.
     """
     final = unique_path(parent)
-    with create_atomically(final) as making:
+    with create_atomically(final) as temporary:
         for number, (config, overrides) in enumerate(points):
-            (making / str(number)).mkdir()
-            RunFolder(making / str(number)).fill(config, overrides)
+            (temporary / str(number)).mkdir()
+            RunFolder(temporary / str(number)).fill(config, overrides)
         content = {"points": [overrides for _, overrides in points]}
-        write_atomically(making / "sweep.json", json.dumps(content, indent=2))
+        write_atomically(temporary / "sweep.json", json.dumps(content, indent=2))
     return [RunFolder(final / str(number)) for number in range(len(points))]
 
 
 def sweep_of(run: RunFolder) -> Path | None:
-    """The folder of the sweep or search that ``run`` is a point of; None for a run by itself."""
+    """Return the folder of the sweep or search that ``run`` belongs to; None for a single run."""
     parent = run.path.resolve().parent
     return parent if (parent / "sweep.json").is_file() or is_search(parent) else None
 
 
 def is_search(path: Path) -> bool:
-    """Whether ``path`` is the folder of a search."""
+    """Return whether ``path`` is the folder of a search."""
     return (path / "search.yaml").is_file()
 
 
 def readable_overrides(run: RunFolder) -> list[str]:
-    """The overrides of ``run``; none if they cannot be read, since they only name what differs."""
+    """Return the overrides of ``run``; none if they cannot be read, because they are only shown."""
     try:
         return run.overrides()
     except RegardError:
@@ -47,7 +47,7 @@ def readable_overrides(run: RunFolder) -> list[str]:
 
 
 def varying_overrides(points: list[list[str]]) -> list[list[str]]:
-    """Of each point of a sweep, the overrides that not all points share; of a single one, all."""
+    """Return for each point of a sweep the overrides that not all points share; all overrides of a single point."""
     if len(points) == 1:
         return points
     shared = set(points[0]).intersection(*points[1:])
@@ -55,9 +55,9 @@ def varying_overrides(points: list[list[str]]) -> list[list[str]]:
 
 
 def group_and_tags(run: RunFolder) -> tuple[str, list[str]]:
-    """Group and tags of a run in a dashboard: its sweep and what is its own there, or its name and overrides."""
+    """Return the W&B group and tags of a run: its sweep and varying overrides, or its name and all overrides."""
     sweep = sweep_of(run)
-    if sweep is None or not run.path.name.isdecimal():  # a copy beside the points is none of them
+    if sweep is None or not run.path.name.isdecimal():  # a copy next to the points does not belong to the sweep
         return run.config()["name"], run.overrides()
     group, number = f"{sweep.parent.name}/{sweep.name}", int(run.path.name)
     if is_search(sweep):

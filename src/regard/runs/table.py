@@ -1,4 +1,4 @@
-"""A table of one line a row that fits the terminal: columns are left out from the right, and texts are cut."""
+"""Tables for the terminal, one line per row: columns on the right are dropped and texts are cut to its width."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from rich.console import Console
 from rich.text import Text
 
 GAP = 2
-FEWEST = 3
-"""Cells that still tell something of a text."""
+MIN_CELLS = 3
+"""Minimum width of a text that is cut."""
 
 
 class Column(NamedTuple):
     """A column of a table.
 
-    name: its heading
-    right: whether its cells are aligned right
-    least: the cells of the terminal that it may be cut to, and to fewer at the right edge; None if it is never cut
-    keeps_end: whether its texts are cut at the beginning
-    style: the style of a cell by its text
+    name: the heading
+    right: whether cells are aligned right
+    least: minimum width in terminal cells that texts are cut to (less in the last column); None: never cut
+    keeps_end: whether texts are cut at the start instead of the end
+    style: returns the style of a cell for its text
     """
 
     name: str
@@ -32,9 +32,9 @@ class Column(NamedTuple):
 
 
 def format_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None, where: str) -> Text:
-    """The table in ``width`` cells of a terminal, or as wide as it is; columns without any content are left out.
+    """Format a table with at most ``width`` terminal cells, unlimited if None. Empty columns are left out.
 
-    A last line names the columns that there is no room for, and says ``where`` they are shown.
+    A last line lists the columns that do not fit; ``where`` says how to see them.
     """
     rows = [[" ".join(cell.split()) for cell in row] for row in rows]
     filled = [place for place in range(len(columns)) if any(row[place] for row in rows)]
@@ -67,9 +67,9 @@ def table_width(console: Console, wide: bool = False) -> int | None:
 
 
 def _widths(columns: Sequence[tuple[int, int, int | None]], width: int) -> dict[int, int]:
-    """The width of each column (place, natural width, least width) that there is room for.
+    """Return the width of each column (place, natural width, least width) that fits.
 
-    Those that can be cut share evenly what the others leave.
+    The columns that can be cut share the remaining width evenly.
     """
     kept: dict[int, int] = {}
     missing: dict[int, int] = {}
@@ -77,7 +77,7 @@ def _widths(columns: Sequence[tuple[int, int, int | None]], width: int) -> dict[
     for place, natural, least in columns:
         small = natural if least is None else min(natural, least)
         if small + GAP > spare:
-            if least is None or spare - GAP < FEWEST:
+            if least is None or spare - GAP < MIN_CELLS:
                 break
             small = natural = spare - GAP
         kept[place] = small

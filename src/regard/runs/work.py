@@ -1,4 +1,4 @@
-"""The work: train what a run folder describes, from its beginning or from where it stopped."""
+"""Train the run that a run folder describes, from the start or from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from regard.training.task import Task
 from regard.training.trainer import make_trainer
 
 LIMITS = ("limit_train_batches", "limit_val_batches", "limit_test_batches")
-"""What Lightning would apply by taking the first batches of each part; `TextData` does it instead."""
+"""Arguments of the Trainer that `TextData` implements: Lightning would always take the first batches."""
 
-CONSIDERED = 1000
-"""Texts of the validation part that an example is looked for in."""
+MAX_EXAMPLES = 1000
+"""Number of validation texts among which an example text is searched."""
 
 
 def work(folder: Path) -> int:
-    """Train and test the run in ``folder``; the exit code.
+    """Train and test the run in ``folder``; return the exit code.
 
-    0 it is finished, 1 it failed or was cancelled, 75 it was preempted and can go on. Whatever
-    happened stands in status.json and, with its traceback, in log.txt.
+    0: finished. 1: failed or cancelled. 75: preempted, can be resumed. The outcome is recorded in status.json, and
+    with its traceback in log.txt.
     """
     run, console = RunFolder.open(folder), Console(stderr=True, quiet=not is_first_process())
     code, trained = supervise(run, functools.partial(train, run, console))
@@ -54,7 +54,7 @@ def work(folder: Path) -> int:
 
 
 def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[str, Any], str]:
-    """Train, test the best checkpoint, and write summary.json; the summary, and a text to try the model with."""
+    """Train, test the best checkpoint and write summary.json; return the summary and an example text for the model."""
     config, started = run.config(), time.monotonic()
     if started_by_srun():
         check_job_tasks(required_resources(config))
@@ -73,7 +73,7 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
     choose_kernels(config["trainer"]["precision"], config["trainer"]["accelerator"])
     trainer = training_trainer(run, config, console, heartbeat)
     if begin is not None and checkpoint is None:
-        say(console, f"fine-tuning: the weights and the vocabulary are those of {begin}")
+        say(console, f"fine-tuning: starting with the weights and the vocabulary of {begin}")
         load_weights(task.model, read_checkpoint(begin), begin)
     summary: dict[str, Any] | None = None
     try:
@@ -86,19 +86,19 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
 
 
 def an_example(texts: Iterable[str]) -> str:
-    """The first words of the first text that has any, of those at the beginning; empty if there is none."""
-    return next(filter(None, map(first_words, islice(texts, CONSIDERED))), "")
+    """Return the first words of the first text that is not blank; an empty text if all are."""
+    return next(filter(None, map(first_words, islice(texts, MAX_EXAMPLES))), "")
 
 
 def first_words(text: str, length: int = 60) -> str:
-    """The first line of ``text`` that has some words, or any at all; not much more than ``length`` characters of it."""
+    """Return the first line with three words, or else the first that is not blank, cut to ``length`` characters."""
     lines = [line.strip() for line in text[: 100 * length].split("\n") if line.strip()]
     line = next((line for line in lines if len(line.split()) > 2), next(iter(lines), ""))
     return line if len(line) <= length else line[:length].rpartition(" ")[0] or line[:length]
 
 
 def test(trainer: pl.Trainer, task: Task, batches: TextData, run: RunFolder) -> None:
-    """Score the test part with the best checkpoint, or with the weights as they are if there is none."""
+    """Evaluate the best checkpoint on the test split, or the current weights if there is no best checkpoint."""
     if trainer.limit_test_batches == 0 or "test" not in batches.prepared.report:
         return
     best = run.checkpoints / "best.ckpt"
@@ -108,7 +108,7 @@ def test(trainer: pl.Trainer, task: Task, batches: TextData, run: RunFolder) -> 
 
 
 def make_task(config: dict[str, Any], batches: TextData) -> Task:
-    """The LightningModule of a frozen configuration; the vocabulary sizes come from the tokenizers."""
+    """Build the LightningModule of a frozen configuration, with the vocabulary sizes of its tokenizers."""
     tokenizers = batches.prepared.tokenizers
     model_config = config["model"] | tokenizers.sizes()
     model: Transformer = build(model_config)
@@ -132,7 +132,7 @@ def complete(callback: functools.partial[pl.Callback], run: RunFolder, metrics_l
 
 
 def training_trainer(run: RunFolder, config: dict[str, Any], console: Console, heartbeat: Heartbeat) -> pl.Trainer:
-    """The Trainer with the callbacks of the configuration and those that every run has."""
+    """Build the Trainer with the callbacks of the configuration and those of every run."""
     metrics_logger = MetricsLogger(MetricsFile(run.metrics), config["trainer"]["log_every_n_steps"])
     callbacks = [FinalValidation(), metrics_logger, ProgressReport(console, metrics_logger), heartbeat]
     for callback in build(config["callbacks"]).values():
@@ -147,6 +147,6 @@ def training_trainer(run: RunFolder, config: dict[str, Any], console: Console, h
         callbacks=callbacks,
         default_root_dir=str(run.path),
         max_epochs=-1,
-        check_val_every_n_epoch=None,  # validation by batches: the training stream has no epochs
+        check_val_every_n_epoch=None,  # validation is counted in batches: the training stream has no epochs
         **{name: 0 if config["trainer"].get(name) == 0 else None for name in LIMITS},
     )

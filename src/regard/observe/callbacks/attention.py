@@ -110,7 +110,7 @@ class AttentionProbe(pl.Callback):
             )
         facts = {"step": f"{trainer.global_step:,}"}
         page = self.folder / "index.html"
-        title, size = "What the model attends to", self.page_megabytes << 20
+        title, size = "Attention", self.page_megabytes << 20
         omitted = render_page(page, traces, title, self.folder.parent.name, facts, size, notes)
         if str(omitted):
             self._warn_once(

@@ -18,7 +18,7 @@ def write_attention(trace: Trace, page: Path, max_bytes: int = MAX_BYTES) -> tup
     picture = page.with_suffix(".png")
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
-        left_out = render_page(page, [trace], "What the model attends to", max_bytes=max_bytes)
+        left_out = render_page(page, [trace], "Attention", max_bytes=max_bytes)
         picture.write_bytes(png_bytes(draw_overview(trace.maps)))
     except OSError as error:
         raise RegardError(f"{page}: cannot be written ({error.strerror}); choose another path with --output") from error

@@ -1,4 +1,4 @@
-// The one scale of weights and probabilities, 0 to 1, in the colours of the theme.
+// The colour scale of weights and probabilities, 0 to 1, for the light or dark theme.
 
 const darkTheme = matchMedia("(prefers-color-scheme: dark)");
 const scales = {};

@@ -1,8 +1,8 @@
-// Learning curves. A point's place on the axis of tokens or time lies between those of the rows that say how many.
+// Learning curves. Positions on the axes of tokens and time are interpolated between the logged values.
 
-const AXES = { step: "step", tokens: "target tokens", seconds: "training time, validations left out" };
+const AXES = { step: "step", tokens: "target tokens", seconds: "training time, without validation" };
 
-// What had been spent at a step, linear from the start and between the rows that tell; after the last, as before it.
+// The tokens or seconds at a step: linear interpolation from 0, and extrapolation after the last known value.
 function between({ x, y }, step) {
   const later = x.findIndex((known) => known >= step);
   const after = later < 0 ? x.length - 1 : later;
@@ -16,7 +16,7 @@ function placed(run, steps, axis) {
   return known ? steps.map((step) => between(known, step)) : null;
 }
 
-// An exponential mean that begins without a bias towards zero (Kingma and Ba 2015, section 3); gaps stay gaps.
+// Exponential moving average with bias correction (Kingma and Ba 2015, section 3); gaps are preserved.
 function smooth(values, weight) {
   let [mean, whole] = [0, 0];
   return values.map((value) => {
@@ -60,11 +60,11 @@ function drawCurves() {
   }, `Learning curves of ${metric} by ${named}: ${traces.length} lines of ${drawn.length} runs`
     + (best && metric === data.metric ? `; the best is ${best.name} with ${format(best.score)}.` : "."));
   const notes = [];
-  if (shown.size === 0) notes.push("No run is ticked in the table.");
-  else if (drawn.length < shown.size) notes.push(`${shown.size - drawn.length} of the ticked runs have not measured ${metric}.`);
-  if (without.length) notes.push(`${without.length} runs do not say how many ${axis === "tokens" ? "tokens" : "seconds"} a step took (metrics.csv of older code has no train/${axis}): not drawn.`);
-  if (data.thinned) notes.push(`Curves are thinned out to at most ${data.thinned} points; the first and last, and the smallest and largest of each stretch are kept. metrics.csv has every row.`);
-  if (data.curvesLeftOut) notes.push(`${data.curvesLeftOut} curves of attention are left out, for size; compare fewer runs to see them.`);
-  notes.push("Drag to zoom, double-click for the whole.");
+  if (shown.size === 0) notes.push("No run is selected in the table.");
+  else if (drawn.length < shown.size) notes.push(`${shown.size - drawn.length} of the selected runs do not have ${metric}.`);
+  if (without.length) notes.push(`${without.length} runs are not plotted: their metrics.csv has no train/${axis} (older version).`);
+  if (data.thinned) notes.push(`Curves are reduced to at most ${data.thinned} points: first, last, and minimum and maximum of intervals. metrics.csv has all points.`);
+  if (data.curvesLeftOut) notes.push(`${data.curvesLeftOut} curves of attention are left out to limit the size of the page; compare fewer runs to see them.`);
+  notes.push("Drag to zoom, double-click to reset.");
   $("about-curves").textContent = notes.join(" ");
 }

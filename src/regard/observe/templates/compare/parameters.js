@@ -1,10 +1,10 @@
-// Parallel coordinates, an axis for each parameter and one for the metric; and which parameter mattered.
-// Lines of SVG, not Plotly's own parcoords: that needs WebGL, and code made from text, which this page forbids.
+// Parallel coordinates, with an axis per parameter and one for the metric; importance of parameters.
+// Plotly's parcoords is not used: it needs WebGL and code generation, which the content security policy forbids.
 
 const MOST_AXES = 12;
 const MOST_LINES = 300;
 
-function axisOf(title, values) {  // values of all runs; place() is from 0 to 1, null where there is nothing to place
+function axisOf(title, values) {  // values: of all runs; place() returns a position from 0 to 1, or null for a missing value
   const there = values.filter((value) => value !== undefined && value !== null && value !== "NaN");
   if (there.length && there.every(numeric)) {
     const [low, high] = [Math.min(...there), Math.max(...there)];
@@ -36,18 +36,18 @@ function drawParallel() {
   const chosen = data.parameters.length > MOST_AXES ? byImportance.slice(0, MOST_AXES) : data.parameters;
   const drawn = data.runs.slice(0, MOST_LINES);
   const scored = drawn.filter(({ score }) => score !== null);
-  const reason = data.runs.length < 2 ? "It takes two runs to compare." : data.parameters.length === 0
-    ? "The configurations differ in no parameter." : "";
+  const reason = data.runs.length < 2 ? "At least two runs are needed." : data.parameters.length === 0
+    ? "No parameter differs between the runs." : "";
   $("parallel").hidden = $("parameters-tools").hidden = reason !== "";
-  $("about-parallel").textContent = reason || `A line for each run${drawn.length < data.runs.length ? ` (the best ${MOST_LINES} of ${data.runs.length})` : ""}, through its value of each parameter${data.parameters.length > MOST_AXES ? ` (the ${MOST_AXES} that mattered most of ${data.parameters.length})` : ""}. `
-    + `Orange is the best by ${scoreTitle}, grey the worst; dotted runs have none.`;
+  $("about-parallel").textContent = reason || `One line per run${drawn.length < data.runs.length ? ` (the best ${MOST_LINES} of ${data.runs.length})` : ""}, through its parameter values${data.parameters.length > MOST_AXES ? ` (the ${MOST_AXES} most important of ${data.parameters.length})` : ""}. `
+    + `Orange: best ${scoreTitle}; grey: worst; dotted: no value.`;
   if (reason) return;
   const axes = [
     ...chosen.map((key) => ({ key, ...axisOf(key, data.runs.map(({ config }) => config[key])) })),
     { key: null, ...axisOf(scoreTitle, data.runs.map(({ score }) => score)) },
   ];
   const valueOf = (run, { key }) => key === null ? run.score : run.config[key];
-  const traces = drawn.map((run, rank) => ({ run, rank })).reverse().map(({ run, rank }) => ({  // the best on top
+  const traces = drawn.map((run, rank) => ({ run, rank })).reverse().map(({ run, rank }) => ({  // best run on top
     x: axes.map((_, at) => at), y: axes.map((axis) => axis.place(valueOf(run, axis))), mode: "lines+markers",
     line: {
       width: rank === 0 ? 3 : 1.4, dash: run.score === null ? "dot" : "solid",
@@ -65,7 +65,7 @@ function drawParallel() {
   plot("parallel", traces, {
     height: 380, showlegend: false, annotations, shapes: lines, dragmode: false, margin: { l: 20, r: 20, t: axes.length > 6 ? 64 : 30, b: 16 },
     xaxis: { visible: false, range: [-0.12, axes.length - 0.8], fixedrange: true }, yaxis: { visible: false, range: [-0.06, 1.06], fixedrange: true },
-  }, `Parallel coordinates of ${drawn.length} runs through ${chosen.join(", ")} and ${scoreTitle}. The table of runs has the numbers.`);
+  }, `Parallel coordinates of ${drawn.length} runs through ${chosen.join(", ")} and ${scoreTitle}. The numbers are in the table of runs.`);
 }
 
 function drawImportance() {
@@ -74,7 +74,7 @@ function drawImportance() {
   $("importance-title").hidden = data.runs.length < 2;
   $("about-importance").hidden = data.runs.length < 2;
   $("importance").hidden = $("importance-tools").hidden = entries.length === 0;
-  $("about-importance").textContent = entries.length ? `${method}${leftOut ? ` Others are left out, since ${leftOut}.` : ""}` : `Not computed, since ${leftOut}.`;
+  $("about-importance").textContent = entries.length ? `${method}${leftOut ? ` Others are left out: ${leftOut}.` : ""}` : `Not computed: ${leftOut}.`;
   if (!entries.length) return;
   plot("importance", [{
     type: "bar", orientation: "h", x: entries.map(([, share]) => share), y: entries.map((_, at) => at), marker: { color: colour("mark") },

@@ -1,14 +1,14 @@
-// What the runs made of the same sentence, and what they attended to.
+// Outputs and attention maps of the runs for the same sentence.
 
 const sampleOf = (run, sentence) => run.samples.find(({ source }) => source.trim() === sentence);
 const mapOf = (run, sentence) => run.maps.find((map) => map.sentence === sentence);
 
-function sentences() {  // those with maps first; then in the order of the runs
+function sentences() {  // sentences with maps first, then in the order of the runs
   const withMaps = data.runs.flatMap(({ maps }) => maps.map(({ sentence }) => sentence));
   return [...new Set([...withMaps, ...data.runs.flatMap(({ samples }) => samples.map(({ source }) => source.trim()))])];
 }
 
-function weightsOf(map, head) {  // one head, or their mean; row by row, from 0 to 1
+function weightsOf(map, head) {  // one head, or the mean over heads; row by row, from 0 to 1
   map.bytes ??= Uint8Array.from(atob(map.steps), (c) => c.charCodeAt(0));
   const size = map.queries.length * map.keys.length;
   const heads = head === "mean" ? [...Array(map.heads).keys()] : [Math.min(Number(head), map.heads - 1)];
@@ -22,7 +22,7 @@ function attentionMap(map, head) {
   canvas.style.width = `${columns * cell}px`;
   canvas.style.aspectRatio = `${columns} / ${rows}`;
   canvas.setAttribute("role", "img");
-  canvas.ariaLabel = `${map.name}, ${rows} queries (rows) by ${columns} keys (columns); arrow keys read it cell by cell`;
+  canvas.ariaLabel = `${map.name}, ${rows} queries (rows) by ${columns} keys (columns); arrow keys move between cells`;
   const image = new ImageData(columns, rows);
   const [pixels, target] = [scale().pixels, new Uint32Array(image.data.buffer)];
   weights.forEach((weight, at) => { target[at] = pixels[stepOf(weight)]; });
@@ -32,7 +32,7 @@ function attentionMap(map, head) {
   const read = (row, column) => {
     at = [Math.max(0, Math.min(rows - 1, row)), Math.max(0, Math.min(columns - 1, column))];
     const [query, key] = [map.queries[at[0]], map.keys[at[1]]];
-    readout.replaceChildren(make("bdi", { textContent: visible(query) }), " reads ", make("bdi", { textContent: visible(key) }), `: ${weights[at[0] * columns + at[1]].toFixed(2)}`);
+    readout.replaceChildren(make("bdi", { textContent: visible(query) }), " \u2192 ", make("bdi", { textContent: visible(key) }), `: ${weights[at[0] * columns + at[1]].toFixed(2)}`);
   };
   canvas.onpointermove = ({ offsetX, offsetY }) => read(Math.floor(offsetY / canvas.clientHeight * rows), Math.floor(offsetX / canvas.clientWidth * columns));
   canvas.onpointerleave = () => readout.replaceChildren();
@@ -50,25 +50,25 @@ function drawSamples() {
   const drawn = shownRuns().filter(({ run }) => sentence !== undefined && (sampleOf(run, sentence) || mapOf(run, sentence)));
   const references = [...new Set(drawn.map(({ run }) => sampleOf(run, sentence)?.reference).filter(Boolean))];
   $("given").replaceChildren(...(sentence === undefined ? [] : [make("dl", {},
-    make("dt", { textContent: "given" }), make("dd", { textContent: sentence, dir: "auto" }),
+    make("dt", { textContent: "input" }), make("dd", { textContent: sentence, dir: "auto" }),
     ...references.flatMap((text) => [make("dt", { textContent: "reference" }), make("dd", { textContent: text, dir: "auto" })]))]));
   $("samples").replaceChildren(...drawn.map(({ run, index }) => {
     const [sample, map] = [sampleOf(run, sentence), mapOf(run, sentence)];
     const card = make("article", { className: "sample" }, make("h3", { title: run.name }, swatch(index), make("bdi", { textContent: nameOf(run) })));
     if (sample) {
       const same = sample.output === sample.reference;
-      card.append(make("p", { textContent: sample.output || "(nothing)", dir: "auto", className: sample.output ? "" : "soft" }),
-        make("span", { className: "soft small", textContent: `step ${format(sample.step)}${same ? ", as the reference" : ""}` }));
+      card.append(make("p", { textContent: sample.output || "(empty)", dir: "auto", className: sample.output ? "" : "soft" }),
+        make("span", { className: "soft small", textContent: `step ${format(sample.step)}${same ? ", equal to the reference" : ""}` }));
     }
     if (map) card.append(...attentionMap(map, $("head").value), make("span", { className: "soft small", textContent: `${map.name}, step ${format(run.mapsStep)}` }));
     return card;
   }));
   const notes = [];
   if (sentence === undefined) notes.push("No run has samples or attention maps yet.");
-  else if (drawn.length < shown.size) notes.push(`${shown.size - drawn.length} of the ticked runs do not have this sentence.`);
-  if (drawn.some(({ run }) => mapOf(run, sentence))) notes.push("Maps: rows are what is written or read now (queries), columns what it attends to (keys); point at a cell, or use the arrow keys.");
-  if (data.mapsLeftOut) notes.push(`The maps of ${data.mapsLeftOut} runs are left out, for size; each run's attention/index.html has all.`);
-  if (data.samplesLeftOut) notes.push(`The samples of ${data.samplesLeftOut} runs are left out, for size; each run's samples.jsonl has all.`);
+  else if (drawn.length < shown.size) notes.push(`${shown.size - drawn.length} of the selected runs do not have this sentence.`);
+  if (drawn.some(({ run }) => mapOf(run, sentence))) notes.push("Maps: rows are queries, columns are keys. Point at a cell, or use the arrow keys.");
+  if (data.mapsLeftOut) notes.push(`The maps of ${data.mapsLeftOut} runs are left out to limit the size of the page; see attention/index.html of each run.`);
+  if (data.samplesLeftOut) notes.push(`The samples of ${data.samplesLeftOut} runs are left out to limit the size of the page; see samples.jsonl of each run.`);
   $("about-samples").textContent = notes.join(" ");
 }
 
@@ -79,6 +79,6 @@ function fillSamples() {
   const heads = Math.max(0, ...data.runs.flatMap(({ maps }) => maps.map((map) => map.heads)));
   $("head-label").hidden = heads === 0;
   $("sentence").parentNode.hidden = all.length === 0;
-  $("head").replaceChildren(make("option", { value: "mean", textContent: "mean of the heads" }),
+  $("head").replaceChildren(make("option", { value: "mean", textContent: "mean over heads" }),
     ...Array.from({ length: heads }, (_, head) => make("option", { value: head, textContent: `head ${head}` })));
 }

@@ -1,4 +1,4 @@
-// The plots and what is below them, drawn for the first time, and what the controls do.
+// Draw the plots and attach the event handlers of the controls.
 
 function drawShown() {
   drawCurves();
@@ -17,7 +17,7 @@ for (const id of ["metric", "axis", "logarithmic"]) $(id).onchange = drawCurves;
 $("smoothing").oninput = drawCurves;
 for (const id of ["sentence", "head"]) $(id).onchange = drawSamples;
 for (const button of document.querySelectorAll("[data-plot]")) {
-  button.ariaLabel = `save the plot as ${button.textContent}`;
+  button.ariaLabel = `Save the plot as ${button.textContent}`;
   button.onclick = () => savePlot(button.dataset.plot, button.dataset.format);
 }
 $("csv").onclick = () => saveText("runs.csv", data.csv, "text/csv");

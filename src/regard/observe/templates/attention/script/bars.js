@@ -1,11 +1,11 @@
-// Rows of bars, one for each channel of a head, up for positive and down for negative; pointing says the numbers.
+// Rows of bars, one bar per channel of a head; negative values point down. Pointing at a channel shows its numbers.
 
 const BARS_HIGH = 46;
 
-// rows: [{ name, label, numbers }]; say(channel) is what is said of a channel. Rows of the same `scale` share theirs.
-function bars(rows, say) {
+// rows: [{ name, label, numbers, scale }], where rows with the same `scale` share it; describe(channel) returns a text.
+function bars(rows, describe) {
   const dim = rows[0].numbers.length;
-  const said = make("output", { className: "channel" });
+  const readout = make("output", { className: "channel" });
   const box = make("div", { className: "bars", tabIndex: 0 });
   box.setAttribute("role", "group");
   box.setAttribute("aria-label", `${dim} channels; arrow keys move`);
@@ -40,8 +40,8 @@ function bars(rows, say) {
   let at = null;
   const show = (channel) => {
     at = channel;
-    said.textContent =
-      channel === null ? "Point at a channel to read its numbers." : `channel ${channel}: ${say(channel)}`;
+    readout.textContent =
+      channel === null ? "Point at a channel to see its numbers." : `channel ${channel}: ${describe(channel)}`;
     for (const cursor of box.querySelectorAll(".cursor")) {
       cursor.setAttribute("x", channel ?? 0);
       cursor.setAttribute("visibility", channel === null ? "hidden" : "visible");
@@ -63,5 +63,5 @@ function bars(rows, say) {
     show(clamp((at ?? 0) + ARROWS[event.key][1] + ARROWS[event.key][0], dim));
   };
   show(null);
-  return [box, said];
+  return [box, readout];
 }

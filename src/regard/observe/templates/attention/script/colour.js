@@ -1,7 +1,7 @@
-// Drawing in the colours of scale.js.
+// Draw with the colour scale.
 
 function shade(node, weight) {
-  // no weight: no shade
+  // null removes the colour
   if (weight === null) {
     node.style.background = node.style.color = "";
     return;
@@ -12,7 +12,7 @@ function shade(node, weight) {
 }
 
 function paint(canvas, name, head) {
-  // one pixel a cell
+  // one pixel per cell
   const { queries, keys } = tokensOf(name);
   [canvas.width, canvas.height] = [keys.length, queries.length];
   const image = new ImageData(keys.length, queries.length);

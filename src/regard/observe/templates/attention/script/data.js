@@ -1,8 +1,8 @@
-// What the page was given, and what follows from it: the tokens of a map, in sub-words or words, and their weights.
+// The data of the page: tokens and weights of a map, in sub-words or words.
 
 const data = JSON.parse($("data").textContent);
 
-// The view, which the address remembers. query and key: the tokens that were picked. token: of the target, for guesses.
+// The view, which is stored in the address. query, key: selected tokens; token: selected token of the target.
 const state = {
   view: "attention",
   sentence: 0,
@@ -31,11 +31,11 @@ function sidesOf(name) {
   return { queries: "target", keys: kindOf(name) === "decoder.cross" ? "source" : "prefix" };
 }
 
-// The ranges of pieces that stand as one token: a word, or a piece alone.
+// The ranges of pieces that are displayed as one token: words or single pieces.
 const rangesOf = (side) =>
   state.units === "words" ? sentence().words[side] : sentence()[side].map((_, place) => [place, place + 1]);
 
-// A word from its pieces: without the white space before it, and bytes as the characters that they are.
+// Format the pieces of a word: without leading white space, with bytes decoded.
 function inOne(text) {
   const bytes = (run) =>
     new TextDecoder().decode(Uint8Array.from(run.match(/[0-9A-F]{2}/g), (hex) => parseInt(hex, 16)));
@@ -54,20 +54,20 @@ function tokensOf(name) {
 }
 
 function stepsOf(name, head) {
-  // one head in sub-words as bytes, row by row: weight times 255
+  // the weights of a head in sub-words as bytes (weight * 255), row by row
   const map = sentence().maps[name];
   map.bytes ??= Uint8Array.from(atob(map.steps), (char) => char.charCodeAt(0));
   const size = map.bytes.length / headsOf(name);
   return map.bytes.subarray(head * size, (head + 1) * size);
 }
 
-const known = new Map();
+const cachedWeights = new Map();
 
-// One head's weights, row by row, in the units chosen. Of words: the sum over the pieces of the word that is read,
-// the mean over the pieces of the word that asks (Clark et al. 2019, section 4.1).
+// The weights of a head, row by row, in the selected units. For words: the sum over the pieces of the key and the mean
+// over the pieces of the query (Clark et al. 2019, section 4.1).
 function weightsOf(name, head) {
-  const called = `${state.sentence} ${name} ${head} ${state.units}`;
-  if (known.has(called)) return known.get(called);
+  const cacheKey = `${state.sentence} ${name} ${head} ${state.units}`;
+  if (cachedWeights.has(cacheKey)) return cachedWeights.get(cacheKey);
   const sides = sidesOf(name);
   const [rows, columns] = [rangesOf(sides.queries), rangesOf(sides.keys)];
   const steps = stepsOf(name, head);
@@ -80,11 +80,11 @@ function weightsOf(name, head) {
       weights[row * columns.length + column] = Math.min(1, sum / 255 / (bottom - top));
     }),
   );
-  known.set(called, weights);
+  cachedWeights.set(cacheKey, weights);
   return weights;
 }
 
-// The weights of the head that is shown, as a table.
+// The weights of the selected head, by row, column or cell.
 function shownWeights() {
   const { queries, keys } = tokensOf(state.map);
   const weights = weightsOf(state.map, state.head);

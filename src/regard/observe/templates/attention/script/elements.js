@@ -1,4 +1,4 @@
-// Small helpers to make elements and to write tokens and numbers. Text only ever enters as textContent.
+// Create elements, format tokens and numbers. Texts are always set as textContent.
 
 const $ = (id) => document.getElementById(id);
 
@@ -23,7 +23,7 @@ const direction = (tokens) => (rightToLeft(tokens.filter((token) => !/^<.*>$/.te
 const note = (text) => make("p", { className: "soft", textContent: text });
 const named = (token) => make("bdi", { className: "named", textContent: visible(token) });
 
-// A token as it stands in lists: the mark of the space before it is faint.
+// A token in a list, with a faint sign for the space before it.
 function spelt(token) {
   const shown = visible(token);
   const faint = shown.startsWith("\u2423") ? [make("i", { textContent: "\u2423" }), shown.slice(1)] : [shown];
@@ -39,14 +39,14 @@ function percent(share) {
   return hundredths >= 0.0001 ? `${Number(hundredths.toPrecision(2))} %` : "< 0.0001 %";
 }
 
-// New children; the focus stays on the button of the same number.
+// Replace the children; the focus stays on the button with the same index.
 function refill(parent, children) {
   const at = [...parent.querySelectorAll("button")].indexOf(document.activeElement);
   parent.replaceChildren(...children);
   if (at >= 0) parent.querySelectorAll("button")[at]?.focus();
 }
 
-// Of several buttons one is chosen: by the attribute `how`, and it alone is reached by the tab key.
+// Mark one of several buttons as chosen with the attribute `how`; the tab key reaches only this one.
 function choose(group, chosen, how = "aria-pressed") {
   for (const button of group.querySelectorAll("button")) {
     button.setAttribute(how, button === chosen);
@@ -58,7 +58,7 @@ const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], Arrow
 const within = (value, size) => Number.isInteger(value) && value >= 0 && value < size;
 const clamp = (value, size) => Math.min(size - 1, Math.max(0, value));
 
-// In a row of buttons the arrow keys move the focus, or the choice with it where `pick` clicks.
+// Arrow keys move the focus in a row of buttons; with `pick` they also click.
 function moveAlong(group, pick) {
   group.addEventListener("keydown", (event) => {
     const step = ARROWS[event.key];

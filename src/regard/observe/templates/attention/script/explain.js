@@ -1,12 +1,12 @@
-// How a weight comes about, in three steps: query times key, the score among its rivals, the value it lets through.
+// The computation of a weight in three steps: query times key, softmax over all scores, weight times value.
 
 function explain(vectors, query, key) {
   const { queries, keys, row, at } = shownWeights();
   if (row(query).every((weight) => weight === 0)) {
-    return [note("Every token is hidden from this one: it reads nothing.")];
+    return [note("All keys are masked for this query: all its weights are 0.")];
   }
   if (data.kinds[kindOf(state.map)].causal && key > query) {
-    return [note("This token stands after the one that asks and is hidden from it: its weight is 0, without a score.")];
+    return [note("This key is after the query and masked: its weight is 0, without a score.")];
   }
   const found = derive(vectors, query, key);
   const steps = make(
@@ -24,20 +24,20 @@ function explained(title, words, ...parts) {
   return make("section", { className: "step" }, heading, text, ...parts);
 }
 
-function matching({ asked, offered, products }, { dim, shared, group }, asking, read) {
-  const sharing = shared ? `, which heads of group ${group} share` : "";
+function matching({ queryVector, keyVector, products }, { dim, shared, group }, asking, read) {
+  const sharing = shared ? `, shared by the heads of group ${group}` : "";
   const words =
-    `Each token that asks has a query, each that is read a key${sharing}: ${dim} numbers each. Where both have the ` +
-    `same sign, the score grows. Multiplied, divided by √${dim} and added up they give `;
+    `The query token has a query vector, the key token a key vector${sharing}, of ${dim} numbers each. The score is ` +
+    `their dot product divided by √${dim}; channels with equal signs increase it: `;
   const score = products.reduce((sum, product) => sum + product, 0);
   const rows = [
-    { name: "query", label: ["query of ", named(asking)], numbers: asked, scale: "query" },
-    { name: "key", label: ["key of ", named(read)], numbers: offered, scale: "key" },
+    { name: "query", label: ["query of ", named(asking)], numbers: queryVector, scale: "query" },
+    { name: "key", label: ["key of ", named(read)], numbers: keyVector, scale: "key" },
     { name: "product", label: [`query × key ÷ √${dim}`], numbers: products, scale: "product" },
   ];
-  const say = (i) => `${signed(asked[i])} × ${signed(offered[i])} ÷ √${dim} = ${signed(products[i])}`;
+  const say = (i) => `${signed(queryVector[i])} × ${signed(keyVector[i])} ÷ √${dim} = ${signed(products[i])}`;
   const sum = make("b", { id: "score", textContent: signed(score) });
-  return explained("1. The query meets the key", [words, sum, "."], ...bars(rows, say));
+  return explained("1. Score: query times key", [words, sum, "."], ...bars(rows, say));
 }
 
 function competing({ scores, weights, sum }, query, key, kept) {
@@ -45,27 +45,27 @@ function competing({ scores, weights, sum }, query, key, kept) {
   const hidden = keys.length - scores.length;
   const division = Number.isFinite(sum) ? `e^${signed(scores[key])} ÷ ${sum.toPrecision(4)} = ` : "";
   const words =
-    "Every token that is read has such a score. e to the power of the score, divided by the sum of all these powers, " +
-    `is the weight (softmax): ${division}`;
-  const after = `Hidden, with no score: what comes after the token that asks (${hidden}).`;
-  const rounding = `. The map keeps ${kept.toFixed(4)}, rounded to 1/255. ${hidden ? after : ""}`;
+    "Each key has a score. The weight is the softmax of the scores: e to the power of the score, divided by the sum " +
+    `over all keys: ${division}`;
+  const after = `Masked, without a score: keys after the query (${hidden}).`;
+  const rounding = `. The map has ${kept.toFixed(4)}, rounded to 1/255. ${hidden ? after : ""}`;
   const weight = make("b", { id: "weight", textContent: weights[key].toFixed(4) });
   const table = rivalTable({ scores, weights }, query, key);
   const box = make("div", { className: "scroll rivals", tabIndex: 0, role: "region", ariaLabel: "All scores" }, table);
-  return explained("2. The score among its rivals", [words, weight, rounding], box);
+  return explained("2. Weight: softmax over all scores", [words, weight, rounding], box);
 }
 
 function passing({ value, passed, weights }, key, read) {
   const weight = weights[key].toFixed(4);
   const words =
-    "Each token that is read also has a value. This weight lets that share of it through to the token that asks; " +
-    "what comes from all tokens is added up.";
+    "Each key token also has a value vector. The output of the head for the query is the sum of all values, each " +
+    "multiplied by its weight.";
   const rows = [
     { name: "value", label: ["value of ", named(read)], numbers: value, scale: "value" },
     { name: "passed", label: [`${weight} × value`], numbers: passed, scale: "value" },
   ];
   const say = (i) => `${weight} × ${signed(value[i])} = ${signed(passed[i], 4)}`;
-  return explained("3. What it lets through", [words], ...bars(rows, say));
+  return explained("3. Output: weight times value", [words], ...bars(rows, say));
 }
 
 function tableHead(...names) {
@@ -95,14 +95,14 @@ function rivalTable({ scores, weights }, query, key) {
   return make("table", { id: "rivals" }, tableHead("token", "score", "weight", ""), make("tbody", {}, ...rows));
 }
 
-function allNumbers({ asked, offered, products, value, passed }) {
-  const columns = [asked, offered, products, value, passed];
-  const rows = asked.map((_, channel) => {
+function allNumbers({ queryVector, keyVector, products, value, passed }) {
+  const columns = [queryVector, keyVector, products, value, passed];
+  const rows = queryVector.map((_, channel) => {
     const cells = columns.map((numbers) => make("td", { textContent: signed(numbers[channel], 4) }));
     return make("tr", {}, make("th", { scope: "row", textContent: channel }), ...cells);
   });
   const head = tableHead("channel", "query", "key", "product ÷ √d", "value", "weight × value");
   const table = make("table", { id: "numbers" }, head, make("tbody", {}, ...rows));
-  const summary = make("summary", { textContent: `All ${asked.length} channels in numbers` });
+  const summary = make("summary", { textContent: `All ${queryVector.length} channels in numbers` });
   return make("details", {}, summary, make("div", { className: "scroll" }, table));
 }

@@ -1,10 +1,10 @@
-// Tokens of the target to choose from, for the views of what the model would have written there.
+// Selection of target tokens, for token probabilities and predictions by layer.
 
 let pointedToken = null;
 
-const lookedToken = () => pointedToken ?? state.token ?? 0;
+const focusedToken = () => pointedToken ?? state.token ?? 0;
 
-// A button for each token, of which one is looked at; `show` draws what belongs to it.
+// Event handlers of token buttons; `show` draws the details of the focused token.
 function tokenButtons(buttons, show) {
   buttons.forEach((button, index) => {
     const look = (token) => {
@@ -27,12 +27,12 @@ function markToken(buttons) {
   buttons.forEach((button, index) => {
     button.ariaPressed = index === state.token;
     button.tabIndex = index === (state.token ?? 0) ? 0 : -1;
-    button.classList.toggle("on", index === lookedToken());
+    button.classList.toggle("on", index === focusedToken());
   });
 }
 
 function ordinal(rank) {
-  // 0 is the likeliest
+  // 0 is the most likely
   const number = rank + 1;
   const ending = number % 100 > 10 && number % 100 < 14 ? "th" : (["th", "st", "nd", "rd"][number % 10] ?? "th");
   return `${number}${ending}`;

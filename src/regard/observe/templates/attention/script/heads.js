@@ -1,4 +1,4 @@
-// Which sentence, which kind of attention, which head.
+// Selection of sentence, kind of attention and head.
 
 function showSentences() {
   const columns = data.sentences.some(({ sourceText }) => sourceText !== "");
@@ -35,8 +35,8 @@ function showKinds() {
   choose($("kinds"), $("kinds").children[kinds.indexOf(here)]);
   const { query, key } = data.kinds[here];
   $("lead").textContent =
-    `From ${query} to ${key}: a weight says how much the one takes from the other. ` +
-    "All weights of a token that asks sum to 1.";
+    `Query: ${query}. Keys: ${key}. A weight is the share of the attention of a query that goes ` +
+    "to a key. The weights of a query sum to 1.";
   const { source, prefix, target } = sentence().words;
   const { length } = [...sentence().source, ...sentence().prefix, ...sentence().target];
   $("units").hidden = source.length + prefix.length + target.length === length; // every word is one piece
@@ -45,7 +45,7 @@ function showKinds() {
 function showHeads() {
   const names = mapsOf(kindOf(state.map));
   const most = Math.max(...names.map(headsOf));
-  $("view").classList.toggle("many", most > 8); // more heads than fit beside the map stand above it
+  $("view").classList.toggle("many", most > 8); // if the heads do not fit beside the map, they are above it
   const width = Math.min(104, Math.max(36, Math.floor(($("heads").parentNode.clientWidth - 64) / most) - 5));
   $("heads").style.gridTemplateColumns = `auto repeat(${most}, ${width}px)`;
   $("heads").replaceChildren(make("span", { className: "corner soft small", textContent: "head" }));
@@ -76,8 +76,8 @@ function showHeads() {
   }
   const { keys } = tokensOf(state.map);
   $("about").textContent =
-    "A row for each layer, a column for each head. The number is the head\u2019s mean entropy in nats: " +
-    `0 reads a single token, ${Math.log(keys.length).toFixed(2)} reads all ${keys.length} alike.`;
+    "Rows are layers, columns are heads. Numbers are the mean entropy of a head in nats: " +
+    `0 if all weight is on one token, ${Math.log(keys.length).toFixed(2)} if all ${keys.length} tokens have equal weights.`;
 }
 
 function showChosenHead() {

@@ -1,4 +1,4 @@
-// What each layer of the decoder would have said: over all tokens, and for one with its candidates.
+// Predictions of each decoder layer: a table of all tokens, and the candidates for one token.
 
 function showOverview() {
   const { target, lens } = sentence();
@@ -21,7 +21,7 @@ function showOverview() {
     row.onclick = () => go({ token });
   });
   $("overview").replaceChildren(
-    make("caption", { className: "soft small", textContent: "Probability of the token that was written, in percent" }),
+    make("caption", { className: "soft small", textContent: "Probability of the token in the text, in percent" }),
     tableHead("token", ...lens.layers.map(shortLayer)),
     make("tbody", {}, ...rows),
   );
@@ -30,16 +30,16 @@ function showOverview() {
     row.onpointerenter = buttons[token].onpointerenter;
     row.onpointerleave = buttons[token].onpointerleave;
   });
-  for (const button of buttons) button.onpointerenter = button.onpointerleave = button.onclick = null; // the row does
+  for (const button of buttons) button.onpointerenter = button.onpointerleave = button.onclick = null; // the rows have these handlers
 }
 
 const shortLayer = (layer) => layer.replace(/^layer /, "");
 
 function showLadder() {
-  const token = lookedToken();
+  const token = focusedToken();
   const { target, lens } = sentence();
   markToken([...$("overview").querySelectorAll("button")]);
-  $("ladder-of").replaceChildren("The guesses for ", named(target[token]), `, token ${token + 1}`);
+  $("ladder-of").replaceChildren("Predictions for ", named(target[token]), `, token ${token + 1}`);
   const candidate = (layer) => (piece, i) => {
     const share = lens.candidateProbabilities[layer][token][i];
     const cell = make("td", {}, spelt(piece), make("span", { className: "percent", textContent: percent(share ?? 0) }));
@@ -71,9 +71,9 @@ function showLadder() {
       make(
         "tr",
         {},
-        make("th", { scope: "col", textContent: "stopped at" }),
-        make("th", { scope: "colgroup", colSpan: length, textContent: "likeliest, from left to right" }),
-        make("th", { scope: "col", textContent: "the written one" }),
+        make("th", { scope: "col", textContent: "after" }),
+        make("th", { scope: "colgroup", colSpan: length, textContent: "most likely tokens" }),
+        make("th", { scope: "col", textContent: "token in the text" }),
       ),
     ),
     make("tbody", {}, ...rows),

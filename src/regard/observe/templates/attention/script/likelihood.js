@@ -1,6 +1,6 @@
-// How likely each token of the target was, what else might have stood there, and what a temperature makes of that.
+// Probabilities of the target tokens and of their alternatives, at the selected temperature.
 
-// softmax at a temperature: exp(z / T - log sum exp(z / T)); the page has the last part for each stop of the slider.
+// softmax at a temperature: exp(z / T - log sum exp(z / T)); the data has the last term for each temperature.
 function chance(logit, token) {
   if (logit === null) return 0;
   return Math.exp(
@@ -42,11 +42,11 @@ function showChances() {
 }
 
 function showCandidates() {
-  const token = lookedToken();
+  const token = focusedToken();
   const { candidates, candidateLogits } = sentence().likelihood;
   const written = sentence().target[token];
   markToken([...$("text").querySelectorAll("button")]);
-  $("candidates-of").replaceChildren("Instead of ", named(written), `, token ${token + 1}`);
+  $("candidates-of").replaceChildren("Alternatives to ", named(written), `, token ${token + 1}`);
   const row = (piece, share, rank) => {
     const bar = make("span", { className: "share" });
     bar.style.width = `${100 * share}%`;

@@ -1,7 +1,7 @@
-// One head as lines: left the tokens that ask, right the tokens that are read, between them a line for each weight.
+// One head as lines: queries on the left, keys on the right, and a line for each weight.
 
-const LEAST_AT_REST = 0.1; // drawn while no token is pointed at: such weights, and each token's greatest
-const LEAST = 0.005; // drawn at all
+const LEAST_AT_REST = 0.1; // minimum weight without a focused token; the largest weight of each token is always drawn
+const LEAST = 0.005; // minimum weight of a line
 
 let rowHeight = 26;
 
@@ -49,7 +49,7 @@ function fillTokens(list, tokens, side) {
   );
 }
 
-// Each line, and over it a wide one that is not seen but easy to hit; the strongest on top.
+// Draw the lines, strongest on top, each with a wide invisible line for the pointer.
 function drawLinks(group, links) {
   const middle = (index) => (index + 0.5) * rowHeight;
   for (const { query, key, weight } of links.sort((a, b) => a.weight - b.weight)) {
@@ -66,7 +66,7 @@ function drawLinks(group, links) {
   }
 }
 
-// The lines of the query or, without one, of the key that is looked at; the weights stand beside the other side.
+// Draw the lines of the focused query or, without one, of the focused key; show the weights beside the other side.
 function lightLines({ query, key }) {
   const { row, column } = shownWeights();
   const fromQuery = query !== null;
@@ -105,7 +105,7 @@ $("links").onclick = ({ target }) => {
 const linkAt = ({ dataset }) =>
   "query" in dataset ? { query: Number(dataset.query), key: Number(dataset.key) } : null;
 
-// Up and down within a side; across, to the token that the weight of this one is greatest with.
+// Arrow keys: up and down within a side; across, to the token with the largest weight.
 for (const [here, there, side] of [
   ["queries", "keys", "row"],
   ["keys", "queries", "column"],

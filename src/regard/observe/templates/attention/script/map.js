@@ -1,6 +1,6 @@
-// One head as a map: a row for each token that asks, a column for each that is read.
+// One head as a map: rows are queries, columns are keys.
 
-const place = {}; // where the map lies inside its SVG, in pixels: left, top, cell
+const place = {}; // position of the map in its SVG, in pixels: left, top, cell
 
 function showMap() {
   const { queries, keys } = shownWeights();
@@ -27,7 +27,7 @@ function showMap() {
   svg.setAttribute("height", top + height + 2);
   svg.setAttribute(
     "aria-label",
-    `${queries.length} tokens that ask by ${keys.length} that are read; arrow keys move, Enter picks`,
+    `${queries.length} queries by ${keys.length} keys; arrow keys move, Enter selects`,
   );
   const href = paint(make("canvas"), state.map, state.head).toDataURL();
   draw(svg, "image", { href, x: left, y: top, width, height, preserveAspectRatio: "none", class: "pixels" });
@@ -70,7 +70,7 @@ function showMap() {
   draw(svg, "rect", { id: "frame", class: "frame", rx: 2, visibility: "hidden" });
 }
 
-// The row, column or cell that is looked at is framed; the rest is veiled, but not around a single cell.
+// Frame the focused row, column or cell; for a row or column, dim the rest.
 function lightMap({ query, key }) {
   const { queries, keys, row } = shownWeights();
   const { left, top, cell } = place;

@@ -1,34 +1,34 @@
-// The panel on where a picked weight comes from: it explains a weight between pieces, and leads to those of words.
+// The panel with the computation of the selected weight; for words, it lists the weights between their pieces.
 
 async function showOrigin() {
   const { view, sentence: number, map, head, units, query, key } = state;
   if (query === null || key === null) {
-    const title = make("h2", { textContent: "Where a weight comes from" });
-    return fillOrigin(title, note("Pick a line, a cell of the map, or a token on each side."));
+    const title = make("h2", { textContent: "Computation of a weight" });
+    return fillOrigin(title, note("Select a line, a cell of the map, or a token on each side."));
   }
   if (units === "words") return fillOrigin(closeButton(), originTitle(query, key), ...piecesOf(query, key));
   let parts;
   try {
     const packed = await vectorsOf(number);
     const still = { view, sentence: number, map, head, units, query, key };
-    if (Object.entries(still).some(([name, value]) => state[name] !== value)) return; // something else was picked
+    if (Object.entries(still).some(([name, value]) => state[name] !== value)) return; // the selection has changed
     parts = packed
       ? explain(headVectors(packed, map, head), query, key)
-      : [note("The vectors of this sentence were left out of this page, to keep it small.")];
+      : [note("The vectors of this sentence are not in this page, to limit its size.")];
   } catch (error) {
     parts = [note(error.message)];
   }
   fillOrigin(closeButton(), originTitle(query, key), ...parts);
 }
 
-// A focus within stays within; when the panel closes it goes back to the view.
+// The focus stays within the panel; when the panel closes, it returns to the view.
 function fillOrigin(...parts) {
   const panel = $("origin");
-  const focused = panel.contains(document.activeElement);
+  const hadFocus = panel.contains(document.activeElement);
   panel.replaceChildren(...parts);
   const close = $("close");
   const next = close ? (panel.querySelector("[aria-current] button") ?? close) : viewFocus();
-  if (focused) next.focus({ preventScroll: true });
+  if (hadFocus) next.focus({ preventScroll: true });
   if (close) keepInSight();
 }
 
@@ -40,7 +40,7 @@ function closeButton() {
   return button;
 }
 
-// The panel stands over the end of a long view: what was picked shall not be under it.
+// Scroll such that the panel does not cover the selected tokens.
 function keepInSight() {
   const { shape, query, key } = state;
   const picked = shape === "lines" ? [$("queries").children[query], $("keys").children[key]] : [$("frame")];
@@ -55,10 +55,10 @@ function keepInSight() {
 function originTitle(query, key) {
   const { queries, keys, at } = shownWeights();
   const [weight, asking, read] = [at(query, key).toFixed(2), named(queries[query]), named(keys[key])];
-  return make("h2", {}, `Where the weight ${weight} of `, asking, " → ", read, " comes from");
+  return make("h2", {}, `Computation of the weight ${weight}: `, asking, " → ", read);
 }
 
-// A word's weight comes from those of its pieces; each of them can be looked into.
+// The weights between the pieces of two words; each can be selected.
 function piecesOf(query, key) {
   const sides = sidesOf(state.map);
   const steps = stepsOf(state.map, state.head);
@@ -80,7 +80,7 @@ function piecesOf(query, key) {
     ),
   );
   const words =
-    "The weight of a word is the sum over the pieces that are read, and the mean over the pieces that ask. " +
-    "Pick one of these to see where it comes from.";
+    "The weight between words is the sum over the pieces of the key and the mean over the pieces of the query. " +
+    "Select a weight to see its computation.";
   return [note(words), make("div", { className: "scroll" }, table)];
 }

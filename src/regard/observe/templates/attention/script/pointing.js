@@ -1,25 +1,25 @@
-// What is looked at: what the pointer or the focus is on, or else what was picked; drawn in the view and said in words.
+// The focused tokens: under the pointer or with keyboard focus, or else selected. Highlighted and described in words.
 
 let pointed = null; // { query, key }, either of which may be null
 
-const looked = () => pointed ?? { query: state.query, key: state.key };
+const focused = () => pointed ?? { query: state.query, key: state.key };
 
 function point(at) {
   if (at?.query === pointed?.query && at?.key === pointed?.key) return;
   pointed = at;
-  showLooked();
+  showFocused();
 }
 
-// Picking a token shows its lines, and picking one on the other side too, where that weight comes from; again lets go.
+// Select a token, or with one on the other side, a weight; selecting a token again clears it.
 function pick({ query, key }) {
   if (query !== null && key !== null) return go({ query, key });
   if (query !== null) return go({ query: query === state.query ? null : query });
   return go({ key: key === state.key ? null : key });
 }
 
-// Pointing at a token shows all its lines; a line or cell, its query's, with that one marked.
-function showLooked() {
-  const at = looked();
+// A focused token shows all its lines; a line or cell shows those of its query and marks itself.
+function showFocused() {
+  const at = focused();
   if (state.shape === "lines") lightLines(at);
   else lightMap(at);
   $("readout").replaceChildren(...inWords(at));
@@ -39,16 +39,16 @@ function inWords({ query, key }) {
   if (query !== null && key !== null) {
     const more = pointed
       ? []
-      : [make("span", { className: "soft", textContent: "  where it comes from is shown below" })];
+      : [make("span", { className: "soft", textContent: "  the computation is shown below" })];
     return [named(queries[query]), " \u2192 ", named(keys[key]), ": ", number(at(query, key)), ...more];
   }
   if (query === null && key === null) {
     return [
-      make("span", { className: "soft", textContent: "Point at a token to see what it reads, or who reads it." }),
+      make("span", { className: "soft", textContent: "Point at a token to see its weights." }),
     ];
   }
   const [token, others, weights, says] =
-    query !== null ? [queries[query], keys, row(query), " reads "] : [keys[key], queries, column(key), " is read by "];
+    query !== null ? [queries[query], keys, row(query), " attends to "] : [keys[key], queries, column(key), " is attended to by "];
   const order = weights
     .map((_, i) => i)
     .filter((i) => weights[i] >= 0.01)
@@ -56,9 +56,9 @@ function inWords({ query, key }) {
     .slice(0, 5);
   if (order.length > 0)
     return [named(token), says, ...order.flatMap((i, n) => [n ? "  " : "", named(others[i]), " ", number(weights[i])])];
-  if (query === null) return [named(token), " is read by nobody"];
+  if (query === null) return [named(token), " gets only weights below 0.01"];
   return [
     named(token),
-    weights.some((weight) => weight > 0) ? " spreads over all tokens" : " reads nothing: every token is hidden from it",
+    weights.some((weight) => weight > 0) ? " has only weights below 0.01" : " has no weights: all keys are masked",
   ];
 }

@@ -1,9 +1,9 @@
-// Queries, keys and values: float16, of all numbers first the low bytes, then the high ones, deflated, in base64.
+// Query, key and value vectors: float16, all low bytes before all high bytes, deflated, in base64.
 
 const unpacked = new Map();
 
-// The bytes of the sentence's vectors and where each map's begin, or null if the page has none.
-// Throws if the browser cannot inflate.
+// The bytes of the vectors of a sentence and the offsets of each map, or null if the page does not have them.
+// Throws if the browser cannot decompress them.
 function vectorsOf(number) {
   if (!unpacked.has(number)) unpacked.set(number, unpack(number));
   return unpacked.get(number);
@@ -13,7 +13,7 @@ async function unpack(number) {
   const text = $(`vectors-${number}`)?.textContent;
   if (!text) return null;
   if (!("DecompressionStream" in window)) {
-    throw new Error("This browser cannot unpack the vectors (it has no DecompressionStream); a newer one can.");
+    throw new Error("This browser has no DecompressionStream, which is needed for the vectors; use a newer browser.");
   }
   const packed = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -39,7 +39,7 @@ function half(bytes, index) {
   return high & 128 ? -size : size;
 }
 
-// Of one head: its query at a place, and all its keys and values; several heads may share theirs (Ainslie et al. 2023).
+// The query, key and value vectors of a head by position; heads may share keys and values (Ainslie et al. 2023).
 function headVectors({ bytes, starts }, name, head) {
   const { heads, groups, dim } = sentence().vectors[name];
   const { queries, keys } = sidesOf(name);
@@ -56,27 +56,27 @@ function headVectors({ bytes, starts }, name, head) {
   };
 }
 
-// Where the weight of `key` for `query` comes from: softmax over the keys that the query sees of q·k / √d
+// The computation of the weight of `key` for `query`: softmax of q·k / √d over the keys that are not masked
 // (Vaswani et al. 2017, equation 1).
 function derive(vectors, query, key) {
   const seen = data.kinds[kindOf(state.map)].causal ? query + 1 : tokensOf(state.map).keys.length;
   const root = Math.sqrt(vectors.dim);
-  const asked = vectors.query(query);
-  const dot = (offered) => asked.reduce((sum, number, channel) => sum + number * offered[channel], 0);
+  const queryVector = vectors.query(query);
+  const dot = (keyVector) => queryVector.reduce((sum, number, channel) => sum + number * keyVector[channel], 0);
   const scores = Array.from({ length: seen }, (_, place) => dot(vectors.key(place)) / root);
   const most = Math.max(...scores);
-  const powers = scores.map((score) => Math.exp(score - most)); // most: no power is too large
+  const powers = scores.map((score) => Math.exp(score - most)); // subtracting the maximum avoids overflow
   const sum = powers.reduce((a, b) => a + b, 0);
-  const [offered, value] = [vectors.key(key), vectors.value(key)];
+  const [keyVector, value] = [vectors.key(key), vectors.value(key)];
   const weight = powers[key] / sum;
   return {
-    asked,
-    offered,
+    queryVector,
+    keyVector,
     scores,
     weights: powers.map((power) => power / sum),
     value,
     sum: sum * Math.exp(most),
-    products: asked.map((number, channel) => (number * offered[channel]) / root),
+    products: queryVector.map((number, channel) => (number * keyVector[channel]) / root),
     passed: value.map((number) => weight * number),
   };
 }

@@ -1,10 +1,10 @@
-// Moving about: a wish for a view becomes one that exists, what changed is drawn, and the address remembers it.
+// Navigation: validate the requested view, draw what has changed, and store the view in the address.
 
 const CHOICES = { view: ["attention", "likelihood", "layers"], shape: ["lines", "map"], units: ["pieces", "words"] };
 
-function go(wish, all = false) {
+function go(request, all = false) {
   const before = { ...state };
-  Object.assign(state, wish);
+  Object.assign(state, request);
   for (const [name, choices] of Object.entries(CHOICES)) if (!choices.includes(state[name])) state[name] = choices[0];
   if (!within(state.sentence, data.sentences.length)) state.sentence = 0;
   if (!Object.hasOwn(sentence().maps, state.map)) {
@@ -15,7 +15,7 @@ function go(wish, all = false) {
   if (!within(state.head, headsOf(state.map))) state.head = 0;
   if (!data.temperatures.includes(state.temperature)) state.temperature = 1;
   if (!within(state.token, sentence().target.length)) state.token = null;
-  if (wish.units && wish.units !== before.units && wish.query === undefined)
+  if (request.units && request.units !== before.units && request.query === undefined)
     [state.query, state.key] = translated(before.units);
   const { queries, keys } = tokensOf(state.map);
   if (!within(state.query, queries.length)) state.query = null;
@@ -26,10 +26,10 @@ function go(wish, all = false) {
   if (changed("sentence")) showSentences();
   if (changed("view")) showView();
   SHOW[state.view]((...parts) => changed("view", "sentence", ...parts), kindOf(before.map) !== kindOf(state.map));
-  remember();
+  writeAddress();
 }
 
-// What each view draws, given what changed.
+// Draw a view; `changed` returns whether any of the given parts has changed.
 const SHOW = {
   attention(changed, kindChanged) {
     choose($("shapes"), document.querySelector(`[data-shape=${state.shape}]`));
@@ -45,7 +45,7 @@ const SHOW = {
       if (state.shape === "lines") showLines();
       else showMap();
     }
-    showLooked();
+    showFocused();
     if (changed("map", "head", "units", "query", "key")) showOrigin();
   },
   likelihood(changed) {
@@ -63,7 +63,7 @@ function showView() {
   choose($("views"), $(`tab-${state.view}`), "aria-selected");
 }
 
-// The picked token in the other units: the word of a piece, the first piece of a word.
+// The selected tokens in the other units: the word of a piece, the first piece of a word.
 function translated(units) {
   const sides = sidesOf(state.map);
   return [
@@ -76,7 +76,7 @@ function translated(units) {
   });
 }
 
-const AT_FIRST = {
+const DEFAULTS = {
   view: "attention",
   shape: "lines",
   units: "pieces",
@@ -87,20 +87,20 @@ const AT_FIRST = {
 };
 const NUMBERS = ["sentence", "head", "query", "key", "token", "temperature"];
 
-function remember() {
-  const told = ["view", "sentence", "map", "head", "shape", "units", "query", "key", "token", "temperature"];
-  const parts = told
-    .filter((name) => !(name in AT_FIRST) || state[name] !== AT_FIRST[name])
+function writeAddress() {
+  const parameters = ["view", "sentence", "map", "head", "shape", "units", "query", "key", "token", "temperature"];
+  const parts = parameters
+    .filter((name) => !(name in DEFAULTS) || state[name] !== DEFAULTS[name])
     .map((name) => `${name}=${state[name]}`);
   history.replaceState(null, "", `#${parts.join("&")}`);
 }
 
-function goToAddress(all = false) {
-  const wish = { ...AT_FIRST, sentence: 0, map: "", head: 0 };
+function readAddress(all = false) {
+  const request = { ...DEFAULTS, sentence: 0, map: "", head: 0 };
   for (const [name, text] of new URLSearchParams(location.hash.slice(1))) {
-    if (name in wish) wish[name] = NUMBERS.includes(name) ? Number(text) : text;
+    if (name in request) request[name] = NUMBERS.includes(name) ? Number(text) : text;
   }
-  go(wish, all);
+  go(request, all);
 }
 
 for (const button of $("views").children) button.onclick = () => go({ view: button.dataset.view });
@@ -113,7 +113,7 @@ moveAlong($("overview"), false);
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") go({ query: null, key: null, token: null });
 });
-addEventListener("hashchange", () => goToAddress());
+addEventListener("hashchange", () => readAddress());
 darkTheme.addEventListener("change", () => {
   showScale();
   go({}, true);
@@ -125,4 +125,4 @@ addEventListener("resize", () => {
   drawnWidth = innerWidth;
 });
 showScale();
-goToAddress(true);
+readAddress(true);
