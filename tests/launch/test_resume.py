@@ -170,7 +170,7 @@ def test_a_language_model_resumes_exactly(make_language_run: MakeRun, tmp_path: 
     [
         ("optimizer.lr=1", "only trainer.max_steps"),
         ("trainer.max_stesp=3", "did you mean"),
-        ("trainer.max_steps=x", "whole"),
+        ("trainer.max_steps=x", "expected an integer"),
     ],
 )
 def test_other_keys_cannot_change_on_resume(finished: RunFolder, override: str, words: str) -> None:
