@@ -102,7 +102,9 @@ def test_a_validation_part_without_text_is_reported() -> None:
 
 
 def test_an_unknown_measure_is_reported_before_the_run_folder_exists(make_run: MakeRun) -> None:
-    with pytest.raises(UsageError, match=r"callbacks.attention.measures=\['entrpy'\]: expected a list of values, each one of entropy"):
+    with pytest.raises(
+        UsageError, match=r"callbacks.attention.measures=\['entrpy'\]: expected a list of values, each one of entropy"
+    ):
         make_run("callbacks.attention.measures=[entrpy]", "name=entrpy")
 
 
