@@ -31,8 +31,10 @@ def compare(
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN|SWEEP|GLOB ...", help="Run folders, or folders that contain them.")
     ],
-    metric: Annotated[str | None, typer.Option(help="Metric to sort by. Default: that of the best checkpoint.")] = None,
-    mode: Annotated[Mode | None, typer.Option(help="Whether min or max is good. Default: that of the runs.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Metric to sort by. Default: the metric that selects the best checkpoint.")
+    ] = None,
+    mode: Annotated[Mode | None, typer.Option(help="min or max is better. Default: as configured in the runs.")] = None,
     output: Annotated[Path, typer.Option(help="HTML file of the page.")] = Path("compare.html"),
     csv: Annotated[Path | None, typer.Option("--csv", help="Also write the complete table to this file.")] = None,
 ) -> None:

@@ -52,9 +52,11 @@ def evaluate(
         Path | None, typer.Option(help="References, line by line; without --source-file, text for a language model.")
     ] = None,
     average: Annotated[int | None, typer.Option(min=1, help="Average this number of latest snapshots.")] = None,
-    beam_size: Annotated[int | None, typer.Option(min=1, help="1 is greedy. Default: that of the run.")] = None,
+    beam_size: Annotated[
+        int | None, typer.Option(min=1, help="1 is greedy. Default: as configured in the run.")
+    ] = None,
     length_penalty: Annotated[
-        float | None, typer.Option(callback=finite, help="0 for no penalty. Default: that of the run.")
+        float | None, typer.Option(callback=finite, help="0 for no penalty. Default: as configured in the run.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Write the outputs to this file, one per line.")] = None,
     device: Device = "cpu",
