@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -235,6 +235,23 @@ def finished_language(make_language_run: Callable[..., RunFolder]) -> RunFolder:
     run = make_language_run("name=finished")
     assert work(run.path) == 0
     return run
+
+
+@pytest.fixture
+def importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Makes the modules in a folder importable. After the test they are not, so that another may use their names."""
+    before = set(sys.modules)
+    folders: list[Path] = []
+
+    def add(folder: Path) -> None:
+        folders.append(folder)
+        monkeypatch.syspath_prepend(str(folder))
+
+    yield add
+    for name in set(sys.modules) - before:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and any(Path(file).is_relative_to(folder) for folder in folders):
+            del sys.modules[name]
 
 
 class Said(NamedTuple):

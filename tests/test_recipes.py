@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,12 +68,12 @@ def test_a_checkpoint_with_classes_of_the_user_is_used_with_trust(trained: Path)
     assert regard(trained, "translate", str(run), "--trust", stdin="12\n13\n").count("\n") == 2
 
 
-def test_the_mixer_of_the_recipe_extends_as_it_mixes(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_mixer_of_the_recipe_extends_as_it_mixes(trained: Path, importable: Callable[[Path], None]) -> None:
     import importlib
 
     import torch
 
-    monkeypatch.syspath_prepend(str(trained))
+    importable(trained)
     mixer = importlib.import_module("my_package.mean").CausalMean(8, 2, causal=True)
     x = torch.randn(3, 7, 8)
     whole = mixer(x, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -221,7 +222,7 @@ def test_an_existing_model_is_found_before_the_run_and_by_its_full_path(
     assert config["tokenizer"]["model"] == str(tmp_path / "some.model")
 
 
-def test_own_conf_folder_and_own_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_conf_folder_and_own_class(tmp_path: Path, importable: Callable[[Path], None]) -> None:
     (tmp_path / "conf/model").mkdir(parents=True)
     (tmp_path / "conf/model/mine.yaml").write_text(
         "defaults: [transformer]\ndim: 24\ndepth: 1\nnum_heads: 2\nffn_dim: 8\n"
@@ -233,7 +234,7 @@ def test_own_conf_folder_and_own_class(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "my_package.py").write_text(
         "from pytorch_lightning import Callback\nclass Hello(Callback):\n    def __init__(self, loud): ...\n"
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
+    importable(tmp_path)
     ((config, _),) = compose_points(["--config-dir", str(tmp_path / "conf"), "model=mine", "callbacks=mine"])
     assert config["model"]["dim"] == 24
     assert config["callbacks"]["hello"]["_target_"] == "my_package.Hello"

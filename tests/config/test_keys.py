@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from copy import deepcopy
 from itertools import zip_longest
 from pathlib import Path
@@ -167,9 +168,9 @@ def test_optimizer_and_schedule_are_not_keys_of_the_task(key: str) -> None:
         compose_points([f"+task.{key}=3"])
 
 
-def test_user_class_is_checked_by_its_signature_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_class_is_checked_by_its_signature_only(tmp_path: Path, importable: Callable[[Path], None]) -> None:
     (tmp_path / "own_schedule.py").write_text("def rise(warmup_steps: float, total_steps: int | None): ...\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
+    importable(tmp_path)
     own = ["~schedule", "+schedule._target_=own_schedule.rise", "+schedule.warmup_steps=-0.5"]
     assert compose_points([*own, "+schedule.total_steps=null"])
     with pytest.raises(UsageError, match=r"^schedule\.total_steps=0\.5: own_schedule\.rise expects int \| None"):

@@ -126,7 +126,7 @@ def test_a_text_file_is_evaluated_as_one_document(
     assert shown["test/bits_per_byte"] == pytest.approx(loss / math.log(2) / len(document.encode()), abs=1e-3)
     (tmp_path / "own.txt").write_text("")
     empty = regard("evaluate", finished_language.path, "--target-file", tmp_path / "own.txt")
-    assert (empty.code, empty.err) == (1, f"regard: {tmp_path / 'own.txt'} is empty; give some text\n")
+    assert (empty.code, empty.err) == (1, f"regard: {tmp_path / 'own.txt'} is empty; expected some text\n")
 
 
 def test_a_large_loss_has_an_infinite_perplexity(regard: Regard, finished_language: RunFolder, tmp_path: Path) -> None:

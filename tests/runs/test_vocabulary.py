@@ -49,7 +49,10 @@ def test_fine_tuning_starts_with_the_weights_and_the_vocabulary_of_the_checkpoin
     assert work(alone.path) == work(run.path) == 0
     assert vocabulary(alone) != vocabulary(finished), "or the test shows nothing"
     assert vocabulary(run) == vocabulary(finished)
-    assert f"the vocabulary are those of {finished.checkpoints / 'best.ckpt'}" in capsys.readouterr().err
+    assert (
+        f"starting with the weights and the vocabulary of {finished.checkpoints / 'best.ckpt'}"
+        in capsys.readouterr().err
+    )
     before, after = (read_checkpoint(r.checkpoints / "best.ckpt")["state_dict"] for r in (finished, run))
     assert all(torch.equal(before[name], after[name]) for name in before)
     losses = [

@@ -223,11 +223,11 @@ def foreign(target: str, **arguments: Any) -> dict[str, Any]:
     return model_config(mixer={"_target_": target, "_partial_": True} | arguments)
 
 
-def test_a_foreign_class_needs_trust(tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_foreign_class_needs_trust(tmp_path: Path, tokenizer: Tokenizer, importable: Callable[[Path], None]) -> None:
     (tmp_path / "my_mixers.py").write_text(
         "from regard.model.mixer import SelfAttention\n\n\nclass Mine(SelfAttention): ...\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
+    importable(tmp_path)
     path = tmp_path / "best.ckpt"
     SafeCheckpointIO().save_checkpoint(content(tokenizer, foreign("my_mixers.Mine")), path)
     with pytest.raises(RegardError, match=r"refers to my_mixers\.Mine, .* --trust"):

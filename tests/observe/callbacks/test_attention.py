@@ -189,10 +189,10 @@ class Mean(nn.Module):
 
 @pytest.mark.filterwarnings("default:callbacks.attention")
 def test_a_model_without_attention_trains_and_attend_reports_it(
-    make_language_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, regard: Callable[..., Any]
+    make_language_run: MakeRun, tmp_path: Path, importable: Callable[[Path], None], regard: Callable[..., Any]
 ) -> None:
     (tmp_path / "mean_mixer.py").write_text(MEAN)
-    monkeypatch.syspath_prepend(tmp_path)
+    importable(tmp_path)
     run = make_language_run("model.mixer._target_=mean_mixer.Mean", "name=mean")
     assert work(run.path) == 0, run.status()
     assert (run.path / "log.txt").read_text().count("the model has no attention, nothing is recorded") == 1
