@@ -121,7 +121,7 @@ def test_separate_vocabularies(make_run: MakeRun) -> None:
     run = make_run("tokenizer.joint=false", "tokenizer.vocab_size=40", "trainer=debug", "name=separate")
     assert work(run.path) == 0
     loaded = load_model(find_checkpoint(run.path))
-    assert loaded.source_tokenizer is not loaded.target_tokenizer
+    assert not loaded.tokenizers.joint
     assert loaded.config["source_vocab_size"] == 40
 
 

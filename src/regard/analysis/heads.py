@@ -13,8 +13,7 @@ from rich.text import Text
 from regard.analysis.sample import TextSample
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
-from regard.inference.language_model import LanguageModel
-from regard.inference.translator import Translator
+from regard.inference.generator import Generator
 from regard.instantiate import build
 from regard.observe.draw.heads_image import draw_curves, draw_heads, head_curves
 from regard.observe.draw.image import png_bytes
@@ -32,24 +31,20 @@ SHORT_NAMES = {"maximum": "max", "distance": "dist", "previous": "prev", "punctu
 SHORT_NAMES |= {"agreement": "agree", "importance": "import"}
 
 
-def measure_sample(model: Translator | LanguageModel, sample: TextSample) -> HeadMeasures:
+def measure_sample(generator: Generator, sample: TextSample) -> HeadMeasures:
     """Compute all measures of all heads of the model on the sample.
 
     Raises UsageError for a model without attention.
     """
-    if isinstance(model, Translator):
-        tokenizers = model.source_tokenizer, model.target_tokenizer
-    else:
-        tokenizers = model.tokenizer, model.tokenizer
-    found = measure_heads(model.model, *tokenizers, sample.batches, sample.links)
+    found = measure_heads(generator, sample.batches, sample.links)
     if not found.heads:
         raise UsageError("the model has no attention heads")
     return found
 
 
-def describe_passes(model: Translator | LanguageModel, sample: TextSample) -> str:
+def describe_passes(generator: Generator, sample: TextSample) -> str:
     """Describe the work of `measure_sample`, which may take long."""
-    heads = sum(attention.num_heads for attention in attention_modules(model.model).values())
+    heads = sum(attention.num_heads for attention in attention_modules(generator.model).values())
     tokens = sum(batch.step_tokens for batch in sample.batches)
     passes = f"{heads + 1} passes: one with all heads, then one without each head"
     return f"measuring {sample.description} ({tokens:,} target tokens) in {passes}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,9 @@ from regard.data.prepare.progress import Progress
 from regard.data.tokenizer.tokenizer import Tokenizers, TokenizerSettings
 from regard.errors import RegardError, UsageError
 from regard.stop import ignore_signals
+
+MAX_EXAMPLES = 1000
+"""Number of validation texts among which an example text is searched."""
 
 
 class Limits(NamedTuple):
@@ -38,7 +42,7 @@ class Limits(NamedTuple):
 NO_LIMITS = Limits()
 
 
-class TextData(pl.LightningDataModule, ABC):
+class CorpusData(pl.LightningDataModule, ABC):
     """Batches of a prepared corpus. Each task has a subclass.
 
     corpus: the text
@@ -113,6 +117,17 @@ class TextData(pl.LightningDataModule, ABC):
     def records(self, split: Split) -> Iterator[Record]:
         """Stream the records of validation or test."""
         return self.prepared.records(split)
+
+    def inputs(self, values: Sequence[str]) -> list[Any]:
+        """Return the inputs of a generator that these values of the first column stand for: here, the texts."""
+        return list(values)
+
+    def example(self, folder: Path) -> str:
+        """Return an example for the command line; empty if there is none. A file is written to ``folder``.
+
+        Here, the first words of the first text that is not blank.
+        """
+        return example_text(record[0] for record in self.records("validation"))
 
     def size(self, split: Split) -> tuple[int, int]:
         """Return the number of tokens (including </s>) and of UTF-8 bytes of a split's last column, the target."""
@@ -212,3 +227,15 @@ class TextData(pl.LightningDataModule, ABC):
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             worker_init_fn=ignore_signals,
         )
+
+
+def example_text(texts: Iterable[str]) -> str:
+    """Return the first words of the first text that is not blank; an empty text if all are."""
+    return next(filter(None, map(first_words, islice(texts, MAX_EXAMPLES))), "")
+
+
+def first_words(text: str, length: int = 60) -> str:
+    """Return the first line with three words, or else the first that is not blank, cut to ``length`` characters."""
+    lines = [line.strip() for line in text[: 100 * length].split("\n") if line.strip()]
+    line = next((line for line in lines if len(line.split()) > 2), next(iter(lines), ""))
+    return line if len(line) <= length else line[:length].rpartition(" ")[0] or line[:length]

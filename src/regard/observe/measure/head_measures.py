@@ -7,12 +7,10 @@ from typing import NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from regard.data.batching import Batch
 from regard.data.corpora.links import Links
-from regard.data.tokenizer.tokenizer import Tokenizer
-from regard.model.transformer import Transformer
+from regard.inference.generator import Generator
 from regard.observe.measure.ablation import head_importance
 from regard.observe.measure.alignment import Aligner, Moment, count_links
 from regard.observe.measure.heads import MEASURES, MeasureMeans, rare_pieces, row_measures, uniform_weights
@@ -53,21 +51,18 @@ class HeadMeasures(NamedTuple):
             yield {"map": name, "head": "uniform", **{m: float(v[0]) for m, v in self.uniform[name].items()}}
 
 
-def measure_heads(
-    model: Transformer,
-    source_tokenizer: Tokenizer,
-    target_tokenizer: Tokenizer,
-    batches: Sequence[Batch],
-    reference: Mapping[int, Links],
-) -> HeadMeasures:
+def measure_heads(generator: Generator, batches: Sequence[Batch], reference: Mapping[int, Links]) -> HeadMeasures:
     """Measure every head on ``batches``; ``reference`` has the correct links by row (``Batch.rows``)."""
-    rare_sources = rare_pieces(pieces for batch in batches for pieces in _pieces(source_tokenizer, batch.source))
-    rare_targets = rare_pieces(pieces for batch in batches for pieces in _pieces(target_tokenizer, batch.prefix))
+    source, pieces = generator.source, generator.target_tokenizer.pieces
+    sources = (batch.source for batch in batches if batch.source is not None)
+    labels = (source.labels(row) for rows in sources for row in rows) if source and source.tokenizer else ()
+    rare_sources = rare_pieces(labels)
+    rare_targets = rare_pieces(pieces(row) for batch in batches for row in batch.prefix.tolist())
     measured: dict[str, MeasureMeans] = {}
     uniform: dict[str, MeasureMeans] = {}
     agreements: dict[Aligner, list[tuple[int, int]]] = {}
     for batch in batches:
-        for place, (row, maps) in enumerate(batch_maps(model, source_tokenizer, target_tokenizer, batch)):
+        for place, (row, maps) in enumerate(batch_maps(generator, batch)):
             packed = None if batch.documents is None else batch.documents[place, : len(maps.prefix)].numpy()
             for name, weights in maps.maps.items():
                 kind, _ = split_name(name)
@@ -81,18 +76,12 @@ def measure_heads(
     heads = {name: means.means() for name, means in measured.items()}
     for name, shares in _shares(agreements).items():
         heads[name]["agreement"] = shares
-    loss, changes = head_importance(model, batches)
+    loss, changes = head_importance(generator.model, batches)
     for name, change in changes.items():
         if name in heads:
             heads[name]["importance"] = change
     rare_counts = len(rare_sources), len(rare_targets)
     return HeadMeasures(heads, {name: means.means() for name, means in uniform.items()}, loss, rare_counts)
-
-
-def _pieces(tokenizer: Tokenizer, ids: Tensor | None) -> Iterator[list[str]]:
-    """Yield the pieces of each row, padding included."""
-    for row in () if ids is None else ids.tolist():
-        yield tokenizer.pieces(row)
 
 
 def _agreements(maps: SentenceMaps, links: Links | None) -> Iterator[tuple[Aligner, tuple[int, int]]]:
