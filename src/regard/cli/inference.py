@@ -101,9 +101,10 @@ def evaluate(
 @app.command()
 def attend(
     run: Run,
-    source: Annotated[str | None, typer.Option(help="Sentence to translate; not for a language model.")] = None,
+    source: Annotated[str | None, typer.Option(help="Sentence to translate.")] = None,
+    image: Annotated[str | None, typer.Option(help="Image file to describe.")] = None,
     target: Annotated[
-        str | None, typer.Option(help="Given translation (default: that of the model), or text for a language model.")
+        str | None, typer.Option(help="Given output (default: that of the model), or text for a language model.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="HTML file of the page; a PNG is written next to it.")] = None,
     megabytes: Annotated[float, typer.Option(min=0, callback=finite, help="Maximum size of the page.")] = 16,
@@ -121,7 +122,7 @@ def attend(
     for file in (page, page.with_suffix(".png")):
         require_writable("--output", file)
     generator = load(run, device, trust)
-    given = attended_input(generator, {"--source": source, "--target": target})
+    given = attended_input(generator, {"--source": source, "--image": image, "--target": target})
     texts = [("--target", target or "", generator.target_tokenizer)]
     if generator.source is not None and generator.source.tokenizer is not None:
         texts.insert(0, (str(generator.source_option), source or "", generator.source.tokenizer))

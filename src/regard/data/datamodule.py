@@ -16,6 +16,7 @@ from regard.data.batching import Batch, Item, Plan, StepBatches, StreamState
 from regard.data.corpora.corpus import Corpus, Record, Split
 from regard.data.corpora.filters import Filter
 from regard.data.counted_steps import CountedSteps
+from regard.data.prepare.images import ImageSettings
 from regard.data.prepare.prepare import Prepared, prepare
 from regard.data.prepare.progress import Progress
 from regard.data.tokenizer.tokenizer import Tokenizers, TokenizerSettings
@@ -63,6 +64,9 @@ class CorpusData(pl.LightningDataModule, ABC):
     columns: tuple[str, ...]
     """The columns that the task reads."""
 
+    images: ImageSettings | None = None
+    """How the images of the corpus are prepared, if it has any."""
+
     sampling_alpha: float | None = None
     """If set, the number of target tokens of a batch is known only after it has been loaded."""
 
@@ -107,6 +111,7 @@ class CorpusData(pl.LightningDataModule, ABC):
                 self.preparation_workers,
                 self.progress,
                 self.tokenizers,
+                self.images,
             )
         return self._prepared
 

@@ -22,6 +22,7 @@ from regard.data.prepare import encode, shards, stages
 from regard.data.prepare.encode import tokens_folder
 from regard.data.prepare.prepare import Prepared, prepare
 from regard.data.prepare.progress import ProgressLines
+from regard.data.prepare.workers import WorkerFailed
 from regard.data.tokenizer.tokenizer import TokenizerSettings
 from regard.errors import RegardError, UsageError
 
@@ -237,7 +238,7 @@ def test_a_worker_that_fails_or_is_killed_is_reported(tmp_path: Path, monkeypatc
 
 def test_shards_are_kept_when_a_worker_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_: Any) -> Iterator[Path]:
-        raise encode.WorkerFailed("killed")
+        raise WorkerFailed("killed")
 
     with monkeypatch.context() as patch:
         patch.setattr(stages, "encode_shards", failing)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypedDict, TypeVar
 
-from regard.data.corpora.corpus import Corpus, MissingSplit, Record, Split, record_noun
+from regard.data.corpora.corpus import IMAGE, Corpus, MissingSplit, Record, Split, record_noun
 from regard.data.corpora.filters import Filter, select
 from regard.data.prepare.progress import Progress
 from regard.errors import RegardError
@@ -19,6 +19,9 @@ from regard.files import replacing
 
 SHARD_CHARACTERS = 1 << 23
 """A shard ends with the record at which it reaches this number of characters. It is held in memory until then."""
+
+SHARD_RECORDS = 1 << 12
+"""The same for a corpus with images, whose shards end with this number of records."""
 
 REPORT_EVERY = 1 << 12
 
@@ -51,7 +54,8 @@ def copy_part(
         found = corpus.records(split)
         kept = select(found, filters, corpus.columns, dropped) if split == "train" else found
         lines = map(_ENCODER.encode, kept)
-        for shard in chunks(_counted(lines, f"reading the {split} part", progress), SHARD_CHARACTERS, len):
+        limit, size = (SHARD_RECORDS, _one) if IMAGE in corpus.columns else (SHARD_CHARACTERS, len)
+        for shard in chunks(_counted(lines, f"reading the {split} part", progress), limit, size):
             path = shard_path(folder, split, shards)
             if not path.exists():
                 _write(path, shard)
@@ -109,6 +113,10 @@ def _counted(lines: Iterable[str], activity: str, progress: Progress) -> Iterato
         yield line
         if number % REPORT_EVERY == 0:
             progress(activity, number, None)
+
+
+def _one(line: str) -> int:
+    return 1
 
 
 def _write(path: Path, lines: list[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from regard.data.batching import Batch
-from regard.data.corpora.corpus import Record, Split
+from regard.data.corpora.corpus import Corpus, Record, Split
 
 if TYPE_CHECKING:
     from regard.training.task import Task
@@ -38,6 +38,8 @@ class ProbeExample(NamedTuple):
 
 class EvaluatedData(Protocol):
     """The splits that a task is evaluated on."""
+
+    corpus: Corpus
 
     def texts(self, split: Split) -> tuple[list[str], ...]:
         """Return the texts of a split, one list for each column."""

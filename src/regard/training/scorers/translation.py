@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import Any
 
 from sacrebleu.metrics import BLEU, CHRF
 
@@ -51,11 +53,18 @@ class TranslationScorer:
 
     def compare(self, outputs: list[str], references: list[str]) -> dict[str, float]:
         """Compute bleu and chrf (0 to 100) and the share of exact matches, exact (0 to 1)."""
-        exact = sum(a.strip() == b.strip() for a, b in zip(outputs, references, strict=True)) / len(outputs)
+        return self.compare_with_all(outputs, [[reference] for reference in references])
+
+    def compare_with_all(self, outputs: list[str], references: list[list[str]]) -> dict[str, float]:
+        """Compute the same metrics with any number of references for each output."""
+        pairs = zip(outputs, references, strict=True)
+        exact = sum(output.strip() in map(str.strip, own) for output, own in pairs) / len(outputs)
+        # sacreBLEU takes one list for each reference of an output; None where an output has fewer.
+        streams: Any = list(zip_longest(*references))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sacreBLEU warns of text that looks tokenised; regard does not tokenise it
-            bleu = self.bleu.corpus_score(outputs, [references]).score
-            chrf = self.chrf.corpus_score(outputs, [references]).score
+            bleu = self.bleu.corpus_score(outputs, streams).score
+            chrf = self.chrf.corpus_score(outputs, streams).score
         return {"bleu": bleu, "chrf": chrf, "exact": exact}
 
     def score_sample(self, sample: Sample) -> float:
