@@ -81,7 +81,8 @@ def batch_maps(
         for name, weights in maps.items():
             queries, keys = sizes[split_name(name)[0]]
             own[name] = weights[place, :, :queries, :keys]
-        yield row, SentenceMaps(source, pieces(prefix), pieces(target), own)
+        grid = None if reads is None else reads.grid
+        yield row, SentenceMaps(source, pieces(prefix), pieces(target), own, grid)
 
 
 def _without_padding(ids: torch.Tensor) -> list[int]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from regard.data.batching import pad
+from regard.data.images.image import Image, Pixels
 from regard.data.teacher_forcing import decoder_prefix
 from regard.data.tokenizer.specials import EOS
 from regard.inference.generator import Generator
@@ -31,11 +32,12 @@ class HeadVectors(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """The internal values of a model for a source and a target; for a language model, the source is empty.
+    """The internal values of a model for a source and a target; the source is empty for a language model.
 
     target: the output of the model, or the text that the decoder was forced to read
     vectors: by the name of the map
     likelihood, lens: of the target including ``</s>``
+    image: the image that is the source
     """
 
     source: str
@@ -44,6 +46,7 @@ class Trace(NamedTuple):
     vectors: dict[str, HeadVectors]
     likelihood: Likelihood
     lens: LogitLens
+    image: Pixels | None = None
 
 
 @torch.inference_mode()
@@ -71,6 +74,7 @@ def trace(
         prefix=tokenizer.pieces(prefix),
         target=tokenizer.pieces(ids),
         maps={name: _array(weights) for name, weights in recorder.maps.items()},
+        grid=None if source is None else source.grid,
     )
     return Trace(
         example.source_text,
@@ -79,6 +83,7 @@ def trace(
         vectors=_arrays(recorder.vectors),
         likelihood=score_target(logits, ids, tokenizer),
         lens=logit_lens(model.decoder, recorder.states, ids, tokenizer),
+        image=given.pixels if isinstance(given, Image) else None,
     )
 
 

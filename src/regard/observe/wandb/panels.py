@@ -12,7 +12,8 @@ import wandb
 from matplotlib.figure import Figure
 from pytorch_lightning.loggers import WandbLogger
 
-from regard.observe.draw.image import draw_layer, draw_map, png_bytes
+from regard.observe.draw.image import draw_layer, png_bytes
+from regard.observe.draw.image_strip import draw_trace
 from regard.observe.record.trace import Trace
 from regard.training.scorers.scorer import ProbeExample, Sample, Scorer
 
@@ -65,7 +66,7 @@ class Panels:
         with TemporaryDirectory() as folder:  # W&B copies files, but encodes other images again
             rows: list[list[Any]] = []
             for example, trace in zip(examples, traces, strict=True):
-                path, size = _write(Path(folder) / f"{len(rows)}.png", draw_map(trace.maps, shown))
+                path, size = _write(Path(folder) / f"{len(rows)}.png", draw_trace(trace, shown))
                 picture = wandb.Image(path) if budget.reserve("maps of the table", size, 1) else None
                 sample = Sample(trace.source, example.reference or "", trace.target)
                 score = None if example.reference is None else scorer.score_sample(sample)
