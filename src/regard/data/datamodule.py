@@ -85,11 +85,7 @@ class CorpusData(pl.LightningDataModule, ABC):
         progress: Progress | None,
     ) -> None:
         super().__init__()
-        if corpus.columns != self.columns:
-            raise UsageError(
-                f"data has the columns {', '.join(corpus.columns)}, this task reads {', '.join(self.columns)}; "
-                "choose another data= or another task="
-            )
+        self.require_columns(corpus)
         self.corpus, self.tokenizer, self.cache = corpus, tokenizer, Path(cache)
         self.seed, self.workers = seed, workers
         self.filters, self.preparation_workers = filters, preparation_workers
@@ -97,6 +93,15 @@ class CorpusData(pl.LightningDataModule, ABC):
         self._prepared: Prepared | None = None
         self._stream: StepBatches | None = None
         self._resume_from: StreamState | None = None
+
+    @classmethod
+    def require_columns(cls, corpus: Corpus) -> None:
+        """Raise UsageError if the corpus does not have the columns that the task reads."""
+        if corpus.columns != cls.columns:
+            raise UsageError(
+                f"data has the columns {', '.join(corpus.columns)}, this task reads {', '.join(cls.columns)}; "
+                "choose another data= or another task="
+            )
 
     @property
     def prepared(self) -> Prepared:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from regard.model.embedding import Embedding
@@ -23,7 +23,9 @@ class PatchEncoder(nn.Module):
     """Patches of an image as a sequence of vectors (Dosovitskiy et al. 2021, section 3.1).
 
     With ``stem_channels``, convolutions of stride 2 precede the projection of patches (Xiao et al. 2021, Early
-    Convolutions Help Transformers See Better). Positions are learned, one vector per patch.
+    Convolutions Help Transformers See Better). Positions are learned, one vector per patch, starting with sinusoids of
+    row and column (He et al. 2022, section 3): small random vectors are lost beside the content of the patches, and
+    relations such as "left of" are then learned late.
 
     embedding: of the decoder; its dimension is that of the memory
     layer: makes a layer
@@ -32,7 +34,8 @@ class PatchEncoder(nn.Module):
     patch_size: side of a patch, in pixels
     stem_channels: channels after each convolution of stride 2; none for a linear projection of patches
 
-    Raises ValueError if the image is not a whole number of patches, or a patch is too small for the convolutions.
+    Raises ValueError if the image is not a whole number of patches, a patch is too small for the convolutions, or the
+    dimension is not a multiple of 4.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class PatchEncoder(nn.Module):
         super().__init__()
         if image_size % patch_size:
             raise ValueError(f"encoder.image_size={image_size} is not a multiple of encoder.patch_size={patch_size}")
+        if embedding.dim % 4:
+            raise ValueError(f"dim={embedding.dim} is not a multiple of 4, which positions in two dimensions need")
         reduction = 2 ** len(stem_channels)
         if patch_size % reduction:
             raise ValueError(
@@ -58,7 +63,7 @@ class PatchEncoder(nn.Module):
         self.stem = _stem(stem_channels)
         stride = patch_size // reduction
         self.patches = nn.Conv2d((3, *stem_channels)[-1], embedding.dim, kernel_size=stride, stride=stride)
-        self.positions = nn.Parameter(torch.randn(math.prod(self.grid), embedding.dim) * 0.02)
+        self.positions = nn.Parameter(grid_positions(*self.grid, embedding.dim))
         layers = [layer(causal=False, cross=False) for _ in range(depth)]
         self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
         self.norm = layers[-1].final_norm()
@@ -70,6 +75,22 @@ class PatchEncoder(nn.Module):
         for number, layer in enumerate(self.layers):
             x = layer(x, None, record=record and record.under(str(number)))
         return Encoded(self.norm(x), x.new_ones(x.shape[:2], dtype=torch.bool))
+
+
+def grid_positions(rows: int, columns: int, dim: int) -> Float[Tensor, "patches dim"]:
+    """Return sinusoids of the row in the first half of the channels, and of the column in the second half.
+
+    As in Vaswani et al. 2017, section 3.5, for each axis. ``dim`` is a multiple of 4.
+    """
+    frequencies = torch.exp(torch.arange(dim // 4) * (-math.log(100.0) / (dim // 4)))
+
+    def waves(count: int) -> Tensor:
+        angles = torch.arange(count)[:, None] * frequencies
+        return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+    down = waves(rows)[:, None].expand(-1, columns, -1)
+    across = waves(columns)[None].expand(rows, -1, -1)
+    return torch.cat([down, across], dim=-1).flatten(0, 1)
 
 
 def _stem(channels: Sequence[int]) -> nn.Sequential:
