@@ -188,6 +188,11 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         "pixels": integer(32, 512),
         **dict.fromkeys(["size", "validation_size", "test_size", "held_out_size"], integer(1)),
     },
+    "regard.data.corpora.captions.Captions": {
+        **_SPLIT_FILES,
+        "columns": sequence(NAME, 2),
+        "images": TEXT | NULL,
+    },
     "regard.data.corpora.multi30k.Multi30k": {"source": TEXT, "target": TEXT, "folder": TEXT},
     "regard.data.corpora.tinyshakespeare.TinyShakespeare": {"folder": TEXT},
     "regard.data.corpora.parallel.ParallelFiles": {

@@ -7,13 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from regard.data.images.decode import SUFFIXES
 from regard.data.images.image import Image
 from regard.errors import RegardError, UsageError
 from regard.inference.captioner import Captioner
 
 IMAGES_TOGETHER = 32
-SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff")
-"""Suffixes of the files that are captioned in a folder."""
 
 
 class Captioned(NamedTuple):

@@ -17,6 +17,9 @@ from PIL import ImageOps, UnidentifiedImageError
 from regard.data.images.image import Pixels
 from regard.errors import RegardError, one_line
 
+SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff")
+"""Names of files in a folder that are images."""
+
 MOST_PIXELS = 1 << 27
 """An image with more pixels is not decoded: a small file can expand to more memory than there is (a decompression
 bomb)."""
@@ -26,14 +29,12 @@ def decode_file(path: Path) -> Pixels:
     """Decode an image file. See `decode`.
 
     Raises:
-        RegardError: the file cannot be read or decoded; names it.
+        RegardError: the file cannot be read or decoded; does not name it.
     """
     try:
         return decode(path.read_bytes())
     except OSError as error:
-        raise RegardError(f"{path}: {error.strerror}; expected an image file") from error
-    except RegardError as error:
-        raise RegardError(f"{path}: {error}") from error
+        raise RegardError(f"{error.strerror}; expected an image file") from error
 
 
 def decode(content: bytes) -> Pixels:

@@ -13,6 +13,7 @@ from torch import Tensor
 from regard.data.images.decode import decode_file
 from regard.data.images.image import Image, resize
 from regard.data.tokenizer.tokenizer import Tokenizer
+from regard.errors import RegardError
 
 
 class ImageSource:
@@ -29,7 +30,10 @@ class ImageSource:
 
     def read(self, argument: str) -> Image:
         """Return the image in a file, resized. Raises RegardError, naming the file, if it cannot be read."""
-        return Image(resize(decode_file(Path(argument)), self.size), argument)
+        try:
+            return Image(resize(decode_file(Path(argument)), self.size), argument)
+        except RegardError as error:
+            raise RegardError(f"{argument}: {error}") from error
 
     def encode(self, inputs: Sequence[Image]) -> tuple[list[Tensor], list[int]]:
         """See `Source`. No image is too large: each is resized."""
