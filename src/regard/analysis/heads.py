@@ -28,7 +28,7 @@ from regard.training.callbacks.metrics_file import latest_values, read_rows
 PICTURES = ("heads.png", "curves.png")
 COLUMNS = ("map", "head", *ALL_MEASURES)
 SHORT_NAMES = {"maximum": "max", "distance": "dist", "previous": "prev", "punctuation": "punct", "induction": "induct"}
-SHORT_NAMES |= {"agreement": "agree", "importance": "import"}
+SHORT_NAMES |= {"agreement": "agree", "pointing": "point", "importance": "import"}
 
 
 def measure_sample(generator: Generator, sample: TextSample) -> HeadMeasures:
@@ -36,7 +36,7 @@ def measure_sample(generator: Generator, sample: TextSample) -> HeadMeasures:
 
     Raises UsageError for a model without attention.
     """
-    found = measure_heads(generator, sample.batches, sample.links)
+    found = measure_heads(generator, sample.batches, sample.links, sample.mentions)
     if not found.heads:
         raise UsageError("the model has no attention heads")
     return found
@@ -60,13 +60,17 @@ def describe_measures(found: HeadMeasures, sample: TextSample) -> list[str]:
     ]
     if sample.reference:
         lines.append(f"agreement: with {sample.reference}")
+    if sample.mentions:
+        words = sum(map(len, sample.mentions.values()))
+        lines.append(f"pointing: {words:,} colours and nouns; uniform: a patch at random")
     return [*lines, "uniform: a head with uniform weights"]
 
 
 def head_table(found: HeadMeasures) -> Table:
     """Return a table with a row per head, and per map a row for uniform weights; undefined measures are empty."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in COLUMNS:
+    columns = [name for name in COLUMNS if name not in ALL_MEASURES or any(name in row for row in found.rows())]
+    for name in columns:
         table.add_column(SHORT_NAMES.get(name, name), justify="left" if name == "map" else "right", no_wrap=True)
     for row in found.rows():
         is_uniform = row["head"] == "uniform"
@@ -75,7 +79,7 @@ def head_table(found: HeadMeasures) -> Table:
         style = "dim" if is_uniform else ""
         table.add_row(
             *(Text(str(row[c]), style) for c in ("map", "head")),
-            *(Text(values.get(m, ""), style) for m in ALL_MEASURES),
+            *(Text(values.get(m, ""), style) for m in columns if m in ALL_MEASURES),
         )
         if is_uniform:
             table.add_section()

@@ -10,8 +10,10 @@ import numpy as np
 
 from regard.analysis.align import Pairs, Warn, evenly_spaced, read_gold, read_split, single_spaced
 from regard.data.batching import Batch
+from regard.data.corpora.judged import JudgedCorpus, Mentioned
 from regard.data.corpora.links import Links
 from regard.data.corpora.reading.lines import read_lines, read_pairs
+from regard.data.datamodule import CorpusData
 from regard.data.language import PackedStream
 from regard.data.teacher_forcing import decoder_prefix
 from regard.data.tokenizer.specials import EOS
@@ -30,12 +32,13 @@ TOKENS = 8192
 
 
 class TextSample(NamedTuple):
-    """Batches with a description, and the links of each pair with their origin."""
+    """Batches with a description, the links of each pair with their origin, and the mentions of each caption."""
 
     batches: list[Batch]
     description: str
     links: dict[int, Links]
     reference: str
+    mentions: dict[int, Sequence[Mentioned]] | None = None
 
 
 def sample_run(
@@ -49,13 +52,16 @@ def sample_run(
 
     Raises UsageError if ``gold`` is given for a language model.
     """
+    if isinstance(generator, EncoderDecoder) and generator.source.tokenizer is None:
+        _reject(generator, gold)
+        return _sample_captions(generator, load_corpus(run, warn), count, warn)
     if isinstance(generator, EncoderDecoder):
         part = read_split(run, "validation", warn)
         links, reference = part.links, "the links of the corpus"
         if gold is not None:
             links, reference = read_gold(gold, part.pairs), str(gold)
         return _sample_pairs(generator, part.pairs, links, reference, count, "validation pairs", warn)
-    _reject(gold)
+    _reject(generator, gold)
     batches = load_corpus(run, warn)
     stream, length = PackedStream(batches.prepared.tokens("validation")[0]), generator.model.max_length
     rows = _block_rows(len(stream), length, count, warn)
@@ -83,7 +89,7 @@ def sample_files(
         pairs = list(read_pairs(source, target))
         links = None if gold is None else read_gold(gold, pairs)
         return _sample_pairs(generator, pairs, links, str(gold), count, f"pairs of {target}", warn)
-    _reject(gold)
+    _reject(generator, gold)
     ids, length = generator.target_tokenizer.encode("\n".join(read_lines(target))), generator.model.max_length
     if not ids:
         raise RegardError(f"{target} is empty; expected text")
@@ -92,6 +98,18 @@ def sample_files(
     parts = [slice(row * length, (row + 1) * length) for row in _block_rows(len(tokens), length, count, warn)]
     blocks = [(tokens[part], targets[part], np.zeros_like(tokens[part])) for part in parts]
     return TextSample(block_batches(blocks), f"{len(blocks)} blocks of {target}", {}, "")
+
+
+def _sample_captions(generator: EncoderDecoder, data: CorpusData, count: int | None, warn: Warn) -> TextSample:
+    """Sample ``count`` evenly spaced captions of the validation part."""
+    records = list(data.records("validation"))
+    chosen = [records[row] for row in evenly_spaced(len(records), count or PAIRS)]
+    images = data.inputs([reference for reference, _ in chosen])
+    batches, _ = pair_batches(generator, list(zip(images, (caption for _, caption in chosen), strict=True)))
+    mentions: dict[int, Sequence[Mentioned]] = {}
+    if isinstance(data.corpus, JudgedCorpus):
+        mentions = {row: data.corpus.mentions(*record) for row, record in enumerate(chosen)}
+    return TextSample(batches, f"{len(chosen)} validation captions", {}, "", mentions)
 
 
 def _sample_pairs(
@@ -150,6 +168,6 @@ def _report_fewer(taken: int, usual: int, name: str, warn: Warn) -> None:
         warn(f"using {taken} {name} instead of {usual}, at most {TOKENS:,} target tokens; use --sentences for more")
 
 
-def _reject(gold: Path | None) -> None:
+def _reject(generator: Generator, gold: Path | None) -> None:
     if gold is not None:
-        raise UsageError("--gold: a language model has no alignments; omit it")
+        raise UsageError(f"--gold: {generator.noun} has no alignments; omit it")
