@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -102,44 +103,43 @@ def test_retry_restarts_only_the_failed_runs_of_a_sweep(at: list[str], tmp_path:
     part = tmp_path / "part.tsv"
     part.write_bytes(text.read_bytes().partition(b"\n")[2])
     cache = f"paths.cache={tmp_path / 'cache'}"
-    runs = freeze(compose_points([*at, *SHORT, *LOCAL, cache, "-m", f"data.train={text},{part}", "seed=1,2"]))
+    runs = freeze(compose_points([*at, *SHORT, *LOCAL, cache, "-m", f"data.train={text},{part}"]))
     part.rename(tmp_path / "away.tsv")
     sweep = runs[0].path.parent
     result = regard("resume", sweep)
     assert result.code == 1
-    assert states(sweep) == ["finished", "finished", "failed", "failed"]
-    assert f"failed    {runs[2].path}  " in result.err
-    assert f"{runs[2].path}\tfailed\n" in result.out
-    assert "part.tsv" in runs[2].status()["why"]
+    assert states(sweep) == ["finished", "failed"]
+    assert f"failed    {runs[1].path}  " in result.err
+    assert f"{runs[1].path}\tfailed\n" in result.out
+    assert "part.tsv" in runs[1].status()["why"]
     assert "trained" in runs[0].console.read_text(), "the output of the process is in console.txt"
 
     (tmp_path / "away.tsv").rename(part)
     result = regard("retry", sweep)
     assert result.code == 0
-    assert result.out.startswith("retrying 2 of 4 runs (failed, lost)")
-    assert states(sweep) == ["finished"] * 4
-    assert [run.status()["attempt"] for run in runs] == [1, 1, 2, 2]
-    assert regard("retry", sweep).out.startswith("retrying 0 of 4")
+    assert result.out.startswith("retrying 1 of 2 runs (failed, lost)")
+    assert states(sweep) == ["finished"] * 2
+    assert [run.status()["attempt"] for run in runs] == [1, 2]
+    assert regard("retry", sweep).out.startswith("retrying 0 of 2")
     result = regard("retry", sweep, "--status", "failde")
     assert (result.code, "expected one of failed" in result.err) == (2, True)
 
-    group, tags = group_and_tags(runs[2])
-    assert group == f"default/{sweep.name}"
-    assert tags == [f"data.train={part}", "seed=1"]
 
+def test_a_sweep_that_is_stopped_by_a_signal_can_be_resumed(at: list[str], tmp_path: Path, regard: Regard) -> None:
+    def stop() -> None:
+        wait_until(lambda: len([*tmp_path.glob("runs/*/*/*/metrics.csv")]) == 2)
+        os.kill(os.getpid(), signal.SIGTERM)
 
-def test_a_sweep_that_is_stopped_by_a_signal_can_be_resumed(
-    at: list[str], tmp_path: Path, start: Start, regard: Regard
-) -> None:
-    process = start("regard.cli", "train", *at, *LONG, *LOCAL, "-m", "seed=1,2,3")
-    wait_until(lambda: len([*tmp_path.glob("runs/*/*/*/metrics.csv")]) == 2)
+    with ThreadPoolExecutor() as another:
+        stopping = another.submit(stop)
+        result = regard("train", *at, *LONG, *LOCAL, "-m", "seed=1,2,3")
+    stopping.result()
+    assert result.code == 1
     (sweep,) = (tmp_path / "runs/default").iterdir()
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
     assert states(sweep) == ["preempted", "preempted", "cancelled"]
-    assert f"{sweep / '0'}\tpreempted\n" in out
-    result = regard("resume", sweep, "trainer.max_steps=500", "hydra/launcher=here")
+    assert f"{sweep / '0'}\tpreempted\n" in result.out
+    reached = max(run.status()["step"] for run in find_runs([sweep], print)[:2])
+    result = regard("resume", sweep, f"trainer.max_steps={reached + 1}", "hydra/launcher=here")
     assert result.code == 0, result.err
     assert states(sweep) == ["finished"] * 3
     assert [run.status()["attempt"] for run in find_runs([sweep], print)] == [2, 2, 1]
@@ -213,8 +213,8 @@ def test_resume_skips_runs_that_a_sweep_will_start(at: list[str], tmp_path: Path
     assert (result.code, result.out) == (0, f"{sweep / '1'}: skipped; process {process.pid} will start it\n")
     assert RunFolder(sweep / "1").status()["attempt"] == 0
     process.kill()
-    process.communicate()
     os.kill(RunFolder(sweep / "0").status()["pid"], signal.SIGKILL)
+    process.communicate()
     assert RunFolder(sweep / "1").submitter() is None, "no process will start it"
 
 
@@ -263,6 +263,13 @@ def test_a_signal_during_the_imports_is_handled(
     assert run.status()["status"] == status
     assert "before it started" in run.status()["why"]
     assert run.status()["attempt"] == 0
+
+
+def test_the_runs_of_a_sweep_have_a_group_and_what_varies_as_tags(at: list[str]) -> None:
+    runs = freeze(compose_points([*at, *SHORT, "-m", "model.depth=1,2", "seed=1,2"]))
+    group, tags = group_and_tags(runs[2])
+    assert group == f"default/{runs[2].path.parent.name}"
+    assert tags == ["model.depth=2", "seed=1"]
 
 
 def test_the_table_of_jobs(at: list[str], finished: RunFolder, tmp_path: Path, regard: Regard) -> None:
