@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from warm import WarmProcess
 
 from regard.config.compose import compose_points, freeze
 from regard.errors import UsageError
@@ -27,6 +28,7 @@ from regard.runs.sweep import group_and_tags, varying_overrides
 
 Regard = Callable[..., Any]
 Start = Callable[..., subprocess.Popen[str]]
+StartWarm = Callable[..., WarmProcess]
 
 SHORT = ["trainer.max_steps=4", "trainer.val_check_interval=4"]
 LONG = ["trainer.max_steps=5000", "trainer.val_check_interval=5000"]
@@ -145,8 +147,8 @@ def test_a_sweep_that_is_stopped_by_a_signal_can_be_resumed(at: list[str], tmp_p
     assert [run.status()["attempt"] for run in find_runs([sweep], print)] == [2, 2, 1]
 
 
-def test_a_killed_run_is_lost_and_the_sweep_reports_it(at: list[str], tmp_path: Path, start: Start) -> None:
-    process = start("regard.cli", "train", *at, *LONG, *LOCAL, "-m", "seed=1,2")
+def test_a_killed_run_is_lost_and_the_sweep_reports_it(at: list[str], tmp_path: Path, start_warm: StartWarm) -> None:
+    process = start_warm("-m", "regard.cli", "train", *at, *LONG, *LOCAL, "-m", "seed=1,2")
     wait_until(lambda: len([*tmp_path.glob("runs/*/*/*/metrics.csv")]) == 2)
     runs = find_runs([tmp_path / "runs"], print)
     os.kill(runs[0].status()["pid"], signal.SIGKILL)
@@ -157,9 +159,11 @@ def test_a_killed_run_is_lost_and_the_sweep_reports_it(at: list[str], tmp_path: 
     assert process.communicate(timeout=60)[0].count("\tlost\n") == 1
 
 
-def test_running_and_waiting_runs_can_be_cancelled(at: list[str], tmp_path: Path, start: Start, regard: Regard) -> None:
-    process = start(
-        "regard.cli", "train", *at, *LONG, "hydra/launcher=local", "hydra.launcher.jobs=1", "-m", "seed=1,2"
+def test_running_and_waiting_runs_can_be_cancelled(
+    at: list[str], tmp_path: Path, start_warm: StartWarm, regard: Regard
+) -> None:
+    process = start_warm(
+        "-m", "regard.cli", "train", *at, *LONG, "hydra/launcher=local", "hydra.launcher.jobs=1", "-m", "seed=1,2"
     )
     wait_until(lambda: [*tmp_path.glob("runs/*/*/0/metrics.csv")])
     (sweep,) = (tmp_path / "runs/default").iterdir()
@@ -205,8 +209,10 @@ def test_if_one_run_is_running_no_run_is_changed(at: list[str], where: str) -> N
     assert states(runs[0].path.parent)[0] == "failed", "retry can find it again"
 
 
-def test_resume_skips_runs_that_a_sweep_will_start(at: list[str], tmp_path: Path, start: Start, regard: Regard) -> None:
-    process = start("regard.cli", "train", *at, *LONG, "-m", "seed=1,2")
+def test_resume_skips_runs_that_a_sweep_will_start(
+    at: list[str], tmp_path: Path, start_warm: StartWarm, regard: Regard
+) -> None:
+    process = start_warm("-m", "regard.cli", "train", *at, *LONG, "-m", "seed=1,2")
     wait_until(lambda: [*tmp_path.glob("runs/*/*/0/metrics.csv")])
     (sweep,) = (tmp_path / "runs/default").iterdir()
     result = regard("resume", sweep)
@@ -234,11 +240,11 @@ def test_a_signal_during_the_start_of_a_process_reaches_it(at: list[str], monkey
 
 
 def test_a_run_can_be_cancelled_from_another_machine(
-    at: list[str], start: Start, monkeypatch: pytest.MonkeyPatch
+    at: list[str], start_warm: StartWarm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the request in the run folder reaches the process."""
     (run,) = freeze(compose_points([*at, *LONG]))
-    process = start("regard.runs", str(run.path))
+    process = start_warm("-m", "regard.runs", str(run.path))
     wait_until(run.metrics.exists)
     run.cancel("cancelled from another machine")
     _, errors = process.communicate(timeout=60)
@@ -299,8 +305,8 @@ def test_jobs_without_arguments_shows_one_line_per_sweep(
     assert sum("submitted" in line for line in lines) == 2
 
 
-def test_logs_shows_the_last_lines(finished: RunFolder, start: Start) -> None:
-    process = start("regard.cli", "logs", str(finished.path), "-n", "2")
+def test_logs_shows_the_last_lines(finished: RunFolder, start_warm: StartWarm) -> None:
+    process = start_warm("-m", "regard.cli", "logs", str(finished.path), "-n", "2")
     out, _ = process.communicate(timeout=60)
     log = (finished.path / "log.txt").read_text().splitlines()
     assert out.splitlines()[-2:] == log[-2:]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from warm import WarmProcess
 
 from regard.launch.start import start as launch
 from regard.runs.folder import RunFolder
@@ -55,11 +56,11 @@ def test_same_losses_as_one_process_with_the_same_global_batch(
         assert column(two, name) == pytest.approx(column(one, name), abs=1e-4), name
 
 
-def test_ranks_stop_together(make_run: MakeRun, start: Callable[..., subprocess.Popen[str]]) -> None:
+def test_ranks_stop_together(make_run: MakeRun, start_warm: Callable[..., WarmProcess]) -> None:
     long = ["trainer.max_steps=5000", "trainer.val_check_interval=5000", "model.dropout=0.1"]
     run = make_run(*TWO, *long, "name=stopped")
     run.set_status("preempted")  # so that this process does not count as its submitter
-    process = start("regard.cli", "resume", str(run.path))
+    process = start_warm("-m", "regard.cli", "resume", str(run.path))
     deadline = time.monotonic() + 120
     while not (run.metrics.exists() and run.metrics.read_text().count("\n") > 5):
         assert time.monotonic() < deadline, "training did not begin"
@@ -74,13 +75,13 @@ def test_ranks_stop_together(make_run: MakeRun, start: Callable[..., subprocess.
 
 
 def test_time_limit_signal_to_any_rank_requeues_the_job(
-    make_run: MakeRun, start: Callable[..., subprocess.Popen[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_run: MakeRun, start_warm: Callable[..., WarmProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rank 0 writes the file that requeues the job, whichever rank received the signal."""
     monkeypatch.setenv("REGARD_REQUEUE", str(tmp_path / "requeue"))
     run = make_run(*TWO, "trainer.max_steps=5000", "trainer.val_check_interval=5000", "name=one_signalled")
     run.set_status("preempted")  # so that this process does not count as its submitter
-    process = start("regard.cli", "resume", str(run.path))
+    process = start_warm("-m", "regard.cli", "resume", str(run.path))
     deadline = time.monotonic() + 120
     while not (run.metrics.exists() and run.metrics.read_text().count("\n") > 5):
         assert time.monotonic() < deadline, "training did not begin"

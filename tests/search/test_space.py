@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import optuna
 import pytest
 import yaml
 from optuna.trial import TrialState
+from warm import WarmProcess
 
 from regard.errors import UsageError
 from regard.instantiate import build
@@ -30,7 +30,7 @@ from regard.search.start import describe_best, start_search
 OPTIONS = ["search=tpe", "trainer.val_check_interval=3"]
 RATES = "+search.space.optimizer.lr={low: 0.001, high: 0.1}"
 
-Start = Callable[..., subprocess.Popen[str]]
+StartWarm = Callable[..., WarmProcess]
 
 
 @pytest.fixture(autouse=True)
@@ -142,21 +142,21 @@ def test_a_trial_can_be_pruned(worker_here: None, run_search: Callable[..., Path
 
 @pytest.fixture
 def started(
-    search_arguments: list[str], tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., subprocess.Popen[str]]:
+    search_arguments: list[str], tmp_path: Path, start_warm: StartWarm, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., WarmProcess]:
     """Returns a function that starts a search of learning rates whose only worker is a subprocess, which it returns."""
 
-    def start_worker(*overrides: str) -> subprocess.Popen[str]:
+    def start_worker(*overrides: str) -> WarmProcess:
         with monkeypatch.context() as patch:
             patch.setattr(search_start, "_launch", lambda folder, content: 0)
             assert start_search([*search_arguments, "search=tpe", RATES, *overrides]) == 0
-        return start("regard.search", str(folder_of(tmp_path)))
+        return start_warm("-m", "regard.search", str(folder_of(tmp_path)))
 
     return start_worker
 
 
 def test_a_killed_search_resumes_its_unfinished_trial(
-    worker_here: None, tmp_path: Path, started: Callable[..., subprocess.Popen[str]], regard: Callable[..., Any]
+    worker_here: None, tmp_path: Path, started: Callable[..., WarmProcess], regard: Callable[..., Any]
 ) -> None:
     long = ["trainer.max_steps=300", "trainer.val_check_interval=100", "callbacks.last.every_n_steps=10"]
     process = started(*long, "search.trials=1")
@@ -188,7 +188,7 @@ def wait_for_rows(tmp_path: Path, trial: int, rows: int = 1) -> None:
 
 
 def test_a_resumed_search_waits_for_a_trial_that_outlived_its_worker(
-    tmp_path: Path, start: Start, started: Callable[..., subprocess.Popen[str]]
+    tmp_path: Path, start_warm: StartWarm, started: Callable[..., WarmProcess]
 ) -> None:
     process = started("trainer.max_steps=400", "trainer.val_check_interval=200", "search.trials=1")
     wait_for_rows(tmp_path, trial=0)
@@ -197,7 +197,7 @@ def test_a_resumed_search_waits_for_a_trial_that_outlived_its_worker(
     os.kill(run.status()["pid"], signal.SIGSTOP)  # simulates a slow trial
     process.kill()
     process.communicate()
-    again = start("regard.search", str(folder))
+    again = start_warm("-m", "regard.search", str(folder))
     deadline = time.monotonic() + 120
     while "another process is working on this run" not in run.console.read_text():
         assert time.monotonic() < deadline
@@ -260,7 +260,7 @@ def test_a_cancelled_search_starts_no_more_trials(
 
 
 def test_a_search_continues_after_one_of_its_runs_is_cancelled(
-    tmp_path: Path, regard: Callable[..., Any], started: Callable[..., subprocess.Popen[str]]
+    tmp_path: Path, regard: Callable[..., Any], started: Callable[..., WarmProcess]
 ) -> None:
     process = started("trainer.max_steps=20000", "trainer.val_check_interval=20000", "search.trials=2")
     folder = folder_of(tmp_path)
