@@ -19,6 +19,8 @@ from regard.runs.folder import RunFolder
 from regard.runs.work import work
 from regard.training.callbacks.metrics_file import read_rows
 
+pytestmark = pytest.mark.xdist_group("attention")  # they share a run
+
 MakeRun = Callable[..., RunFolder]
 LAST = "step-0000006.npz"
 
