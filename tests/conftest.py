@@ -18,10 +18,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 if TYPE_CHECKING:
+    from warm import WarmProcess
+
     from regard.data.tokenizer.tokenizer import Tokenizer
     from regard.model.transformer import Transformer
     from regard.observe.record.trace import Trace
     from regard.runs.folder import RunFolder
+
+    StartWarm = Callable[..., WarmProcess]
 
 SMALL = [
     "data=parallel", "data.source=en", "data.target=de",
@@ -301,6 +305,23 @@ def start() -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+@pytest.fixture
+def start_warm(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartWarm]:
+    """Starts ``python -m MODULE ARGUMENTS`` or ``python -c CODE ARGUMENTS`` in a process that has imported torch."""
+    from warm import WarmProcess
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    started: list[WarmProcess] = []
+
+    def start(*arguments: str) -> WarmProcess:
+        started.append(WarmProcess(tmp_path_factory.mktemp("process"), *arguments))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,8 @@ from regard.observe.measure.alignment import Aligner
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 
+pytestmark = pytest.mark.xdist_group("align")  # they share a run
+
 Regard = Callable[..., Any]
 
 # Dates and distances alone, in which nearly every phrase changes its order of words, are learned in seconds.

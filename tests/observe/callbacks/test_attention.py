@@ -20,6 +20,8 @@ from regard.runs.work import work
 from regard.training.callbacks.metrics_file import read_rows
 from regard.training.scorers.translation import TranslationScorer
 
+pytestmark = pytest.mark.xdist_group("attention")  # they share a run
+
 MakeRun = Callable[..., RunFolder]
 LAST = "step-0000006.npz"
 

@@ -23,6 +23,8 @@ from regard.runs.work import work
 from regard.training.callbacks.moving_average import MovingAverage
 from regard.training.checkpoint import load_model, load_weights, read_checkpoint
 
+pytestmark = pytest.mark.xdist_group("moving_average")  # they share a run
+
 MakeRun = Callable[..., RunFolder]
 
 
