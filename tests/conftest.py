@@ -47,6 +47,15 @@ SMALL_LANGUAGE = [
     "callbacks.attention.sentences=1", "logger=none",
 ]  # fmt: skip
 
+SMALL_CAPTIONING = [
+    "task=captioning", "data.size=120", "data.validation_size=20", "data.test_size=20", "data.held_out_size=10",
+    "model=demo", "model.dim=16", "model.depth=1", "model.num_heads=2", "model.ffn_dim=32", "model.max_length=20",
+    "model.encoder.stem_channels=[4]", "batches.images_per_batch=16",
+    "trainer.max_steps=6", "trainer.log_every_n_steps=1", "trainer.val_check_interval=4",
+    "callbacks.last.every_n_steps=3", "callbacks.attention.sentences=1", "logger=none",
+    "optimizer.lr=0.01", "schedule.warmup_steps=1",
+]  # fmt: skip
+
 COLOURS = {"red": "rot", "green": "grün", "blue": "blau", "white": "weiß", "black": "schwarz"}
 THINGS = {"house": "Haus", "roof": "Dach", "boat": "Boot", "book": "Buch", "horse": "Pferd", "sheet": "Blatt"}
 
@@ -237,6 +246,30 @@ def finished_language(make_language_run: Callable[..., RunFolder]) -> RunFolder:
     from regard.runs.work import work
 
     run = make_language_run("name=finished")
+    assert work(run.path) == 0
+    return run
+
+
+@pytest.fixture(scope="session")
+def make_captioning_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunFolder]:
+    """Freezes a small run of a captioning model on rendered scenes; arguments override."""
+    from regard.config.compose import compose_points, freeze
+
+    folder = tmp_path_factory.mktemp("captioning")
+    places = [f"paths.cache={folder / 'cache'}", f"paths.runs={folder / 'runs'}"]
+
+    def make(*overrides: str) -> RunFolder:
+        return freeze(compose_points([*SMALL_CAPTIONING, *places, *overrides]))[0]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_captioning(make_captioning_run: Callable[..., RunFolder]) -> RunFolder:
+    """A small run of a captioning model that has been worked through; look, do not touch."""
+    from regard.runs.work import work
+
+    run = make_captioning_run("name=finished")
     assert work(run.path) == 0
     return run
 

@@ -24,6 +24,8 @@ MOST_PIXELS = 1 << 27
 """An image with more pixels is not decoded: a small file can expand to more memory than there is (a decompression
 bomb)."""
 
+TOO_LARGE = f"too many pixels; expected at most {MOST_PIXELS:,}"
+
 
 def decode_file(path: Path) -> Pixels:
     """Decode an image file. See `decode`.
@@ -47,11 +49,12 @@ def decode(content: bytes) -> Pixels:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of damaged metadata and of large images, checked below
             with PIL.Image.open(BytesIO(content)) as image:
-                width, height = image.size
-                if width * height > MOST_PIXELS:
-                    raise RegardError(f"{width:,} x {height:,} pixels; expected at most {MOST_PIXELS:,} in total")
+                if image.width * image.height > MOST_PIXELS:
+                    raise RegardError(TOO_LARGE)
                 image.load()
                 return np.asarray(_on_white(ImageOps.exif_transpose(_with_eight_bits(image))))
+    except PIL.Image.DecompressionBombError as error:  # Pillow's own limit, which is higher
+        raise RegardError(TOO_LARGE) from error
     except UnidentifiedImageError as error:
         raise RegardError("not an image in a known format; expected PNG, JPEG, GIF, WebP, ...") from error
     except RegardError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import TypedDict, TypeVar
 
@@ -53,9 +54,8 @@ def copy_part(
     try:
         found = corpus.records(split)
         kept = select(found, filters, corpus.columns, dropped) if split == "train" else found
-        lines = map(_ENCODER.encode, kept)
-        limit, size = (SHARD_RECORDS, _one) if IMAGE in corpus.columns else (SHARD_CHARACTERS, len)
-        for shard in chunks(_counted(lines, f"reading the {split} part", progress), limit, size):
+        lines = _counted(map(_ENCODER.encode, kept), f"reading the {split} part", progress)
+        for shard in _image_chunks(lines) if IMAGE in corpus.columns else chunks(lines, SHARD_CHARACTERS, len):
             path = shard_path(folder, split, shards)
             if not path.exists():
                 _write(path, shard)
@@ -115,8 +115,11 @@ def _counted(lines: Iterable[str], activity: str, progress: Progress) -> Iterato
             progress(activity, number, None)
 
 
-def _one(line: str) -> int:
-    return 1
+def _image_chunks(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Yield consecutive lines in lists of about SHARD_RECORDS. All captions of an image are in one list."""
+    by_image = (list(group) for _, group in groupby(lines, key=lambda line: json.loads(line)[0]))
+    for groups in chunks(by_image, SHARD_RECORDS, len):
+        yield [line for group in groups for line in group]
 
 
 def _write(path: Path, lines: list[str]) -> None:
