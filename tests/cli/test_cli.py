@@ -1,4 +1,4 @@
-"""The command line, run as a subprocess."""
+"""The command line, in a subprocess where its streams or its imports matter."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_help_imports_neither_torch_nor_hydra() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
-def test_translate_keeps_order_and_empty_lines(finished: RunFolder, tmp_path: Path) -> None:
+def test_translate_keeps_order_and_empty_lines(finished: RunFolder, tmp_path: Path, regard: Regard) -> None:
     lines = ["the red house", "", "the blue boat is very, very white", "   ", "the book", "the red house"]
     found = command("translate", str(finished.path), "--beam-size", "2", stdin="\n".join(lines))
     assert found.returncode == 0, found.stderr
@@ -51,23 +51,21 @@ def test_translate_keeps_order_and_empty_lines(finished: RunFolder, tmp_path: Pa
     assert len(out) == len(lines) + 1
     assert out[1] == out[3] == ""
     assert out[0] == out[5] != out[2]
-    alone = command(
-        "translate", str(finished.checkpoints / "best.ckpt"), "--beam-size", "2", "--output", str(tmp_path / "out"),
-        stdin=lines[2],
-    )  # fmt: skip
-    assert alone.returncode == 0, alone.stderr
+    best, output = finished.checkpoints / "best.ckpt", tmp_path / "out"
+    alone = regard("translate", best, "--beam-size", "2", "--output", output, stdin=lines[2])
+    assert alone.code == 0, alone.err
     assert (tmp_path / "out").read_text() == out[2] + "\n", (
         "the same alone and in a batch, from the checkpoint and from the run"
     )
 
 
-def test_translate_names_a_line_that_is_not_utf8_or_too_long(finished: RunFolder) -> None:
+def test_translate_names_a_line_that_is_not_utf8_or_too_long(finished: RunFolder, regard: Regard) -> None:
     bad = command("translate", str(finished.path), stdin=b"the red house\n\xff\xfe\n")
     assert bad.returncode == 1
     assert b"stdin, line 2: not UTF-8" in bad.stderr
-    long = command("translate", str(finished.path), stdin="the\n" + "the house " * 400)
-    assert long.returncode == 0
-    assert b"line 2 is longer than the limit of the model (256 tokens)" in long.stderr
+    long = regard("translate", finished.path, stdin="the\n" + "the house " * 400)
+    assert long.code == 0
+    assert "line 2 is longer than the limit of the model (256 tokens)" in long.err
 
 
 def test_evaluate_prints_the_metrics_of_the_run(finished: RunFolder, tmp_path: Path, regard: Regard) -> None:
@@ -119,23 +117,29 @@ def test_attend_writes_page_and_picture(finished: RunFolder, tmp_path: Path, reg
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["translate", "no-such-run"], 2, b"no-such-run"),
-        (["translate", "."], 2, b"not a run folder"),
-        (["attend", __file__, "--source", "x"], 1, b"not a readable checkpoint"),
-        (["resume", "."], 2, b"no run folder in it"),
-        (["evaluate", __file__], 2, b"not a run folder"),
-        (["trian"], 2, b"trian"),
-        (["train", "trainer.max_stpes=1"], 2, b"trainer.max_steps"),
-        (["translate", "x", "--beam-size", "0"], 2, b"beam-size"),
+        (["translate", "no-such-run"], 2, "no-such-run"),
+        (["translate", "."], 2, "not a run folder"),
+        (["attend", __file__, "--source", "x"], 1, "not a readable checkpoint"),
+        (["resume", "."], 2, "no run folder in it"),
+        (["evaluate", __file__], 2, "not a run folder"),
+        (["trian"], 2, "trian"),
+        (["train", "trainer.max_stpes=1"], 2, "trainer.max_steps"),
+        (["translate", "x", "--beam-size", "0"], 2, "beam-size"),
     ],
 )
 def test_wrong_usage_is_one_line_and_an_exit_code(
-    arguments: list[str], code: int, words: bytes, tmp_path: Path
+    arguments: list[str],
+    code: int,
+    words: str,
+    tmp_path: Path,
+    regard: Regard,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = command(*arguments, cwd=tmp_path)
-    assert found.returncode == code, found.stderr
-    assert words in found.stderr
-    assert b"Traceback" not in found.stderr
+    monkeypatch.chdir(tmp_path)
+    found = regard(*arguments)
+    assert found.code == code, found.err
+    assert words in found.err
+    assert "Traceback" not in found.err
     assert list(tmp_path.iterdir()) == []
 
 
