@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
 from regard.data.captioning import CaptioningData
+from regard.data.corpora.captions import Captions
 from regard.data.corpora.shapes.shapes import Shapes
 from regard.data.tokenizer.specials import BOS, EOS, PAD
 from regard.data.tokenizer.tokenizer import TokenizerSettings
@@ -84,8 +86,6 @@ def test_an_evaluation_can_be_limited_to_a_fixed_sample(
 
 
 def test_an_example_is_written_as_a_file(make: Callable[..., CaptioningData], tmp_path: Path) -> None:
-    import PIL.Image
-
     data = make(image_size=48)
     path = Path(data.example(tmp_path))
     reference = next(data.records("validation"))[0]
@@ -98,3 +98,21 @@ def test_a_corpus_of_text_is_refused(tmp_path: Path) -> None:
     corpus: Any = Phrases()
     with pytest.raises(UsageError, match="this task reads image, caption"):
         CaptioningData(corpus, SETTINGS, str(tmp_path), 8, 8, 20, 32, seed=1)
+
+
+def test_the_captions_of_an_image_are_evaluated_together(tmp_path: Path) -> None:
+    """With several captions per image, a sample has whole images, and one row of each is captioned."""
+    names = [f"{number}.png" for number in range(12)]
+    lines = [f"{name},caption {n} of {name[:-4]}" for name in names for n in range(3)]
+    for name in names:
+        PIL.Image.new("RGB", (8, 8)).save(tmp_path / name)
+    (tmp_path / "captions.csv").write_text("image,caption\n" + "\n".join(lines) + "\n")
+    corpus = Captions(str(tmp_path), 0.5)
+    settings = TokenizerSettings(kind="byte")
+    data = CaptioningData(corpus, settings, str(tmp_path / "cache"), 4, 4, 60, 8, seed=1, say=lambda text: None)
+    for limit in (None, 2, 0.5):
+        rows = sorted(row for item in data.evaluation("validation", limit)[1] for row in item.rows)
+        numbers = data.prepared.images("validation").numbers[rows]
+        assert np.bincount(numbers)[np.unique(numbers)].tolist() == [3] * len(np.unique(numbers))
+        assert [row for row in rows if data.is_first("validation", row)] == rows[::3]
+    assert len(data.evaluation("validation", 2)[1]) <= 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from regard.data.batching import Batch, Item, Plan, PlannedBatch
+from regard.data.batching import Batch, Indices, Item, Plan, PlannedBatch
 from regard.data.corpora.corpus import IMAGE_CAPTION, ImageCorpus, Split
 from regard.data.corpora.filters import Filter
 from regard.data.datamodule import NO_LIMITS, CorpusData, Limits
@@ -96,20 +97,42 @@ class CaptioningData(CorpusData):
         plan = CaptionPlan(captions, self.max_length, self.images_per_batch, self.seed)
         return ImagesAndCaptions(self.prepared.images("train"), captions, self.max_length), plan
 
+    def is_first(self, split: Split, row: int) -> bool:
+        """Return whether a record is the first one of its image."""
+        images = self.prepared.images(split)
+        return row == 0 or images.number(row) != images.number(row - 1)
+
     def evaluation(self, split: Split, limit: int | float | None = None) -> tuple[Dataset[Batch], list[Item]]:
-        """Return all captions, in batches of similar length. With a ``limit``, they are a random sample."""
+        """Return all captions, in batches of similar length.
+
+        With a ``limit``, they are all captions of a random sample of images.
+        """
         self._count_short(split, f"truncated to {self.max_length}")
         captions = self.prepared.tokens(split)[0]
         rows = np.arange(len(captions))
         if limit is not None:
-            wanted = limit * self.evaluation_images_per_batch if isinstance(limit, int) else int(limit * len(captions))
-            rows = fixed_sample(len(captions), max(1, min(len(captions), wanted)))
+            rows = self._sample(split, limit)
             self.report_sample(split, len(rows), len(captions), "captions")
         lengths = np.minimum(captions.lengths_of(rows) + 1, self.max_length)
         order = rows[np.argsort(lengths, kind="stable")]
         batches = np.split(order, range(self.evaluation_images_per_batch, len(order), self.evaluation_images_per_batch))
         items = [Item(batch.tolist(), 0, -1) for batch in batches]
         return ImagesAndCaptions(self.prepared.images(split), captions, self.max_length), items
+
+    def _sample(self, split: Split, limit: int | float) -> Indices:
+        """Return the rows of a random sample of images: at most ``limit`` batches, or a share of the images."""
+        numbers = self.prepared.images(split).numbers
+        count = int(numbers[-1]) + 1
+
+        def rows(size: int) -> Indices:
+            return np.flatnonzero(np.isin(numbers, fixed_sample(count, size)))
+
+        if not isinstance(limit, int):
+            return rows(max(1, int(limit * count)))
+        most = limit * self.evaluation_images_per_batch
+        # A larger sample contains the smaller ones.
+        size = bisect_right(range(1, min(count, most) + 1), most, key=lambda size: len(rows(size)))
+        return rows(max(1, size))
 
     def _count_short(self, split: Split, fate: str) -> int:
         """Return the number of captions within ``max_length``. Report how many are longer, and their ``fate``."""
