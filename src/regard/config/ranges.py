@@ -57,6 +57,14 @@ _BATCHES = {
     "workers": integer(0),
     "preparation_workers": integer(1) | NULL,
 }
+_DATASET = {
+    "path": TEXT,
+    "name": TEXT | NULL,
+    "revision": TEXT | NULL,
+    "train": TEXT,
+    "validation": TEXT | SHARE,
+    "test": TEXT | SHARE | NULL,
+}
 _TOKENS_PER_BATCH = dict.fromkeys(["tokens_per_batch", "evaluation_tokens_per_batch"], integer(1))
 _DECODING_SCORER = {
     "beam_size": integer(1),
@@ -213,15 +221,11 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         **_SPLIT_FILES,
     },
     "regard.data.corpora.huggingface.HuggingFace": {
-        "path": TEXT,
-        "name": TEXT | NULL,
-        "revision": TEXT | NULL,
+        **_DATASET,
         "columns": NAME | sequence(NAME),
-        "train": TEXT,
-        "validation": TEXT | SHARE,
-        "test": TEXT | SHARE | NULL,
         "streaming": TRUTH,
     },
+    "regard.data.corpora.huggingface_captions.HuggingFaceCaptions": {**_DATASET, "columns": sequence(NAME, 2)},
     "regard.data.tokenizer.tokenizer.TokenizerSettings": {
         "kind": choice(KINDS),
         "model": TEXT | NULL,
