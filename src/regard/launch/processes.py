@@ -55,7 +55,7 @@ def run_all(runs: Sequence[RunFolder], at_a_time: int) -> int:
                     run.set_status("cancelled", why=reason)
                     continue
                 own_gpus = [gpus.pop(0) for _ in range(required.gpus)]
-                environment = _threads(at_a_time * required.devices) if quiet else {}
+                environment = _threads(at_a_time * required.devices)
                 environment |= {"CUDA_VISIBLE_DEVICES": ",".join(own_gpus)} if own_gpus else {}
                 _report(f"started   {run.path}")
                 working[run] = (_start(run, required, environment, quiet), own_gpus)
@@ -162,8 +162,11 @@ def _report(text: str) -> None:
 
 
 def _threads(processes: int) -> dict[str, str]:
-    """Return the threads of each of ``processes`` concurrent processes as an environment; empty if the user set it."""
-    if "OMP_NUM_THREADS" in os.environ:
+    """Return the threads of each of ``processes`` concurrent processes as an environment; empty if the user set it.
+
+    It is empty for one process too: torch uses all processors.
+    """
+    if processes == 1 or "OMP_NUM_THREADS" in os.environ:
         return {}
     return {"OMP_NUM_THREADS": str(max(1, available_processors() // processes))}
 
