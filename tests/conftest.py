@@ -18,10 +18,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 if TYPE_CHECKING:
+    from warm import WarmProcess
+
     from regard.data.tokenizer.tokenizer import Tokenizer
     from regard.model.transformer import Transformer
     from regard.observe.record.trace import Trace
     from regard.runs.folder import RunFolder
+
+    StartWarm = Callable[..., WarmProcess]
 
 SMALL = [
     "data=parallel", "data.source=en", "data.target=de",
@@ -41,6 +45,15 @@ SMALL_LANGUAGE = [
     "task.scorer.prompt_tokens=8", "task.scorer.new_tokens=12", "optimizer.lr=0.01", "schedule.warmup_steps=5",
     "trainer.max_steps=40", "trainer.log_every_n_steps=1", "trainer.val_check_interval=20",
     "callbacks.attention.sentences=1", "logger=none",
+]  # fmt: skip
+
+SMALL_CAPTIONING = [
+    "task=captioning", "data.size=120", "data.validation_size=20", "data.test_size=20", "data.held_out_size=10",
+    "model=demo", "model.dim=16", "model.depth=1", "model.num_heads=2", "model.ffn_dim=32", "model.max_length=20",
+    "model.encoder.stem_channels=[4]", "batches.images_per_batch=16",
+    "trainer.max_steps=6", "trainer.log_every_n_steps=1", "trainer.val_check_interval=4",
+    "callbacks.last.every_n_steps=3", "callbacks.attention.sentences=1", "logger=none",
+    "optimizer.lr=0.01", "schedule.warmup_steps=1",
 ]  # fmt: skip
 
 COLOURS = {"red": "rot", "green": "grün", "blue": "blau", "white": "weiß", "black": "schwarz"}
@@ -237,6 +250,30 @@ def finished_language(make_language_run: Callable[..., RunFolder]) -> RunFolder:
     return run
 
 
+@pytest.fixture(scope="session")
+def make_captioning_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunFolder]:
+    """Freezes a small run of a captioning model on rendered scenes; arguments override."""
+    from regard.config.compose import compose_points, freeze
+
+    folder = tmp_path_factory.mktemp("captioning")
+    places = [f"paths.cache={folder / 'cache'}", f"paths.runs={folder / 'runs'}"]
+
+    def make(*overrides: str) -> RunFolder:
+        return freeze(compose_points([*SMALL_CAPTIONING, *places, *overrides]))[0]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_captioning(make_captioning_run: Callable[..., RunFolder]) -> RunFolder:
+    """A small run of a captioning model that has been worked through; look, do not touch."""
+    from regard.runs.work import work
+
+    run = make_captioning_run("name=finished")
+    assert work(run.path) == 0
+    return run
+
+
 @pytest.fixture
 def importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
     """Makes the modules in a folder importable. After the test they are not, so that another may use their names."""
@@ -301,6 +338,23 @@ def start() -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+@pytest.fixture
+def start_warm(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartWarm]:
+    """Starts ``python -m MODULE ARGUMENTS`` or ``python -c CODE ARGUMENTS`` in a process that has imported torch."""
+    from warm import WarmProcess
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    started: list[WarmProcess] = []
+
+    def start(*arguments: str) -> WarmProcess:
+        started.append(WarmProcess(tmp_path_factory.mktemp("process"), *arguments))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
 
 
 @pytest.fixture(scope="session")

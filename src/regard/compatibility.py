@@ -29,12 +29,28 @@ def with_present_names(config: Any) -> Any:
     return config
 
 
+GENERATORS = {
+    "translation": "regard.inference.translator.Translator",
+    "language": "regard.inference.language_model.LanguageModel",
+}
+"""The generators of the tasks until 0.3, which did not name them."""
+
+
+def model_in_present_form(about: dict[str, Any]) -> dict[str, Any]:
+    """Return the description of a model in a checkpoint, as any version wrote it, in the present form."""
+    model = with_present_names(about.get("model"))
+    translates = isinstance(model, dict) and model.get("encoder") is not None
+    return {"generator": GENERATORS["translation" if translates else "language"]} | about | {"model": model}
+
+
 def in_present_form(config: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration of a run, as any version wrote it, in the form that this version writes."""
     config = with_present_names(config)
     task = config.get("task")
     if isinstance(task, dict):
         config |= {name: task.pop(name) for name in REPEATED if name in task}
+        if task.get("name") in GENERATORS:
+            task.setdefault("generator", {"_target_": GENERATORS[task["name"]], "_partial_": True})
     return config
 
 

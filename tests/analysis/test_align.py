@@ -17,12 +17,14 @@ from regard.analysis.aligner import rank_by_links
 from regard.config.compose import compose_points, freeze
 from regard.data.corpora.links import Links, read_links
 from regard.data.corpora.phrases import meanings, phrases
-from regard.data.tokenizer.tokenizer import Tokenizer
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers
 from regard.inference.translator import Translator
 from regard.model.transformer import Transformer
 from regard.observe.measure.alignment import Aligner
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
+
+pytestmark = pytest.mark.xdist_group("align")  # they share a run
 
 Regard = Callable[..., Any]
 
@@ -210,7 +212,7 @@ def test_words_that_are_cut_have_no_links(finished: RunFolder, regard: Regard, t
 def test_words_are_separated_by_white_space_for_any_tokenizer(
     make_model: Callable[..., Transformer], tokenizer: Tokenizer
 ) -> None:
-    translator = Translator(make_model(vocab_size=70, max_length=64), tokenizer, tokenizer)
+    translator = Translator(make_model(vocab_size=70, max_length=64), Tokenizers(tokenizer, tokenizer))
     said: list[str] = []
     spaces = [" ", "\u00a0", "\u202f"]  # the latter two are <unk> to this vocabulary
     pairs = [(f"the{space}house is red", f"das Haus{space}ist rot") for space in spaces]

@@ -24,7 +24,7 @@ def test_the_nearest_tokens_and_their_cosines(finished: RunFolder, regard: Regar
     assert len(lines) == 3
     loaded = load_model(checkpoint)
     weights = loaded.model.decoder.embedding.tokens.weight.detach().numpy()
-    pieces = loaded.target_tokenizer.pieces(range(len(weights)))
+    pieces = loaded.tokenizers.target.pieces(range(len(weights)))
     for line in lines:
         piece, cosine = line.split()
         u, v = weights[pieces.index(piece)], weights[pieces.index("▁the")]

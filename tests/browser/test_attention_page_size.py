@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from regard.config.compose import compose_points
-from regard.data.tokenizer.tokenizer import Tokenizer
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers
 from regard.inference.translator import Translator
 from regard.instantiate import build
 from regard.observe.draw.page import render_page
-from regard.observe.record.trace import Trace, trace_translation
+from regard.observe.record.trace import Trace
+from regard.observe.record.trace import trace as record
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Browser
@@ -37,8 +38,8 @@ def trace(tokenizer: Tokenizer) -> Trace:
     def long(text: str) -> str:
         return tokenizer.decode(tokenizer.encode(text * TOKENS)[: TOKENS - 1])
 
-    translator = Translator(model, tokenizer, tokenizer)
-    return trace_translation(translator, long("the house is red "), long("das Haus ist rot "))
+    translator = Translator(model, Tokenizers(tokenizer, tokenizer))
+    return record(translator, long("the house is red "), long("das Haus ist rot "))
 
 
 def test_sixty_tokens_take_five_megabytes_at_most_and_a_second(browser: Browser, trace: Trace, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command line, run as a subprocess."""
+"""The command line, in a subprocess where its streams or its imports matter."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from regard.runs.folder import RunFolder
 
-MakeRun = Callable[..., RunFolder]
+Regard = Callable[..., Any]
 
 
-def regard(
+def command(
     *arguments: str, stdin: str | bytes = b"", cwd: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[bytes]:
     """Run ``regard`` in a subprocess."""
@@ -41,49 +42,47 @@ def test_help_imports_neither_torch_nor_hydra() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
-def test_translate_keeps_order_and_empty_lines(finished: RunFolder, tmp_path: Path) -> None:
+def test_translate_keeps_order_and_empty_lines(finished: RunFolder, tmp_path: Path, regard: Regard) -> None:
     lines = ["the red house", "", "the blue boat is very, very white", "   ", "the book", "the red house"]
-    found = regard("translate", str(finished.path), "--beam-size", "2", stdin="\n".join(lines))
+    found = command("translate", str(finished.path), "--beam-size", "2", stdin="\n".join(lines))
     assert found.returncode == 0, found.stderr
     out = found.stdout.decode().split("\n")
     assert out[-1] == ""
     assert len(out) == len(lines) + 1
     assert out[1] == out[3] == ""
     assert out[0] == out[5] != out[2]
-    alone = regard(
-        "translate", str(finished.checkpoints / "best.ckpt"), "--beam-size", "2", "--output", str(tmp_path / "out"),
-        stdin=lines[2],
-    )  # fmt: skip
-    assert alone.returncode == 0, alone.stderr
+    best, output = finished.checkpoints / "best.ckpt", tmp_path / "out"
+    alone = regard("translate", best, "--beam-size", "2", "--output", output, stdin=lines[2])
+    assert alone.code == 0, alone.err
     assert (tmp_path / "out").read_text() == out[2] + "\n", (
         "the same alone and in a batch, from the checkpoint and from the run"
     )
 
 
-def test_translate_names_a_line_that_is_not_utf8_or_too_long(finished: RunFolder) -> None:
-    bad = regard("translate", str(finished.path), stdin=b"the red house\n\xff\xfe\n")
+def test_translate_names_a_line_that_is_not_utf8_or_too_long(finished: RunFolder, regard: Regard) -> None:
+    bad = command("translate", str(finished.path), stdin=b"the red house\n\xff\xfe\n")
     assert bad.returncode == 1
     assert b"stdin, line 2: not UTF-8" in bad.stderr
-    long = regard("translate", str(finished.path), stdin="the\n" + "the house " * 400)
-    assert long.returncode == 0
-    assert b"line 2 is longer than the limit of the model (256 tokens)" in long.stderr
+    long = regard("translate", finished.path, stdin="the\n" + "the house " * 400)
+    assert long.code == 0
+    assert "line 2 is longer than the limit of the model (256 tokens)" in long.err
 
 
-def test_evaluate_prints_the_metrics_of_the_run(finished: RunFolder, tmp_path: Path) -> None:
+def test_evaluate_prints_the_metrics_of_the_run(finished: RunFolder, tmp_path: Path, regard: Regard) -> None:
     import json
 
     output = tmp_path / "outputs.txt"
-    found = regard("evaluate", str(finished.path), "--split", "test", "--output", str(output))
-    assert found.returncode == 0, found.stderr
-    shown = dict(line.split("\t") for line in found.stdout.decode().splitlines())
+    found = regard("evaluate", finished.path, "--split", "test", "--output", output)
+    assert found.code == 0, found.err
+    shown = dict(line.split("\t") for line in found.out.splitlines())
     metrics = json.loads((finished.path / "summary.json").read_text())["metrics"]
     assert float(shown["test/loss"]) == pytest.approx(metrics["test/loss"], abs=1e-3)
     assert float(shown["test/bleu"]) == pytest.approx(metrics["test/bleu"], abs=1e-3)
     assert "tok:13a" in shown["bleu signature"]
     assert len(output.read_text().splitlines()) == 10
-    validation = regard("evaluate", str(finished.path), "--split", "validation", "--beam-size", "1")
-    assert b"validation/bleu" in validation.stdout
-    assert regard("evaluate", str(finished.path), "--split", "tset").returncode == 2
+    validation = regard("evaluate", finished.path, "--split", "validation", "--beam-size", "1")
+    assert "validation/bleu" in validation.out
+    assert regard("evaluate", finished.path, "--split", "tset").code == 2
 
 
 def test_evaluate_prints_only_scores_to_stdout(finished: RunFolder, tmp_path: Path) -> None:
@@ -94,7 +93,7 @@ def test_evaluate_prints_only_scores_to_stdout(finished: RunFolder, tmp_path: Pa
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/srun").touch(mode=0o755)  # Lightning advises to use srun if it is installed
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    found = regard("evaluate", str(tmp_path / "run"), "--split", "validation", PATH=path)
+    found = command("evaluate", str(tmp_path / "run"), "--split", "validation", PATH=path)
     assert found.returncode == 0, found.stderr
     names = [line.partition("\t")[0] for line in found.stdout.decode().splitlines()]
     assert all(name.startswith("validation/") or name.endswith(" signature") for name in names), names
@@ -102,42 +101,50 @@ def test_evaluate_prints_only_scores_to_stdout(finished: RunFolder, tmp_path: Pa
     assert b"srun" not in found.stderr
 
 
-def test_attend_writes_page_and_picture(finished: RunFolder, tmp_path: Path) -> None:
+def test_attend_writes_page_and_picture(finished: RunFolder, tmp_path: Path, regard: Regard) -> None:
     page = tmp_path / "maps" / "page.html"
     source = 'the "red" house, ünlike <b>'
-    found = regard("attend", str(finished.path), "--source", source, "--target", "das rote Haus", "--output", str(page))
+    found = command(
+        "attend", str(finished.path), "--source", source, "--target", "das rote Haus", "--output", str(page)
+    )
     assert found.returncode == 0, found.stderr
     assert "das rote Haus" in found.stdout.decode()
     assert "decoder.0.cross" in page.read_text()
     assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
-    assert regard("attend", str(finished.path), "--source", "  ").returncode == 2
+    assert regard("attend", finished.path, "--source", "  ").code == 2
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["translate", "no-such-run"], 2, b"no-such-run"),
-        (["translate", "."], 2, b"not a run folder"),
-        (["attend", __file__, "--source", "x"], 1, b"not a readable checkpoint"),
-        (["resume", "."], 2, b"no run folder in it"),
-        (["evaluate", __file__], 2, b"not a run folder"),
-        (["trian"], 2, b"trian"),
-        (["train", "trainer.max_stpes=1"], 2, b"trainer.max_steps"),
-        (["translate", "x", "--beam-size", "0"], 2, b"beam-size"),
+        (["translate", "no-such-run"], 2, "no-such-run"),
+        (["translate", "."], 2, "not a run folder"),
+        (["attend", __file__, "--source", "x"], 1, "not a readable checkpoint"),
+        (["resume", "."], 2, "no run folder in it"),
+        (["evaluate", __file__], 2, "not a run folder"),
+        (["trian"], 2, "trian"),
+        (["train", "trainer.max_stpes=1"], 2, "trainer.max_steps"),
+        (["translate", "x", "--beam-size", "0"], 2, "beam-size"),
     ],
 )
 def test_wrong_usage_is_one_line_and_an_exit_code(
-    arguments: list[str], code: int, words: bytes, tmp_path: Path
+    arguments: list[str],
+    code: int,
+    words: str,
+    tmp_path: Path,
+    regard: Regard,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = regard(*arguments, cwd=tmp_path)
-    assert found.returncode == code, found.stderr
-    assert words in found.stderr
-    assert b"Traceback" not in found.stderr
+    monkeypatch.chdir(tmp_path)
+    found = regard(*arguments)
+    assert found.code == code, found.err
+    assert words in found.err
+    assert "Traceback" not in found.err
     assert list(tmp_path.iterdir()) == []
 
 
 def test_train_from_command_to_table(arguments: list[str], tmp_path: Path) -> None:
-    found = regard("train", *arguments, f"paths.runs={tmp_path / 'runs'}", cwd=tmp_path)
+    found = command("train", *arguments, f"paths.runs={tmp_path / 'runs'}", cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     (run,) = (tmp_path / "runs/default").iterdir()
     shown = found.stderr.decode()
@@ -145,8 +152,10 @@ def test_train_from_command_to_table(arguments: list[str], tmp_path: Path) -> No
         assert words in shown.replace("\n", ""), shown
 
 
-def test_a_sweep_runs_each_point_and_survives_a_failing_one(arguments: list[str], tmp_path: Path) -> None:
+def test_a_sweep_runs_each_point_and_survives_a_failing_one(
+    arguments: list[str], tmp_path: Path, regard: Regard
+) -> None:
     found = regard("train", "-m", *arguments, "trainer=debug", "optimizer.lr=1e-3,1e300", f"paths.runs={tmp_path}")
-    assert found.returncode == 1
-    shown = dict(line.split("\t") for line in found.stdout.decode().splitlines())
-    assert sorted(shown.values()) == ["failed", "finished"], found.stderr
+    assert found.code == 1
+    shown = dict(line.split("\t") for line in found.out.splitlines())
+    assert sorted(shown.values()) == ["failed", "finished"], found.err

@@ -53,6 +53,7 @@ CORPORA = {
     "multi30k": [],
     "pydocs": ["task=language"],
     "tinyshakespeare": ["task=language"],
+    "shapes": ["task=captioning"],
     "parallel": ["data.source=en", "data.target=de", "data.train={0}/t.tsv", "data.validation={0}/t.tsv"],
     "table": ["data.columns=[en,de]", "data.train={0}/*.tsv"],
     "text": ["task=language", "data.train={0}/t.tsv", "data.document=line"],
@@ -70,7 +71,9 @@ def test_every_corpus_composes_and_passes_the_check(corpus: str, tmp_path: Path)
     assert compose_points([f"data={corpus}", *(argument.format(tmp_path) for argument in CORPORA[corpus])])
 
 
-@pytest.mark.parametrize("arguments", [["data=pydocs"], ["task=language", "data=phrases"]])
+@pytest.mark.parametrize(
+    "arguments", [["data=pydocs"], ["task=language", "data=phrases"], ["task=captioning", "data=phrases"]]
+)
 def test_corpus_of_another_task_is_refused_before_a_folder_is_created(arguments: list[str]) -> None:
     with pytest.raises(UsageError, match=r"data has the columns .*, this task reads .*; choose another"):
         compose_points(arguments)

@@ -25,6 +25,7 @@ from regard.data.shuffle import fixed_sample
 from regard.data.tokenizer.specials import BOS, EOS, PAD
 from regard.data.tokenizer.tokenizer import TokenizerSettings
 from regard.errors import RegardError, UsageError
+from regard.inference.language_model import LanguageModel
 from regard.model.transformer import Transformer
 from regard.training.schedule import constant
 from regard.training.scorers.language import LanguageScorer
@@ -277,6 +278,7 @@ def task(model: Transformer, data: LanguageData) -> Task:
         name="language",
         label_smoothing=0.0,
         compile=False,
+        generator=LanguageModel,
         scorer=LanguageScorer(samples=0, prompt_tokens=1, new_tokens=1, temperature=1.0),
         data=data,
     )

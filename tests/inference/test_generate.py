@@ -16,7 +16,7 @@ import sentencepiece
 import torch
 from rich.console import Console
 
-from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.inference.decoding import Sampling
 from regard.inference.generate import Writer, print_next_tokens
@@ -39,7 +39,7 @@ def tokenizer() -> Tokenizer:
 @pytest.fixture(scope="module")
 def language_model(make_model: Callable[..., Any], tokenizer: Tokenizer) -> LanguageModel:
     """An untrained model of bytes, which generates many incomplete characters."""
-    return LanguageModel(make_model(encoder=False, vocab_size=260, max_length=15), tokenizer)
+    return LanguageModel(make_model(encoder=False, vocab_size=260, max_length=15), Tokenizers(tokenizer, tokenizer))
 
 
 def writer(language_model: LanguageModel, **options: Any) -> Writer:
@@ -66,14 +66,14 @@ class Scripted(LanguageModel):
     def generate(self, prompts: Sequence[Sequence[int]], *rest: Any) -> Iterator[tuple[int, int]]:
         for byte in Scripted.script:
             Scripted.asked += 1
-            yield 0, self.tokenizer._processor.piece_to_id(f"<0x{byte:02X}>")
+            yield 0, self.target_tokenizer._processor.piece_to_id(f"<0x{byte:02X}>")
 
 
 def test_characters_are_streamed_when_they_are_complete(language_model: LanguageModel, tokenizer: Tokenizer) -> None:
     text = "aü漢😀▁ \n字"
     Scripted.script, Scripted.asked = text.encode(), 0
     at: list[tuple[str, int]] = []
-    for bit in writer(Scripted(language_model.model, tokenizer)).stream("漢"):
+    for bit in writer(Scripted(language_model.model, Tokenizers(tokenizer, tokenizer))).stream("漢"):
         at += [(bit, Scripted.asked)] * bool(bit)
     assert [bit for bit, _ in at] == list(text)
     assert [asked for _, asked in at] == list(accumulate(len(char.encode()) for char in text))
@@ -91,7 +91,9 @@ def test_invalid_bytes_are_shown_as_replacement_characters(
     language_model: LanguageModel, tokenizer: Tokenizer, script: bytes, expected: str
 ) -> None:
     Scripted.script = script
-    assert re.fullmatch(expected, "".join(writer(Scripted(language_model.model, tokenizer)).stream("x")))
+    assert re.fullmatch(
+        expected, "".join(writer(Scripted(language_model.model, Tokenizers(tokenizer, tokenizer))).stream("x"))
+    )
 
 
 def test_continuations_of_a_prompt_differ_and_the_seed_reproduces_them(language_model: LanguageModel) -> None:
@@ -213,7 +215,7 @@ def test_a_piece_that_looks_like_markup_is_printed_unchanged(
             user_defined_symbols=pieces,
         )
     odd = train_tokenizer((), TokenizerSettings(kind="existing", model=str(path)))
-    model = LanguageModel(make_model(encoder=False, vocab_size=odd.vocab_size), odd)
+    model = LanguageModel(make_model(encoder=False, vocab_size=odd.vocab_size), Tokenizers(odd, odd))
     print_next_tokens(writer(model), "the", 100, Console(highlight=False))
     shown = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
     assert {*pieces, "h"} <= {*shown}

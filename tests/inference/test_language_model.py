@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from regard.data.tokenizer.specials import BOS, EOS, PAD
-from regard.data.tokenizer.tokenizer import TokenizerSettings
+from regard.data.tokenizer.tokenizer import Tokenizers, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.inference.decoding import Sampling
 from regard.inference.language_model import LanguageModel
@@ -39,7 +39,7 @@ def make(make_model: Callable[..., torch.nn.Module]) -> MakeLanguageModel:
             for token in likely:
                 vector = model.decoder.embedding.tokens.weight[token]
                 model.decoder.norm.bias += by * vector / vector.square().sum()
-        return LanguageModel(model, tokenizer)
+        return LanguageModel(model, Tokenizers(tokenizer, tokenizer))
 
     return make
 
@@ -143,7 +143,7 @@ def test_a_number_close_to_one_does_not_sample_an_impossible_token(
     monkeypatch.setattr(np.random, "default_rng", lambda seed: Highest())
     likely = Sampling(top_k=5).probabilities(logits_after(language_model, [40]))[0].nonzero()[:, 0].tolist()
     ((_, token),) = language_model.generate([[40]], Sampling(top_k=5), 1, [[1]])
-    assert token == max(likely) != language_model.tokenizer.vocab_size - 1
+    assert token == max(likely) != language_model.target_tokenizer.vocab_size - 1
 
 
 def test_only_the_last_logits_of_a_long_prompt_are_computed(
@@ -163,7 +163,7 @@ def test_next_logits_equal_those_of_a_whole_pass(language_model: LanguageModel) 
 
 
 def test_a_long_prompt_is_cut_to_its_end_and_an_empty_one_is_a_beginning(language_model: LanguageModel) -> None:
-    encode = language_model.tokenizer.encode
+    encode = language_model.target_tokenizer.encode
     assert language_model.encode_prompt("") == ([BOS], False)
     assert language_model.encode_prompt("abc") == (encode("abc"), False)
     assert language_model.encode_prompt("x" * MAX_LENGTH) == (encode("x" * MAX_LENGTH), False)
@@ -176,7 +176,7 @@ TEXTS = ["abc", "", "über", "a longer one, cut in three parts", "x" * (MAX_LENG
 @torch.inference_mode()
 def plain_score(language_model: LanguageModel, text: str, max_length: int) -> list[tuple[int, float]]:
     """Score token by token, with the context of each token that `log_probabilities` documents."""
-    ids, half = [BOS, *language_model.tokenizer.encode(text), EOS], max(1, max_length // 2)
+    ids, half = [BOS, *language_model.target_tokenizer.encode(text), EOS], max(1, max_length // 2)
     scored = []
     for place in range(1, len(ids)):
         start = 0

@@ -26,21 +26,23 @@ Regard = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def translator(finished: RunFolder) -> Translator:
-    loaded = load_model(finished.checkpoints / "best.ckpt")
-    return Translator(loaded.model, loaded.source_tokenizer, loaded.target_tokenizer)
+    loaded = load_model(finished.checkpoints / "best.ckpt").generator
+    assert isinstance(loaded, Translator)
+    return loaded
 
 
 @pytest.fixture(scope="module")
 def language_model(finished_language: RunFolder) -> LanguageModel:
-    loaded = load_model(finished_language.checkpoints / "best.ckpt")
-    return LanguageModel(loaded.model, loaded.target_tokenizer)
+    loaded = load_model(finished_language.checkpoints / "best.ckpt").generator
+    assert isinstance(loaded, LanguageModel)
+    return loaded
 
 
 @torch.inference_mode()
 def forced(translator: Translator, source: str, target: str) -> float:
     """The log-probability of a target and its end, from a separate pass."""
     ids = translator.target_tokenizer.encode(target)
-    given = torch.tensor([[*translator.source_tokenizer.encode(source), EOS]])
+    given = torch.tensor([[*translator.source.tokenizer.encode(source), EOS]])
     steps = translator.model(torch.tensor([[BOS, *ids]]), given)[0].log_softmax(dim=-1)
     return steps[torch.arange(len(ids) + 1), torch.tensor([*ids, EOS])].sum().item()
 

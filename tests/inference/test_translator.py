@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from regard.data.tokenizer.specials import EOS
-from regard.data.tokenizer.tokenizer import Tokenizer
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers
 from regard.inference.decoding import Hypothesis
 from regard.inference.translator import Translator
 from regard.model.transformer import Transformer
@@ -22,31 +22,31 @@ def translator(make_model: Callable[..., Transformer], tokenizer: Tokenizer) -> 
     with torch.no_grad():  # some outputs end
         end = model.decoder.embedding.tokens.weight[EOS]
         model.decoder.norm.bias += 2 * end / end.square().sum()
-    return Translator(model, tokenizer, tokenizer)
+    return Translator(model, Tokenizers(tokenizer, tokenizer))
 
 
 def translated(translator: Translator, **options: float) -> list[Hypothesis]:
-    rows, _ = translator.encode_sources(TEXTS)
-    found = dict(translator.translate(rows, **options))
+    rows, _ = translator.source.encode(TEXTS)
+    found = dict(translator.generate(rows, **options))
     return [found[number] for number in range(len(TEXTS))]
 
 
 def test_long_texts_are_cut_and_reported(translator: Translator) -> None:
     long = " ".join(["the boat is black"] * 10)
-    rows, cut = translator.encode_sources(["the boat", long, ""])
+    rows, cut = translator.source.encode(["the boat", long, ""])
     assert cut == [1]
     assert [row[-1] for row in rows] == [EOS] * 3
     assert len(rows[1]) == 24
-    assert rows[1][:-1] == translator.source_tokenizer.encode(long)[:23]
-    assert rows[0] == [*translator.source_tokenizer.encode("the boat"), EOS]
+    assert rows[1][:-1] == translator.source.tokenizer.encode(long)[:23]
+    assert rows[0] == [*translator.source.tokenizer.encode("the boat"), EOS]
     assert rows[2] == [EOS]
 
 
 def test_a_text_of_exactly_the_maximum_length_is_not_cut(translator: Translator) -> None:
-    ids = translator.source_tokenizer.encode(" ".join(["the boat is black"] * 10))
-    text = translator.source_tokenizer.decode(ids[:23])
-    assert len(translator.source_tokenizer.encode(text)) == 23
-    assert translator.encode_sources([text])[1] == []
+    ids = translator.source.tokenizer.encode(" ".join(["the boat is black"] * 10))
+    text = translator.source.tokenizer.decode(ids[:23])
+    assert len(translator.source.tokenizer.encode(text)) == 23
+    assert translator.source.encode([text])[1] == []
 
 
 @pytest.mark.parametrize("beam_size", [1, 3])
@@ -68,8 +68,8 @@ def test_long_sentences_come_first_and_batches_are_within_the_budget(
         return decode(self, source, *options)
 
     monkeypatch.setattr(Translator, "decode", spy)
-    rows, _ = translator.encode_sources(TEXTS)
-    order = [number for number, _ in translator.translate(rows, beam_size=3, tokens_per_batch=90)]
+    rows, _ = translator.source.encode(TEXTS)
+    order = [number for number, _ in translator.generate(rows, beam_size=3, tokens_per_batch=90)]
     lengths = [len(rows[number]) for number in order]
     assert lengths == sorted(lengths, reverse=True)
     assert all(count * length * 3 <= 90 for count, length in shapes)
@@ -77,12 +77,12 @@ def test_long_sentences_come_first_and_batches_are_within_the_budget(
 
 
 def test_outputs_are_at_most_ten_tokens_longer_than_twice_the_source(translator: Translator) -> None:
-    for row, found in zip(translator.encode_sources(TEXTS)[0], translated(translator), strict=True):
+    for row, found in zip(translator.source.encode(TEXTS)[0], translated(translator), strict=True):
         assert len(found.tokens) <= min(2 * len(row) + 10, 23)
 
 
 def test_no_texts_have_no_translations(translator: Translator) -> None:
-    assert list(translator.translate([])) == []
+    assert list(translator.generate([])) == []
 
 
 def test_text_is_detokenised(translator: Translator) -> None:
@@ -93,4 +93,4 @@ def test_text_is_detokenised(translator: Translator) -> None:
 def test_a_language_model_does_not_translate(make_model: Callable[..., Transformer], tokenizer: Tokenizer) -> None:
     model = make_model(encoder=False, vocab_size=tokenizer.vocab_size)
     with pytest.raises(TypeError):
-        Translator(model, tokenizer, tokenizer).decode(torch.tensor([[5, EOS]]))
+        Translator(model, Tokenizers(tokenizer, tokenizer)).decode(torch.tensor([[5, EOS]]))

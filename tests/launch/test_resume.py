@@ -6,8 +6,6 @@ import csv
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -18,6 +16,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 import yaml
+from warm import WarmProcess
 
 from regard.errors import UsageError
 from regard.launch.resume import prepare_resume
@@ -26,11 +25,13 @@ from regard.runs.work import work
 from regard.training.callbacks.metrics_file import read_rows
 from regard.training.checkpoint import read_checkpoint
 
-MakeRun = Callable[..., RunFolder]
-Start = Callable[..., subprocess.Popen[str]]
+pytestmark = pytest.mark.xdist_group("resume")  # they share a run
 
-LONG = ["trainer.max_steps=40", "trainer.val_check_interval=7", "callbacks.last.every_n_steps=5", "model.dropout=0.2"]
-LONG += ["batches.evaluation_tokens_per_batch=64"]  # several batches
+MakeRun = Callable[..., RunFolder]
+StartWarm = Callable[..., WarmProcess]
+
+LONG = ["trainer.max_steps=40", "trainer.val_check_interval=12", "callbacks.last.every_n_steps=5", "model.dropout=0.2"]
+LONG += ["batches.evaluation_tokens_per_batch=64", "callbacks.attention.extremes=0"]  # several batches
 MEASURED = ("train/loss", "train/gradient_norm", "train/learning_rate", "validation/loss")
 MEASURED += ("validation/bleu", "train/tokens")
 
@@ -41,7 +42,7 @@ def measured(run: RunFolder, names: tuple[str, ...] = MEASURED) -> list[tuple[st
         return [(row["step"], *(row[name] for name in names)) for row in csv.DictReader(file)]
 
 
-def wait_for_step(run: RunFolder, step: int, process: subprocess.Popen[str]) -> None:
+def wait_for_step(run: RunFolder, step: int, process: WarmProcess) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         if run.metrics.exists() and run.metrics.read_text().count("\n") > step:
@@ -59,15 +60,15 @@ def uninterrupted(make_run: MakeRun) -> RunFolder:
 
 @pytest.mark.parametrize("step", [8, 23])
 def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(
-    make_run: MakeRun, start: Start, uninterrupted: RunFolder, step: int
+    make_run: MakeRun, start_warm: StartWarm, uninterrupted: RunFolder, step: int
 ) -> None:
     run = make_run(*LONG, "name=killed")
-    process = start("regard.runs", str(run.path))
+    process = start_warm("-m", "regard.runs", str(run.path))
     wait_for_step(run, step, process)
     process.kill()
     process.communicate()
     assert run.status()["status"] == "lost", "SIGKILL leaves no time to record a status"
-    reached = len(measured(run))
+    reached = len(read_rows(run.metrics))
     assert reached < 40
     assert work(run.path) == 0
     assert measured(run) == measured(uninterrupted)
@@ -202,17 +203,17 @@ def test_a_concurrent_resume_fails_before_it_changes_anything(make_run: MakeRun,
     ],
 )
 def test_a_signal_saves_a_checkpoint_and_sets_the_status(
-    make_run: MakeRun, start: Start, uninterrupted: RunFolder, number: signal.Signals, status: str, code: int
+    make_run: MakeRun, start_warm: StartWarm, uninterrupted: RunFolder, number: signal.Signals, status: str, code: int
 ) -> None:
     run = make_run(*LONG, "name=signalled")
-    process = start("regard.runs", str(run.path))
+    process = start_warm("-m", "regard.runs", str(run.path))
     wait_for_step(run, 11, process)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code
     assert f"regard resume {run.path}" in errors
     assert run.status()["status"] == status
-    reached = len(measured(run))
+    reached = len(read_rows(run.metrics))
     assert read_checkpoint(run.checkpoints / "last.ckpt")["global_step"] == reached
     assert work(run.path) == 0
     assert measured(run) == measured(uninterrupted)
@@ -240,13 +241,13 @@ sys.exit(work(Path(sys.argv[1])))
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 75)])
 def test_an_interrupted_validation_is_repeated(
-    make_run: MakeRun, uninterrupted: RunFolder, number: signal.Signals, code: int
+    make_run: MakeRun, start_warm: StartWarm, uninterrupted: RunFolder, number: signal.Signals, code: int
 ) -> None:
     run = make_run(*LONG, "name=validating")
-    command = [sys.executable, "-c", IN_VALIDATION, str(run.path), str(int(number))]
-    done = subprocess.run(command, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    assert done.returncode == code, done.stderr.decode()
-    assert len(measured(run)) == read_checkpoint(run.checkpoints / "last.ckpt")["global_step"] == 21, "nothing is lost"
+    process = start_warm("-c", IN_VALIDATION, str(run.path), str(int(number)))
+    _, errors = process.communicate()
+    assert process.returncode == code, errors
+    assert len(measured(run)) == read_checkpoint(run.checkpoints / "last.ckpt")["global_step"] == 36, "nothing is lost"
     assert "validation/loss" not in read_rows(run.metrics)[-1]
     assert work(run.path) == 0
     assert measured(run) == measured(uninterrupted)

@@ -8,11 +8,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from warm import WarmProcess
 
 from regard.config.compose import compose_points, freeze
 from regard.errors import UsageError
@@ -26,6 +28,7 @@ from regard.runs.sweep import group_and_tags, varying_overrides
 
 Regard = Callable[..., Any]
 Start = Callable[..., subprocess.Popen[str]]
+StartWarm = Callable[..., WarmProcess]
 
 SHORT = ["trainer.max_steps=4", "trainer.val_check_interval=4"]
 LONG = ["trainer.max_steps=5000", "trainer.val_check_interval=5000"]
@@ -102,51 +105,50 @@ def test_retry_restarts_only_the_failed_runs_of_a_sweep(at: list[str], tmp_path:
     part = tmp_path / "part.tsv"
     part.write_bytes(text.read_bytes().partition(b"\n")[2])
     cache = f"paths.cache={tmp_path / 'cache'}"
-    runs = freeze(compose_points([*at, *SHORT, *LOCAL, cache, "-m", f"data.train={text},{part}", "seed=1,2"]))
+    runs = freeze(compose_points([*at, *SHORT, *LOCAL, cache, "-m", f"data.train={text},{part}"]))
     part.rename(tmp_path / "away.tsv")
     sweep = runs[0].path.parent
     result = regard("resume", sweep)
     assert result.code == 1
-    assert states(sweep) == ["finished", "finished", "failed", "failed"]
-    assert f"failed    {runs[2].path}  " in result.err
-    assert f"{runs[2].path}\tfailed\n" in result.out
-    assert "part.tsv" in runs[2].status()["why"]
+    assert states(sweep) == ["finished", "failed"]
+    assert f"failed    {runs[1].path}  " in result.err
+    assert f"{runs[1].path}\tfailed\n" in result.out
+    assert "part.tsv" in runs[1].status()["why"]
     assert "trained" in runs[0].console.read_text(), "the output of the process is in console.txt"
 
     (tmp_path / "away.tsv").rename(part)
     result = regard("retry", sweep)
     assert result.code == 0
-    assert result.out.startswith("retrying 2 of 4 runs (failed, lost)")
-    assert states(sweep) == ["finished"] * 4
-    assert [run.status()["attempt"] for run in runs] == [1, 1, 2, 2]
-    assert regard("retry", sweep).out.startswith("retrying 0 of 4")
+    assert result.out.startswith("retrying 1 of 2 runs (failed, lost)")
+    assert states(sweep) == ["finished"] * 2
+    assert [run.status()["attempt"] for run in runs] == [1, 2]
+    assert regard("retry", sweep).out.startswith("retrying 0 of 2")
     result = regard("retry", sweep, "--status", "failde")
     assert (result.code, "expected one of failed" in result.err) == (2, True)
 
-    group, tags = group_and_tags(runs[2])
-    assert group == f"default/{sweep.name}"
-    assert tags == [f"data.train={part}", "seed=1"]
 
+def test_a_sweep_that_is_stopped_by_a_signal_can_be_resumed(at: list[str], tmp_path: Path, regard: Regard) -> None:
+    def stop() -> None:
+        wait_until(lambda: len([*tmp_path.glob("runs/*/*/*/metrics.csv")]) == 2)
+        os.kill(os.getpid(), signal.SIGTERM)
 
-def test_a_sweep_that_is_stopped_by_a_signal_can_be_resumed(
-    at: list[str], tmp_path: Path, start: Start, regard: Regard
-) -> None:
-    process = start("regard.cli", "train", *at, *LONG, *LOCAL, "-m", "seed=1,2,3")
-    wait_until(lambda: len([*tmp_path.glob("runs/*/*/*/metrics.csv")]) == 2)
+    with ThreadPoolExecutor() as another:
+        stopping = another.submit(stop)
+        result = regard("train", *at, *LONG, *LOCAL, "-m", "seed=1,2,3")
+    stopping.result()
+    assert result.code == 1
     (sweep,) = (tmp_path / "runs/default").iterdir()
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
     assert states(sweep) == ["preempted", "preempted", "cancelled"]
-    assert f"{sweep / '0'}\tpreempted\n" in out
-    result = regard("resume", sweep, "trainer.max_steps=500", "hydra/launcher=here")
+    assert f"{sweep / '0'}\tpreempted\n" in result.out
+    reached = max(run.status()["step"] for run in find_runs([sweep], print)[:2])
+    result = regard("resume", sweep, f"trainer.max_steps={reached + 1}", "hydra/launcher=here")
     assert result.code == 0, result.err
     assert states(sweep) == ["finished"] * 3
     assert [run.status()["attempt"] for run in find_runs([sweep], print)] == [2, 2, 1]
 
 
-def test_a_killed_run_is_lost_and_the_sweep_reports_it(at: list[str], tmp_path: Path, start: Start) -> None:
-    process = start("regard.cli", "train", *at, *LONG, *LOCAL, "-m", "seed=1,2")
+def test_a_killed_run_is_lost_and_the_sweep_reports_it(at: list[str], tmp_path: Path, start_warm: StartWarm) -> None:
+    process = start_warm("-m", "regard.cli", "train", *at, *LONG, *LOCAL, "-m", "seed=1,2")
     wait_until(lambda: len([*tmp_path.glob("runs/*/*/*/metrics.csv")]) == 2)
     runs = find_runs([tmp_path / "runs"], print)
     os.kill(runs[0].status()["pid"], signal.SIGKILL)
@@ -157,9 +159,11 @@ def test_a_killed_run_is_lost_and_the_sweep_reports_it(at: list[str], tmp_path: 
     assert process.communicate(timeout=60)[0].count("\tlost\n") == 1
 
 
-def test_running_and_waiting_runs_can_be_cancelled(at: list[str], tmp_path: Path, start: Start, regard: Regard) -> None:
-    process = start(
-        "regard.cli", "train", *at, *LONG, "hydra/launcher=local", "hydra.launcher.jobs=1", "-m", "seed=1,2"
+def test_running_and_waiting_runs_can_be_cancelled(
+    at: list[str], tmp_path: Path, start_warm: StartWarm, regard: Regard
+) -> None:
+    process = start_warm(
+        "-m", "regard.cli", "train", *at, *LONG, "hydra/launcher=local", "hydra.launcher.jobs=1", "-m", "seed=1,2"
     )
     wait_until(lambda: [*tmp_path.glob("runs/*/*/0/metrics.csv")])
     (sweep,) = (tmp_path / "runs/default").iterdir()
@@ -205,16 +209,18 @@ def test_if_one_run_is_running_no_run_is_changed(at: list[str], where: str) -> N
     assert states(runs[0].path.parent)[0] == "failed", "retry can find it again"
 
 
-def test_resume_skips_runs_that_a_sweep_will_start(at: list[str], tmp_path: Path, start: Start, regard: Regard) -> None:
-    process = start("regard.cli", "train", *at, *LONG, "-m", "seed=1,2")
+def test_resume_skips_runs_that_a_sweep_will_start(
+    at: list[str], tmp_path: Path, start_warm: StartWarm, regard: Regard
+) -> None:
+    process = start_warm("-m", "regard.cli", "train", *at, *LONG, "-m", "seed=1,2")
     wait_until(lambda: [*tmp_path.glob("runs/*/*/0/metrics.csv")])
     (sweep,) = (tmp_path / "runs/default").iterdir()
     result = regard("resume", sweep)
     assert (result.code, result.out) == (0, f"{sweep / '1'}: skipped; process {process.pid} will start it\n")
     assert RunFolder(sweep / "1").status()["attempt"] == 0
     process.kill()
-    process.communicate()
     os.kill(RunFolder(sweep / "0").status()["pid"], signal.SIGKILL)
+    process.communicate()
     assert RunFolder(sweep / "1").submitter() is None, "no process will start it"
 
 
@@ -234,11 +240,11 @@ def test_a_signal_during_the_start_of_a_process_reaches_it(at: list[str], monkey
 
 
 def test_a_run_can_be_cancelled_from_another_machine(
-    at: list[str], start: Start, monkeypatch: pytest.MonkeyPatch
+    at: list[str], start_warm: StartWarm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the request in the run folder reaches the process."""
     (run,) = freeze(compose_points([*at, *LONG]))
-    process = start("regard.runs", str(run.path))
+    process = start_warm("-m", "regard.runs", str(run.path))
     wait_until(run.metrics.exists)
     run.cancel("cancelled from another machine")
     _, errors = process.communicate(timeout=60)
@@ -263,6 +269,13 @@ def test_a_signal_during_the_imports_is_handled(
     assert run.status()["status"] == status
     assert "before it started" in run.status()["why"]
     assert run.status()["attempt"] == 0
+
+
+def test_the_runs_of_a_sweep_have_a_group_and_what_varies_as_tags(at: list[str]) -> None:
+    runs = freeze(compose_points([*at, *SHORT, "-m", "model.depth=1,2", "seed=1,2"]))
+    group, tags = group_and_tags(runs[2])
+    assert group == f"default/{runs[2].path.parent.name}"
+    assert tags == ["model.depth=2", "seed=1"]
 
 
 def test_the_table_of_jobs(at: list[str], finished: RunFolder, tmp_path: Path, regard: Regard) -> None:
@@ -292,8 +305,8 @@ def test_jobs_without_arguments_shows_one_line_per_sweep(
     assert sum("submitted" in line for line in lines) == 2
 
 
-def test_logs_shows_the_last_lines(finished: RunFolder, start: Start) -> None:
-    process = start("regard.cli", "logs", str(finished.path), "-n", "2")
+def test_logs_shows_the_last_lines(finished: RunFolder, start_warm: StartWarm) -> None:
+    process = start_warm("-m", "regard.cli", "logs", str(finished.path), "-n", "2")
     out, _ = process.communicate(timeout=60)
     log = (finished.path / "log.txt").read_text().splitlines()
     assert out.splitlines()[-2:] == log[-2:]

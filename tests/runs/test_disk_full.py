@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from warm import WarmProcess
+
     from regard.runs.folder import RunFolder
 
 
@@ -39,7 +41,7 @@ def fill(disk: Path) -> None:
 
 @pytest.mark.parametrize("saves_first", [True, False], ids=["checkpoint", "metrics"])
 def test_full_disk_is_reported_and_previous_checkpoint_is_intact(
-    make_run: Callable[..., RunFolder], start: Callable[..., subprocess.Popen[str]], small_disk: Path, saves_first: bool
+    make_run: Callable[..., RunFolder], start_warm: Callable[..., WarmProcess], small_disk: Path, saves_first: bool
 ) -> None:
     """The first write that fails is a checkpoint or a row of metrics.csv."""
     from regard.training.checkpoint import read_checkpoint
@@ -48,7 +50,7 @@ def test_full_disk_is_reported_and_previous_checkpoint_is_intact(
     long = ["trainer.max_steps=20000", "trainer.val_check_interval=20000", f"callbacks.last.every_n_steps={often}"]
     log = "100000" if saves_first else "1"
     run = make_run(*long, f"trainer.log_every_n_steps={log}", f"paths.runs={small_disk}", "name=full")
-    process = start("regard.runs", str(run.path))
+    process = start_warm("-m", "regard.runs", str(run.path))
     deadline = time.monotonic() + 120
     last = run.checkpoints / "last.ckpt"
     while not last.exists():
@@ -69,7 +71,7 @@ def test_full_disk_is_reported_and_previous_checkpoint_is_intact(
 
     assert run.status()["status"] in ("failed", "lost"), "if there was room for a word, it says why"
     (small_disk / "rubbish").unlink()
-    again = start("regard.cli", "resume", str(run.path), "trainer.max_steps=" + str(before + 5))
+    again = start_warm("-m", "regard.cli", "resume", str(run.path), "trainer.max_steps=" + str(before + 5))
     _, errors = again.communicate(timeout=120)
     assert again.returncode == 0, errors
     assert run.status()["status"] == "finished"

@@ -23,6 +23,8 @@ from regard.runs.folder import RunFolder
 from regard.runs.work import work
 from regard.training.checkpoint import load_model, read_checkpoint
 
+pytestmark = pytest.mark.xdist_group("fsdp")  # they share a run
+
 MakeRun = Callable[..., RunFolder]
 
 # With a validation, after which only rank 0 records attention, and with a final validation.

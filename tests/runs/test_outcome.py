@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from warm import WarmProcess
 
 from regard.launch.resume import prepare_resume
 from regard.runs.__main__ import _record_early_stop
@@ -20,6 +19,7 @@ from regard.runs.work import work
 from regard.stop import STOP, STUCK_SECONDS, STUCK_WHEN_HELD_SECONDS, Interrupted
 
 MakeRun = Callable[..., RunFolder]
+SignalAt = Callable[..., tuple[int | None, str]]
 
 # A subprocess that sends itself a signal just before or after the first write of a status to status.json.
 AT_A_STATUS = """
@@ -45,13 +45,23 @@ sys.exit(main(Path(folder)))
 """
 
 
-def signal_at(run: RunFolder, status: str, when: str, number: int, note: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", AT_A_STATUS, str(run.path), status, when, str(int(number))],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "REGARD_REQUEUE": str(note)},
-        capture_output=True,
-        text=True,
-    )
+@pytest.fixture
+def signal_at(start_warm: Callable[..., WarmProcess], note: Path) -> Callable[..., tuple[int | None, str]]:
+    """Returns a function that works on a run and sends SIGUSR1 at a status; it returns the exit code and stderr."""
+
+    def work_and_signal(run: RunFolder, status: str, when: str) -> tuple[int | None, str]:
+        process = start_warm("-c", AT_A_STATUS, str(run.path), status, when, str(int(signal.SIGUSR1)))
+        _, errors = process.communicate()
+        return process.returncode, errors
+
+    return work_and_signal
+
+
+@pytest.fixture
+def note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that requests to requeue the job."""
+    monkeypatch.setenv("REGARD_REQUEUE", str(tmp_path / "requeue"))
+    return tmp_path / "requeue"
 
 
 @pytest.fixture
@@ -60,21 +70,23 @@ def short(make_run: MakeRun) -> RunFolder:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_job_is_requeued_if_time_limit_is_near_when_work_starts(short: RunFolder, tmp_path: Path, when: str) -> None:
-    done = signal_at(short, "running", when, signal.SIGUSR1, tmp_path / "requeue")
-    assert done.returncode == 75, done.stderr
-    assert "Traceback" not in done.stderr
-    assert f"regard: stopped by SIGUSR1; resume with: regard resume {short.path}" in done.stderr
+def test_job_is_requeued_if_time_limit_is_near_when_work_starts(
+    short: RunFolder, note: Path, signal_at: SignalAt, when: str
+) -> None:
+    code, errors = signal_at(short, "running", when)
+    assert code == 75, errors
+    assert "Traceback" not in errors
+    assert f"regard: stopped by SIGUSR1; resume with: regard resume {short.path}" in errors
     assert short.status()["status"] == "preempted"
-    assert (tmp_path / "requeue").exists()
+    assert note.exists()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_signal_does_not_change_a_finished_run(short: RunFolder, tmp_path: Path, when: str) -> None:
-    done = signal_at(short, "finished", when, signal.SIGUSR1, tmp_path / "requeue")
-    assert done.returncode == 0, done.stderr
+def test_signal_does_not_change_a_finished_run(short: RunFolder, note: Path, signal_at: SignalAt, when: str) -> None:
+    code, errors = signal_at(short, "finished", when)
+    assert code == 0, errors
     assert short.status()["status"] == "finished"
-    assert not (tmp_path / "requeue").exists()
+    assert not note.exists()
 
 
 def test_run_cancelled_before_its_start_reports_it(short: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,12 +97,8 @@ def test_run_cancelled_before_its_start_reports_it(short: RunFolder, capsys: pyt
 
 
 @pytest.mark.parametrize("way", ["before it started", "stuck"])
-def test_job_without_steps_is_not_requeued_forever(
-    short: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
-) -> None:
+def test_job_without_steps_is_not_requeued_forever(short: RunFolder, note: Path, way: str) -> None:
     """In both ways to stop the work. After a resume by hand, attempts are counted from zero."""
-    note = tmp_path / "requeue"
-    monkeypatch.setenv("REGARD_REQUEUE", str(note))
 
     def end() -> int:
         note.unlink(missing_ok=True)

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from regard.data.datamodule import example_text
 from regard.data.prepare import progress
+from regard.inference.translator import Translator
 from regard.runs.folder import RunFolder
 from regard.runs.progress import preparing
 from regard.runs.status import heartbeat
 from regard.runs.summary import show_summary
-from regard.runs.work import an_example
 
 
 def shown(terminal: bool) -> str:
@@ -44,19 +45,20 @@ def test_a_log_has_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("width", [20, 80])
 def test_final_lines_can_be_copied_at_any_terminal_width(finished: RunFolder, width: int) -> None:
     summary = json.loads((finished.path / "summary.json").read_text())
-    for example in ("the red house", ""):
+    commands = Translator.try_next(str(finished.path), "'the red house'")
+    for shown in (commands, []):
         console = Console(file=io.StringIO(), width=width)
-        show_summary(finished, summary, "translation", example, console)
+        show_summary(finished, summary, shown, console)
         lines = console.file.getvalue().splitlines()
         assert f"checkpoint       {finished.checkpoints / 'best.ckpt'}" in lines
         command = f"try next         regard attend {finished.path} --source 'the red house'"
-        assert (command in lines) == bool(example)
-        assert any(line.startswith("try next") for line in lines) == bool(example)
+        assert (command in lines) == bool(shown)
+        assert any(line.startswith("try next") for line in lines) == bool(shown)
 
 
 def test_an_example_is_the_first_that_has_words() -> None:
-    assert an_example(["", " \n", "the red house", "the boat"]) == "the red house"
-    assert an_example(["", " "]) == ""
+    assert example_text(["", " \n", "the red house", "the boat"]) == "the red house"
+    assert example_text(["", " "]) == ""
 
 
 def test_heartbeat_is_independent_of_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from warm import WarmProcess
 
 from regard.launch.start import start as launch
 from regard.runs.folder import RunFolder
@@ -55,35 +56,19 @@ def test_same_losses_as_one_process_with_the_same_global_batch(
         assert column(two, name) == pytest.approx(column(one, name), abs=1e-4), name
 
 
-def test_ranks_stop_together(make_run: MakeRun, start: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_time_limit_signal_to_any_rank_stops_all_and_requeues_the_job(
+    make_run: MakeRun, start_warm: Callable[..., WarmProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rank 0 writes the file that requeues the job, whichever rank received the signal."""
+    monkeypatch.setenv("REGARD_REQUEUE", str(tmp_path / "requeue"))
     long = ["trainer.max_steps=5000", "trainer.val_check_interval=5000", "model.dropout=0.1"]
-    run = make_run(*TWO, *long, "name=stopped")
+    run = make_run(*TWO, *long, "name=one_signalled")
     run.set_status("preempted")  # so that this process does not count as its submitter
-    process = start("regard.cli", "resume", str(run.path))
+    process = start_warm("-m", "regard.cli", "resume", str(run.path))
     deadline = time.monotonic() + 120
     while not (run.metrics.exists() and run.metrics.read_text().count("\n") > 5):
         assert time.monotonic() < deadline, "training did not begin"
         assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 75, errors
-    assert run.status()["status"] == "preempted"
-    one, two = read_checkpoint(run.checkpoints / "last.ckpt")["random_states"]
-    assert not one["torch"].equal(two["torch"]), "each rank draws dropout masks of its own"
-
-
-def test_time_limit_signal_to_any_rank_requeues_the_job(
-    make_run: MakeRun, start: Callable[..., subprocess.Popen[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Rank 0 writes the file that requeues the job, whichever rank received the signal."""
-    monkeypatch.setenv("REGARD_REQUEUE", str(tmp_path / "requeue"))
-    run = make_run(*TWO, "trainer.max_steps=5000", "trainer.val_check_interval=5000", "name=one_signalled")
-    run.set_status("preempted")  # so that this process does not count as its submitter
-    process = start("regard.cli", "resume", str(run.path))
-    deadline = time.monotonic() + 120
-    while not (run.metrics.exists() and run.metrics.read_text().count("\n") > 5):
-        assert time.monotonic() < deadline, "training did not begin"
         time.sleep(0.05)
     torchrun = Path(f"/proc/{run.status()['pid']}/stat").read_text().rpartition(") ")[2].split()[1]
     ranks = Path(f"/proc/{torchrun}/task/{torchrun}/children").read_text().split()
@@ -91,7 +76,10 @@ def test_time_limit_signal_to_any_rank_requeues_the_job(
     os.kill(int(other), signal.SIGUSR1)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 75, errors
+    assert run.status()["status"] == "preempted"
     assert "stopped by SIGUSR1" in run.status()["why"]
+    one, two = read_checkpoint(run.checkpoints / "last.ckpt")["random_states"]
+    assert not one["torch"].equal(two["torch"]), "each rank draws dropout masks of its own"
     assert (tmp_path / "requeue").exists()
 
 

@@ -57,7 +57,7 @@ def assert_alike(run: RunFolder, whole: RunFolder) -> None:
     assert found.keys() == expected.keys()
     for part in ("state_dict", "optimizer_states", "lr_schedulers", "random_states"):
         assert_equal(found[part], expected[part], part)
-    for data in ("TranslationData", "LanguageData"):
+    for data in ("TranslationData", "LanguageData", "CaptioningData"):
         assert found.get(data) == expected.get(data)
 
 
@@ -121,6 +121,11 @@ def test_a_translator_is_resumed_exactly(make_run: MakeRun, case: str) -> None:
 @pytest.mark.parametrize("case", LANGUAGE)
 def test_a_language_model_is_resumed_exactly(make_language_run: MakeRun, case: str) -> None:
     assert_resumes_exactly(make_language_run, *LANGUAGE[case])
+
+
+@pytest.mark.parametrize("options", [[], ["batches.workers=2", "trainer.limit_train_batches=3"]])
+def test_a_captioning_model_is_resumed_exactly(make_captioning_run: MakeRun, options: list[str]) -> None:
+    assert_resumes_exactly(make_captioning_run, *options)
 
 
 COMPILED = """

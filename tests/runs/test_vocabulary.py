@@ -126,4 +126,4 @@ def test_evaluating_after_the_text_changed_uses_the_vocabulary_of_the_checkpoint
     rewrite(own_text, "train")
     after, task = evaluate_split(run, config, "validation", None, "cpu", print)
     assert after["validation/loss"] == before["validation/loss"]
-    assert task.target_tokenizer.model == vocabulary(run)
+    assert task.tokenizers.target.model == vocabulary(run)

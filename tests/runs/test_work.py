@@ -101,7 +101,7 @@ def test_a_checkpoint_alone_is_enough(finished: RunFolder, tmp_path: Path) -> No
     alone.write_bytes((finished.checkpoints / "best.ckpt").read_bytes())
     loaded = load_model(alone)
     assert loaded.task == "translation"
-    assert loaded.target_tokenizer.decode(loaded.target_tokenizer.encode("das Haus")) == "das Haus"
+    assert loaded.tokenizers.target.decode(loaded.tokenizers.target.encode("das Haus")) == "das Haus"
 
 
 def test_the_learning_rate_of_a_step_is_the_one_it_used(finished: RunFolder) -> None:
@@ -121,7 +121,7 @@ def test_separate_vocabularies(make_run: MakeRun) -> None:
     run = make_run("tokenizer.joint=false", "tokenizer.vocab_size=40", "trainer=debug", "name=separate")
     assert work(run.path) == 0
     loaded = load_model(find_checkpoint(run.path))
-    assert loaded.source_tokenizer is not loaded.target_tokenizer
+    assert not loaded.tokenizers.joint
     assert loaded.config["source_vocab_size"] == 40
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +14,63 @@ import optuna
 import pytest
 import yaml
 from optuna.trial import TrialState
+from warm import WarmProcess
 
 from regard.errors import UsageError
 from regard.instantiate import build
+from regard.launch import processes
 from regard.launch.cancel import cancel_search
 from regard.runs.folder import RunFolder
+from regard.runs.resources import Resources
 from regard.search import start as search_start
 from regard.search import worker
 from regard.search.space import Search, distribution
 from regard.search.start import describe_best, start_search
 
 OPTIONS = ["search=tpe", "trainer.val_check_interval=3"]
+RATES = "+search.space.optimizer.lr={low: 0.001, high: 0.1}"
+
+StartWarm = Callable[..., WarmProcess]
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture
-def run_search(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+def search_arguments(arguments: list[str], tmp_path: Path) -> list[str]:
+    """The command line of a search in the temporary folder, without its method and space."""
+    unwatched = ["callbacks.attention.sentences=0", "callbacks.attention.extremes=0"]
+    return [*arguments, *unwatched, f"paths.runs={tmp_path}", "trainer.val_check_interval=3"]
+
+
+@pytest.fixture
+def run_search(search_arguments: list[str], tmp_path: Path) -> Callable[..., Path]:
     """Returns a function that runs a search with overrides to its end and returns its folder."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     def call(*overrides: str) -> Path:
-        assert start_search([*arguments, f"paths.runs={tmp_path}", "trainer.val_check_interval=3", *overrides]) == 0
-        (folder,) = (tmp_path / "default").iterdir()
-        return folder
+        assert start_search([*search_arguments, *overrides]) == 0
+        return folder_of(tmp_path)
 
     return call
+
+
+@pytest.fixture
+def worker_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker of a search works in this process, which has imported torch already. Its trials are subprocesses."""
+
+    def run_search(folder: Path, workers: int, required: Resources) -> int:
+        assert workers == 1
+        return worker.work_on(folder)
+
+    monkeypatch.setattr(processes, "run_search", run_search)
+
+
+def folder_of(tmp_path: Path) -> Path:
+    """Return the folder of the only search."""
+    (folder,) = (tmp_path / "default").iterdir()
+    return folder
 
 
 def study(folder: Path) -> optuna.Study:
@@ -60,10 +91,10 @@ def option(folder: Path, **parts: Any) -> list[str]:
 
 def test_two_workers_try_each_point_once_and_record_its_result(run_search: Callable[..., Path], tmp_path: Path) -> None:
     """Trials with 3 heads are invalid (dim is 16), and trials with a learning rate of 1e30 reach NaN."""
-    values = {"optimizer.lr": [0.01, 1e30, 0.02], "model.num_heads": [2, 3, 4]}
+    values = {"optimizer.lr": [0.01, 1e30], "model.num_heads": [2, 3, 4]}
     mine = option(
         tmp_path,
-        trials=9,
+        trials=6,
         workers=2,
         sampler={"_target_": "optuna.samplers.GridSampler", "search_space": values},
         space={name: {"choices": choices} for name, choices in values.items()},
@@ -71,7 +102,7 @@ def test_two_workers_try_each_point_once_and_record_its_result(run_search: Calla
     folder = run_search(*mine)
     trials = study(folder).get_trials()
     ends = {(trial.params["optimizer.lr"], trial.params["model.num_heads"]): trial for trial in trials}
-    assert len(ends) == 9, "no point was tried twice"
+    assert len(ends) == 6, "no point was tried twice"
     for (rate, heads), trial in ends.items():
         expected = TrialState.FAIL if rate == 1e30 or heads == 3 else TrialState.COMPLETE
         assert trial.state == expected, (rate, heads)
@@ -96,7 +127,7 @@ def test_two_workers_try_each_point_once_and_record_its_result(run_search: Calla
     ]
 
 
-def test_a_trial_can_be_pruned(run_search: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_trial_can_be_pruned(worker_here: None, run_search: Callable[..., Path], tmp_path: Path) -> None:
     pruner = {"_target_": "optuna.pruners.ThresholdPruner", "upper": 1e-9}
     mine = option(tmp_path, pruner=pruner, space={"seed": {"low": 1, "high": 9}})
     folder = run_search(*mine, "trainer.max_steps=100000", "trainer.val_check_interval=20")
@@ -109,81 +140,64 @@ def test_a_trial_can_be_pruned(run_search: Callable[..., Path], tmp_path: Path) 
     assert describe_best(folder) is None
 
 
+@pytest.fixture
+def started(
+    search_arguments: list[str], tmp_path: Path, start_warm: StartWarm, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., WarmProcess]:
+    """Returns a function that starts a search of learning rates whose only worker is a subprocess, which it returns."""
+
+    def start_worker(*overrides: str) -> WarmProcess:
+        with monkeypatch.context() as patch:
+            patch.setattr(search_start, "_launch", lambda folder, content: 0)
+            assert start_search([*search_arguments, "search=tpe", RATES, *overrides]) == 0
+        return start_warm("-m", "regard.search", str(folder_of(tmp_path)))
+
+    return start_worker
+
+
 def test_a_killed_search_resumes_its_unfinished_trial(
-    arguments: list[str], tmp_path: Path, regard: Callable[..., Any]
+    worker_here: None, tmp_path: Path, started: Callable[..., WarmProcess], regard: Callable[..., Any]
 ) -> None:
     long = ["trainer.max_steps=300", "trainer.val_check_interval=100", "callbacks.last.every_n_steps=10"]
-    space = ["+search.space.optimizer.lr={low: 0.001, high: 0.1, log: true}", "search.trials=2"]
-    command = [sys.executable, "-m", "regard.cli", "search", *arguments, f"paths.runs={tmp_path}", *OPTIONS, *long]
-    process = subprocess.Popen(
-        [*command, *space], env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, start_new_session=True
-    )
-    deadline = time.monotonic() + 120
-    while not any(path.read_bytes().count(b"\n") > 30 for path in tmp_path.glob("*/*/0/metrics.csv")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
+    process = started(*long, "search.trials=1")
+    wait_for_rows(tmp_path, trial=0, rows=30)
+    folder = folder_of(tmp_path)
+    process.kill()
+    os.kill(RunFolder(folder / "0").status()["pid"], signal.SIGKILL)
     process.communicate()
-    (folder,) = (tmp_path / "default").iterdir()
     assert [trial.state for trial in study(folder).get_trials()] == [TrialState.RUNNING]
     parameters = study(folder).get_trials()[0].params
 
-    result = regard("resume", folder, "search.trials=3")
+    result = regard("resume", folder, "search.trials=2")
     assert result.code == 0, result.err
     trials = study(folder).get_trials()
-    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 3
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 2
     assert trials[0].params == parameters
-    assert len({trial.params["optimizer.lr"] for trial in trials}) == 3, "no point is suggested twice"
+    assert len({trial.params["optimizer.lr"] for trial in trials}) == 2, "no point is suggested twice"
     assert RunFolder(folder / "0").status()["attempt"] == 2
     assert "best is trial" in result.out
     assert "best is trial" in regard("jobs", folder).out
 
 
-@pytest.fixture
-def started(
-    arguments: list[str], tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
-) -> Callable[..., subprocess.Popen[str]]:
-    """Returns a function that starts a search of learning rates in a subprocess."""
-
-    def start_search_process(steps: int, trials: int) -> subprocess.Popen[str]:
-        long = [f"trainer.max_steps={steps}", f"trainer.val_check_interval={steps // 2}", f"search.trials={trials}"]
-        space = "+search.space.optimizer.lr={low: 0.001, high: 0.1}"
-        return start("regard.cli", "search", *arguments, f"paths.runs={tmp_path}", *OPTIONS[:1], *long, space)
-
-    return start_search_process
-
-
-def wait_for_rows(tmp_path: Path, trial: int) -> None:
-    """Wait until the trial has taken a training step."""
+def wait_for_rows(tmp_path: Path, trial: int, rows: int = 1) -> None:
+    """Wait until the trial has taken ``rows`` training steps."""
     deadline = time.monotonic() + 120
-    while not [*tmp_path.glob(f"*/*/{trial}/metrics.csv")]:
+    while not any(path.read_bytes().count(b"\n") > rows for path in tmp_path.glob(f"*/*/{trial}/metrics.csv")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def processes_of(folder: Path) -> list[int]:
-    """Return the ids of the processes whose last argument is ``folder``."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            if path.read_bytes().rstrip(b"\0").endswith(b"\0" + bytes(folder)):
-                found.append(int(path.parent.name))
-    return found
-
-
 def test_a_resumed_search_waits_for_a_trial_that_outlived_its_worker(
-    tmp_path: Path, start: Callable[..., subprocess.Popen[str]], started: Callable[..., subprocess.Popen[str]]
+    tmp_path: Path, start_warm: StartWarm, started: Callable[..., WarmProcess]
 ) -> None:
-    process = started(steps=400, trials=1)
+    process = started("trainer.max_steps=400", "trainer.val_check_interval=200", "search.trials=1")
     wait_for_rows(tmp_path, trial=0)
-    process.kill()
-    (folder,) = (tmp_path / "default").iterdir()
-    (worker,) = processes_of(folder)
-    os.kill(worker, signal.SIGKILL)
-    process.communicate()
+    folder = folder_of(tmp_path)
     run = RunFolder(folder / "0")
     os.kill(run.status()["pid"], signal.SIGSTOP)  # simulates a slow trial
-    again = start("regard.cli", "resume", str(folder))
+    process.kill()
+    process.communicate()
+    again = start_warm("-m", "regard.search", str(folder))
     deadline = time.monotonic() + 120
     while "another process is working on this run" not in run.console.read_text():
         assert time.monotonic() < deadline
@@ -203,9 +217,8 @@ def test_cancelling_a_search_while_a_trial_is_composed_cancels_the_trial(
 ) -> None:
     monkeypatch.setattr(search_start, "_launch", lambda folder, content: 0)
     long = ["trainer.max_steps=100000", "trainer.val_check_interval=100000"]
-    space = "+search.space.optimizer.lr={low: 0.001, high: 0.1}"
-    assert start_search([*arguments, f"paths.runs={tmp_path}", *OPTIONS, *long, space]) == 0
-    (folder,) = (tmp_path / "default").iterdir()
+    assert start_search([*arguments, f"paths.runs={tmp_path}", *OPTIONS, *long, RATES]) == 0
+    folder = folder_of(tmp_path)
     compose = worker.compose_points
 
     def cancel_and_compose(arguments: list[str]) -> Any:
@@ -219,10 +232,10 @@ def test_cancelling_a_search_while_a_trial_is_composed_cancels_the_trial(
 
 
 def test_a_search_can_be_resumed_from_any_folder(
-    run_search: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, regard: Callable[..., Any]
+    worker_here: None, run_search: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, regard: Callable[..., Any]
 ) -> None:
     """Workers change to the folder where the search was started: its arguments may contain relative paths."""
-    folder = run_search("search=tpe", "search.trials=1", "+search.space.optimizer.lr={low: 0.001, high: 0.1}")
+    folder = run_search("search=tpe", "search.trials=1", RATES)
     monkeypatch.chdir(folder.parent)
     result = regard("resume", folder.name, "search.trials=2")
     assert result.code == 0, result.err
@@ -230,28 +243,32 @@ def test_a_search_can_be_resumed_from_any_folder(
 
 
 def test_a_cancelled_search_starts_no_more_trials(
-    tmp_path: Path, regard: Callable[..., Any], started: Callable[..., subprocess.Popen[str]]
+    tmp_path: Path, search_arguments: list[str], regard: Callable[..., Any]
 ) -> None:
-    process = started(steps=2000, trials=2)
-    wait_for_rows(tmp_path, trial=0)
-    (folder,) = (tmp_path / "default").iterdir()
-    assert regard("cancel", folder).out == "1 of 1 runs cancelled\n"
-    process.communicate(timeout=60)
-    assert process.returncode == 75
+    def cancel() -> Any:
+        wait_for_rows(tmp_path, trial=0)
+        return regard("cancel", folder_of(tmp_path))
+
+    long = ["trainer.max_steps=20000", "trainer.val_check_interval=20000", "search.trials=2"]
+    with ThreadPoolExecutor() as another:
+        cancelled = another.submit(cancel)
+        assert start_search([*search_arguments, "search=tpe", RATES, *long]) == 75
+    assert cancelled.result().out == "1 of 1 runs cancelled\n"
+    folder = folder_of(tmp_path)
     assert not (folder / "1").exists()
     assert RunFolder(folder / "0").status()["status"] == "cancelled"
 
 
 def test_a_search_continues_after_one_of_its_runs_is_cancelled(
-    tmp_path: Path, regard: Callable[..., Any], started: Callable[..., subprocess.Popen[str]]
+    tmp_path: Path, regard: Callable[..., Any], started: Callable[..., WarmProcess]
 ) -> None:
-    process = started(steps=5000, trials=2)
+    process = started("trainer.max_steps=20000", "trainer.val_check_interval=20000", "search.trials=2")
+    folder = folder_of(tmp_path)
     for trial in (0, 1):
         wait_for_rows(tmp_path, trial)
-        (run,) = tmp_path.glob(f"*/*/{trial}")
-        regard("cancel", run)
+        regard("cancel", folder / str(trial))
     process.communicate(timeout=60)
-    trials = study(run.parent).get_trials()
+    trials = study(folder).get_trials()
     assert [trial.state for trial in trials] == [TrialState.FAIL, TrialState.FAIL]
     assert trials[0].user_attrs["why"].startswith("cancelled")
 

@@ -60,7 +60,9 @@ def content(
     """The checkpoint of a small random model, with further keys."""
     config = config or model_config()
     state = {f"model.{name}": weight for name, weight in build(config).state_dict().items()}
-    description = describe_model("translation", config, {}, Tokenizers(source_tokenizer or tokenizer, tokenizer))
+    description = describe_model(
+        "translation", Translator, config, {}, Tokenizers(source_tokenizer or tokenizer, tokenizer)
+    )
     return {"state_dict": state | {"other.part": torch.zeros(2)}, "global_step": 12} | description
 
 
@@ -84,8 +86,8 @@ def test_a_model_is_loaded_from_its_checkpoint_alone(tmp_path: Path, tokenizer: 
     loaded = load_model(tmp_path / "best.ckpt")
     assert isinstance(loaded.model, Transformer)
     assert (loaded.task, loaded.step, loaded.config) == ("translation", 12, model_config())
-    assert loaded.source_tokenizer is loaded.target_tokenizer
-    assert loaded.target_tokenizer.model == tokenizer.model
+    assert loaded.tokenizers.source is loaded.tokenizers.target
+    assert loaded.tokenizers.target.model == tokenizer.model
     assert not loaded.model.training
     weights = loaded.model.state_dict()
     assert weights.keys() == {name.removeprefix("model.") for name in saved["state_dict"]} - {"other.part"}
@@ -100,8 +102,8 @@ def test_both_tokenizers_of_separate_vocabularies_are_loaded(tmp_path: Path, tok
     saved = content(tokenizer, model_config(source_vocab_size=30), other)
     SafeCheckpointIO().save_checkpoint(saved, tmp_path / "best.ckpt")
     loaded = load_model(tmp_path / "best.ckpt")
-    assert (loaded.source_tokenizer.model, loaded.target_tokenizer.model) == (other.model, tokenizer.model)
-    assert loaded.source_tokenizer.decode(other.encode("two six")) == "two six"
+    assert (loaded.tokenizers.source.model, loaded.tokenizers.target.model) == (other.model, tokenizer.model)
+    assert loaded.tokenizers.source.decode(other.encode("two six")) == "two six"
 
 
 def test_it_loads_without_running_code(checkpoint: Path) -> None:
@@ -121,7 +123,7 @@ def test_a_model_configuration_with_names_of_regard_0_2_is_loaded(tokenizer: Tok
     loaded = load_model(tmp_path / "best.ckpt")
     assert isinstance(loaded.model.decoder.embedding.positions, NoPositions)
     assert "Un" not in json.dumps(loaded.config)
-    translator = Translator(loaded.model.eval(), loaded.source_tokenizer, loaded.target_tokenizer)
+    translator = Translator(loaded.model.eval(), loaded.tokenizers)
     assert list(translate_lines(translator, ["two six"], 1, 1.0, warn=pytest.fail))
     assert list(score_lines(translator, ["two six\ttwo six"]))
 

@@ -85,7 +85,7 @@ def align_pairs(translator: Translator, aligner: Aligner, pairs: Pairs, warn: Wa
         links: dict[int, frozenset[Link]] = {}
         words: dict[int, list[int]] = {}
         for batch in batches:
-            for row, maps in batch_maps(*translator, batch, CROSS_ATTENTION):
+            for row, maps in batch_maps(translator, batch, CROSS_ATTENTION):
                 links[row] = aligner.links(maps)
                 words[row] = [len(group_words(pieces)) for pieces in (maps.source, maps.target)]
         for row, pair in enumerate(chunk):

@@ -87,7 +87,7 @@ def aligner_of_head(translator: Translator, layer: int, head: str) -> Aligner:
     The maps of an empty pair show which layers and heads exist. Raises UsageError with their numbers.
     """
     (batch,), _ = pair_batches(translator, [("", "")])
-    ((_, maps),) = batch_maps(*translator, batch, CROSS_ATTENTION)
+    ((_, maps),) = batch_maps(translator, batch, CROSS_ATTENTION)
     return first_matching(all_aligners(maps), layer, head)
 
 
@@ -127,7 +127,7 @@ def _rank(translator: Translator, pairs: Pairs, links: Sequence[Links], criterio
     batches, cut = pair_batches(translator, pairs)
     if cut:
         warn(f"{len(cut)} of the {len(pairs)} pairs on which heads are ranked: {cut_note(translator)}")
-    found = (row for batch in batches for row in batch_maps(*translator, batch, CROSS_ATTENTION))
+    found = (row for batch in batches for row in batch_maps(translator, batch, CROSS_ATTENTION))
     ranked = rank_aligners((maps, links[row]) for row, maps in found)
     rates = {aligner: counts.error_rate for aligner, counts in ranked.items()}
     if rates and all(

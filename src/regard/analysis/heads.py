@@ -13,8 +13,7 @@ from rich.text import Text
 from regard.analysis.sample import TextSample
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
-from regard.inference.language_model import LanguageModel
-from regard.inference.translator import Translator
+from regard.inference.generator import Generator
 from regard.instantiate import build
 from regard.observe.draw.heads_image import draw_curves, draw_heads, head_curves
 from regard.observe.draw.image import png_bytes
@@ -29,27 +28,23 @@ from regard.training.callbacks.metrics_file import latest_values, read_rows
 PICTURES = ("heads.png", "curves.png")
 COLUMNS = ("map", "head", *ALL_MEASURES)
 SHORT_NAMES = {"maximum": "max", "distance": "dist", "previous": "prev", "punctuation": "punct", "induction": "induct"}
-SHORT_NAMES |= {"agreement": "agree", "importance": "import"}
+SHORT_NAMES |= {"agreement": "agree", "pointing": "point", "importance": "import"}
 
 
-def measure_sample(model: Translator | LanguageModel, sample: TextSample) -> HeadMeasures:
+def measure_sample(generator: Generator, sample: TextSample) -> HeadMeasures:
     """Compute all measures of all heads of the model on the sample.
 
     Raises UsageError for a model without attention.
     """
-    if isinstance(model, Translator):
-        tokenizers = model.source_tokenizer, model.target_tokenizer
-    else:
-        tokenizers = model.tokenizer, model.tokenizer
-    found = measure_heads(model.model, *tokenizers, sample.batches, sample.links)
+    found = measure_heads(generator, sample.batches, sample.links, sample.mentions)
     if not found.heads:
         raise UsageError("the model has no attention heads")
     return found
 
 
-def describe_passes(model: Translator | LanguageModel, sample: TextSample) -> str:
+def describe_passes(generator: Generator, sample: TextSample) -> str:
     """Describe the work of `measure_sample`, which may take long."""
-    heads = sum(attention.num_heads for attention in attention_modules(model.model).values())
+    heads = sum(attention.num_heads for attention in attention_modules(generator.model).values())
     tokens = sum(batch.step_tokens for batch in sample.batches)
     passes = f"{heads + 1} passes: one with all heads, then one without each head"
     return f"measuring {sample.description} ({tokens:,} target tokens) in {passes}"
@@ -65,13 +60,17 @@ def describe_measures(found: HeadMeasures, sample: TextSample) -> list[str]:
     ]
     if sample.reference:
         lines.append(f"agreement: with {sample.reference}")
+    if sample.mentions:
+        words = sum(map(len, sample.mentions.values()))
+        lines.append(f"pointing: {words:,} colours and nouns; uniform: a patch at random")
     return [*lines, "uniform: a head with uniform weights"]
 
 
 def head_table(found: HeadMeasures) -> Table:
     """Return a table with a row per head, and per map a row for uniform weights; undefined measures are empty."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in COLUMNS:
+    columns = [name for name in COLUMNS if name not in ALL_MEASURES or any(name in row for row in found.rows())]
+    for name in columns:
         table.add_column(SHORT_NAMES.get(name, name), justify="left" if name == "map" else "right", no_wrap=True)
     for row in found.rows():
         is_uniform = row["head"] == "uniform"
@@ -80,7 +79,7 @@ def head_table(found: HeadMeasures) -> Table:
         style = "dim" if is_uniform else ""
         table.add_row(
             *(Text(str(row[c]), style) for c in ("map", "head")),
-            *(Text(values.get(m, ""), style) for m in ALL_MEASURES),
+            *(Text(values.get(m, ""), style) for m in columns if m in ALL_MEASURES),
         )
         if is_uniform:
             table.add_section()

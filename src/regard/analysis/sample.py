@@ -10,14 +10,16 @@ import numpy as np
 
 from regard.analysis.align import Pairs, Warn, evenly_spaced, read_gold, read_split, single_spaced
 from regard.data.batching import Batch
+from regard.data.corpora.judged import JudgedCorpus, Mentioned
 from regard.data.corpora.links import Links
 from regard.data.corpora.reading.lines import read_lines, read_pairs
+from regard.data.datamodule import CorpusData
 from regard.data.language import PackedStream
 from regard.data.teacher_forcing import decoder_prefix
 from regard.data.tokenizer.specials import EOS
 from regard.errors import RegardError, UsageError
-from regard.inference.language_model import LanguageModel
-from regard.inference.translator import Translator
+from regard.inference.encoder_decoder import EncoderDecoder
+from regard.inference.generator import Generator
 from regard.observe.measure.occlusion import occlusion_links
 from regard.observe.record.forced import block_batches, pair_batches
 from regard.runs.corpus import load_corpus
@@ -30,17 +32,18 @@ TOKENS = 8192
 
 
 class TextSample(NamedTuple):
-    """Batches with a description, and the links of each pair with their origin."""
+    """Batches with a description, the links of each pair with their origin, and the mentions of each caption."""
 
     batches: list[Batch]
     description: str
     links: dict[int, Links]
     reference: str
+    mentions: dict[int, Sequence[Mentioned]] | None = None
 
 
 def sample_run(
     run: RunFolder,
-    model: Translator | LanguageModel,
+    generator: Generator,
     count: int | None,
     gold: Path | None,
     warn: Warn,
@@ -49,15 +52,18 @@ def sample_run(
 
     Raises UsageError if ``gold`` is given for a language model.
     """
-    if isinstance(model, Translator):
+    if isinstance(generator, EncoderDecoder) and generator.source.tokenizer is None:
+        _reject(generator, gold)
+        return _sample_captions(generator, load_corpus(run, warn), count, warn)
+    if isinstance(generator, EncoderDecoder):
         part = read_split(run, "validation", warn)
         links, reference = part.links, "the links of the corpus"
         if gold is not None:
             links, reference = read_gold(gold, part.pairs), str(gold)
-        return _sample_pairs(model, part.pairs, links, reference, count, "validation pairs", warn)
-    _reject(gold)
+        return _sample_pairs(generator, part.pairs, links, reference, count, "validation pairs", warn)
+    _reject(generator, gold)
     batches = load_corpus(run, warn)
-    stream, length = PackedStream(batches.prepared.tokens("validation")[0]), model.model.max_length
+    stream, length = PackedStream(batches.prepared.tokens("validation")[0]), generator.model.max_length
     rows = _block_rows(len(stream), length, count, warn)
     blocks = [stream.read(row * length, min((row + 1) * length, len(stream))) for row in rows]
     isolated = bool(run.config()["batches"].get("isolate_documents"))
@@ -65,7 +71,7 @@ def sample_run(
 
 
 def sample_files(
-    model: Translator | LanguageModel,
+    generator: Generator,
     source: Path | None,
     target: Path | None,
     count: int | None,
@@ -77,19 +83,14 @@ def sample_files(
     Raises UsageError if the files are not those that the model needs, and RegardError if they are empty or have
     different numbers of lines.
     """
-    translates = isinstance(model, Translator)
-    if target is None or (source is not None) != translates:
-        raise UsageError(
-            f"RUN is a {'translation' if translates else 'language'} model: "
-            f"give {'--source-file and --target-file' if translates else '--target-file alone'}"
-        )
-    if isinstance(model, Translator) and source is not None:
+    if target is None or (source is not None) != (generator.source is not None):
+        raise UsageError(f"RUN is {generator.noun}: give {generator.input_files}")
+    if isinstance(generator, EncoderDecoder) and source is not None:
         pairs = list(read_pairs(source, target))
         links = None if gold is None else read_gold(gold, pairs)
-        return _sample_pairs(model, pairs, links, str(gold), count, f"pairs of {target}", warn)
-    assert isinstance(model, LanguageModel)
-    _reject(gold)
-    ids, length = model.tokenizer.encode("\n".join(read_lines(target))), model.model.max_length
+        return _sample_pairs(generator, pairs, links, str(gold), count, f"pairs of {target}", warn)
+    _reject(generator, gold)
+    ids, length = generator.target_tokenizer.encode("\n".join(read_lines(target))), generator.model.max_length
     if not ids:
         raise RegardError(f"{target} is empty; expected text")
     targets = np.array([*ids, EOS])
@@ -99,8 +100,20 @@ def sample_files(
     return TextSample(block_batches(blocks), f"{len(blocks)} blocks of {target}", {}, "")
 
 
+def _sample_captions(generator: EncoderDecoder, data: CorpusData, count: int | None, warn: Warn) -> TextSample:
+    """Sample ``count`` evenly spaced captions of the validation part."""
+    records = list(data.records("validation"))
+    chosen = [records[row] for row in evenly_spaced(len(records), count or PAIRS)]
+    images = data.inputs([reference for reference, _ in chosen])
+    batches, _ = pair_batches(generator, list(zip(images, (caption for _, caption in chosen), strict=True)))
+    mentions: dict[int, Sequence[Mentioned]] = {}
+    if isinstance(data.corpus, JudgedCorpus):
+        mentions = {row: data.corpus.mentions(*record) for row, record in enumerate(chosen)}
+    return TextSample(batches, f"{len(chosen)} validation captions", {}, "", mentions)
+
+
 def _sample_pairs(
-    translator: Translator,
+    generator: EncoderDecoder,
     pairs: Pairs,
     links: list[Links] | None,
     reference: str,
@@ -115,19 +128,19 @@ def _sample_pairs(
     pairs = single_spaced([pairs[row] for row in rows])
     places = list(range(len(rows)))
     if count is None:
-        targets, _ = translator.encode_targets([target for _, target in pairs])
+        targets, _ = generator.encode_targets([target for _, target in pairs])
         places = _within(TOKENS, [len(target) for target in targets])
         _report_fewer(len(places), len(rows), name, warn)
     rows, chosen = [rows[place] for place in places], [pairs[place] for place in places]
-    batches, cut = pair_batches(translator, chosen)
+    batches, cut = pair_batches(generator, chosen)
     if cut:
-        warn(f"{len(cut)} of {len(chosen)} {name} are cut to {translator.model.max_length} tokens (model.max_length)")
+        warn(f"{len(cut)} of {len(chosen)} {name} are cut to {generator.model.max_length} tokens (model.max_length)")
     if links is not None:
         return TextSample(
             batches, f"{len(chosen)} {name}", {place: links[row] for place, row in enumerate(rows)}, reference
         )
     warn(f"computing links by occlusion: removing each source word of {len(chosen)} {name}")
-    found = (occlusion_links(translator, *pair) for pair in chosen)
+    found = (occlusion_links(generator, *pair) for pair in chosen)
     by_place = {place: Links(one, one) for place, one in enumerate(found)}
     return TextSample(batches, f"{len(chosen)} {name}", by_place, "occlusion (removal of source words)")
 
@@ -155,6 +168,6 @@ def _report_fewer(taken: int, usual: int, name: str, warn: Warn) -> None:
         warn(f"using {taken} {name} instead of {usual}, at most {TOKENS:,} target tokens; use --sentences for more")
 
 
-def _reject(gold: Path | None) -> None:
+def _reject(generator: Generator, gold: Path | None) -> None:
     if gold is not None:
-        raise UsageError("--gold: a language model has no alignments; omit it")
+        raise UsageError(f"--gold: {generator.noun} has no alignments; omit it")

@@ -16,12 +16,13 @@ from regard.machine import share_processors
 # isort: off
 from regard.cli import runs
 from regard.cli import inference
+from regard.cli import images
 from regard.cli import analysis
 from regard.cli import compare
 
 # isort: on
 
-__all__ = ["analysis", "app", "compare", "inference", "main", "runs"]
+__all__ = ["analysis", "app", "compare", "images", "inference", "main", "runs"]
 
 
 def main() -> None:

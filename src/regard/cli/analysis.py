@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regard.cli.app import app, warn
-from regard.cli.models import Device, Run, Trust, load, load_translator
+from regard.cli.models import Device, Run, Trust, load, load_as
 from regard.errors import UsageError
 from regard.files import require_writable
 
@@ -38,6 +38,7 @@ def align(
     from regard.analysis.align import align_pairs, read_gold, read_split, report_errors
     from regard.analysis.aligner import choose_aligner, rank_by_links
     from regard.data.corpora.reading.lines import read_pairs
+    from regard.inference.translator import Translator
     from regard.runs.folder import RunFolder
 
     given = [source is not None or target is not None, bool(source_file or target_file), split is not None]
@@ -45,7 +46,7 @@ def align(
         raise UsageError("expected --source and --target, or --source-file and --target-file, or --split")
     if source is not None and target is not None and not (source.strip() and target.strip()):
         raise UsageError("--source or --target is empty: expected a sentence and its translation")
-    translator = load_translator(run, device, trust)
+    translator = load_as(Translator, run, device, trust)
     links: list[Links] | None = None
     if split is not None:
         pairs, links = read_split(RunFolder.open(run), split, warn)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from regard.cli.app import app, finite, warn
-from regard.cli.models import Device, Run, Trust, load, load_translator
+from regard.cli.models import Device, Run, Trust, attended_input, load, load_as
 from regard.cli.streams import stdin_is_terminal, stdin_lines
 from regard.errors import UsageError
 from regard.files import require_writable
@@ -35,8 +35,9 @@ def translate(
     if output is not None:
         _require_text_file(output)
     from regard.inference.stream import CHUNK_LINES, translate_lines
+    from regard.inference.translator import Translator
 
-    translator = load_translator(run, device, trust)
+    translator = load_as(Translator, run, device, trust)
     chunk = 1 if stdin_is_terminal() else CHUNK_LINES
     with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as file:
         for line in translate_lines(translator, lines, beam_size, length_penalty, warn, chunk):
@@ -62,15 +63,18 @@ def evaluate(
     device: Device = "cpu",
 ) -> None:
     """Evaluate the best checkpoint of a run folder on a part of its corpus, or on your own text."""
+    from hydra.utils import get_object
+
     from regard.instantiate import build
     from regard.runs.evaluate import evaluate_pairs, evaluate_split, evaluate_text, run_config
     from regard.runs.folder import RunFolder
 
     folder = RunFolder.open(run)
     config = run_config(folder, beam_size, length_penalty)
-    translates = config["task"]["name"] == "translation"
-    if output and not translates:
-        raise UsageError("--output: the evaluation of a language model has no outputs to write; leave it out")
+    generator = get_object(config["task"]["generator"]["_target_"])
+    decodes = generator.source_option is not None
+    if output and not decodes:
+        raise UsageError(f"--output: the evaluation of {generator.noun} has no outputs to write; leave it out")
     if output is not None:
         _require_text_file(output)
     outputs: list[str] = []
@@ -78,9 +82,8 @@ def evaluate(
     if source_file is None and target_file is None:
         metrics, task = evaluate_split(folder, config, split, average, device, warn)
         outputs, signatures = [sample.output for sample in task.samples], task.scorer.signatures()
-    elif target_file is None or (source_file is None) == translates:
-        wanted = "--source-file and --target-file" if translates else "--target-file alone"
-        raise UsageError(f"the evaluation of a {config['task']['name']} model on your own text needs {wanted}")
+    elif target_file is None or (source_file is None) == decodes:
+        raise UsageError(f"the evaluation of {generator.noun} on your own text needs {generator.input_files}")
     elif source_file is not None:
         scorer = build(config["task"]["scorer"])
         metrics, outputs = evaluate_pairs(folder, scorer, source_file, target_file, average, device, warn)
@@ -98,9 +101,10 @@ def evaluate(
 @app.command()
 def attend(
     run: Run,
-    source: Annotated[str | None, typer.Option(help="Sentence to translate; not for a language model.")] = None,
+    source: Annotated[str | None, typer.Option(help="Sentence to translate.")] = None,
+    image: Annotated[str | None, typer.Option(help="Image file to describe.")] = None,
     target: Annotated[
-        str | None, typer.Option(help="Given translation (default: that of the model), or text for a language model.")
+        str | None, typer.Option(help="Given output (default: that of the model), or text for a language model.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="HTML file of the page; a PNG is written next to it.")] = None,
     megabytes: Annotated[float, typer.Option(min=0, callback=finite, help="Maximum size of the page.")] = 16,
@@ -109,37 +113,29 @@ def attend(
     trust: Trust = False,
 ) -> None:
     """Write a page and a picture of what the model attends to."""
-    from regard.inference.translator import Translator
     from regard.observe.draw.attend import write_attention
-    from regard.observe.record.trace import trace_text, trace_translation
+    from regard.observe.record.trace import trace
 
     page = output or (run / "attention" / "attend.html" if run.is_dir() else Path("attend.html"))
     if page.suffix == ".png":
         raise UsageError(f"--output {page}: expected a page (.html); a PNG is written next to it")
     for file in (page, page.with_suffix(".png")):
         require_writable("--output", file)
-    model = load(run, device, trust)
-    if isinstance(model, Translator):
-        if source is None or not source.strip():
-            raise UsageError("--source is empty or missing: a translation model needs a sentence")
-        given = [("--source", source, model.source_tokenizer), ("--target", target or "", model.target_tokenizer)]
-        trace = trace_translation(model, source, target, beam_size)
-    else:
-        if source is not None:
-            raise UsageError("--source: a language model has no source; give only --target")
-        if target is None or not target.strip():
-            raise UsageError("--target is empty or missing: a language model needs a text")
-        given = [("--target", target, model.tokenizer)]
-        trace = trace_text(model, target)
-    for option, text, tokenizer in given:
-        if (tokens := len(tokenizer.encode(text))) > (most := model.model.max_length - 1):
+    generator = load(run, device, trust)
+    given = attended_input(generator, {"--source": source, "--image": image, "--target": target})
+    texts = [("--target", target or "", generator.target_tokenizer)]
+    if generator.source is not None and generator.source.tokenizer is not None:
+        texts.insert(0, (str(generator.source_option), source or "", generator.source.tokenizer))
+    for option, text, tokenizer in texts:
+        if (tokens := len(tokenizer.encode(text))) > (most := generator.model.max_length - 1):
             warn(f"{option} has {tokens} tokens and is cut to the limit of the model, {most}")
-    if not trace.maps.maps:
+    recorded = trace(generator, given, target, beam_size)
+    if not recorded.maps.maps:
         raise UsageError(f"{run}: the model has no attention; its mixer is not attention")
-    picture, left_out = write_attention(trace, page, round(megabytes * 2**20))
+    picture, left_out = write_attention(recorded, page, round(megabytes * 2**20))
     if str(left_out):
         warn(f"left out of the page because of --megabytes {megabytes:g}: {left_out}")
-    print(trace.target)
+    print(recorded.target)
     print(f"page\t{page}\npicture\t{picture}")
 
 
@@ -180,9 +176,7 @@ def generate(
     if not math.isfinite(temperature):
         raise UsageError(f"--temperature {temperature} is out of range: expected a finite number >= 0")
     prompts = stdin_lines() if prompt is None and next_tokens is None else [prompt or ""]
-    model = load(run, device, trust)
-    if not isinstance(model, LanguageModel):
-        raise UsageError(f"{run} is a translation model, but this verb needs a language model; use regard translate")
+    model = load_as(LanguageModel, run, device, trust)
     seed = secrets.randbelow(2**32) if seed is None else seed
     writer = Writer(model, Sampling(temperature, top_k, top_p), max_new_tokens, number, seed, warn)
     if next_tokens is not None:
@@ -218,10 +212,10 @@ def score(
     from regard.inference.score import score_lines
 
     lines = stdin_lines()
-    model = load(run, device, trust)
+    generator = load(run, device, trust)
     total = count = 0.0
     print("log_probability\ttokens\tperplexity")
-    for line in score_lines(model, lines):
+    for line in score_lines(generator, lines):
         total, count = total + line.log_probability, count + len(line.tokens)
         print(f"{line.log_probability:.4f}\t{len(line.tokens)}\t{line.perplexity:.4f}")
         if tokens:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from regard.errors import UsageError
 
 if TYPE_CHECKING:
-    from regard.inference.language_model import LanguageModel
-    from regard.inference.translator import Translator
+    from regard.inference.generator import Generator
+
+G = TypeVar("G")
 
 
 def usable_device(name: str) -> str:
@@ -39,24 +41,33 @@ Device = Annotated[str, typer.Option(help="Device to compute on: cpu, cuda, cuda
 Trust = Annotated[bool, typer.Option("--trust", help="Allow classes from outside regard in the checkpoint.")]
 
 
-def load(run: Path, device: str, trust: bool) -> Translator | LanguageModel:
-    """Load the model of RUN as a translator or language model."""
-    from regard.inference.language_model import LanguageModel
-    from regard.inference.translator import Translator
+def load(run: Path, device: str, trust: bool) -> Generator:
+    """Load the model of RUN."""
     from regard.runs.folder import find_checkpoint
     from regard.training.checkpoint import load_model
 
-    loaded = load_model(find_checkpoint(run), device, trust)
-    if loaded.model.encoder is None:
-        return LanguageModel(loaded.model, loaded.target_tokenizer)
-    return Translator(loaded.model, loaded.source_tokenizer, loaded.target_tokenizer)
+    return load_model(find_checkpoint(run), device, trust).generator
 
 
-def load_translator(run: Path, device: str, trust: bool) -> Translator:
-    """Load the model of RUN. Raises UsageError if it is not a translation model."""
-    from regard.inference.translator import Translator
+def load_as(kind: type[G], run: Path, device: str, trust: bool) -> G:
+    """Load the model of RUN for a verb that is for models of one ``kind``. Raises UsageError for another kind."""
+    generator = load(run, device, trust)
+    if not isinstance(generator, kind):
+        needed: Any = kind
+        raise UsageError(f"{run} is {generator.noun}, but this verb needs {needed.noun}; use regard {generator.verb}")
+    return generator
 
-    model = load(run, device, trust)
-    if not isinstance(model, Translator):
-        raise UsageError(f"{run} is a language model, but this verb needs a translation model; use regard generate")
-    return model
+
+def attended_input(generator: Generator, options: Mapping[str, str | None]) -> Any | None:
+    """Return the input of the encoder that the options name; None for a model that reads only --target.
+
+    Raises UsageError if a needed option is missing or blank, or if the model has no such input.
+    """
+    needed = generator.source_option or "--target"
+    for option, value in options.items():
+        if value is not None and option not in (needed, "--target"):
+            raise UsageError(f"{option}: {generator.noun} has no {option.strip('-')}; give only {needed}")
+    value = options[needed]
+    if value is None or not value.strip():
+        raise UsageError(f"{needed} is empty or missing: {generator.noun} needs {generator.input_noun}")
+    return None if generator.source is None else generator.source.read(value)

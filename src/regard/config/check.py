@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from pytorch_lightning.strategies import ModelParallelStrategy, StrategyRegistry
 
 from regard.config.keys import join, objects
 from regard.config.kinds import shown
+from regard.data.datamodule import CorpusData
 from regard.data.tokenizer.vocabulary import known_vocab_size
 from regard.errors import UsageError, one_line
 from regard.instantiate import build
@@ -33,6 +35,7 @@ def check(config: dict[str, Any]) -> None:
     Checks that every ``_target_`` can be imported and accepts its arguments, that the tokenizer settings are
     consistent, that the files of the corpus exist, and that the model can be built (on the meta device).
     """
+    _check_columns(config)  # first: a corpus of another task may have set keys that this task does not have
     for path, node in objects(config):
         _check_call(path, node)
     _check_strategy(config["trainer"]["strategy"])
@@ -48,6 +51,13 @@ def check(config: dict[str, Any]) -> None:
             build(config["model"], vocab_size=known_vocab_size(settings) or PLACEHOLDER_VOCAB_SIZE)
         except ValueError as error:
             raise UsageError(f"model: {error}") from error
+
+
+def _check_columns(config: dict[str, Any]) -> None:
+    _check_call("data", config["data"])
+    batches = _target("batches", config["batches"])
+    if isinstance(batches, type) and issubclass(batches, CorpusData):
+        batches.require_columns(build(config["data"]))
 
 
 def _check_strategy(strategy: str | dict[str, Any]) -> None:
@@ -111,7 +121,7 @@ def _creates(node: dict[str, Any], kind: type) -> bool:
     return isinstance(target, type) and issubclass(target, kind)
 
 
-def _check_call(path: str, node: dict[str, Any]) -> None:
+def _target(path: str, node: dict[str, Any]) -> Callable[..., Any]:
     name = node["_target_"]
     try:
         target = get_object(name)
@@ -119,6 +129,12 @@ def _check_call(path: str, node: dict[str, Any]) -> None:
         raise UsageError(f"{path}._target_={name}: cannot be imported ({one_line(error)})") from error
     if not callable(target):
         raise UsageError(f"{path}._target_={name}: not a class or function")
+    found: Callable[..., Any] = target
+    return found
+
+
+def _check_call(path: str, node: dict[str, Any]) -> None:
+    name, target = node["_target_"], _target(path, node)
     parameters = list(inspect.signature(target).parameters.values())
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return

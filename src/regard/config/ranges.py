@@ -53,11 +53,16 @@ REQUIRED = {
 _SPLIT_FILES = {"train": FILES, "validation": FILES | SHARE, "test": FILES | SHARE | NULL}
 _BATCHES = {
     "cache": TEXT,
-    "tokens_per_batch": integer(1),
-    "evaluation_tokens_per_batch": integer(1),
     "seed": SEED,
     "workers": integer(0),
     "preparation_workers": integer(1) | NULL,
+}
+_TOKENS_PER_BATCH = dict.fromkeys(["tokens_per_batch", "evaluation_tokens_per_batch"], integer(1))
+_DECODING_SCORER = {
+    "beam_size": integer(1),
+    "validation_beam_size": integer(1),
+    "length_penalty": number(),
+    "bleu_tokenizer": choice(BLEU_TOKENIZERS),
 }
 _SCHEDULE = {"warmup_steps": integer(0), "total_steps": integer(1), "final": number(0, 1)}
 
@@ -106,15 +111,11 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         "label_smoothing": number(0, 1),
         "compile": TRUTH,
         "activation_checkpointing": TRUTH,
-        "scorer": OBJECT,
+        **dict.fromkeys(["generator", "scorer"], OBJECT),
         **dict.fromkeys(["optimizer", "schedule"], OF_REGARD),
     },
-    "regard.training.scorers.translation.TranslationScorer": {
-        "beam_size": integer(1),
-        "validation_beam_size": integer(1),
-        "length_penalty": number(),
-        "bleu_tokenizer": choice(BLEU_TOKENIZERS),
-    },
+    "regard.training.scorers.translation.TranslationScorer": _DECODING_SCORER,
+    "regard.training.scorers.captioning.CaptioningScorer": _DECODING_SCORER,
     "regard.training.scorers.language.LanguageScorer": {
         "samples": integer(0),
         "prompt_tokens": integer(0),
@@ -147,16 +148,27 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         "encoder": OBJECT | NULL,
     },
     "regard.model.encoder.TextEncoder": {"depth": integer(1)},
+    "regard.model.image_encoder.PatchEncoder": {
+        **dict.fromkeys(["depth", "image_size", "patch_size"], integer(1)),
+        "stem_channels": sequence(integer(1)),
+    },
     "regard.model.mixer.SelfAttention": {"num_kv_heads": integer(1) | NULL, "bias": TRUTH, "rotation": OBJECT},
     "regard.model.positions.Rotary": {"base": number(above=0)},
     "regard.model.feed_forward.": {"bias": TRUTH},
     "regard.data.translation.TranslationData": {
         **_BATCHES,
+        **_TOKENS_PER_BATCH,
         "max_length": integer(1),
         "sampling_alpha": number(above=0, most=1) | NULL,
     },
+    "regard.data.captioning.CaptioningData": {
+        **_BATCHES,
+        **dict.fromkeys(["images_per_batch", "evaluation_images_per_batch", "max_length", "image_size"], integer(1)),
+        "max_unreadable": number(0, 1),
+    },
     "regard.data.language.LanguageData": {
         **_BATCHES,
+        **_TOKENS_PER_BATCH,
         "block_length": integer(1),
         "stride": integer(1) | NULL,
         "isolate_documents": TRUTH,
@@ -170,6 +182,16 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         "target": TEXT,
         "seed": integer(0),
         **dict.fromkeys(["size", "validation_size", "test_size"], integer(1)),
+    },
+    "regard.data.corpora.shapes.shapes.Shapes": {
+        "seed": integer(0),
+        "pixels": integer(32, 512),
+        **dict.fromkeys(["size", "validation_size", "test_size", "held_out_size"], integer(1)),
+    },
+    "regard.data.corpora.captions.Captions": {
+        **_SPLIT_FILES,
+        "columns": sequence(NAME, 2),
+        "images": TEXT | NULL,
     },
     "regard.data.corpora.multi30k.Multi30k": {"source": TEXT, "target": TEXT, "folder": TEXT},
     "regard.data.corpora.tinyshakespeare.TinyShakespeare": {"folder": TEXT},

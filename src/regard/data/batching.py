@@ -25,7 +25,8 @@ class Batch(NamedTuple):
 
     prefix: input of the decoder, starts with <s>; Int "batch target"
     target: expected output of the decoder, ends with </s>; Int "batch target"
-    source: input of the encoder, ends with </s>, Int "batch source"; None for a language model
+    source: input of the encoder (see `regard.data.sources`); for text it ends with </s>, Int "batch source". None for a
+        language model
     documents: number of the packed document of each token of ``prefix``, Int "batch target"; None if tokens may
         attend to other documents
     step_tokens: number of real target tokens in all batches of the same optimizer step, on all processes

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +16,15 @@ from regard.data.batching import Batch, Item, Plan, StepBatches, StreamState
 from regard.data.corpora.corpus import Corpus, Record, Split
 from regard.data.corpora.filters import Filter
 from regard.data.counted_steps import CountedSteps
+from regard.data.prepare.images import ImageSettings
 from regard.data.prepare.prepare import Prepared, prepare
 from regard.data.prepare.progress import Progress
 from regard.data.tokenizer.tokenizer import Tokenizers, TokenizerSettings
 from regard.errors import RegardError, UsageError
 from regard.stop import ignore_signals
+
+MAX_EXAMPLES = 1000
+"""Number of validation texts among which an example text is searched."""
 
 
 class Limits(NamedTuple):
@@ -38,7 +43,7 @@ class Limits(NamedTuple):
 NO_LIMITS = Limits()
 
 
-class TextData(pl.LightningDataModule, ABC):
+class CorpusData(pl.LightningDataModule, ABC):
     """Batches of a prepared corpus. Each task has a subclass.
 
     corpus: the text
@@ -59,6 +64,9 @@ class TextData(pl.LightningDataModule, ABC):
     columns: tuple[str, ...]
     """The columns that the task reads."""
 
+    images: ImageSettings | None = None
+    """How the images of the corpus are prepared, if it has any."""
+
     sampling_alpha: float | None = None
     """If set, the number of target tokens of a batch is known only after it has been loaded."""
 
@@ -77,11 +85,7 @@ class TextData(pl.LightningDataModule, ABC):
         progress: Progress | None,
     ) -> None:
         super().__init__()
-        if corpus.columns != self.columns:
-            raise UsageError(
-                f"data has the columns {', '.join(corpus.columns)}, this task reads {', '.join(self.columns)}; "
-                "choose another data= or another task="
-            )
+        self.require_columns(corpus)
         self.corpus, self.tokenizer, self.cache = corpus, tokenizer, Path(cache)
         self.seed, self.workers = seed, workers
         self.filters, self.preparation_workers = filters, preparation_workers
@@ -89,6 +93,15 @@ class TextData(pl.LightningDataModule, ABC):
         self._prepared: Prepared | None = None
         self._stream: StepBatches | None = None
         self._resume_from: StreamState | None = None
+
+    @classmethod
+    def require_columns(cls, corpus: Corpus) -> None:
+        """Raise UsageError if the corpus does not have the columns that the task reads."""
+        if corpus.columns != cls.columns:
+            raise UsageError(
+                f"data has the columns {', '.join(corpus.columns)}, this task reads {', '.join(cls.columns)}; "
+                "choose another data= or another task="
+            )
 
     @property
     def prepared(self) -> Prepared:
@@ -103,6 +116,7 @@ class TextData(pl.LightningDataModule, ABC):
                 self.preparation_workers,
                 self.progress,
                 self.tokenizers,
+                self.images,
             )
         return self._prepared
 
@@ -113,6 +127,17 @@ class TextData(pl.LightningDataModule, ABC):
     def records(self, split: Split) -> Iterator[Record]:
         """Stream the records of validation or test."""
         return self.prepared.records(split)
+
+    def inputs(self, values: Sequence[str]) -> list[Any]:
+        """Return the inputs of a generator that these values of the first column stand for: here, the texts."""
+        return list(values)
+
+    def example(self, folder: Path) -> str:
+        """Return an example for the command line; empty if there is none. A file is written to ``folder``.
+
+        Here, the first words of the first text that is not blank.
+        """
+        return example_text(record[0] for record in self.records("validation"))
 
     def size(self, split: Split) -> tuple[int, int]:
         """Return the number of tokens (including </s>) and of UTF-8 bytes of a split's last column, the target."""
@@ -212,3 +237,15 @@ class TextData(pl.LightningDataModule, ABC):
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             worker_init_fn=ignore_signals,
         )
+
+
+def example_text(texts: Iterable[str]) -> str:
+    """Return the first words of the first text that is not blank; an empty text if all are."""
+    return next(filter(None, map(first_words, islice(texts, MAX_EXAMPLES))), "")
+
+
+def first_words(text: str, length: int = 60) -> str:
+    """Return the first line with three words, or else the first that is not blank, cut to ``length`` characters."""
+    lines = [line.strip() for line in text[: 100 * length].split("\n") if line.strip()]
+    line = next((line for line in lines if len(line.split()) > 2), next(iter(lines), ""))
+    return line if len(line) <= length else line[:length].rpartition(" ")[0] or line[:length]

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from regard.data.batching import Batch, Indices, Item, Plan, PlannedBatch, pad
 from regard.data.corpora.corpus import TEXT, Corpus, Split
 from regard.data.corpora.filters import Filter
-from regard.data.datamodule import NO_LIMITS, Limits, TextData
+from regard.data.datamodule import NO_LIMITS, CorpusData, Limits
 from regard.data.prepare.progress import Progress
 from regard.data.prepare.store import TokenFile
 from regard.data.shuffle import Shuffle, fixed_sample
@@ -21,8 +21,8 @@ from regard.data.tokenizer.tokenizer import Tokenizers, TokenizerSettings
 from regard.errors import RegardError, UsageError
 
 
-class LanguageData(TextData):
-    """Batches of blocks: chunks of a text with a fixed number of tokens. See `TextData` for the other arguments.
+class LanguageData(CorpusData):
+    """Batches of blocks: chunks of a text with a fixed number of tokens. See `CorpusData` for the other arguments.
 
     block_length: number of tokens of a block, the context of the model
     tokens_per_batch: tokens of a training micro-batch, at least one block

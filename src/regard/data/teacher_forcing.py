@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from regard.data.batching import Batch, pad
 from regard.data.tokenizer.specials import BOS
 
@@ -13,17 +15,18 @@ def decoder_prefix(target: Sequence[int]) -> list[int]:
     return [BOS, *target[:-1]]
 
 
-def pair_batch(
-    sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], rows: list[int], step_tokens: int | None = None
+def forced_batch(
+    source: Tensor, targets: Sequence[Sequence[int]], rows: list[int], step_tokens: int | None = None
 ) -> Batch:
-    """Return a batch of token ids, the ends included. ``rows`` are their numbers in the split.
+    """Return a batch of a collated source and the token ids of its targets, the ends included.
 
-    ``step_tokens`` are the target tokens of the whole optimizer step; by default those of this batch.
+    ``rows`` are their numbers in the split. ``step_tokens`` are the target tokens of the whole optimizer step; by
+    default those of this batch.
     """
     return Batch(
         prefix=pad([decoder_prefix(target) for target in targets]),
         target=pad(targets),
-        source=pad(sources),
+        source=source,
         documents=None,
         step_tokens=sum(map(len, targets)) if step_tokens is None else step_tokens,
         rows=rows,

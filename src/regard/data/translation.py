@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from torch.utils.data import Dataset
 
-from regard.data.batching import Batch, Indices, Item, Plan, PlannedBatch, cut_batches
+from regard.data.batching import Batch, Indices, Item, Plan, PlannedBatch, cut_batches, pad
 from regard.data.corpora.corpus import PAIR, Corpus, Split
 from regard.data.corpora.filters import Filter
-from regard.data.datamodule import NO_LIMITS, Limits, TextData
+from regard.data.datamodule import NO_LIMITS, CorpusData, Limits
 from regard.data.prepare.prepare import Prepared
 from regard.data.prepare.progress import Progress
 from regard.data.prepare.store import TokenFile
 from regard.data.shuffle import Shuffle, fixed_sample
-from regard.data.teacher_forcing import pair_batch
+from regard.data.teacher_forcing import forced_batch
 from regard.data.tokenizer.specials import EOS
 from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
 from regard.errors import RegardError
@@ -25,8 +25,8 @@ COUNTED_AT_ONCE = 1 << 16
 """Number of pairs whose lengths are read at once to count those that are too long."""
 
 
-class TranslationData(TextData):
-    """Batches of sentence pairs of similar length. See `TextData` for the other arguments.
+class TranslationData(CorpusData):
+    """Batches of sentence pairs of similar length. See `CorpusData` for the other arguments.
 
     tokens_per_batch: tokens of a training micro-batch, including padding, on its longer side
     evaluation_tokens_per_batch: the same in validation and test
@@ -165,7 +165,7 @@ class Pairs(Dataset[Batch]):
     def __getitem__(self, item: Item) -> Batch:
         targets = self._pieces(self.target, self.tokenizers[1], item.rows, 2 * item.position)
         sources = self._pieces(self.source, self.tokenizers[0], item.rows, 2 * item.position + 1)
-        return pair_batch(sources, targets, item.rows, item.step_tokens)
+        return forced_batch(pad(sources), targets, item.rows, item.step_tokens)
 
     def _pieces(self, tokens: TokenFile, tokenizer: Tokenizer, rows: list[int], draw: int) -> list[list[int]]:
         ids = [tokens[row].tolist() for row in rows]

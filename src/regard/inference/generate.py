@@ -41,7 +41,7 @@ class Writer(NamedTuple):
     def stream(self, prompt: str) -> Iterator[str]:
         """Yield the text of one continuation of ``prompt`` as it is generated, in complete characters."""
         ids, shown = self.encode(prompt, 1), 0
-        tokenizer, read = self.language_model.tokenizer, list(ids)
+        tokenizer, read = self.language_model.target_tokenizer, list(ids)
         begin = len(tokenizer.decode(read))
         seeds = [[self.seed, 0, 0]]
         for _, token in self.language_model.generate([ids], self.sampling, self.max_new_tokens, seeds):
@@ -55,7 +55,7 @@ class Writer(NamedTuple):
     def write(self, prompts: Iterable[str], together: int = ROWS_TOGETHER) -> Iterator[Continuation]:
         """Yield the continuations of each prompt, in order. They do not depend on the batch size ``together``."""
         rows = ((line, prompt, number) for line, prompt in enumerate(prompts, start=1) for number in range(self.number))
-        tokenizer = self.language_model.tokenizer
+        tokenizer = self.language_model.target_tokenizer
         while chunk := list(islice(rows, together)):
             ids = [self.encode(prompt, line, quiet=number > 0) for line, prompt, number in chunk]
             written = [list(row) for row in ids]
@@ -83,7 +83,7 @@ def print_next_tokens(writer: Writer, prompt: str, count: int, console: Console)
     table.add_column("token", no_wrap=True)
     table.add_column("probability", justify="right")
     table.add_column("", no_wrap=True)
-    pieces = writer.language_model.tokenizer.pieces(top.indices.tolist())
+    pieces = writer.language_model.target_tokenizer.pieces(top.indices.tolist())
     for piece, probability in zip(pieces, top.values.tolist(), strict=True):
         table.add_row(Text(piece), f"{probability:.2%}", "█" * round(BAR_CELLS * probability))
     console.print(table)

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from regard.data.batching import Batch, cut_batches, pad
+from regard.data.sources.source import Source
 from regard.data.teacher_forcing import decoder_prefix
 from regard.data.tokenizer.specials import BOS, EOS, PAD
-from regard.data.tokenizer.tokenizer import Tokenizer
+from regard.data.tokenizer.tokenizer import Tokenizers
 from regard.inference.decoding import Sampling
 from regard.inference.forced_pass import target_log_probabilities
+from regard.inference.generator import EmbeddingTable, ForcedExample, Scored
 from regard.model.decoder import DecoderState
 from regard.model.transformer import Transformer
 
 
-class LanguageModel(NamedTuple):
-    """A model without an encoder, and its tokenizer."""
+class LanguageModel:
+    """A model without an encoder, and its tokenizer. See `Generator`."""
 
-    model: Transformer
-    tokenizer: Tokenizer
+    noun: ClassVar[str] = "a language model"
+    verb: ClassVar[str] = "generate"
+    source_option: ClassVar[str | None] = None
+    input_noun: ClassVar[str] = "a text"
+    input_files: ClassVar[str] = "--target-file alone"
+
+    def __init__(self, model: Transformer, tokenizers: Tokenizers) -> None:
+        self.model, self.target_tokenizer = model, tokenizers.target
+        self.source: Source | None = None
 
     @property
     def device(self) -> torch.device:
@@ -35,7 +44,7 @@ class LanguageModel(NamedTuple):
 
         A prompt may be from any place in a text. An empty prompt is the beginning of a document.
         """
-        ids = self.tokenizer.encode(text) or [BOS]
+        ids = self.target_tokenizer.encode(text) or [BOS]
         return ids[-self.model.max_length :], len(ids) > self.model.max_length
 
     def continue_prompts(
@@ -102,14 +111,14 @@ class LanguageModel(NamedTuple):
         logits[:, [PAD, BOS]] = -torch.inf
         return logits[0]
 
-    def log_probabilities(self, texts: Sequence[str], tokens_per_batch: int = 8192) -> list[list[tuple[int, float]]]:
+    def log_probabilities(self, texts: Sequence[str], tokens_per_batch: int = 8192) -> list[Scored]:
         """Return the tokens of each text and their log-probabilities (natural). Each text is a document with its end.
 
         A text longer than the context is read in parts that overlap by half.
         """
         length = self.model.max_length
         half = max(1, length // 2)
-        targets = [[*self.tokenizer.encode(text), EOS] for text in texts]
+        targets = [[*self.target_tokenizer.encode(text), EOS] for text in texts]
         prefixes = [decoder_prefix(target) for target in targets]
         parts = [
             (text, start)
@@ -135,6 +144,32 @@ class LanguageModel(NamedTuple):
         for row, (text, start) in enumerate(parts):
             joined[text] += scored[row][length - half if start else 0 :]
         return [list(zip(target, values, strict=True)) for target, values in zip(targets, joined, strict=True)]
+
+    def forced_example(
+        self, given: Any | None, target: str | None, beam_size: int = 1, alpha: float = 1.0
+    ) -> ForcedExample:
+        """Return ``target`` at the start of a document. Raises ValueError without a target."""
+        if target is None:
+            raise ValueError("a language model reads a text, but none is given")
+        output = self.target_tokenizer.encode(target)[: self.model.max_length - 1]
+        return ForcedExample(None, output, "", self.target_tokenizer.decode(output))
+
+    def score(self, lines: Sequence[str], first: int) -> list[Scored]:
+        """See `Generator`. Each line is a document, of any length."""
+        return self.log_probabilities(lines)
+
+    def embedding_tables(self) -> Mapping[str, EmbeddingTable]:
+        """See `Generator`."""
+        return {"target": EmbeddingTable(self.model.decoder.embedding, self.target_tokenizer)}
+
+    @classmethod
+    def try_next(cls, run: str, example: str) -> list[str]:
+        """See `Generator`."""
+        return [
+            f"regard generate {run} --prompt {example}",
+            f"regard generate {run} --prompt {example} --next 10",
+            f"regard attend {run} --target {example}",
+        ]
 
     def _read(self, rows: list[list[int]]) -> tuple[Tensor, DecoderState]:
         """Return the logits after rows of the same length, and the state."""

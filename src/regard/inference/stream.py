@@ -26,7 +26,7 @@ def translate_lines(
     source, done = iter(lines), 0
     while chunk := list(islice(source, chunk_lines)):
         filled = [number for number, line in enumerate(chunk) if line.strip()]
-        rows, cut = translator.encode_sources([chunk[number] for number in filled])
+        rows, cut = translator.source.encode([chunk[number] for number in filled])
         for number in cut:
             limit = translator.model.max_length
             warn(
@@ -34,7 +34,7 @@ def translate_lines(
                 "not translated"
             )
         outputs = [""] * len(chunk)
-        for number, hypothesis in translator.translate(rows, beam_size, alpha):
+        for number, hypothesis in translator.generate(rows, beam_size, alpha):
             outputs[filled[number]] = translator.text(hypothesis)
         yield from outputs
         done += len(chunk)

@@ -1,87 +1,56 @@
-"""A trained translation model: translation and scoring of text."""
+"""A trained translation model."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from __future__ import annotations
 
-import numpy as np
-import torch
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from jaxtyping import Int
 from torch import Tensor
 
-from regard.data.batching import cut_batches, pad
-from regard.data.teacher_forcing import pair_batch
-from regard.data.tokenizer.specials import BOS, EOS
-from regard.data.tokenizer.tokenizer import Tokenizer
-from regard.inference.decoding import Hypothesis, beam_search, greedy
-from regard.inference.forced_pass import target_log_probabilities
+from regard.data.sources.text import TextSource
+from regard.data.tokenizer.tokenizer import Tokenizers
+from regard.errors import RegardError
+from regard.inference.encoder_decoder import EncoderDecoder
+from regard.inference.generator import EmbeddingTable
+from regard.model.encoder import Encoded
 from regard.model.transformer import Transformer
 
 
-class Translator(NamedTuple):
-    """A model with an encoder, and its tokenizers."""
+class Translator(EncoderDecoder):
+    """A model that translates sentences. The source is text."""
 
-    model: Transformer
-    source_tokenizer: Tokenizer
-    target_tokenizer: Tokenizer
+    noun: ClassVar[str] = "a translation model"
+    verb: ClassVar[str] = "translate"
+    source_option: ClassVar[str | None] = "--source"
+    input_noun: ClassVar[str] = "a sentence"
+    input_files: ClassVar[str] = "--source-file and --target-file"
+    source: TextSource
 
-    @property
-    def device(self) -> torch.device:
-        """The device of the model."""
-        return next(self.model.parameters()).device
+    def make_source(self, model: Transformer, tokenizers: Tokenizers) -> TextSource:
+        """See `EncoderDecoder`."""
+        return TextSource(tokenizers.source, model.max_length)
 
-    def encode_sources(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
-        """Return the token ids of texts for the encoder, and the numbers of the texts that were cut to its limit."""
-        limit = self.model.max_length
-        rows = [[*ids, EOS] for ids in self.source_tokenizer.encode_batch(list(texts))]
-        cut = [number for number, row in enumerate(rows) if len(row) > limit]
-        return [row if len(row) <= limit else [*row[: limit - 1], EOS] for row in rows], cut
+    def output_limits(self, encoded: Encoded) -> Int[Tensor, " batch"]:
+        """Return ten tokens more than twice the source."""
+        return 2 * encoded.mask.sum(dim=-1) + 10
 
-    def translate(
-        self, rows: list[list[int]], beam_size: int = 1, alpha: float = 1.0, tokens_per_batch: int = 4096
-    ) -> Iterator[tuple[int, Hypothesis]]:
-        """Yield (number of the row, its translation), in batches of similar length, longest first.
+    def read_line(self, line: str, where: str) -> tuple[Any, str]:
+        """Return source and target of ``source TAB target``."""
+        pair = line.split("\t")
+        if len(pair) != 2:
+            raise RegardError(f"{where}: expected source TAB target, but found {len(pair) - 1} tabs")
+        return pair[0], pair[1]
 
-        ``tokens_per_batch`` limits padded source tokens times beams.
-        """
-        lengths = np.array([len(row) for row in rows], dtype=np.int32)
-        order = np.argsort(-lengths, kind="stable")
-        for batch in cut_batches(order, lengths, max(1, tokens_per_batch // beam_size)):
-            found = self.decode(pad([rows[i] for i in batch]).to(self.device), beam_size, alpha)
-            yield from zip(batch.tolist(), found, strict=True)
+    def embedding_tables(self) -> Mapping[str, EmbeddingTable]:
+        """See `Generator`."""
+        encoder: Any = self.model.encoder
+        return {
+            "source": EmbeddingTable(encoder.embedding, self.source.tokenizer),
+            "target": EmbeddingTable(self.model.decoder.embedding, self.target_tokenizer),
+        }
 
-    @torch.inference_mode()
-    def decode(self, source: Tensor, beam_size: int = 1, alpha: float = 1.0) -> list[Hypothesis]:
-        """Translate right-padded token ids, "batch source"; with a beam of 1, greedily.
-
-        An output has at most ten tokens more than twice the source, and at most the limit of the model.
-        """
-        encoded = self.model.encode(source)
-        if encoded is None:
-            raise TypeError("a model without an encoder cannot translate")
-        limits = (2 * encoded.mask.sum(dim=-1) + 10).clamp(max=self.model.max_length - 1)
-        state = self.model.decoder.start(encoded, rows=len(source) * beam_size)
-        if beam_size == 1:
-            return greedy(self.model.decoder.step, state, limits, BOS, EOS)
-        return beam_search(self.model.decoder.step, state, limits, BOS, EOS, beam_size, alpha)
-
-    def encode_targets(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
-        """Return the token ids of texts as targets, and the numbers of the texts that were cut to the limit."""
-        limit = self.model.max_length
-        rows = [[*ids, EOS] for ids in self.target_tokenizer.encode_batch(list(texts))]
-        return [row[:limit] for row in rows], [number for number, row in enumerate(rows) if len(row) > limit]
-
-    def log_probabilities(
-        self, sources: list[list[int]], targets: list[list[int]], tokens_per_batch: int = 4096
-    ) -> list[list[float]]:
-        """Return the log-probability (natural) of each token of each target, given its source and earlier tokens."""
-        lengths = np.array([max(map(len, pair)) for pair in zip(sources, targets, strict=True)], dtype=np.int32)
-        order = np.argsort(-lengths, kind="stable")
-        batches = (
-            pair_batch([sources[row] for row in rows], [targets[row] for row in rows], rows.tolist())
-            for rows in cut_batches(order, lengths, tokens_per_batch)
-        )
-        scored = dict(target_log_probabilities(self.model, batches))
-        return [scored[row] for row in range(len(targets))]
-
-    def text(self, hypothesis: Hypothesis) -> str:
-        """Detokenise a hypothesis."""
-        return self.target_tokenizer.decode(hypothesis.tokens)
+    @classmethod
+    def try_next(cls, run: str, example: str) -> list[str]:
+        """See `Generator`."""
+        return [f"echo {example} | regard translate {run}", f"regard attend {run} --source {example}"]

@@ -25,7 +25,7 @@ class Embedding(nn.Module):
         self.tokens = nn.Embedding(vocab_size, dim)
         nn.init.normal_(self.tokens.weight, std=dim**-0.5)
         self.positions = positions(max_length, dim)
-        self.max_length, self.scale = max_length, math.sqrt(dim)
+        self.dim, self.max_length, self.scale = dim, max_length, math.sqrt(dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(

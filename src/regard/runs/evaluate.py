@@ -14,9 +14,9 @@ import torch
 from regard.data.corpora.corpus import SPLITS
 from regard.data.corpora.reading.lines import read_lines, read_pairs
 from regard.errors import RegardError, UsageError
-from regard.inference.language_model import LanguageModel
+from regard.inference.encoder_decoder import EncoderDecoder
+from regard.inference.generator import Generator
 from regard.inference.perplexity import perplexity
-from regard.inference.translator import Translator
 from regard.runs.corpus import load_corpus
 from regard.runs.folder import RunFolder, find_checkpoint
 from regard.runs.work import make_task
@@ -91,27 +91,27 @@ def evaluate_pairs(
     device: str,
     warn: Callable[[str], None],
 ) -> tuple[dict[str, float], list[str]]:
-    """Return the metrics of a translator on two aligned files, and its outputs. ``warn`` is called for cut lines.
+    """Return the metrics of a model with an encoder on two aligned files, and its outputs.
 
+    ``warn`` is called for cut lines.
     Raises RegardError for files of different lengths and for empty files.
     """
     pairs = list(read_pairs(source, target))
     if not pairs:
         raise RegardError(f"{source} and {target} are empty; expected at least one pair of lines")
-    content, path = weights_of(run, average)
-    loaded = load_model(path, device)
-    load_weights(loaded.model, content, path)
-    translator = Translator(loaded.model, loaded.source_tokenizer, loaded.target_tokenizer)
-    sources, sources_cut = translator.encode_sources([pair[0] for pair in pairs])
-    targets, targets_cut = translator.encode_targets([pair[1] for pair in pairs])
+    generator = _load_generator(run, average, device)
+    if not isinstance(generator, EncoderDecoder):
+        raise TypeError("pairs are evaluated with an encoder")
+    sources, sources_cut = generator.source.encode([generator.source.read(pair[0]) for pair in pairs])
+    targets, targets_cut = generator.encode_targets([pair[1] for pair in pairs])
     for file, cut in ((source, sources_cut), (target, targets_cut)):
         if cut:
-            limit = translator.model.max_length
+            limit = generator.model.max_length
             warn(f"{file}: {len(cut)} lines cut to the model's limit of {limit} tokens, the first is line {cut[0] + 1}")
     outputs = [""] * len(pairs)
-    for row, hypothesis in translator.translate(sources, scorer.beam_size, scorer.length_penalty):
-        outputs[row] = translator.text(hypothesis)
-    values = [value for row in translator.log_probabilities(sources, targets) for value in row]
+    for row, hypothesis in generator.generate(sources, scorer.beam_size, scorer.length_penalty):
+        outputs[row] = generator.text(hypothesis)
+    values = [value for row in generator.log_probabilities(sources, targets) for value in row]
     metrics = per_token(-sum(values), len(values)) | scorer.compare(outputs, [pair[1] for pair in pairs])
     return {f"test/{name}": value for name, value in metrics.items()}, outputs
 
@@ -124,13 +124,17 @@ def evaluate_text(run: RunFolder, text: Path, average: int | None, device: str) 
     document = "\n".join(read_lines(text))
     if not document:
         raise RegardError(f"{text} is empty; expected some text")
-    content, path = weights_of(run, average)
-    loaded = load_model(path, device)
-    load_weights(loaded.model, content, path)
-    (scored,) = LanguageModel(loaded.model, loaded.target_tokenizer).log_probabilities([document])
+    (scored,) = _load_generator(run, average, device).score([document], 1)
     loss = -sum(value for _, value in scored)
     metrics = per_token(loss, len(scored)) | {"bits_per_byte": loss / math.log(2) / len(document.encode())}
     return {f"test/{name}": value for name, value in metrics.items()}
+
+
+def _load_generator(run: RunFolder, average: int | None, device: str) -> Generator:
+    content, path = weights_of(run, average)
+    loaded = load_model(path, device)
+    load_weights(loaded.model, content, path)
+    return loaded.generator
 
 
 def per_token(loss: float, tokens: int) -> dict[str, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -22,14 +21,6 @@ from regard.training.task import Task
 
 PACKAGES = ("torch", "pytorch-lightning", "sentencepiece", "sacrebleu", "hydra-core", "wandb")
 FOUR_DIGITS = ("exact", "accuracy", "bits_per_byte", "loss")
-TRY_NEXT = {
-    "translation": ("echo {example} | regard translate {run}", "regard attend {run} --source {example}"),
-    "language": (
-        "regard generate {run} --prompt {example}",
-        "regard generate {run} --prompt {example} --next 10",
-        "regard attend {run} --target {example}",
-    ),
-}
 
 
 def summarise(run: RunFolder, trainer: pl.Trainer, task: Task, seconds: float) -> dict[str, Any]:
@@ -66,8 +57,8 @@ def summarise(run: RunFolder, trainer: pl.Trainer, task: Task, seconds: float) -
     return summary
 
 
-def show_summary(run: RunFolder, summary: dict[str, Any], task: str, example: str, console: Console) -> None:
-    """Print scores, paths, and commands to try next with the text ``example``, if it is not empty.
+def show_summary(run: RunFolder, summary: dict[str, Any], commands: list[str], console: Console) -> None:
+    """Print scores, paths, and commands to try next.
 
     Lines are not wrapped, so that paths and commands can be copied.
     """
@@ -83,16 +74,10 @@ def show_summary(run: RunFolder, summary: dict[str, Any], task: str, example: st
     page, checkpoint = run.attention / "index.html", run.checkpoints / "best.ckpt"
     rows |= {
         "trained": f"{summary['step']:,} steps, {summary['parameters']:,} parameters, {summary['seconds']:.0f} s",
-        "attention page": _short(page) if page.exists() else "none",
-        "checkpoint": _short(checkpoint if checkpoint.exists() else run.checkpoints / "last.ckpt"),
+        "attention page": short_path(page) if page.exists() else "none",
+        "checkpoint": short_path(checkpoint if checkpoint.exists() else run.checkpoints / "last.ckpt"),
     }
-    lines = list(rows.items())
-    if example:
-        commands = (
-            command.format(run=shlex.quote(_short(run.path)), example=shlex.quote(example))
-            for command in TRY_NEXT[task]
-        )
-        lines += [("try next", command) for command in commands]
+    lines = [*rows.items(), *(("try next", command) for command in commands)]
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         console.print(Text.assemble((name.ljust(width), "bold"), f"  {value}"), soft_wrap=True)
@@ -103,7 +88,7 @@ def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def _short(path: Path) -> str:
+def short_path(path: Path) -> str:
     """Return ``path`` relative to the working directory if it is below it, else unchanged."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

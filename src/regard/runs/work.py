@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
+import shlex
 import time
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from rich.console import Console
 
-from regard.data.datamodule import Limits, TextData
+from regard.data.datamodule import CorpusData, Limits
 from regard.instantiate import build
 from regard.model.transformer import Transformer
 from regard.observe.wandb.dashboard import finish_loggers
@@ -22,7 +22,7 @@ from regard.runs.progress import ProgressReport, preparing, say
 from regard.runs.resources import check_job_tasks, required_resources
 from regard.runs.status.heartbeat import Heartbeat
 from regard.runs.status.supervise import supervise
-from regard.runs.summary import show_summary, summarise
+from regard.runs.summary import short_path, show_summary, summarise
 from regard.runs.sweep import group_and_tags
 from regard.training.callbacks.metrics import FinalValidation, MetricsLogger
 from regard.training.callbacks.metrics_file import MetricsFile
@@ -33,10 +33,7 @@ from regard.training.task import Task
 from regard.training.trainer import make_trainer
 
 LIMITS = ("limit_train_batches", "limit_val_batches", "limit_test_batches")
-"""Arguments of the Trainer that `TextData` implements: Lightning would always take the first batches."""
-
-MAX_EXAMPLES = 1000
-"""Number of validation texts among which an example text is searched."""
+"""Arguments of the Trainer that `CorpusData` implements: Lightning would always take the first batches."""
 
 
 def work(folder: Path) -> int:
@@ -48,13 +45,12 @@ def work(folder: Path) -> int:
     run, console = RunFolder.open(folder), Console(stderr=True, quiet=not is_first_process())
     code, trained = supervise(run, functools.partial(train, run, console))
     if trained is not None:
-        summary, example = trained
-        show_summary(run, summary, run.config()["task"]["name"], example, console)
+        show_summary(run, *trained, console)
     return code
 
 
-def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[str, Any], str]:
-    """Train, test the best checkpoint and write summary.json; return the summary and an example text for the model."""
+def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[str, Any], list[str]]:
+    """Train, test the best checkpoint and write summary.json; return the summary and commands to try next."""
     config, started = run.config(), time.monotonic()
     if started_by_srun():
         check_job_tasks(required_resources(config))
@@ -62,7 +58,7 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
     checkpoint = find_last_checkpoint(run.checkpoints)
     begin = checkpoint or (Path(config["init_from"]) if config["init_from"] else None)
     with preparing(console) as progress:
-        batches: TextData = build(
+        batches: CorpusData = build(
             config["batches"],
             tokenizers=None if begin is None else read_tokenizers(read_checkpoint(begin)),
             limits=Limits(*(config["trainer"].get(name) for name in LIMITS)),
@@ -82,22 +78,11 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
         summary = summarise(run, trainer, task, time.monotonic() - started)
     finally:
         finish_loggers(trainer.loggers, summary)
-    return summary, an_example(record[0] for record in batches.records("validation"))
+    example = batches.example(run.path)
+    return summary, task.generator.try_next(shlex.quote(short_path(run.path)), shlex.quote(example)) if example else []
 
 
-def an_example(texts: Iterable[str]) -> str:
-    """Return the first words of the first text that is not blank; an empty text if all are."""
-    return next(filter(None, map(first_words, islice(texts, MAX_EXAMPLES))), "")
-
-
-def first_words(text: str, length: int = 60) -> str:
-    """Return the first line with three words, or else the first that is not blank, cut to ``length`` characters."""
-    lines = [line.strip() for line in text[: 100 * length].split("\n") if line.strip()]
-    line = next((line for line in lines if len(line.split()) > 2), next(iter(lines), ""))
-    return line if len(line) <= length else line[:length].rpartition(" ")[0] or line[:length]
-
-
-def test(trainer: pl.Trainer, task: Task, batches: TextData, run: RunFolder) -> None:
+def test(trainer: pl.Trainer, task: Task, batches: CorpusData, run: RunFolder) -> None:
     """Evaluate the best checkpoint on the test split, or the current weights if there is no best checkpoint."""
     if trainer.limit_test_batches == 0 or "test" not in batches.prepared.report:
         return
@@ -107,7 +92,7 @@ def test(trainer: pl.Trainer, task: Task, batches: TextData, run: RunFolder) -> 
     trainer.test(task, datamodule=batches, verbose=False)
 
 
-def make_task(config: dict[str, Any], batches: TextData) -> Task:
+def make_task(config: dict[str, Any], batches: CorpusData) -> Task:
     """Build the LightningModule of a frozen configuration, with the vocabulary sizes of its tokenizers."""
     tokenizers = batches.prepared.tokenizers
     model_config = config["model"] | tokenizers.sizes()

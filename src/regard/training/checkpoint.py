@@ -17,30 +17,40 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from regard import __version__
-from regard.compatibility import with_present_names
+from regard.compatibility import model_in_present_form
 from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers
 from regard.errors import RegardError, UsageError, one_line
+from regard.inference.generator import Generator
 from regard.instantiate import build
 from regard.model.transformer import Transformer
 
 FORMAT = 1
 TRUSTED = ("regard.model.", "torchvision.models.")
+TRUSTED_GENERATORS = ("regard.inference.",)
 PREFIX = "model."  # of the names of the model's weights in the state of the LightningModule
 
 
 class LoadedModel(NamedTuple):
-    """A model loaded from a checkpoint. With a joint vocabulary, both tokenizers are the same object."""
+    """A model loaded from a checkpoint: the generator that uses it, its configuration, and its vocabularies."""
 
     task: str
-    model: Transformer
+    generator: Generator
     config: dict[str, Any]
-    source_tokenizer: Tokenizer
-    target_tokenizer: Tokenizer
+    tokenizers: Tokenizers
     step: int
+
+    @property
+    def model(self) -> Transformer:
+        """The model itself."""
+        return self.generator.model
 
 
 def describe_model(
-    task: str, config: dict[str, Any], tokenizer_config: dict[str, Any], tokenizers: Tokenizers
+    task: str,
+    generator: type[Generator],
+    config: dict[str, Any],
+    tokenizer_config: dict[str, Any],
+    tokenizers: Tokenizers,
 ) -> dict[str, Any]:
     """Return the key ``regard`` of a checkpoint: configurations of the model and tokenizers, and the vocabularies."""
     return {
@@ -48,6 +58,7 @@ def describe_model(
             "format": FORMAT,
             "version": __version__,
             "task": task,
+            "generator": f"{generator.__module__}.{generator.__qualname__}",
             "model": config,
             "tokenizer": tokenizer_config,
             "source_tokenizer": None if tokenizers.joint else _as_tensor(tokenizers.source.model),
@@ -70,11 +81,7 @@ def build_model(config: dict[str, Any], trust: bool = False) -> Transformer:
     Raises RegardError naming a target that is not trusted.
     """
     for target in _targets(config):
-        if not trust and not _is_trusted(target):
-            raise RegardError(
-                f"the checkpoint refers to {target}, which is outside regard.model; "
-                "pass --trust to allow it if you trust the origin of the checkpoint"
-            )
+        _require_trusted(target, trust, TRUSTED)
     model: Transformer = build(config)
     return model
 
@@ -98,7 +105,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path}: checkpoint format {about.get('format')}, but this version of regard reads format {FORMAT}; "
             "use the version that wrote it"
         )
-    return content | {"regard": about | {"model": with_present_names(about.get("model"))}}
+    return content | {"regard": model_in_present_form(about)}
 
 
 def load_model(path: Path, device: str | torch.device = "cpu", trust: bool = False) -> LoadedModel:
@@ -108,11 +115,13 @@ def load_model(path: Path, device: str | torch.device = "cpu", trust: bool = Fal
     """
     content = read_checkpoint(path)
     about = content["regard"]
+    _require_trusted(about["generator"], trust, TRUSTED_GENERATORS)
     model = build_model(about["model"], trust)
     load_weights(model, content, path)
     model = model.to(device).eval()
-    step = content.get("global_step", 0)
-    return LoadedModel(about["task"], model, about["model"], *read_tokenizers(content), step)
+    tokenizers = read_tokenizers(content)
+    generator: Generator = get_object(about["generator"])(model, tokenizers)
+    return LoadedModel(about["task"], generator, about["model"], tokenizers, content.get("global_step", 0))
 
 
 def load_weights(model: Transformer, content: dict[str, Any], path: Path) -> None:
@@ -217,15 +226,23 @@ def _targets(config: Any) -> list[str]:
     return []
 
 
-def _is_trusted(target: str) -> bool:
-    """Whether ``target`` is defined in a trusted package. An object that is only imported there is not trusted."""
-    if not target.startswith(TRUSTED):
+def _require_trusted(target: str, trust: bool, packages: tuple[str, ...]) -> None:
+    if not trust and not _is_defined_in(packages, target):
+        raise RegardError(
+            f"the checkpoint refers to {target}, which is outside {packages[0].removesuffix('.')}; "
+            "pass --trust to allow it if you trust the origin of the checkpoint"
+        )
+
+
+def _is_defined_in(packages: tuple[str, ...], target: str) -> bool:
+    """Whether ``target`` is defined in one of the packages. An object that is only imported there is not."""
+    if not target.startswith(packages):
         return False
     try:
         found = get_object(target)
     except (ImportError, ValueError):
         return False
-    return f"{getattr(found, '__module__', None)}.".startswith(TRUSTED)
+    return f"{getattr(found, '__module__', None)}.".startswith(packages)
 
 
 def _as_tensor(content: bytes) -> Tensor:

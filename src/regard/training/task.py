@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -15,56 +15,18 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule
 
 from regard.data.batching import Batch
-from regard.data.corpora.corpus import Record, Split
+from regard.data.corpora.corpus import Split
 from regard.data.tokenizer.specials import PAD
 from regard.data.tokenizer.tokenizer import Tokenizers
 from regard.inference.forced_pass import forced_logits, summed_loss
+from regard.inference.generator import Generator
 from regard.inference.perplexity import perplexity
 from regard.model.transformer import Transformer
 from regard.training.activation_checkpointing import recompute_layers
 from regard.training.checkpoint import describe_model, rename_optimizer_state
 from regard.training.distributed.sharding import reshard, shard, unshard
 from regard.training.schedule import Schedule
-
-
-class Sample(NamedTuple):
-    """One row of an evaluated split: the source, the reference and the output of the model."""
-
-    source: str
-    reference: str
-    output: str
-
-
-class EvaluatedText(Protocol):
-    """The texts of the splits that a task is evaluated on."""
-
-    def texts(self, split: Split) -> tuple[list[str], ...]:
-        """Return the texts of a split, one list for each column."""
-
-    def records(self, split: Split) -> Iterator[Record]:
-        """Yield the records of a split one by one, without holding all of them in memory."""
-
-    def size(self, split: Split) -> tuple[int, int]:
-        """Return the number of target tokens of a split, ends included, and of bytes of their text in UTF-8."""
-
-
-class Scorer(Protocol):
-    """Computes the metrics of a task, other than the loss, and samples of its outputs."""
-
-    def outputs(self, task: Task, batch: Batch, split: Split) -> dict[int, str]:
-        """Return outputs of the model by row of the split, for rows of one batch."""
-
-    def samples(self, task: Task, split: Split, outputs: dict[int, str]) -> list[Sample]:
-        """Return the samples of a split, given the outputs of all its batches."""
-
-    def scores(self, task: Task, split: Split, loss: float, samples: list[Sample]) -> dict[str, float]:
-        """Return the metrics of a split. ``loss`` is the mean over its target tokens in nats."""
-
-    def score_sample(self, sample: Sample) -> float | None:
-        """Return the score of one sample, 0 to 100; None if single samples have no score."""
-
-    def signatures(self) -> dict[str, str]:
-        """Return the signatures of the metrics that have one. Call it after ``scores``."""
+from regard.training.scorers.scorer import EvaluatedData, Sample, Scorer
 
 
 class Task(pl.LightningModule):
@@ -75,7 +37,8 @@ class Task(pl.LightningModule):
     optimizer: makes the optimizer from parameter groups (a partial)
     schedule: the factor on the learning rate at each step
     label_smoothing: the probability that is spread over all tokens (Szegedy et al. 2016, section 7)
-    scorer: computes metrics other than the loss; data: the texts of the splits
+    generator: the class that uses the trained model; scorer: computes metrics other than the loss, with a generator
+    data: the splits
     compile: compile the training pass with ``torch.compile``; does not change checkpoints
     activation_checkpointing: store only the input of each layer, and compute the rest again in the backward pass
     """
@@ -91,14 +54,15 @@ class Task(pl.LightningModule):
         name: str,
         label_smoothing: float,
         compile: bool,
+        generator: Callable[[Transformer, Tokenizers], Generator],
         scorer: Scorer,
-        data: EvaluatedText,
+        data: EvaluatedData,
         activation_checkpointing: bool = False,
     ) -> None:
         super().__init__()
         self.model, self.model_config = model, model_config
         self.tokenizers, self.tokenizer_config = tokenizers, tokenizer_config
-        self.source_tokenizer, self.target_tokenizer = tokenizers
+        self.generator = generator(model, tokenizers)
         self.optimizer, self.schedule = optimizer, schedule
         self.name, self.label_smoothing, self.scorer, self.data = name, label_smoothing, scorer, data
         self.samples: list[Sample] = []
@@ -198,7 +162,9 @@ class Task(pl.LightningModule):
                 rename_optimizer_state(state, [[names[p] for p in group["params"]] for group in optimizer.param_groups])
                 for state, optimizer in zip(states, self.trainer.optimizers, strict=True)
             ]
-        checkpoint.update(describe_model(self.name, self.model_config, self.tokenizer_config, self.tokenizers))
+        checkpoint.update(
+            describe_model(self.name, type(self.generator), self.model_config, self.tokenizer_config, self.tokenizers)
+        )
 
     def _evaluate(self, batch: Batch, split: Split) -> None:
         logits = forced_logits(self.model, batch)

@@ -18,10 +18,11 @@ import pytest
 
 from regard.data.corpora.corpus import PAIR, TEXT, MissingSplit, Record, Split
 from regard.data.corpora.filters import Length, NoDuplicates
-from regard.data.prepare import encode, shards, stages
+from regard.data.prepare import encode, shards, stages, workers
 from regard.data.prepare.encode import tokens_folder
 from regard.data.prepare.prepare import Prepared, prepare
 from regard.data.prepare.progress import ProgressLines
+from regard.data.prepare.workers import WorkerFailed
 from regard.data.tokenizer.tokenizer import TokenizerSettings
 from regard.errors import RegardError, UsageError
 
@@ -217,8 +218,9 @@ def test_progress_lines_are_limited_to_an_interval() -> None:
     ProgressLines(lambda line: pytest.fail(line))("reading", 1, None)
 
 
-def test_a_worker_does_not_import_torch(tmp_path: Path) -> None:
-    script = "import sys, regard.data.prepare.encode; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize("module", ["regard.data.prepare.encode", "regard.data.prepare.images"])
+def test_a_worker_does_not_import_torch(module: str) -> None:
+    script = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     assert subprocess.run([sys.executable, "-c", script], env=environment).returncode == 0
 
@@ -226,10 +228,10 @@ def test_a_worker_does_not_import_torch(tmp_path: Path) -> None:
 def test_a_worker_that_fails_or_is_killed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "no.model").write_bytes(b"none")
     (tmp_path / "train.00000.jsonl").write_text(json.dumps(["a"]) * 10_000)
-    with pytest.raises(RegardError, match=r"a process that encoded .*train\.00000\.jsonl failed: .*a SentencePiece"):
+    with pytest.raises(RegardError, match=r"a process that prepared .*train\.00000\.jsonl failed: .*a SentencePiece"):
         list(encode.encode_shards([tmp_path / "train.00000.jsonl"], {"text": tmp_path / "no.model"}, 2))
     monkeypatch.setattr(
-        encode.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -signal.SIGKILL, "", "")
+        workers.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -signal.SIGKILL, "", "")
     )
     with pytest.raises(RegardError, match=r"killed by signal 9, .*; lower batches\.preparation_workers"):
         list(encode.encode_shards([tmp_path / "train.00000.jsonl"], {"text": tmp_path / "no.model"}, 2))
@@ -237,7 +239,7 @@ def test_a_worker_that_fails_or_is_killed_is_reported(tmp_path: Path, monkeypatc
 
 def test_shards_are_kept_when_a_worker_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_: Any) -> Iterator[Path]:
-        raise encode.WorkerFailed("killed")
+        raise WorkerFailed("killed")
 
     with monkeypatch.context() as patch:
         patch.setattr(stages, "encode_shards", failing)

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 
 from regard.errors import UsageError
-from regard.observe.callbacks.sentences import SentenceSelector
+from regard.observe.callbacks.examples import ExampleSelector
 from regard.observe.record.maps import load_maps
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 from regard.training.callbacks.metrics_file import read_rows
+from regard.training.scorers.translation import TranslationScorer
+
+pytestmark = pytest.mark.xdist_group("attention")  # they share a run
 
 MakeRun = Callable[..., RunFolder]
 LAST = "step-0000006.npz"
@@ -72,11 +75,12 @@ def test_every_measure_of_every_head_is_a_metric(probed: RunFolder) -> None:
 
 
 def byte_task(*sources: str) -> Any:
-    """The parts of a task that SentenceSelector needs; each byte is a token."""
+    """The parts of a task that the selection of examples needs; each byte is a token."""
     records = [(source, source.upper()) for source in sources]
     return SimpleNamespace(
-        model=SimpleNamespace(encoder=object()),
-        source_tokenizer=SimpleNamespace(encode=str.encode),
+        scorer=TranslationScorer(1, 1, 1.0),
+        model=SimpleNamespace(max_length=100),
+        tokenizers=SimpleNamespace(source=SimpleNamespace(encode=str.encode)),
         data=SimpleNamespace(records=lambda split: iter(records)),
         samples=[],
     )
@@ -85,20 +89,20 @@ def byte_task(*sources: str) -> Any:
 def test_the_shortest_sentences_are_selected_if_all_are_too_long() -> None:
     task = byte_task("twenty-one characters", "   ", "nineteen characters", "twenty characters...")
     with pytest.warns(UserWarning, match=r"callbacks.attention.longest=10: .* the first has 20 tokens"):
-        found = SentenceSelector([], first=2, extremes=1, longest=10).select_fixed(task)
-    assert [each.source for each in found] == ["nineteen characters", "twenty characters..."]
+        found = ExampleSelector([], first=2, extremes=1, longest=10).select_fixed(task)
+    assert [each.given for each in found] == ["nineteen characters", "twenty characters..."]
     assert [each.reason for each in found] == ["shortest", "shortest"]
     assert found[0].reference == "NINETEEN CHARACTERS"
     with pytest.warns(UserWarning, match=r"callbacks.attention.longest=10"):
-        assert len(SentenceSelector([], first=0, extremes=1, longest=10).select_fixed(task)) == 1
-    (only,) = SentenceSelector([], first=2, extremes=1, longest=20).select_fixed(task)
-    assert only == ("first", "nineteen characters", "NINETEEN CHARACTERS")
-    assert SentenceSelector([], first=0, extremes=0, longest=10).select_fixed(task) == []
+        assert len(ExampleSelector([], first=0, extremes=1, longest=10).select_fixed(task)) == 1
+    (only,) = ExampleSelector([], first=2, extremes=1, longest=20).select_fixed(task)
+    assert (only.reason, only.given, only.reference) == ("first", "nineteen characters", "NINETEEN CHARACTERS")
+    assert ExampleSelector([], first=0, extremes=0, longest=10).select_fixed(task) == []
 
 
 def test_a_validation_part_without_text_is_reported() -> None:
     with pytest.warns(UserWarning, match=r"callbacks.attention: all validation sentences are empty"):
-        assert SentenceSelector([], first=1, extremes=1, longest=10).select_fixed(byte_task(" ", "")) == []
+        assert ExampleSelector([], first=1, extremes=1, longest=10).select_fixed(byte_task(" ", "")) == []
 
 
 def test_an_unknown_measure_is_reported_before_the_run_folder_exists(make_run: MakeRun) -> None:

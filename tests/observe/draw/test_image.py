@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
 
-from regard.observe.draw.image import axis_label, draw_layer, draw_overview, png_bytes
+from regard.observe.draw.image import axis_label, draw_layer, draw_map, overview_map, png_bytes
 from regard.observe.record.maps import SentenceMaps, entropy
 
 
@@ -63,13 +63,13 @@ def test_tokens_stand_beside_their_rows_and_above_their_columns() -> None:
 def test_the_overview_is_the_mean_over_heads_of_the_last_cross_attention() -> None:
     names = ("decoder.0.cross", "decoder.2.self", "decoder.10.cross", "decoder.9.cross")
     sentence = cross(["a", "b", "</s>"], ["x", "</s>"], names=names)
-    [image] = maps_in(draw_overview(sentence))
+    [image] = maps_in(draw_map(sentence, overview_map(sentence)))
     np.testing.assert_allclose(image.get_array(), sentence.maps["decoder.10.cross"].mean(axis=0))
     language = cross([], ["x", "y", "</s>"], names=("decoder.0.self", "decoder.1.self"))
-    [image] = maps_in(draw_overview(language))
+    [image] = maps_in(draw_map(language, overview_map(language)))
     np.testing.assert_allclose(image.get_array(), language.maps["decoder.1.self"].mean(axis=0))
     with pytest.raises(ValueError, match="no attention maps"):
-        draw_overview(SentenceMaps([], ["<s>"], ["</s>"], {}))
+        overview_map(SentenceMaps([], ["<s>"], ["</s>"], {}))
 
 
 def test_labels_of_a_long_sentence_do_not_overlap() -> None:
@@ -114,5 +114,5 @@ def test_labels_are_one_short_line() -> None:
 
 def test_the_same_maps_give_the_same_bytes() -> None:
     sentence = cross(["a", "b", "</s>"], ["x", "y", "</s>"])
-    assert png_bytes(draw_overview(sentence)) == png_bytes(draw_overview(sentence))
+    assert png_bytes(draw_map(sentence, "decoder.0.cross")) == png_bytes(draw_map(sentence, "decoder.0.cross"))
     assert png_bytes(draw_layer(sentence, "decoder.0.cross")) == png_bytes(draw_layer(sentence, "decoder.0.cross"))

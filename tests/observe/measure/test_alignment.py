@@ -10,7 +10,7 @@ import pytest
 
 from regard.data.corpora.links import parse_links
 from regard.data.tokenizer.specials import EOS
-from regard.data.tokenizer.tokenizer import Tokenizer
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers
 from regard.inference.translator import Translator
 from regard.model.transformer import Transformer
 from regard.observe.measure.alignment import (
@@ -24,7 +24,7 @@ from regard.observe.measure.alignment import (
 from regard.observe.measure.occlusion import prediction_difference
 from regard.observe.record.forced import batch_maps, pair_batches
 from regard.observe.record.maps import SentenceMaps
-from regard.observe.record.trace import trace_translation
+from regard.observe.record.trace import trace
 
 
 def reading(*columns: int, keys: int) -> np.ndarray:
@@ -88,7 +88,7 @@ def test_the_diagonal() -> None:
 
 @pytest.fixture
 def translator(make_model: Callable[..., Transformer], tokenizer: Tokenizer) -> Translator:
-    return Translator(make_model(vocab_size=70, max_length=64), tokenizer, tokenizer)
+    return Translator(make_model(vocab_size=70, max_length=64), Tokenizers(tokenizer, tokenizer))
 
 
 def test_batches_give_the_maps_of_each_pair(translator: Translator, pairs: list[tuple[str, str]]) -> None:
@@ -96,10 +96,10 @@ def test_batches_give_the_maps_of_each_pair(translator: Translator, pairs: list[
     batches, cut = pair_batches(translator, some, tokens_per_batch=30)
     assert len(batches) > 1
     assert cut == []
-    found = {row: maps for batch in batches for row, maps in batch_maps(*translator, batch)}
+    found = {row: maps for batch in batches for row, maps in batch_maps(translator, batch)}
     assert sorted(found) == [0, 1, 2, 3]
     for row, (source, target) in enumerate(some):
-        alone = trace_translation(translator, source, target).maps
+        alone = trace(translator, source, target).maps
         assert (found[row].source, found[row].prefix, found[row].target) == (alone.source, alone.prefix, alone.target)
         for name, weights in alone.maps.items():
             np.testing.assert_allclose(found[row].maps[name], weights, atol=1e-5)
@@ -111,7 +111,7 @@ def test_a_word_left_out_is_a_source_without_it(translator: Translator) -> None:
     falls = prediction_difference(translator, source, target)
     assert falls.shape == (4, 4)
     (wanted,), _ = translator.encode_targets([target])
-    (whole, without), _ = translator.encode_sources([source, "the is red"])
+    (whole, without), _ = translator.source.encode([source, "the is red"])
     before, after = translator.log_probabilities([whole, without], [wanted, wanted])
     haus = translator.target_tokenizer.pieces(wanted).index("▁ist")
     das = next(place for place in range(1, haus) if translator.target_tokenizer.pieces(wanted)[place].startswith("▁"))

@@ -11,14 +11,15 @@ import pytest
 import torch
 
 from regard.data.tokenizer.specials import BOS, EOS, PAD
-from regard.data.tokenizer.tokenizer import Tokenizer
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
 from regard.model.mixer import SelfAttention
 from regard.model.positions import NoPositions, Rotary
 from regard.model.transformer import Transformer
 from regard.observe.record.likelihood import TEMPERATURES
-from regard.observe.record.trace import Trace, trace_text, trace_translation
+from regard.observe.record.trace import Trace
+from regard.observe.record.trace import trace as record
 
 MakeModel = Callable[..., Transformer]
 
@@ -33,13 +34,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
 @pytest.fixture(params=list(OPTIONS))
 def translator(request: pytest.FixtureRequest, make_model: MakeModel, tokenizer: Tokenizer) -> Translator:
     return Translator(
-        make_model(vocab_size=tokenizer.vocab_size, max_length=64, **OPTIONS[request.param]), tokenizer, tokenizer
+        make_model(vocab_size=tokenizer.vocab_size, max_length=64, **OPTIONS[request.param]),
+        Tokenizers(tokenizer, tokenizer),
     )
 
 
 @pytest.fixture
 def trace(translator: Translator) -> Trace:
-    return trace_translation(translator, "the red boat", "das rote boot")
+    return record(translator, "the red boat", "das rote boot")
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -60,7 +62,7 @@ def test_every_map_follows_from_its_queries_and_keys(trace: Trace) -> None:
 
 
 def scores_of(translator: Translator, source: str, target: str) -> tuple[torch.Tensor, Sequence[int]]:
-    (source_ids,), _ = translator.encode_sources([source])
+    (source_ids,), _ = translator.source.encode([source])
     ids = [*translator.target_tokenizer.encode(target), EOS]
     with torch.no_grad():
         logits = translator.model(torch.tensor([[BOS, *ids[:-1]]]), torch.tensor([source_ids]))[0].double()
@@ -94,7 +96,7 @@ def test_the_last_layer_says_what_the_model_says(trace: Trace) -> None:
 
 def test_a_language_model_has_no_source(make_model: MakeModel, tokenizer: Tokenizer) -> None:
     model = make_model(vocab_size=tokenizer.vocab_size, max_length=64, encoder=False)
-    trace = trace_text(LanguageModel(model, tokenizer), "the red boat")
+    trace = record(LanguageModel(model, Tokenizers(tokenizer, tokenizer)), None, "the red boat")
     assert (trace.source, trace.target) == ("", "the red boat")
     assert set(trace.vectors) == {"decoder.0.self", "decoder.1.self"}
     assert len(trace.likelihood.logits) == len(trace.maps.target) == trace.lens.ranks.shape[1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import wandb
+from warm import WarmProcess
 
 from regard.launch.resume import prepare_resume
 from regard.observe.wandb import logger as wandb_logger
@@ -223,16 +223,21 @@ sys.exit(work(Path(sys.argv[1])))
 
 @pytest.mark.parametrize(("end", "code"), [("finished", 0), ("preempted", 75)])
 def test_what_the_death_of_its_process_has_cost_wandb_is_made_up_for(
-    make_run: Callable[..., RunFolder], end: str, code: int
+    make_run: Callable[..., RunFolder],
+    start_warm: Callable[..., WarmProcess],
+    monkeypatch: pytest.MonkeyPatch,
+    end: str,
+    code: int,
 ) -> None:
     long = ["trainer.max_steps=12", "trainer.val_check_interval=4"]
     run = make_run("logger=wandb", "logger.mode=offline", *long, f"name=bereft_{end}")
-    alone = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}  # not with the tests' own
-    command = [sys.executable, "-c", W_AND_B_DIES, str(run.path), end]
-    done = subprocess.run(command, capture_output=True, text=True, env=alone)
-    assert done.returncode == code, done.stderr
-    assert "W&B failed" in done.stderr
-    assert "Traceback" not in done.stderr
+    with monkeypatch.context() as alone:
+        alone.delenv("WANDB_SERVICE", raising=False)  # not with the tests' own
+        process = start_warm("-c", W_AND_B_DIES, str(run.path), end)
+    _, errors = process.communicate()
+    assert process.returncode == code, errors
+    assert "W&B failed" in errors
+    assert "Traceback" not in errors
     if end == "preempted":
         assert run.status()["status"] == "preempted"
         assert work(run.path) == 0

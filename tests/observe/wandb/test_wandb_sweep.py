@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args, load_sweep_config
+from warm import WarmProcess
 
 from regard.config.compose import compose_points
 from regard.observe.wandb.offline_file import records
@@ -49,20 +48,23 @@ def test_every_point_of_a_sweep_can_be_composed(path: Path) -> None:
     assert sweep["metric"]["name"] == "validation/loss"
 
 
-def test_what_an_agent_starts_is_the_run_that_it_was_given(arguments: list[str], tmp_path: Path) -> None:
+def test_what_an_agent_starts_is_the_run_that_it_was_given(
+    arguments: list[str],
+    tmp_path: Path,
+    start_warm: Callable[..., WarmProcess],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """An agent names the run and its sweep in the environment."""
     words = command_of(SWEEPS[0])
     small = [word for word in words[words.index("train") + 1 :] if not word.startswith("batches.")]
     own = [f"paths.runs={tmp_path}", "logger=wandb", "logger.mode=offline", "trainer=debug"]
-    agent = {"WANDB_RUN_ID": "given123", "WANDB_SWEEP_ID": "sweep456", "OMP_NUM_THREADS": "1"}
-    environment = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"} | agent
-    done = subprocess.run(
-        [sys.executable, "-m", "regard.cli", "train", *small, *arguments, *own],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    with monkeypatch.context() as agent:
+        agent.delenv("WANDB_SERVICE", raising=False)
+        agent.setenv("WANDB_RUN_ID", "given123")
+        agent.setenv("WANDB_SWEEP_ID", "sweep456")
+        process = start_warm("-m", "regard.cli", "train", *small, *arguments, *own)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
     (run,) = find_runs([tmp_path], print)
     (file,) = (run.path / "wandb").glob("offline-run-*-given123/*.wandb")
     begun = next(record.run for record in records(file) if record.HasField("run"))

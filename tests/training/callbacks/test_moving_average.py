@@ -14,15 +14,16 @@ import pytorch_lightning as pl
 import torch
 
 from regard.errors import UsageError
-from regard.inference.translator import Translator
 from regard.launch.resume import prepare_resume
 from regard.observe.record.maps import load_maps
-from regard.observe.record.trace import trace_translation
+from regard.observe.record.trace import trace
 from regard.runs.evaluate import evaluate_split, run_config
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 from regard.training.callbacks.moving_average import MovingAverage
 from regard.training.checkpoint import load_model, load_weights, read_checkpoint
+
+pytestmark = pytest.mark.xdist_group("moving_average")  # they share a run
 
 MakeRun = Callable[..., RunFolder]
 
@@ -96,10 +97,9 @@ def test_the_moving_average_is_validated_and_saved(averaged: RunFolder) -> None:
 
 def test_attention_is_recorded_with_the_average(averaged: RunFolder) -> None:
     loaded = load_model(averaged.checkpoints / "last.ckpt")
-    translator = Translator(loaded.model, loaded.source_tokenizer, loaded.target_tokenizer)
     kept = load_maps(averaged.attention / "step-0000012.npz")[0]
     source = "".join(kept.source).replace("</s>", "").replace("▁", " ").strip()
-    now = trace_translation(translator, source).maps
+    now = trace(loaded.generator, source).maps
     assert now.target == kept.target
     for name, weights in now.maps.items():
         assert kept.maps[name] == pytest.approx(weights, abs=1e-3)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from regard.data.tokenizer.specials import BOS, EOS
-from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.inference.decoding import Sampling
 from regard.inference.language_model import LanguageModel
@@ -39,7 +39,12 @@ def model(make_model: Callable[..., Transformer], tokenizer: Tokenizer) -> Trans
 @pytest.fixture
 def task(model: Transformer, tokenizer: Tokenizer) -> Any:
     data = SimpleNamespace(records=lambda split: iter([(text,) for text in TEXTS]), size=lambda split: (20, 50))
-    return SimpleNamespace(model=model, target_tokenizer=tokenizer, data=data)
+    return SimpleNamespace(
+        model=model,
+        tokenizers=Tokenizers(tokenizer, tokenizer),
+        generator=LanguageModel(model, Tokenizers(tokenizer, tokenizer)),
+        data=data,
+    )
 
 
 def samples(task: Any, split: str = "validation", **options: Any) -> list[Sample]:
@@ -55,10 +60,10 @@ def test_samples_have_a_prompt_its_reference_and_a_continuation(task: Any) -> No
         ("the r", "ed hous"),
         ("the b", "lue boa"),
     ]
-    language_model = LanguageModel(task.model, task.target_tokenizer)
-    prompts = [[BOS, *language_model.tokenizer.encode(text)[:5]] for text in TEXTS[:4]]
+    language_model = LanguageModel(task.model, task.tokenizers)
+    prompts = [[BOS, *language_model.target_tokenizer.encode(text)[:5]] for text in TEXTS[:4]]
     written = language_model.continue_prompts(prompts, Sampling(0.8), 7, seed=1)
-    assert [sample.output for sample in found] == [language_model.tokenizer.decode(row) for row in written]
+    assert [sample.output for sample in found] == [language_model.target_tokenizer.decode(row) for row in written]
     assert min(map(len, written)) == 7
 
 

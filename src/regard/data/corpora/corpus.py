@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
 
 from regard.errors import UsageError
 
@@ -20,6 +23,13 @@ PAIR = ("source", "target")
 """The columns of a corpus for translation. A record is a sentence and its translation."""
 
 
+IMAGE_CAPTION = ("image", "caption")
+"""The columns of a corpus for captioning. The first text of a record names an image, see `ImageCorpus`."""
+
+IMAGE = "image"
+"""The column that names an image. It is the first one, and it is not tokenized."""
+
+
 class MissingSplit(UsageError):
     """The corpus does not have the requested part."""
 
@@ -29,7 +39,7 @@ class Corpus(Protocol):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """``TEXT`` or ``PAIR``."""
+        """``TEXT``, ``PAIR`` or ``IMAGE_CAPTION``."""
         ...
 
     def check(self) -> None:
@@ -54,6 +64,30 @@ class Corpus(Protocol):
         ...
 
 
+@runtime_checkable
+class ImageCorpus(Corpus, Protocol):
+    """A corpus whose first column names images. Consecutive records may name the same image."""
+
+    def read_image(self, reference: str) -> npt.NDArray[np.uint8]:
+        """Return the image that a record names, RGB "height width channel".
+
+        Raises:
+            RegardError: the image cannot be read; the message has no file name.
+        """
+        ...
+
+    def image_name(self, reference: str) -> str:
+        """Return the name of an image for pages and messages; empty if it has none."""
+        ...
+
+
+def text_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the columns that are tokenized."""
+    return tuple(name for name in columns if name != IMAGE)
+
+
 def record_noun(columns: tuple[str, ...]) -> str:
     """Return the noun for records with these columns, for messages."""
+    if IMAGE in columns:
+        return "captions"
     return "pairs" if len(columns) > 1 else "documents"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
-from regard.data.corpora.corpus import Record
+from regard.data.corpora.corpus import Record, text_columns
 from regard.errors import UsageError
 
 Predicate = Callable[[Record], bool]
@@ -166,12 +166,13 @@ def select(
     records: Iterable[Record], filters: Mapping[str, Filter], columns: tuple[str, ...], dropped: dict[str, int]
 ) -> Iterator[Record]:
     """Yield the records that have no empty side and pass every filter; count the others in ``dropped``, by filter."""
+    texts = text_columns(columns)
     tests: list[tuple[str, Predicate]] = [("empty", lambda record: all(map(str.strip, record)))]
-    tests += [(name, each.start(columns)) for name, each in filters.items()]
+    tests += [(name, each.start(texts)) for name, each in filters.items()]
     dropped.update({name: 0 for name, _ in tests})
     for record in records:
         for name, keeps in tests:
-            if not keeps(record):
+            if not keeps(record[-len(texts) :]):
                 dropped[name] += 1
                 break
         else:

@@ -25,12 +25,14 @@ class HeldOut:
 
     Args:
         validation, test: the share to hold out, between 0 and 1; any value that is not a number holds out nothing.
+        key: what is hashed of a record: records with equal keys are in the same part.
 
     Raises:
         UsageError: a share is not above 0, or the shares leave nothing to train on.
     """
 
-    def __init__(self, validation: object, test: object) -> None:
+    def __init__(self, validation: object, test: object, key: Callable[[Record], Record] = tuple) -> None:
+        self.key = key
         parts: dict[Split, object] = {"validation": validation, "test": test}
         self.shares: dict[Split, float] = {
             split: share
@@ -53,7 +55,7 @@ class HeldOut:
         test = validation + self.shares.get("test", 0.0)
         bounds = {"validation": (0.0, validation), "test": (validation, test), "train": (test, 1.0)}
         low, high = (int(bound * (1 << 64)) for bound in bounds[split])
-        return (record for record in training if low <= hash_record(record) < high)
+        return (record for record in training if low <= hash_record(self.key(record)) < high)
 
 
 def matching_files(key: str, part: Part) -> list[Path]:
@@ -82,14 +84,22 @@ class FileParts:
         train: the files, in a form that ``find`` accepts.
         validation, test: the same, or a share of the training part to hold out (0.05); ``test`` may be None.
         find: returns the files of a part.
+        key: as in ``HeldOut``.
 
     Raises:
         UsageError: as ``HeldOut``.
     """
 
-    def __init__(self, train: Part, validation: Part, test: Part, find: FindFiles = matching_files) -> None:
+    def __init__(
+        self,
+        train: Part,
+        validation: Part,
+        test: Part,
+        find: FindFiles = matching_files,
+        key: Callable[[Record], Record] = tuple,
+    ) -> None:
         self._parts: dict[Split, Part] = {"train": train, "validation": validation, "test": test}
-        self._held_out, self._find = HeldOut(validation, test), find
+        self._held_out, self._find = HeldOut(validation, test, key), find
         self.shares = self._held_out.shares
 
     def files(self, split: Split) -> list[Path]:

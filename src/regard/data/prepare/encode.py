@@ -1,18 +1,11 @@
-"""Encoding shards of text as token ids, in this process or in several worker processes.
-
-The workers are plain subprocesses (``python -m regard.data.prepare.encode``) instead of multiprocessing's: they import
-neither torch nor the main program, do not interfere with torch's threads, and end even if this process is killed.
-"""
+"""Encoding shards of text as token ids, in this process or in several worker processes, which do not import torch."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TypedDict
@@ -20,16 +13,11 @@ from typing import TypedDict
 from regard.data.prepare import shards
 from regard.data.prepare.shards import chunks, read_json_lines
 from regard.data.prepare.store import TokenWriter
+from regard.data.prepare.workers import run_as_worker, run_workers
 from regard.data.tokenizer.tokenizer import Tokenizer
-from regard.errors import RegardError
-from regard.files import NO_SPACE
 
 CHUNK_CHARACTERS = 1 << 18
 """Number of characters that are encoded together."""
-
-
-class WorkerFailed(RegardError):
-    """A worker failed for a reason other than the text. Shards that are encoded are kept."""
 
 
 class Column(TypedDict):
@@ -52,7 +40,7 @@ def read_report(text: Path) -> dict[str, Column]:
 
 
 def encode_shard(text: Path, tokenizers: Mapping[str, Tokenizer], num_threads: int) -> None:
-    """Encode each column of a shard, with the tokenizer of that name, into ``tokens_folder(text)``.
+    """Encode the last columns of a shard, with the tokenizers of their names, into ``tokens_folder(text)``.
 
     A temporary folder is renamed when complete, so that readers never see a part of it.
     """
@@ -66,8 +54,8 @@ def encode_shard(text: Path, tokenizers: Mapping[str, Tokenizer], num_threads: i
                 for name, tokenizer in tokenizers.items()
             }
             for lines in chunks(read_json_lines(text), CHUNK_CHARACTERS, len):
-                columns = zip(*map(json.loads, lines), strict=True)
-                for name, texts in zip(tokenizers, columns, strict=True):
+                columns = list(zip(*map(json.loads, lines), strict=True))
+                for name, texts in zip(tokenizers, columns[-len(tokenizers) :], strict=True):
                     writers[name].append(tokenizers[name].encode_batch(texts, num_threads))
                     sizes[name] += sum(len(each.encode()) for each in texts)
         report: dict[str, Column] = {
@@ -98,47 +86,21 @@ def encode_shards(texts: Sequence[Path], models: Mapping[str, Path], workers: in
             encode_shard(text, tokenizers, num_threads=workers)
             yield text
         return
-    threads = ThreadPoolExecutor(workers)  # each thread waits for one process
-    try:
-        for text, _ in zip(texts, threads.map(lambda text: _in_a_process(text, models), texts), strict=True):
-            yield text
-    finally:
-        threads.shutdown(cancel_futures=True)
+    arguments = [f"{name}={path}" for name, path in models.items()]
+    tasks = [[str(text), *arguments] for text in texts]
+    for text, _ in zip(texts, run_workers("regard.data.prepare.encode", tasks, workers), strict=True):
+        yield text
 
 
 def _load(models: Mapping[str, Path]) -> dict[str, Tokenizer]:
     return {name: Tokenizer(path.read_bytes()) for name, path in models.items()}
 
 
-def _in_a_process(text: Path, models: Mapping[str, Path]) -> None:
-    arguments = [str(text), *(f"{name}={path}" for name, path in models.items())]
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "regard.data.prepare.encode", *arguments],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode == 0:
-        return
-    if done.returncode in NO_SPACE:
-        raise OSError(done.returncode, os.strerror(done.returncode))
-    if done.returncode < 0:
-        raise WorkerFailed(
-            f"a process that encoded text was killed by signal {-done.returncode}, possibly out of memory; "
-            "lower batches.preparation_workers and start again: encoded shards are kept"
-        )
-    raise WorkerFailed(f"a process that encoded {text} failed: {done.stderr.strip().rpartition(chr(10))[2]}")
-
-
 def main(text: str, *models: str) -> None:
-    """Encode one shard. ``models`` are ``COLUMN=FILE``. If the disk is full, the exit code is the errno."""
-    try:
-        tokenizers = _load({name: Path(path) for name, _, path in (each.partition("=") for each in models)})
-        encode_shard(Path(text), tokenizers, num_threads=1)
-    except OSError as error:
-        sys.exit(error.errno if error.errno in NO_SPACE else f"{type(error).__name__}: {error}")
+    """Encode one shard. ``models`` are ``COLUMN=FILE``."""
+    tokenizers = _load({name: Path(path) for name, _, path in (each.partition("=") for each in models)})
+    encode_shard(Path(text), tokenizers, num_threads=1)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run_as_worker(main, sys.argv[1:])

@@ -17,13 +17,16 @@ from typing import TypedDict
 import sentencepiece
 from filelock import FileLock, Timeout
 
-from regard.data.corpora.corpus import Corpus, MissingSplit, Record, Split
+from regard.data.corpora.corpus import IMAGE, Corpus, MissingSplit, Record, Split, text_columns
 from regard.data.corpora.filters import Filter, describe
-from regard.data.prepare.encode import Column, WorkerFailed
+from regard.data.images.store import ImageFile
+from regard.data.prepare.encode import Column
+from regard.data.prepare.images import ImageSettings
 from regard.data.prepare.progress import Progress, ProgressLines
 from regard.data.prepare.shards import read_shard
 from regard.data.prepare.stages import run_stages
 from regard.data.prepare.store import TokenFile
+from regard.data.prepare.workers import WorkerFailed
 from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
 from regard.errors import RegardError, UsageError
 from regard.files import disk_errors
@@ -31,6 +34,8 @@ from regard.machine import available_processors
 
 # Part of the fingerprint: raise it when the format or the meaning of the files changes.
 FORMAT = 4
+# The same for the files of images, and the way in which they are resized.
+IMAGE_FORMAT = 1
 
 
 class Part(TypedDict):
@@ -62,7 +67,8 @@ class Prepared:
         try:
             self.report: dict[Split, Part] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
             self.columns: tuple[str, ...] = tuple(json.loads((folder / "basis.json").read_bytes())["columns"])
-            models = [(folder / f"{name}.model").read_bytes() for name in (["joint"] if joint else self.columns)]
+            names = ["joint"] if joint else text_columns(self.columns)
+            models = [(folder / f"{name}.model").read_bytes() for name in names]
         except (OSError, ValueError, KeyError) as error:
             raise RegardError(
                 f"the prepared data in {folder} is damaged ({error}); remove that folder, and it will be made again"
@@ -77,14 +83,23 @@ class Prepared:
         parts = [self.report[split]["sha256"] for split in ("train", "validation")]
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
-    def tokens(self, split: Split) -> tuple[TokenFile, ...]:
-        """Return the token ids of each column, without special tokens.
+    def images(self, split: Split) -> ImageFile:
+        """Return the image of each record.
 
         Raises:
             MissingSplit: the corpus has no such part.
         """
         self._require(split)
-        return tuple(TokenFile(self.folder / f"{split}.{column}") for column in self.columns)
+        return ImageFile(self.folder / f"{split}.{IMAGE}")
+
+    def tokens(self, split: Split) -> tuple[TokenFile, ...]:
+        """Return the token ids of each column with text, without special tokens.
+
+        Raises:
+            MissingSplit: the corpus has no such part.
+        """
+        self._require(split)
+        return tuple(TokenFile(self.folder / f"{split}.{column}") for column in text_columns(self.columns))
 
     def texts(self, split: Split) -> tuple[list[str], ...]:
         """Return the original texts of each column, for validation and test only.
@@ -120,6 +135,7 @@ def prepare(
     workers: int | None = None,
     progress: Progress | None = None,
     given: Tokenizers | None = None,
+    images: ImageSettings | None = None,
 ) -> Prepared:
     """Prepare the corpus in a folder in ``cache`` unless it exists, and open it.
 
@@ -130,6 +146,7 @@ def prepare(
         workers: number of processes that encode a large corpus; None for the number of available processors.
         progress: called with the progress; None to report it to ``say`` at intervals.
         given: the vocabularies of an existing model; None to learn them from the training part.
+        images: how images are prepared, for a corpus that has any.
 
     Raises:
         UsageError: ``workers`` is below 1, or a filter does not apply to the corpus.
@@ -147,6 +164,8 @@ def prepare(
         "filters": describe(filters),
         "sentencepiece": sentencepiece.__version__,
     }
+    if images is not None:
+        basis["images"] = {"format": IMAGE_FORMAT, **images._asdict()}
     if given is None:
         basis["tokenizer"] = settings.fingerprint()
     else:
@@ -168,7 +187,7 @@ def prepare(
             try:
                 workers = workers or available_processors()
                 whole = run_stages(
-                    partial, corpus, settings, given, filters, workers, say, progress or ProgressLines(say)
+                    partial, corpus, settings, given, images, filters, workers, say, progress or ProgressLines(say)
                 )
                 if corpus.fingerprint() != basis["corpus"]:
                     raise RegardError("the text changed while it was being prepared; start again")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import TypedDict, TypeVar
 
-from regard.data.corpora.corpus import Corpus, MissingSplit, Record, Split, record_noun
+from regard.data.corpora.corpus import IMAGE, Corpus, MissingSplit, Record, Split, record_noun
 from regard.data.corpora.filters import Filter, select
 from regard.data.prepare.progress import Progress
 from regard.errors import RegardError
@@ -19,6 +20,9 @@ from regard.files import replacing
 
 SHARD_CHARACTERS = 1 << 23
 """A shard ends with the record at which it reaches this number of characters. It is held in memory until then."""
+
+SHARD_RECORDS = 1 << 12
+"""The same for a corpus with images, whose shards end with this number of records."""
 
 REPORT_EVERY = 1 << 12
 
@@ -50,8 +54,8 @@ def copy_part(
     try:
         found = corpus.records(split)
         kept = select(found, filters, corpus.columns, dropped) if split == "train" else found
-        lines = map(_ENCODER.encode, kept)
-        for shard in chunks(_counted(lines, f"reading the {split} part", progress), SHARD_CHARACTERS, len):
+        lines = _counted(map(_ENCODER.encode, kept), f"reading the {split} part", progress)
+        for shard in _image_chunks(lines) if IMAGE in corpus.columns else chunks(lines, SHARD_CHARACTERS, len):
             path = shard_path(folder, split, shards)
             if not path.exists():
                 _write(path, shard)
@@ -109,6 +113,13 @@ def _counted(lines: Iterable[str], activity: str, progress: Progress) -> Iterato
         yield line
         if number % REPORT_EVERY == 0:
             progress(activity, number, None)
+
+
+def _image_chunks(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Yield consecutive lines in lists of about SHARD_RECORDS. All captions of an image are in one list."""
+    by_image = (list(group) for _, group in groupby(lines, key=lambda line: json.loads(line)[0]))
+    for groups in chunks(by_image, SHARD_RECORDS, len):
+        yield [line for group in groups for line in group]
 
 
 def _write(path: Path, lines: list[str]) -> None:

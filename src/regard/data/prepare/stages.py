@@ -10,14 +10,23 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from regard.data.corpora.corpus import SPLITS, Corpus, Split, record_noun
+from regard.data.corpora.corpus import IMAGE, SPLITS, Corpus, ImageCorpus, Split, record_noun, text_columns
 from regard.data.corpora.filters import Filter
+from regard.data.images.store import image_files, join_images
 from regard.data.prepare.encode import Column, encode_shards, read_report, tokens_folder
+from regard.data.prepare.images import (
+    ImageSettings,
+    images_folder,
+    read_image_report,
+    store_shards,
+    unreadable_images,
+)
 from regard.data.prepare.progress import Progress
 from regard.data.prepare.shards import CopiedPart, copy_part, describe_dropped, read_shard, shard_path
-from regard.data.prepare.store import digest, join_tokens
+from regard.data.prepare.store import digest, join_tokens, token_files
 from regard.data.tokenizer.tokenizer import LEARNED, Tokenizers, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
+from regard.errors import RegardError
 from regard.files import replacing
 
 
@@ -26,6 +35,7 @@ def run_stages(
     corpus: Corpus,
     settings: TokenizerSettings,
     given: Tokenizers | None,
+    images: ImageSettings | None,
     filters: Mapping[str, Filter],
     workers: int,
     say: Callable[[str], None],
@@ -33,7 +43,11 @@ def run_stages(
 ) -> Path:
     """Prepare a corpus in a folder inside ``folder``, and return it. Existing results of a stage are reused.
 
-    ``given`` are the vocabularies to use; None to learn them with ``settings``.
+    ``given`` are the vocabularies to use; None to learn them with ``settings``. ``images``: how images are prepared, if
+    the corpus has any.
+
+    Raises:
+        RegardError: an error in the text or the images.
     """
     if folder.is_dir():
         texts = list(folder.glob("*.*.jsonl"))
@@ -44,19 +58,62 @@ def run_stages(
     if lost := describe_dropped(copied["train"]["dropped"]):
         say(f"dropped from the training {record_noun(corpus.columns)}: {lost}")
     texts = [shard_path(folder, split, n) for split, part in copied.items() for n in range(part["shards"])]
+    if images is not None:
+        copied = _store_images(copied, texts, corpus, images, workers, say, progress)
     training = [text for text in texts if text.name.startswith("train.")]
+    columns = text_columns(corpus.columns)
     if given is None:
         about = f"{copied['train']['records']:,} {record_noun(corpus.columns)}"
-        models = _learn(folder, training, corpus.columns, settings, about, say)
+        models = _learn(folder, training, columns, settings, about, say)
     else:
-        models = _write(folder, corpus.columns, given)
+        models = _write(folder, columns, given)
 
     total = sum(part["records"] for part in copied.values())
     say(f"encoding {total:,} {record_noun(corpus.columns)}")
     missing = [text for text in texts if not tokens_folder(text).is_dir()]
     for number, _ in enumerate(encode_shards(missing, models, workers), start=len(texts) - len(missing) + 1):
         progress("encoding", total * number // len(texts), total)
-    return _join(folder, copied, models)
+    return _join(folder, copied, models, has_images=images is not None)
+
+
+def _store_images(
+    copied: Mapping[Split, CopiedPart],
+    texts: Sequence[Path],
+    corpus: Corpus,
+    settings: ImageSettings,
+    workers: int,
+    say: Callable[[str], None],
+    progress: Progress,
+) -> dict[Split, CopiedPart]:
+    """Store the images of all shards. Return the parts without the records whose image cannot be read.
+
+    Raises:
+        RegardError: more images cannot be read than the settings allow, or no image of a part can be read.
+    """
+    if not isinstance(corpus, ImageCorpus):
+        raise TypeError(f"{type(corpus).__name__} has the column {IMAGE}, but no method read_image")
+    total = sum(part["records"] for part in copied.values())
+    say(f"preparing the images of {total:,} {record_noun(corpus.columns)}")
+    for number, _ in enumerate(store_shards(texts, corpus, settings.size, workers), start=1):
+        progress("preparing images", total * number // len(texts), total)
+    reports = {text: read_image_report(text) for text in texts}
+    unreadable = sum(report["unreadable"] for report in reports.values())
+    if unreadable:
+        found = unreadable + sum(report["images"] for report in reports.values())
+        first, why = next(each for text in texts for each in unreadable_images(text))
+        message = f"{unreadable:,} of {found:,} images cannot be read; the first is {first}: {why}"
+        if unreadable > settings.max_unreadable * found:
+            raise RegardError(
+                f"{message}; repair or remove them, or raise batches.max_unreadable={settings.max_unreadable:g}"
+            )
+        say(f"skipped: {message}")
+    parts: dict[Split, CopiedPart] = {}
+    for split, part in copied.items():
+        dropped = sum(report["dropped"] for text, report in reports.items() if text.name.startswith(f"{split}."))
+        parts[split] = {**part, "records": part["records"] - dropped}
+        if not parts[split]["records"]:
+            raise RegardError(f"data.{split}: no image can be read; give at least one that can")
+    return parts
 
 
 def _copy(folder: Path, corpus: Corpus, filters: Mapping[str, Filter], progress: Progress) -> dict[Split, CopiedPart]:
@@ -87,9 +144,10 @@ def _learn(
         say(f"{verb} {settings}{' for each side' if len(names) > 1 else ''} on {about}")
         for name, path in paths.items():
             side = f"the {name} side of the training text" if len(names) > 1 else "the training text"
-            number = slice(None) if settings.joint else slice(columns.index(name), columns.index(name) + 1)
+            # Counted from the end, because an image column precedes those with text.
+            places = [place - len(columns) for place, column in enumerate(columns) if name in ("joint", column)]
             with replacing(path) as temporary:
-                temporary.write_bytes(train_tokenizer(_lines(texts, number), settings, side).model)
+                temporary.write_bytes(train_tokenizer(_lines(texts, places), settings, side).model)
     return {column: paths["joint" if settings.joint else column] for column in columns}
 
 
@@ -102,15 +160,15 @@ def _write(folder: Path, columns: tuple[str, ...], given: Tokenizers) -> dict[st
     return {column: folder / f"{'joint' if given.joint else column}.model" for column in columns}
 
 
-def _lines(texts: Iterable[Path], columns: slice) -> Iterator[str]:
+def _lines(texts: Iterable[Path], places: Sequence[int]) -> Iterator[str]:
     """Yield the lines of the text, alternating between columns, so that a sample contains all languages equally."""
     for path in texts:
         for record in read_shard(path):
-            for text in record[columns]:
-                yield from text.split("\n")
+            for place in places:
+                yield from record[place].split("\n")
 
 
-def _join(folder: Path, copied: Mapping[Split, CopiedPart], models: Mapping[str, Path]) -> Path:
+def _join(folder: Path, copied: Mapping[Split, CopiedPart], models: Mapping[str, Path], has_images: bool) -> Path:
     """Join the shards of each part into one file per column, in a new folder with the models and the report."""
     whole = folder / "whole"
     shutil.rmtree(whole, ignore_errors=True)
@@ -120,6 +178,10 @@ def _join(folder: Path, copied: Mapping[Split, CopiedPart], models: Mapping[str,
         texts = [shard_path(folder, split, number) for number in range(part["shards"])]
         for column in models:
             join_tokens([tokens_folder(text) / column for text in texts], whole / f"{split}.{column}")
+        files = [path for column in models for path in token_files(whole / f"{split}.{column}")]
+        if has_images:
+            join_images([images_folder(text) / IMAGE for text in texts], whole / f"{split}.{IMAGE}")
+            files += image_files(whole / f"{split}.{IMAGE}")
         if split != "train":
             with (whole / f"{split}.jsonl").open("wb") as file:
                 for text in texts:
@@ -127,7 +189,7 @@ def _join(folder: Path, copied: Mapping[Split, CopiedPart], models: Mapping[str,
         report[split] = {
             "records": part["records"],
             "dropped": part["dropped"],
-            "sha256": digest([whole / f"{split}.{column}" for column in models]),
+            "sha256": digest(files),
             "columns": _total(texts),
         }
     for path in set(models.values()):

@@ -37,8 +37,8 @@ class TokenWriter:
         self.vocab_size = vocab_size
         self.dtype = np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
         self.rows = self.tokens = self.longest = 0
-        self._ids = _with_suffix(stem, "ids").open("wb")
-        self._offsets = _with_suffix(stem, "offsets").open("wb")
+        self._ids = with_suffix(stem, "ids").open("wb")
+        self._offsets = with_suffix(stem, "offsets").open("wb")
         self._offsets.write(np.zeros(1, dtype="<i8").tobytes())
 
     def append(self, rows: Sequence[Sequence[int]]) -> None:
@@ -70,7 +70,7 @@ class TokenWriter:
             self._offsets.close()
         if kind is None:
             text = json.dumps({"dtype": self.dtype.str, "rows": self.rows, "tokens": self.tokens})
-            _with_suffix(self.stem, "json").write_text(text, encoding="utf-8")
+            with_suffix(self.stem, "json").write_text(text, encoding="utf-8")
 
 
 def join_tokens(parts: Sequence[Path], stem: Path) -> None:
@@ -80,26 +80,30 @@ def join_tokens(parts: Sequence[Path], stem: Path) -> None:
         parts: at least one path without suffix.
     """
     rows = tokens = 0
-    with _with_suffix(stem, "ids").open("wb") as ids, _with_suffix(stem, "offsets").open("wb") as offsets:
+    with with_suffix(stem, "ids").open("wb") as ids, with_suffix(stem, "offsets").open("wb") as offsets:
         offsets.write(np.zeros(1, dtype="<i8").tobytes())
         for part in parts:
-            with _with_suffix(part, "ids").open("rb") as file:
+            with with_suffix(part, "ids").open("rb") as file:
                 shutil.copyfileobj(file, ids)
-            about = json.loads(_with_suffix(part, "json").read_text(encoding="utf-8"))
-            ends = np.fromfile(_with_suffix(part, "offsets"), dtype="<i8", offset=8)
+            about = json.loads(with_suffix(part, "json").read_text(encoding="utf-8"))
+            ends = np.fromfile(with_suffix(part, "offsets"), dtype="<i8", offset=8)
             offsets.write((tokens + ends).astype("<i8").tobytes())
             rows, tokens = rows + about["rows"], tokens + about["tokens"]
     text = json.dumps({"dtype": about["dtype"], "rows": rows, "tokens": tokens})
-    _with_suffix(stem, "json").write_text(text, encoding="utf-8")
+    with_suffix(stem, "json").write_text(text, encoding="utf-8")
 
 
-def digest(stems: Sequence[Path]) -> str:
-    """Return the SHA-256 of the rows of token files in hexadecimal, which is equal for equal rows of ids."""
+def token_files(stem: Path) -> list[Path]:
+    """Return the files that contain the rows, which are equal for equal rows."""
+    return [with_suffix(stem, suffix) for suffix in ("ids", "offsets")]
+
+
+def digest(paths: Sequence[Path]) -> str:
+    """Return the SHA-256 of the content of files in hexadecimal."""
     total = hashlib.sha256()
-    for stem in stems:
-        for suffix in ("ids", "offsets"):
-            with _with_suffix(stem, suffix).open("rb") as file:
-                total.update(hashlib.file_digest(file, "sha256").digest())
+    for path in paths:
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()
 
 
@@ -116,9 +120,9 @@ class TokenFile:
     def __init__(self, stem: Path) -> None:
         self.stem = stem
         try:
-            about = json.loads(_with_suffix(stem, "json").read_text(encoding="utf-8"))
-            self._ids = MappedArray(_with_suffix(stem, "ids"), np.dtype(about["dtype"]), about["tokens"])
-            self._offsets = MappedArray(_with_suffix(stem, "offsets"), np.dtype("<i8"), about["rows"] + 1)
+            about = json.loads(with_suffix(stem, "json").read_text(encoding="utf-8"))
+            self._ids = MappedArray(with_suffix(stem, "ids"), np.dtype(about["dtype"]), about["tokens"])
+            self._offsets = MappedArray(with_suffix(stem, "offsets"), np.dtype("<i8"), about["rows"] + 1)
         except (OSError, ValueError, KeyError) as error:
             raise RegardError(
                 f"the prepared data in {stem.parent} is damaged at {stem.name} ({error}); "
@@ -200,5 +204,6 @@ class MappedArray:
             self._map.madvise(mmap.MADV_DONTNEED)
 
 
-def _with_suffix(stem: Path, suffix: str) -> Path:
+def with_suffix(stem: Path, suffix: str) -> Path:
+    """Return the path of a file of a stem, whose own name may contain dots."""
     return stem.with_name(f"{stem.name}.{suffix}")

@@ -12,17 +12,18 @@ from pytorch_lightning.loggers import WandbLogger
 
 from regard.data.corpora.links import Links
 from regard.errors import UsageError
-from regard.inference.language_model import LanguageModel
-from regard.inference.translator import Translator
-from regard.observe.callbacks.sentences import ProbeSentence, SentenceSelector
+from regard.inference.encoder_decoder import EncoderDecoder
+from regard.inference.generator import Generator
+from regard.observe.callbacks.examples import ExampleSelector
 from regard.observe.draw.image import overview_map
 from regard.observe.draw.page import render_page
 from regard.observe.measure.alignment import rank_aligners
 from regard.observe.measure.heads import MEASURES, mean_measures, row_measures
 from regard.observe.measure.occlusion import occlusion_links
 from regard.observe.record.maps import save_maps, split_name
-from regard.observe.record.trace import Trace, trace_text, trace_translation
+from regard.observe.record.trace import Trace, trace
 from regard.training.callbacks.metrics import MetricsLogger
+from regard.training.scorers.scorer import ProbeExample
 from regard.training.task import Task
 
 
@@ -37,7 +38,7 @@ class AttentionProbe(pl.Callback):
     texts: the user's own sentences; for a language model, beginnings of documents
     sentences: number of validation sentences: the first ones of at most ``longest`` tokens, or the shortest ones if
         all are longer
-    extremes: number of worst sentences, and of best sentences, of each validation (see `SentenceSelector`)
+    extremes: number of worst sentences, and of best sentences, of each validation (see `ExampleSelector`)
     measures: names in `regard.observe.measure.heads.MEASURES`, logged per head as
         ``attention/<map>/<measure>/<head>``: the mean over all sentences except the extremes
     megabytes: maximum size of the maps of one validation on disk
@@ -65,10 +66,10 @@ class AttentionProbe(pl.Callback):
                 f"callbacks.attention.measures: unknown measure {unknown[0]}; choose from {', '.join(MEASURES)}"
             )
         self.folder, self.metrics_logger = folder / "attention", metrics_logger
-        self.selector = SentenceSelector(texts, sentences, extremes, longest)
+        self.selector = ExampleSelector(texts, sentences, extremes, longest)
         self.measures, self.megabytes, self.page_megabytes = list(measures), megabytes, page_megabytes
         self.images, self.dashboard_megabytes = images, dashboard_megabytes
-        self._fixed: list[ProbeSentence] | None = None
+        self._fixed: list[ProbeExample] | None = None
         self._panels: Any = None
         self._warned = False
 
@@ -78,23 +79,21 @@ class AttentionProbe(pl.Callback):
             return
         if self._fixed is None:
             self._fixed = self.selector.select_fixed(pl_module)
-            _warn_if_cut(pl_module, self._fixed)
-        sentences = [*self._fixed, *self.selector.select_extremes(pl_module, self._fixed)]
-        if not sentences:
+        examples = [*self._fixed, *self.selector.select_extremes(pl_module, self._fixed)]
+        if not examples:
             return
-        model = _model(pl_module)
-        traces = [_record(model, each.source) for each in sentences]
+        traces = [trace(pl_module.generator, each.given, each.forced) for each in examples]
         if not traces[0].maps.maps:  # the mixer is not attention, and there is no encoder
             self._warn_once("callbacks.attention: the model has no attention, nothing is recorded")
             return
         self._log_measures(trainer, traces[: len(self._fixed)])
-        page = self._write(trainer, traces, [each.reason for each in sentences])
+        page = self._write(trainer, traces, [each.reason for each in examples])
         if loggers := [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]:
             from regard.observe.wandb.panels import Panels
 
             self._panels = self._panels or Panels(self.images, self.dashboard_megabytes)
-            shown = _best_map(model, traces)
-            self._panels.log(loggers, trainer.global_step, pl_module.scorer, sentences, traces, shown, page)
+            shown = _best_map(pl_module.generator, traces)
+            self._panels.log(loggers, trainer.global_step, pl_module.scorer, examples, traces, shown, page)
 
     def _write(self, trainer: pl.Trainer, traces: list[Trace], notes: list[str]) -> Path:
         """Write the maps and the page; return the path of the page."""
@@ -135,31 +134,10 @@ class AttentionProbe(pl.Callback):
         self.metrics_logger.write(trainer, values)
 
 
-def _model(task: Task) -> Translator | LanguageModel:
-    if task.model.encoder is None:
-        return LanguageModel(task.model, task.target_tokenizer)
-    return Translator(task.model, task.source_tokenizer, task.target_tokenizer)
-
-
-def _record(model: Translator | LanguageModel, source: str) -> Trace:
-    return trace_translation(model, source) if isinstance(model, Translator) else trace_text(model, source)
-
-
-def _best_map(model: Translator | LanguageModel, traces: Sequence[Trace]) -> str:
-    """Name of the cross-attention map that agrees best with occlusion; for a language model, of the last layer."""
-    if not isinstance(model, Translator):
+def _best_map(generator: Generator, traces: Sequence[Trace]) -> str:
+    """Name of the cross-attention map that agrees best with occlusion; of the last layer, if a source has no words."""
+    if not isinstance(generator, EncoderDecoder) or generator.source.tokenizer is None:
         return overview_map(traces[0].maps)
-    links = [occlusion_links(model, trace.source, trace.target) for trace in traces]
+    links = [occlusion_links(generator, trace.source, trace.target) for trace in traces]
     ranked = rank_aligners((trace.maps, Links(found, found)) for trace, found in zip(traces, links, strict=True))
     return f"decoder.{next(aligner.layer for aligner in ranked if aligner.head is None)}.cross"
-
-
-def _warn_if_cut(task: Task, fixed: Sequence[ProbeSentence]) -> None:
-    most = task.model.max_length - 1
-    for number, each in enumerate((each for each in fixed if each.reason == "given"), start=1):
-        if (tokens := len(task.source_tokenizer.encode(each.source))) > most:
-            warnings.warn(
-                f"callbacks.attention.texts: text {number} has {tokens} tokens; only the first {most} "
-                "are read (model.max_length)",
-                stacklevel=2,
-            )

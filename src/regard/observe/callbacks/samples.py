@@ -10,7 +10,8 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 
 from regard.files import replacing
-from regard.training.task import Sample, Task
+from regard.training.scorers.scorer import Sample
+from regard.training.task import Task
 
 
 class Samples(pl.Callback):

@@ -170,7 +170,7 @@ def draw_layer(sentence: SentenceMaps, name: str) -> Figure:
     columns = min(len(weights), 4)
     rows = math.ceil(len(weights) / columns)
     layout = _Layout(rows, columns, queries, keys, cell, size=8.0 if cell > 0.16 else 7.0)
-    kind = ATTENTION_KINDS[split_name(name)[0]]
+    kind = sentence.kinds[split_name(name)[0]]
     axes_names = f"rows (queries): {kind.query}\ncolumns (keys): {kind.key}"
     figure, axes = layout.create(f"{kind.title}: {name}", axes_names)
     for head, nats in enumerate(entropy(weights)):
@@ -190,21 +190,13 @@ def overview_map(sentence: SentenceMaps) -> str:
     raise ValueError("the sentence has no attention maps")
 
 
-def draw_overview(sentence: SentenceMaps) -> Figure:
-    """Draw the map `overview_map` (see `draw_map`).
-
-    Raises ValueError if the sentence has no maps.
-    """
-    return draw_map(sentence, overview_map(sentence))
-
-
 def draw_map(sentence: SentenceMaps, name: str) -> Figure:
     """Draw the mean over heads of the map ``name``. Raises KeyError if the sentence has no such map."""
     weights = sentence.maps[name]
     queries, keys = sentence.tokens(name)
     cell = min(0.4, 9.0 / max(len(queries), len(keys)))
     layout = _Layout(1, 1, queries, keys, cell, size=11.0 if cell > 0.25 else 8.0)
-    kind = ATTENTION_KINDS[split_name(name)[0]]
+    kind = sentence.kinds[split_name(name)[0]]
     heads = "1 head" if len(weights) == 1 else f"mean of {len(weights)} heads"
     axes_names = f"rows (queries): {kind.query}\ncolumns (keys): {kind.key}"
     figure, axes = layout.create(f"{kind.title}: {name}, {heads}", axes_names)

@@ -6,26 +6,32 @@ import zlib
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from io import BytesIO
 from typing import Any
 
 import numpy as np
+import PIL.Image
 from jaxtyping import Float
 
+from regard.data.images.image import Pixels
 from regard.observe.draw.palette import DARK, LIGHT
 from regard.observe.record.lens import LogitLens
 from regard.observe.record.likelihood import TEMPERATURES, Likelihood
-from regard.observe.record.maps import ATTENTION_KINDS, SentenceMaps, entropy
+from regard.observe.record.maps import AttentionKind, SentenceMaps, entropy
 from regard.observe.record.trace import HeadVectors, Trace
 from regard.observe.record.words import group_words, merge_words
+
+PNG_BYTES = 1 << 16
+"""Uncompressed size up to which an image is stored without loss."""
 
 HALF_MAX = float(np.finfo(np.float16).max)
 
 
-def pack_common() -> dict[str, object]:
-    """Return the data that all sentences share: colour scale, kinds of attention, temperatures."""
+def pack_common(kinds: Mapping[str, AttentionKind]) -> dict[str, object]:
+    """Return the data that all sentences share: colour scale, ``kinds`` of attention, temperatures."""
     return {
         "palette": {"light": LIGHT, "dark": DARK},
-        "kinds": {name: asdict(kind) for name, kind in ATTENTION_KINDS.items()},
+        "kinds": {name: asdict(kind) for name, kind in kinds.items()},
         "temperatures": TEMPERATURES,
     }
 
@@ -39,11 +45,14 @@ def pack_sentence(trace: Trace) -> dict[str, object]:
     """
     maps = trace.maps
     sides = {"source": maps.source, "prefix": maps.prefix, "target": maps.target}
+    words = {side: side_spans(maps, pieces) for side, pieces in sides.items()}
     return {
         "sourceText": trace.source,
         "targetText": trace.target,
         **sides,
-        "words": {side: [[span.start, span.stop] for span in spans(pieces)] for side, pieces in sides.items()},
+        "words": {side: [[span.start, span.stop] for span in found] for side, found in words.items()},
+        "grid": maps.grid,
+        "image": None if trace.image is None else _pack_image(trace.image),
         "maps": {name: _pack_map(maps, name) for name in maps.maps},
         "likelihood": _pack_likelihood(trace.likelihood),
         "lens": _pack_lens(trace.lens),
@@ -88,9 +97,23 @@ def spans(pieces: Sequence[str]) -> list[range]:
     return sorted([*found, *alone], key=lambda span: span.start)
 
 
+def side_spans(maps: SentenceMaps, pieces: Sequence[str]) -> list[range]:
+    """Partition the pieces of a side into words; patches of an image are not merged."""
+    if maps.grid is not None and pieces is maps.source:
+        return [range(place, place + 1) for place in range(len(pieces))]
+    return spans(pieces)
+
+
+def _pack_image(pixels: Pixels) -> str:
+    """Return the address of an image: PNG, or JPEG if it is large."""
+    buffer, kind = BytesIO(), "png" if pixels.size <= PNG_BYTES else "jpeg"
+    PIL.Image.fromarray(pixels).save(buffer, kind, **({"quality": 90} if kind == "jpeg" else {}))
+    return f"data:image/{kind};base64,{b64encode(buffer.getvalue()).decode('ascii')}"
+
+
 def _pack_map(sentence: SentenceMaps, name: str) -> dict[str, object]:
     weights = np.nan_to_num(sentence.maps[name], nan=0.0)
-    queries, keys = map(spans, sentence.tokens(name))
+    queries, keys = (side_spans(sentence, pieces) for pieces in sentence.tokens(name))
     return {
         "entropy": _plain(entropy(weights), 4),
         "wordEntropy": _plain(entropy(merge_words(weights, queries, keys)), 4),

@@ -67,7 +67,7 @@ def render_page(
             title=title,
             subtitle=subtitle,
             facts=dict(facts or {}),
-            data=pack_common() | {"sentences": packed[:count], "notes": list(notes)},
+            data=pack_common(sentences[0].maps.kinds) | {"sentences": packed[:count], "notes": list(notes)},
             vectors=vectors[:with_vectors],
             left_out=left_out,
         )

@@ -7,20 +7,21 @@ from typing import NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from regard.data.batching import Batch
+from regard.data.corpora.judged import Mentioned
 from regard.data.corpora.links import Links
-from regard.data.tokenizer.tokenizer import Tokenizer
-from regard.model.transformer import Transformer
+from regard.inference.generator import Generator
 from regard.observe.measure.ablation import head_importance
 from regard.observe.measure.alignment import Aligner, Moment, count_links
 from regard.observe.measure.heads import MEASURES, MeasureMeans, rare_pieces, row_measures, uniform_weights
+from regard.observe.measure.pointing import PointingScores
 from regard.observe.record.forced import batch_maps
 from regard.observe.record.maps import SentenceMaps, split_name
 
 ALL_MEASURES = MEASURES | {
     "agreement": "share of target words whose strongest source word is correct",
+    "pointing": "share of words whose strongest patch is on the object that they name",
     "importance": "increase of the loss without this head, in nats per token",
 }
 """All measures in display order, with their descriptions."""
@@ -54,45 +55,51 @@ class HeadMeasures(NamedTuple):
 
 
 def measure_heads(
-    model: Transformer,
-    source_tokenizer: Tokenizer,
-    target_tokenizer: Tokenizer,
+    generator: Generator,
     batches: Sequence[Batch],
     reference: Mapping[int, Links],
+    mentions: Mapping[int, Sequence[Mentioned]] | None = None,
 ) -> HeadMeasures:
-    """Measure every head on ``batches``; ``reference`` has the correct links by row (``Batch.rows``)."""
-    rare_sources = rare_pieces(pieces for batch in batches for pieces in _pieces(source_tokenizer, batch.source))
-    rare_targets = rare_pieces(pieces for batch in batches for pieces in _pieces(target_tokenizer, batch.prefix))
+    """Measure every head on ``batches``.
+
+    By row (``Batch.rows``), ``reference`` has the correct links, and ``mentions`` the words that name an object in an
+    image.
+    """
+    pointing = PointingScores()
+    source, pieces = generator.source, generator.target_tokenizer.pieces
+    sources = (batch.source for batch in batches if batch.source is not None)
+    labels = (source.labels(row) for rows in sources for row in rows) if source and source.tokenizer else ()
+    rare_sources = rare_pieces(labels)
+    rare_targets = rare_pieces(pieces(row) for batch in batches for row in batch.prefix.tolist())
     measured: dict[str, MeasureMeans] = {}
     uniform: dict[str, MeasureMeans] = {}
     agreements: dict[Aligner, list[tuple[int, int]]] = {}
     for batch in batches:
-        for place, (row, maps) in enumerate(batch_maps(model, source_tokenizer, target_tokenizer, batch)):
+        for place, (row, maps) in enumerate(batch_maps(generator, batch)):
             packed = None if batch.documents is None else batch.documents[place, : len(maps.prefix)].numpy()
             for name, weights in maps.maps.items():
                 kind, _ = split_name(name)
                 queries, keys = maps.tokens(name)
                 rare, documents = (rare_targets, packed) if kind == "decoder.self" else (rare_sources, None)
                 measured.setdefault(name, MeasureMeans()).add(row_measures(weights, kind, keys, rare, documents))
-                even = uniform_weights(kind, len(queries), len(keys), documents)
-                uniform.setdefault(name, MeasureMeans()).add(row_measures(even, kind, keys, rare, documents))
+                flat = uniform_weights(kind, len(queries), len(keys), documents)
+                uniform.setdefault(name, MeasureMeans()).add(row_measures(flat, kind, keys, rare, documents))
+            pointing.add(maps, (mentions or {}).get(row, ()))
             for aligner, counts in _agreements(maps, reference.get(row)):
                 agreements.setdefault(aligner, []).append(counts)
     heads = {name: means.means() for name, means in measured.items()}
     for name, shares in _shares(agreements).items():
         heads[name]["agreement"] = shares
-    loss, changes = head_importance(model, batches)
+    even = {name: means.means() for name, means in uniform.items()}
+    for name, shares in pointing.shares().items():
+        heads[name]["pointing"] = shares
+        even[name]["pointing"] = np.array([pointing.chance / pointing.words])
+    loss, changes = head_importance(generator.model, batches)
     for name, change in changes.items():
         if name in heads:
             heads[name]["importance"] = change
     rare_counts = len(rare_sources), len(rare_targets)
-    return HeadMeasures(heads, {name: means.means() for name, means in uniform.items()}, loss, rare_counts)
-
-
-def _pieces(tokenizer: Tokenizer, ids: Tensor | None) -> Iterator[list[str]]:
-    """Yield the pieces of each row, padding included."""
-    for row in () if ids is None else ids.tolist():
-        yield tokenizer.pieces(row)
+    return HeadMeasures(heads, even, loss, rare_counts)
 
 
 def _agreements(maps: SentenceMaps, links: Links | None) -> Iterator[tuple[Aligner, tuple[int, int]]]:

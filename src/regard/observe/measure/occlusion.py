@@ -7,36 +7,37 @@ the outputs of the model only, not on its attention weights.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from regard.data.corpora.links import Link
 from regard.data.tokenizer.specials import EOS
-from regard.inference.translator import Translator
+from regard.inference.encoder_decoder import EncoderDecoder
 from regard.observe.measure.alignment import strongest_links
 from regard.observe.record.words import group_words
 
 
-def occlusion_links(translator: Translator, source: str, target: str) -> frozenset[Link]:
+def occlusion_links(generator: EncoderDecoder, source: str, target: str) -> frozenset[Link]:
     """Link each target word to the source word whose removal decreases its probability most."""
-    decreases = prediction_difference(translator, source, target)
+    decreases = prediction_difference(generator, source, target)
     return strongest_links(decreases) if decreases.size else frozenset()
 
 
 def prediction_difference(
-    translator: Translator, source: str, target: str
+    generator: EncoderDecoder, source: str, target: str
 ) -> Float[np.ndarray, "target_words source_words"]:
     """Return the decrease in log-probability of each target word, in nats, if a source word is removed.
 
     The log-probability of a word is the sum over its pieces, given the preceding target words. Words are those of
-    `group_words`.
+    `group_words`. The source of the generator is text.
     """
-    (ids,), _ = translator.encode_sources([source])
-    (wanted,), _ = translator.encode_targets([target])
-    source_words = group_words(translator.source_tokenizer.pieces(ids))
-    target_words = group_words(translator.target_tokenizer.pieces(wanted))
+    (ids,), _ = generator.source.encode([source])
+    (wanted,), _ = generator.encode_targets([target])
+    source_words = group_words(generator.source.labels(torch.tensor(ids)))
+    target_words = group_words(generator.target_tokenizer.pieces(wanted))
     # An empty source still has its end mark.
     shortened = [[*ids[: word.start], *ids[word.stop :]] or [EOS] for word in source_words]
-    whole, *others = translator.log_probabilities([ids, *shortened], [wanted] * (1 + len(shortened)))
+    whole, *others = generator.log_probabilities([ids, *shortened], [wanted] * (1 + len(shortened)))
     decreases = np.array(whole) - np.array(others).reshape(len(shortened), len(wanted))
     by_word = [decreases[:, word.start : word.stop].sum(axis=-1) for word in target_words]
     return np.array(by_word).reshape(len(target_words), len(source_words))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
 from regard.data.batching import Batch, Indices, cut_batches, pad
-from regard.data.teacher_forcing import pair_batch
+from regard.data.teacher_forcing import forced_batch
 from regard.data.tokenizer.specials import PAD
-from regard.data.tokenizer.tokenizer import Tokenizer
-from regard.inference.translator import Translator
+from regard.inference.encoder_decoder import EncoderDecoder
+from regard.inference.generator import Generator
 from regard.model.recorder import Recorder
-from regard.model.transformer import Transformer
 from regard.observe.record.maps import ATTENTION_KINDS, SentenceMaps, split_name
 
 TOKENS_PER_BATCH = 4096
@@ -22,17 +22,19 @@ WEIGHTS_PER_HEAD = 1 << 18
 
 
 def pair_batches(
-    translator: Translator, pairs: Sequence[tuple[str, str]], tokens_per_batch: int = TOKENS_PER_BATCH
+    generator: EncoderDecoder, pairs: Sequence[tuple[Any, str]], tokens_per_batch: int = TOKENS_PER_BATCH
 ) -> tuple[list[Batch], list[int]]:
-    """Return batches of sentence pairs of similar length, and the indices of the pairs that were cut.
+    """Return batches of pairs of an input and a target, of similar length, and the indices of the pairs that were cut.
 
     ``Batch.rows`` has the index of each pair. Pairs are cut to the maximum length of the model.
     """
-    sources, sources_cut = translator.encode_sources([source for source, _ in pairs])
-    targets, targets_cut = translator.encode_targets([target for _, target in pairs])
-    lengths = np.array([max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)], dtype=np.int32)
+    source = generator.source
+    sources, sources_cut = source.encode([given for given, _ in pairs])
+    targets, targets_cut = generator.encode_targets([target for _, target in pairs])
+    sizes = [max(source.length(example), len(target)) for example, target in zip(sources, targets, strict=True)]
+    lengths = np.array(sizes, dtype=np.int32)
     batches = [
-        pair_batch([sources[row] for row in rows], [targets[row] for row in rows], rows.tolist())
+        forced_batch(source.collate([sources[row] for row in rows]), [targets[row] for row in rows], rows.tolist())
         for rows in cut_batches(np.argsort(lengths, kind="stable"), lengths, tokens_per_batch)
     ]
     return batches, sorted({*sources_cut, *targets_cut})
@@ -57,33 +59,30 @@ def block_batches(blocks: Sequence[Sequence[Indices]], isolate_documents: bool =
 
 @torch.inference_mode()
 def batch_maps(
-    model: Transformer,
-    source_tokenizer: Tokenizer,
-    target_tokenizer: Tokenizer,
-    batch: Batch,
-    kinds: Collection[str] = tuple(ATTENTION_KINDS),
+    generator: Generator, batch: Batch, kinds: Collection[str] = tuple(ATTENTION_KINDS)
 ) -> Iterator[tuple[int, SentenceMaps]]:
     """Yield the index of each row of the batch, in order, and its maps of ``kinds`` without padding.
 
     The maps are views of the arrays of the whole batch: a reference to one keeps the whole batch in memory.
     """
-    device, recorder = next(model.parameters()).device, Recorder()
-    moved = batch.on(device)
+    model, pieces, recorder = generator.model, generator.target_tokenizer.pieces, Recorder()
+    moved = batch.on(next(model.parameters()).device)
     model(moved.prefix, moved.source, recorder, moved.documents)
     maps = {
         name: weights.float().cpu().numpy() for name, weights in recorder.maps.items() if split_name(name)[0] in kinds
     }
     for place, row in enumerate(batch.rows):
         prefix, target = _without_padding(batch.prefix[place]), _without_padding(batch.target[place])
-        source = [] if batch.source is None else _without_padding(batch.source[place])
+        reads = generator.source
+        source = [] if reads is None or batch.source is None else reads.labels(batch.source[place])
         sizes = {"encoder.self": (len(source), len(source)), "decoder.self": (len(prefix), len(prefix))}
         sizes["decoder.cross"] = len(prefix), len(source)
         own = {}
         for name, weights in maps.items():
             queries, keys = sizes[split_name(name)[0]]
             own[name] = weights[place, :, :queries, :keys]
-        pieces = target_tokenizer.pieces
-        yield row, SentenceMaps(source_tokenizer.pieces(source), pieces(prefix), pieces(target), own)
+        grid = None if reads is None else reads.grid
+        yield row, SentenceMaps(source, pieces(prefix), pieces(target), own, grid)
 
 
 def _without_padding(ids: torch.Tensor) -> list[int]:

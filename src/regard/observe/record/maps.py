@@ -41,6 +41,13 @@ ATTENTION_KINDS = {
 }
 
 
+IMAGE_KINDS = ATTENTION_KINDS | {
+    "encoder.self": AttentionKind("Encoder self-attention", "image patch", "image patches it attends to"),
+    "decoder.cross": AttentionKind("Cross-attention", "predicted token", "image patches"),
+}
+"""The same for a model whose source is an image."""
+
+
 def split_name(name: str) -> tuple[str, int]:
     """Return the kind and the layer of a map: ``("decoder.cross", 2)`` for ``"decoder.2.cross"``.
 
@@ -56,14 +63,16 @@ def split_name(name: str) -> tuple[str, int]:
 
 @dataclass(frozen=True)
 class SentenceMaps:
-    """The attention maps of one sentence pair, with the tokens on their axes.
+    """The attention maps of one sentence pair, or of an image and its caption, with the tokens on their axes.
 
-    source: input pieces of the encoder, with ``</s>``; empty for a language model
+    source: input pieces of the encoder, with ``</s>``; labels of the patches of an image; empty for a language model
     prefix: input pieces of the decoder, starting with ``<s>``
     target: output pieces of the decoder, ending with ``</s>``; one for each piece of prefix
     maps: ``"encoder.0.self"``, ``"decoder.0.self"``, ``"decoder.0.cross"``, ... -> float32
         (heads, query, key). A row has the weights of one query over all keys; it sums to 1, or is all zeros if every
         key is masked.
+
+    grid: rows and columns of the patches, if the source is an image; the patches are in the order of reading
 
     Raises ValueError if the shape of a map does not match its tokens.
     """
@@ -72,6 +81,7 @@ class SentenceMaps:
     prefix: list[str]
     target: list[str]
     maps: dict[str, np.ndarray]
+    grid: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         for name, weights in self.maps.items():
@@ -79,6 +89,11 @@ class SentenceMaps:
             expected = (len(queries), len(keys))
             if weights.ndim != 3 or weights.shape[1:] != expected:
                 raise ValueError(f"{name} has shape {weights.shape}, expected (heads, {expected[0]}, {expected[1]})")
+
+    @property
+    def kinds(self) -> dict[str, AttentionKind]:
+        """The kinds of attention of its model."""
+        return ATTENTION_KINDS if self.grid is None else IMAGE_KINDS
 
     def tokens(self, name: str) -> tuple[list[str], list[str]]:
         """Return the pieces on the query axis and on the key axis of the map ``name``."""
@@ -122,7 +137,8 @@ def save_maps(path: Path, sentences: Sequence[SentenceMaps], max_bytes: int = 64
     arrays: dict[str, Any] = {}
     header = []
     for number, sentence in enumerate(sentences[:count]):
-        header.append({"source": sentence.source, "prefix": sentence.prefix, "target": sentence.target})
+        tokens: dict[str, Any] = {"source": sentence.source, "prefix": sentence.prefix, "target": sentence.target}
+        header.append(tokens | ({} if sentence.grid is None else {"grid": sentence.grid}))
         arrays |= {f"{number}/{name}": weights.astype(np.float16) for name, weights in sentence.maps.items()}
     text = json.dumps({"format": FORMAT, "sentences": header})
     arrays["tokens"] = np.frombuffer(text.encode(), dtype=np.uint8)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from regard.data.batching import pad
+from regard.data.images.image import Image, Pixels
 from regard.data.teacher_forcing import decoder_prefix
 from regard.data.tokenizer.specials import EOS
-from regard.data.tokenizer.tokenizer import Tokenizer
-from regard.inference.language_model import LanguageModel
-from regard.inference.translator import Translator
+from regard.inference.generator import Generator
 from regard.model.recorder import FullRecorder, Vectors
-from regard.model.transformer import Transformer
 from regard.observe.record.lens import LogitLens, logit_lens
 from regard.observe.record.likelihood import Likelihood, score_target
 from regard.observe.record.maps import SentenceMaps
@@ -34,11 +32,12 @@ class HeadVectors(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """The internal values of a model for a source and a target; for a language model, the source is empty.
+    """The internal values of a model for a source and a target; the source is empty for a language model.
 
     target: the output of the model, or the text that the decoder was forced to read
     vectors: by the name of the map
     likelihood, lens: of the target including ``</s>``
+    image: the image that is the source
     """
 
     source: str
@@ -47,62 +46,44 @@ class Trace(NamedTuple):
     vectors: dict[str, HeadVectors]
     likelihood: Likelihood
     lens: LogitLens
+    image: Pixels | None = None
 
 
 @torch.inference_mode()
-def trace_translation(
-    translator: Translator, source: str, target: str | None = None, beam_size: int = 1, alpha: float = 1.0
+def trace(
+    generator: Generator, given: Any | None, target: str | None = None, beam_size: int = 1, alpha: float = 1.0
 ) -> Trace:
-    """Return the trace of encoder and decoder for ``source`` and ``target`` (by default the model's translation).
+    """Return the trace of a model for an input and ``target``, by default the output of the model.
 
-    One teacher-forced pass over the target computes it. By causality, the values equal those of generation.
-    A text longer than the maximum length of the model is cut.
+    One teacher-forced pass over the target computes it. By causality, the values equal those of generation. A text
+    longer than the maximum length of the model is cut.
+
+    given: the input as `regard.data.sources.source.Source.encode` takes it; None for a model without an encoder, which
+        reads ``target`` at the start of a document
     """
-    (source_ids,), _ = translator.encode_sources([source])
-    if target is None:
-        output = translator.decode(pad([source_ids]).to(translator.device), beam_size, alpha)[0].tokens
-        target = translator.target_tokenizer.decode(output)
-    else:
-        output = translator.target_tokenizer.encode(target)[: translator.model.max_length - 1]
-    pieces = translator.source_tokenizer.pieces(source_ids)
-    return _trace(translator.model, translator.target_tokenizer, (source, target), (source_ids, output), pieces)
-
-
-@torch.inference_mode()
-def trace_text(language_model: LanguageModel, text: str) -> Trace:
-    """Return the trace of a language model for ``text`` at the start of a document, cut to the maximum length."""
-    tokenizer, model = language_model.tokenizer, language_model.model
-    ids = tokenizer.encode(text)[: model.max_length - 1]
-    return _trace(model, tokenizer, ("", tokenizer.decode(ids)), (None, ids), [])
-
-
-def _trace(
-    model: Transformer,
-    tokenizer: Tokenizer,
-    texts: tuple[str, str],
-    ids: tuple[Sequence[int] | None, Sequence[int]],
-    source_pieces: list[str],
-) -> Trace:
-    """Run the model on the source ``ids`` (None for a language model) and the target ``ids``."""
-    source, output = ids
-    device = next(model.parameters()).device
+    example = generator.forced_example(given, target, beam_size, alpha)
+    model, tokenizer, source = generator.model, generator.target_tokenizer, generator.source
     recorder = FullRecorder()
-    encoder_input = None if source is None else pad([list(source)]).to(device)
-    target = [*output, EOS]
-    prefix = decoder_prefix(target)
-    logits = model(pad([prefix]).to(device), encoder_input, recorder)[0]
+    collated = None if source is None else source.collate([example.source])
+    ids = [*example.output, EOS]
+    prefix = decoder_prefix(ids)
+    device = next(model.parameters()).device
+    logits = model(pad([prefix]).to(device), None if collated is None else collated.to(device), recorder)[0]
     maps = SentenceMaps(
-        source=source_pieces,
+        source=[] if source is None or collated is None else source.labels(collated[0]),
         prefix=tokenizer.pieces(prefix),
-        target=tokenizer.pieces(target),
+        target=tokenizer.pieces(ids),
         maps={name: _array(weights) for name, weights in recorder.maps.items()},
+        grid=None if source is None else source.grid,
     )
     return Trace(
-        *texts,
+        example.source_text,
+        example.target_text,
         maps=maps,
         vectors=_arrays(recorder.vectors),
-        likelihood=score_target(logits, target, tokenizer),
-        lens=logit_lens(model.decoder, recorder.states, target, tokenizer),
+        likelihood=score_target(logits, ids, tokenizer),
+        lens=logit_lens(model.decoder, recorder.states, ids, tokenizer),
+        image=given.pixels if isinstance(given, Image) else None,
     )
 
 

@@ -12,10 +12,10 @@ import wandb
 from matplotlib.figure import Figure
 from pytorch_lightning.loggers import WandbLogger
 
-from regard.observe.callbacks.sentences import ProbeSentence
-from regard.observe.draw.image import draw_layer, draw_map, png_bytes
+from regard.observe.draw.image import draw_layer, png_bytes
+from regard.observe.draw.image_strip import draw_trace
 from regard.observe.record.trace import Trace
-from regard.training.task import Sample, Scorer
+from regard.training.scorers.scorer import ProbeExample, Sample, Scorer
 
 MOST_IMAGES = 50
 """W&B recommends fewer images per step."""
@@ -55,22 +55,22 @@ class Panels:
         loggers: Iterable[WandbLogger],
         step: int,
         scorer: Scorer,
-        sentences: Sequence[ProbeSentence],
+        examples: Sequence[ProbeExample],
         traces: Sequence[Trace],
         shown: str,
         page: Path,
     ) -> None:
-        """Log ``sentences`` with their ``traces``; the table has the map ``shown`` of each sentence."""
+        """Log ``examples`` with their ``traces``; the table has the map ``shown`` of each sentence."""
         budget = UploadBudget(self.megabytes * 2**20, MOST_IMAGES)
         media: dict[str, Any] = {}
         with TemporaryDirectory() as folder:  # W&B copies files, but encodes other images again
             rows: list[list[Any]] = []
-            for sentence, trace in zip(sentences, traces, strict=True):
-                path, size = _write(Path(folder) / f"{len(rows)}.png", draw_map(trace.maps, shown))
+            for example, trace in zip(examples, traces, strict=True):
+                path, size = _write(Path(folder) / f"{len(rows)}.png", draw_trace(trace, shown))
                 picture = wandb.Image(path) if budget.reserve("maps of the table", size, 1) else None
-                sample = Sample(trace.source, sentence.reference or "", trace.target)
-                score = None if sentence.reference is None else scorer.score_sample(sample)
-                rows.append([sentence.reason, *sample, score, picture])
+                sample = Sample(trace.source, example.reference or "", trace.target)
+                score = None if example.reference is None else scorer.score_sample(sample)
+                rows.append([example.reason, *sample, score, picture])
             media["attention/sentences"] = wandb.Table(list(COLUMNS), rows)
             for name in traces[0].maps.maps if self.images else ():
                 pictures, size = [], 0

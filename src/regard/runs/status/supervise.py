@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import torch
 
-from regard.data.prepare.encode import WorkerFailed
+from regard.data.prepare.workers import WorkerFailed
 from regard.errors import RegardError, one_line
 from regard.runs.folder import RunFolder
 from regard.runs.log import log_to, log_warning

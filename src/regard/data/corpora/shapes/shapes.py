@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
-from regard.data.corpora.corpus import Split
+from regard.data.corpora.corpus import IMAGE_CAPTION, Split
 from regard.data.corpora.shapes.combinations import HELD_OUT_TUPLES, SEEN, WITH_HELD_OUT_PAIR, Description
 from regard.data.corpora.shapes.grammar import describe
 from regard.data.corpora.shapes.judge import Judgement, Mention, find_mentions, judge_caption
@@ -42,7 +42,7 @@ class Shapes:
         held_out_size: number of scenes of each part of `held_out`.
     """
 
-    columns = ("image", "caption")
+    columns = IMAGE_CAPTION
 
     def __init__(
         self,
@@ -127,6 +127,10 @@ class Shapes:
             RegardError: the reference is malformed.
         """
         return render(read_scene(reference))
+
+    def image_name(self, reference: str) -> str:
+        """Return an empty text: scenes have no names."""
+        return ""
 
     def judge(self, reference: str, caption: str) -> Judgement:
         """Compare any text with the scene of a reference; see `judge_caption`.

@@ -8,13 +8,17 @@ const state = {
   sentence: 0,
   map: "",
   head: 0,
-  shape: "lines",
+  shape: data.sentences[0].image ? "picture" : "lines",
   units: "pieces",
   query: null,
   key: null,
   token: null,
   temperature: 1,
 };
+
+// How the selected head is displayed: the picture, if its keys are the patches of an image, or else lines.
+const hasPicture = () => Boolean(sentence().image) && sidesOf(state.map).keys === "source";
+const shapeOf = () => (state.shape === "picture" && !hasPicture() ? "lines" : state.shape);
 
 const sentence = () => data.sentences[state.sentence];
 const kindOf = (name) => name.replace(/\.\d+\./, ".");

@@ -5,10 +5,11 @@ function showSentences() {
   $("columns").hidden = !columns;
   refill(
     $("sentences"),
-    data.sentences.map(({ sourceText, targetText }, index) => {
+    data.sentences.map(({ sourceText, targetText, image }, index) => {
       const texts = (columns ? [sourceText, targetText] : [targetText]).map((text) =>
         make("span", { textContent: text, dir: "auto" }),
       );
+      if (image) texts[0].prepend(make("img", { src: image, alt: "", className: "thumbnail" }));
       const note = data.notes[index];
       if (note) texts.at(-1).append(" ", make("small", { className: "soft", textContent: note }));
       if (data.sentences.length === 1) return make("li", {}, make("div", {}, ...texts));

@@ -32,7 +32,10 @@ function fillOrigin(...parts) {
   if (close) keepInSight();
 }
 
-const viewFocus = () => (state.shape === "lines" ? $("queries").querySelector("[tabindex='0']") : $("map"));
+const viewFocus = () =>
+  ({ lines: () => $("queries").querySelector("[tabindex='0']"), map: () => $("map"), picture: () => $("patches") })[
+    shapeOf()
+  ]();
 
 function closeButton() {
   const button = make("button", { type: "button", id: "close", textContent: "Close" });
@@ -42,8 +45,11 @@ function closeButton() {
 
 // Scroll such that the panel does not cover the selected tokens.
 function keepInSight() {
-  const { shape, query, key } = state;
-  const picked = shape === "lines" ? [$("queries").children[query], $("keys").children[key]] : [$("frame")];
+  const { query, key } = state;
+  const picked = { lines: [$("queries").children[query], $("keys").children[key]], map: [$("frame")], picture: [$("patches")] }[
+    shapeOf()
+  ].filter(Boolean);
+  if (!picked.length) return;
   const boxes = picked.map((node) => node.getBoundingClientRect());
   const covered = Math.max(...boxes.map(({ bottom }) => bottom)) + 14 - $("origin").getBoundingClientRect().top;
   const room = Math.min(...boxes.map(({ top }) => top)) - 14;

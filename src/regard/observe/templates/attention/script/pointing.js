@@ -20,11 +20,10 @@ function pick({ query, key }) {
 // A focused token shows all its lines; a line or cell shows those of its query and marks itself.
 function showFocused() {
   const at = focused();
-  if (state.shape === "lines") lightLines(at);
-  else lightMap(at);
+  LIGHT[shapeOf()](at);
   $("readout").replaceChildren(...inWords(at));
   const cell =
-    state.shape === "map" &&
+    shapeOf() === "map" &&
     pointed &&
     pointed.query !== null &&
     pointed.key !== null &&
@@ -32,6 +31,8 @@ function showFocused() {
   $("tip").hidden = !cell;
   if (cell) $("tip").replaceChildren(...inWords(at));
 }
+
+const LIGHT = { lines: lightLines, map: lightMap, picture: lightPicture };
 
 function inWords({ query, key }) {
   const { queries, keys, row, column, at } = shownWeights();

@@ -1,6 +1,6 @@
 // Navigation: validate the requested view, draw what has changed, and store the view in the address.
 
-const CHOICES = { view: ["attention", "likelihood", "layers"], shape: ["lines", "map"], units: ["pieces", "words"] };
+const CHOICES = { view: ["attention", "likelihood", "layers"], shape: ["lines", "map", "picture"], units: ["pieces", "words"] };
 
 function go(request, all = false) {
   const before = { ...state };
@@ -29,21 +29,24 @@ function go(request, all = false) {
   writeAddress();
 }
 
+// The element and the function of each display.
+const PANELS = { lines: "lines", map: "grid", picture: "picture" };
+const SHAPES = { lines: showLines, map: showMap, picture: showPicture };
+
 // Draw a view; `changed` returns whether any of the given parts has changed.
 const SHOW = {
   attention(changed, kindChanged) {
-    choose($("shapes"), document.querySelector(`[data-shape=${state.shape}]`));
+    document.querySelector("[data-shape=picture]").hidden = !hasPicture();
+    choose($("shapes"), document.querySelector(`[data-shape=${shapeOf()}]`));
     choose($("units"), document.querySelector(`[data-units=${state.units}]`));
     if (changed("units") || kindChanged) {
       showKinds();
       showHeads();
     }
-    $("lines").hidden = state.shape !== "lines";
-    $("grid").hidden = state.shape !== "map";
+    for (const [shape, id] of Object.entries(PANELS)) $(id).hidden = shapeOf() !== shape;
     if (changed("map", "head", "units", "shape")) {
       showChosenHead();
-      if (state.shape === "lines") showLines();
-      else showMap();
+      SHAPES[shapeOf()]();
     }
     showFocused();
     if (changed("map", "head", "units", "query", "key")) showOrigin();
@@ -78,7 +81,7 @@ function translated(units) {
 
 const DEFAULTS = {
   view: "attention",
-  shape: "lines",
+  shape: state.shape,
   units: "pieces",
   temperature: 1,
   query: null,

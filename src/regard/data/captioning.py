@@ -1,0 +1,168 @@
+"""The LightningDataModule of captioning: batches of images and captions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from regard.data.batching import Batch, Item, Plan, PlannedBatch
+from regard.data.corpora.corpus import IMAGE_CAPTION, ImageCorpus, Split
+from regard.data.corpora.filters import Filter
+from regard.data.datamodule import NO_LIMITS, CorpusData, Limits
+from regard.data.images.image import Image
+from regard.data.images.store import ImageFile
+from regard.data.prepare.images import ImageSettings
+from regard.data.prepare.progress import Progress
+from regard.data.prepare.store import TokenFile
+from regard.data.shuffle import Shuffle, fixed_sample
+from regard.data.sources.image import as_tensor
+from regard.data.teacher_forcing import forced_batch
+from regard.data.tokenizer.specials import EOS
+from regard.data.tokenizer.tokenizer import Tokenizers, TokenizerSettings
+from regard.errors import RegardError
+
+
+class CaptioningData(CorpusData):
+    """Batches of images and captions of similar length. See `CorpusData` for the other arguments.
+
+    images_per_batch: images of a training micro-batch
+    evaluation_images_per_batch: the same in validation and test
+    max_length: captions of more tokens, including </s>, are dropped from training, and truncated in validation and test
+    image_size: side of the square images that the encoder reads, in pixels
+    max_unreadable: largest share of images that cannot be read; they are skipped
+    """
+
+    columns = IMAGE_CAPTION
+
+    def __init__(
+        self,
+        corpus: ImageCorpus,
+        tokenizer: TokenizerSettings,
+        cache: str,
+        images_per_batch: int,
+        evaluation_images_per_batch: int,
+        max_length: int,
+        image_size: int,
+        seed: int,
+        workers: int = 0,
+        max_unreadable: float = 0.0,
+        filters: Mapping[str, Filter] | None = None,
+        preparation_workers: int | None = None,
+        tokenizers: Tokenizers | None = None,
+        limits: Limits = NO_LIMITS,
+        say: Callable[[str], None] = print,
+        progress: Progress | None = None,
+    ) -> None:
+        super().__init__(
+            corpus, tokenizer, cache, seed, workers, filters, preparation_workers, tokenizers, limits, say, progress
+        )
+        self.image_corpus = corpus
+        self.images = ImageSettings(image_size, max_unreadable)
+        self.images_per_batch = images_per_batch
+        self.evaluation_images_per_batch = evaluation_images_per_batch
+        self.max_length = max_length
+
+    def inputs(self, values: Sequence[str]) -> list[Any]:
+        """Return the images that these values of the first column name."""
+        corpus = self.image_corpus
+        return [Image(corpus.read_image(value), corpus.image_name(value)) for value in values]
+
+    def example(self, folder: Path) -> str:
+        """Write the image of the first validation record to ``folder``; return its path."""
+        import PIL.Image
+
+        path = folder / "example.png"
+        reference = next(self.records("validation"))[0]
+        PIL.Image.fromarray(self.image_corpus.read_image(reference)).save(path)
+        return str(path)
+
+    def training(self) -> tuple[Dataset[Batch], Plan]:
+        """Return the captions within ``max_length``, in batches that are shuffled in every epoch.
+
+        Raises RegardError if there are none.
+        """
+        captions = self.prepared.tokens("train")[0]
+        if not self._count_short("train", "dropped"):
+            raise RegardError(
+                f"no training caption has at most model.max_length={self.max_length} tokens; "
+                "raise it, or give shorter captions"
+            )
+        plan = CaptionPlan(captions, self.max_length, self.images_per_batch, self.seed)
+        return ImagesAndCaptions(self.prepared.images("train"), captions, self.max_length), plan
+
+    def evaluation(self, split: Split, limit: int | float | None = None) -> tuple[Dataset[Batch], list[Item]]:
+        """Return all captions, in batches of similar length. With a ``limit``, they are a random sample."""
+        self._count_short(split, f"truncated to {self.max_length}")
+        captions = self.prepared.tokens(split)[0]
+        rows = np.arange(len(captions))
+        if limit is not None:
+            wanted = limit * self.evaluation_images_per_batch if isinstance(limit, int) else int(limit * len(captions))
+            rows = fixed_sample(len(captions), max(1, min(len(captions), wanted)))
+            self.report_sample(split, len(rows), len(captions), "captions")
+        lengths = np.minimum(captions.lengths_of(rows) + 1, self.max_length)
+        order = rows[np.argsort(lengths, kind="stable")]
+        batches = np.split(order, range(self.evaluation_images_per_batch, len(order), self.evaluation_images_per_batch))
+        items = [Item(batch.tolist(), 0, -1) for batch in batches]
+        return ImagesAndCaptions(self.prepared.images(split), captions, self.max_length), items
+
+    def _count_short(self, split: Split, fate: str) -> int:
+        """Return the number of captions within ``max_length``. Report how many are longer, and their ``fate``."""
+        captions = self.prepared.tokens(split)[0]
+        if self.prepared.report[split]["columns"][self.columns[-1]]["longest"] < self.max_length:
+            return len(captions)
+        short = int((captions.lengths < self.max_length).sum())
+        if short < len(captions):
+            self.say(
+                f"{len(captions) - short:,} of {len(captions):,} {split} captions have more than "
+                f"{self.max_length} tokens (model.max_length) and are {fate}"
+            )
+        return short
+
+
+class CaptionPlan:
+    """The batches of every epoch: captions of similar length, ``images_per_batch`` at a time.
+
+    The captions of a pool are sorted by length and split into batches, and the batches are shuffled. Captions of more
+    than ``max_length`` tokens, including </s>, are dropped.
+    """
+
+    def __init__(self, captions: TokenFile, max_length: int, images_per_batch: int, seed: int) -> None:
+        self.captions, self.max_length, self.images_per_batch = captions, max_length, images_per_batch
+        self.shuffle = Shuffle(len(captions), seed)
+
+    def pools(self, epoch: int) -> int:
+        """See `Plan`."""
+        return self.shuffle.pools
+
+    def pool(self, epoch: int, number: int) -> list[PlannedBatch]:
+        """See `Plan`."""
+        rows, random = self.shuffle.pool(epoch, number)
+        lengths = self.captions.lengths_of(rows) + 1
+        order = np.argsort(lengths, kind="stable")
+        order = order[lengths[order] <= self.max_length]
+        batches = np.split(order, range(self.images_per_batch, len(order), self.images_per_batch))
+        return [
+            PlannedBatch(rows[batches[place]], int(lengths[batches[place]].sum()))
+            for place in random.permutation(len(batches)).tolist()
+        ]
+
+
+class ImagesAndCaptions(Dataset[Batch]):
+    """Batches of images and captions of one split, each described by an `Item`."""
+
+    def __init__(self, images: ImageFile, captions: TokenFile, max_length: int) -> None:
+        self.images, self.captions, self.max_length = images, captions, max_length
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def __getitem__(self, item: Item) -> Batch:
+        targets = [[*self.captions[row].tolist()[: self.max_length - 1], EOS] for row in item.rows]
+        images: Tensor = torch.stack([as_tensor(self.images[row]) for row in item.rows])
+        return forced_batch(images, targets, item.rows, item.step_tokens)

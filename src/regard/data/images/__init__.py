@@ -1,0 +1,1 @@
+"""Images: decoding, resizing, and prepared images on disk."""

@@ -1,0 +1,1 @@
+"""What the memory of a model is made from: text or an image."""
