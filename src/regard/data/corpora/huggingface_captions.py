@@ -113,7 +113,7 @@ class HuggingFaceCaptions:
         captions = self._dataset(split, wanted).select_columns([self.names[1]])
         for row, found in enumerate(captions):
             texts = found[self.names[1]]
-            texts = [texts] if isinstance(texts, str) else texts or []
+            texts = texts if isinstance(texts, list) else [texts]
             if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
                 raise RegardError(
                     f"{self.path}, split {wanted}, row {row + 1}: column {self.names[1]} has no caption; expected a "
