@@ -44,3 +44,4 @@ def test_numbers_out_of_range_are_wrong_usage(
     assert said.code == 2
     assert said.out == ""
     assert option in said.err
+    assert said.err.count("\n") == 1

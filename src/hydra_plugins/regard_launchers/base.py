@@ -85,6 +85,12 @@ class RunLauncher(Launcher):
     def check(self, config: dict[str, Any]) -> None:
         """Raise UsageError if this launcher cannot start a run with ``config``."""
 
+    def check_machine(self, config: dict[str, Any]) -> None:
+        """Raise UsageError if a run with ``config`` needs a device that this machine, which would run it, lacks.
+
+        Called before a run folder is created or changed. Jobs of a cluster run on other machines: nothing to check.
+        """
+
     @abstractmethod
     def start(self, runs: Sequence[RunFolder]) -> int:
         """Do the work of ``runs``, or submit it to SLURM; return the exit code."""

@@ -25,6 +25,12 @@ class Local(RunLauncher):
 
         single_node_resources(config)
 
+    def check_machine(self, config: dict[str, Any]) -> None:
+        """Raise UsageError if the run needs more GPUs than this machine has."""
+        from regard.launch.processes import require_gpus
+
+        require_gpus(config)
+
     def start(self, runs: Sequence[RunFolder]) -> int:
         """Do the work; return the exit code of a single run, or 0 if all of several are finished."""
         from regard.launch.processes import run_all

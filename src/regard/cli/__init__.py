@@ -10,6 +10,7 @@ import sys
 
 from regard.cli.app import app
 from regard.cli.exit import run
+from regard.machine import share_processors
 
 # Each module adds its verbs to app, in the order in which --help lists them.
 # isort: off
@@ -26,4 +27,5 @@ __all__ = ["analysis", "app", "compare", "images", "inference", "main", "runs"]
 
 def main() -> None:
     """Run the command line. Exit code: 0 success, 1 failed, 2 wrong usage, 75 preempted."""
+    share_processors()
     sys.exit(run(app))

@@ -90,7 +90,10 @@ def heads(
     device: Device = "cpu",
     trust: Trust = False,
 ) -> None:
-    """Measure each head: entropy, what it attends to, word alignment, and the loss without the head."""
+    """Measure each head: entropy, what it attends to, word alignment, and the loss without the head.
+
+    The picture heads.png describes the measures.
+    """
     import json
 
     from rich.console import Console

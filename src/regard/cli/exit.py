@@ -52,8 +52,12 @@ def _report(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):  # the reader of the output has closed the pipe
         abandon_stdout()
         return 1
-    if hasattr(error, "show") and hasattr(error, "exit_code"):  # an error of typer, which prints the usage
-        error.show()
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # an error of typer
+        text, context = error.format_message(), getattr(error, "ctx", None)
+        if "\n" in text:  # the help page: a command without arguments
+            print(text, file=sys.stderr)
+        else:
+            _print_error(f"{text.rstrip('.')} (see {context.command_path if context else 'regard'} --help)")
         return int(error.exit_code)
     if isinstance(error, typer.Abort):
         error = RegardError("unexpected end of input") if isinstance(error.__cause__, EOFError) else error

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 def train(context: typer.Context) -> None:
     """Compose, check, freeze and train a run. Takes Hydra overrides and options (--cfg job, --info, --help)."""
     from regard.config.compose import compose_points, freeze
-    from regard.launch.start import start
+    from regard.launch.start import check_machine, start
 
     points = compose_points(context.args)
+    check_machine(config for config, _ in points)
     if points:
         raise typer.Exit(start(freeze(points)))
 

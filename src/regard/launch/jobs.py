@@ -12,6 +12,7 @@ from regard.launch.slurm import Job, is_installed, queue_of, tasks
 from regard.runs.find import find_runs, successes, try_read
 from regard.runs.folder import RunFolder
 from regard.runs.status.content import elapsed_seconds
+from regard.runs.status.outcome import resume_hint
 from regard.runs.sweep import is_search, readable_overrides
 from regard.training.callbacks.metrics_file import latest_values
 
@@ -45,6 +46,8 @@ def inspect_run(run: RunFolder, jobs: Mapping[str, Job] | None) -> RunInfo:
     state, note = status["status"], str(status.get("why", ""))
     if state == "submitted" and name and job is None and jobs is not None and is_installed():
         state, note = "lost", f"job {name} ended before the run started; see: regard logs {run.path}"
+    if run.is_abandoned():
+        state, note = "lost", f"the process that would have started it was killed; {resume_hint(run)}"
     if job is not None and job.state == "PENDING":
         note = f"job {name} is pending ({job.reason})"
     return RunInfo(

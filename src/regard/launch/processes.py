@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from regard.errors import PREEMPTED, UsageError
 from regard.machine import available_processors
@@ -39,14 +40,10 @@ def run_all(runs: Sequence[RunFolder], at_a_time: int) -> int:
 
     Starts and ends are reported on stderr as they happen, and the final status of all runs on stdout. Concurrent runs
     share the processors and GPUs, and their output goes to console.txt. A signal is forwarded to the runs that work,
-    and the runs that have not started are cancelled.
-
-    Raises UsageError if a run needs more GPUs than this machine has.
+    and the runs that have not started are cancelled. `require_gpus` must have accepted the configuration of each run.
     """
     resources = [single_node_resources(run.config()) for run in runs]
     gpus = visible_gpus() if any(each.gpus for each in resources) else []
-    if (most := max(each.gpus for each in resources)) > len(gpus):
-        raise UsageError(f"trainer.devices={most}: this machine has {len(gpus)} GPUs; set fewer, or trainer=default")
     waiting = list(zip(runs, resources, strict=True))
     working: dict[RunFolder, tuple[subprocess.Popen[bytes], list[str]]] = {}
     quiet = at_a_time > 1
@@ -58,7 +55,7 @@ def run_all(runs: Sequence[RunFolder], at_a_time: int) -> int:
                     run.set_status("cancelled", why=reason)
                     continue
                 own_gpus = [gpus.pop(0) for _ in range(required.gpus)]
-                environment = _threads(at_a_time * required.devices) if quiet else {}
+                environment = _threads(at_a_time * required.devices)
                 environment |= {"CUDA_VISIBLE_DEVICES": ",".join(own_gpus)} if own_gpus else {}
                 _report(f"started   {run.path}")
                 working[run] = (_start(run, required, environment, quiet), own_gpus)
@@ -79,6 +76,20 @@ def run_all(runs: Sequence[RunFolder], at_a_time: int) -> int:
     for run in runs if len(runs) > 1 else []:
         print(f"{run.path}\t{run.status()['status']}", flush=True)
     return exit_code(runs)
+
+
+def require_gpus(config: dict[str, Any]) -> None:
+    """Raise UsageError if a run with ``config`` needs more GPUs than this machine has."""
+    needed = single_node_resources(config).gpus
+    if needed <= (available := len(visible_gpus()) if needed else 0):
+        return
+    if available:
+        found = f"{available} GPU{'s' * (available > 1)}"
+        raise UsageError(f"trainer.devices={needed}: this machine has {found}; set {available} or fewer")
+    accelerator = config["trainer"]["accelerator"]
+    raise UsageError(
+        f"trainer.accelerator={accelerator}: this machine has no GPU; use trainer=default, or trainer.accelerator=cpu"
+    )
 
 
 def run_search(folder: Path, workers: int, required: Resources) -> int:
@@ -128,7 +139,7 @@ def visible_gpus() -> list[str]:
         return [name for name in visible.split(",") if name.strip()]
     import torch
 
-    return [str(number) for number in range(torch.cuda.device_count())]
+    return [str(number) for number in range(torch.accelerator.device_count())]
 
 
 def record_exit(run: RunFolder, code: int, received: int) -> None:
@@ -151,8 +162,11 @@ def _report(text: str) -> None:
 
 
 def _threads(processes: int) -> dict[str, str]:
-    """Return the threads of each of ``processes`` concurrent processes as an environment; empty if the user set it."""
-    if "OMP_NUM_THREADS" in os.environ:
+    """Return the threads of each of ``processes`` concurrent processes as an environment; empty if the user set it.
+
+    It is empty for one process too: torch uses all processors.
+    """
+    if processes == 1 or "OMP_NUM_THREADS" in os.environ:
         return {}
     return {"OMP_NUM_THREADS": str(max(1, available_processors() // processes))}
 

@@ -41,6 +41,7 @@ def resume(runs: Sequence[RunFolder], overrides: list[str]) -> int:
             f"{runs[0].path}: job {job} of this run is in the queue; cancel it first: regard cancel {runs[0].path}"
         )
     elif runs[0].status()["status"] == "finished" and not any(each.startswith(MAX_STEPS) for each in overrides):
+        _changed(runs[0], overrides)  # refuses a misspelled key, which may have been meant for trainer.max_steps
         print(f"{runs[0].path}: already finished; to train longer, set {MAX_STEPS}...", flush=True)
         return 0
     prepare_resume(runs, overrides)
@@ -73,7 +74,8 @@ def prepare_resume(runs: Sequence[RunFolder], overrides: list[str]) -> None:
     before it changes anything: first because of the lock, then because of the mark, until a worker locks the run.
 
     Raises UsageError, before any run is changed, for a key that cannot change, an invalid value, fewer steps than a
-    run has taken, a launcher that cannot start a run with its configuration, or a run that another process works on.
+    run has taken, a launcher or machine that cannot start a run with its configuration, or a run that another process
+    works on.
     """
     with ExitStack() as locks:
         for run in runs:
@@ -97,7 +99,9 @@ def _changed(run: RunFolder, overrides: list[str]) -> dict[str, Any]:
         if not is_of_launcher(override):
             _change_number(config, override)
     _check_steps(run, config)
-    make_launcher(config["launcher"]).check(config)
+    launcher = make_launcher(config["launcher"])
+    launcher.check(config)
+    launcher.check_machine(config)
     return config
 
 

@@ -72,8 +72,17 @@ def cancel(jobs: Sequence[str]) -> None:
 
 
 def largest_array() -> int:
-    """Return the largest number of tasks that the cluster allows in an array."""
-    found = re.search(r"MaxArraySize\s*=\s*(\d+)", _call("scontrol", "show", "config"))
+    """Return the largest number of tasks that the cluster allows in an array.
+
+    Raises RegardError with the message of scontrol if SLURM does not respond.
+    """
+    try:
+        shown = _call("scontrol", "show", "config")
+    except RegardError as error:
+        raise RegardError(
+            f"SLURM does not respond; submit from a node of the cluster, and set SLURM_CONF if it needs it ({error})"
+        ) from error
+    found = re.search(r"MaxArraySize\s*=\s*(\d+)", shown)
     return int(found[1]) if found else 1001
 
 

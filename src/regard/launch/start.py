@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,12 @@ def start(runs: Sequence[RunFolder]) -> int:
     """Start the work of ``runs``; return the largest exit code of their launchers."""
     by_launcher = groupby(runs, key=lambda run: launcher_of(run.config()))
     return max(make_launcher(config).start(list(group)) for config, group in by_launcher)
+
+
+def check_machine(configs: Iterable[dict[str, Any]]) -> None:
+    """Raise UsageError if a launcher would start a run on this machine without the devices that it needs."""
+    for config in configs:
+        make_launcher(launcher_of(config)).check_machine(config)
 
 
 def launcher_of(config: dict[str, Any]) -> dict[str, Any]:

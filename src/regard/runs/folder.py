@@ -125,11 +125,20 @@ class RunFolder:
 
     def submitter(self) -> int | None:
         """Return the PID of another local process that submitted the run and has not started it yet; else None."""
+        pid = self._local_submitter()
+        return pid if pid is not None and pid != os.getpid() and is_alive(pid) else None
+
+    def is_abandoned(self) -> bool:
+        """Return whether the local process that submitted the run was killed before it started the run."""
+        pid = self._local_submitter()
+        return pid is not None and not is_alive(pid)
+
+    def _local_submitter(self) -> int | None:
         status = self.status()
         if (status["status"], status["host"], self.job()) != ("submitted", socket.gethostname(), None):
             return None
         pid: int | None = status.get("pid")
-        return pid if pid is not None and pid != os.getpid() and is_alive(pid) else None
+        return pid
 
     @contextmanager
     def locked(self, timeout_seconds: float = 0) -> Iterator[None]:

@@ -12,7 +12,7 @@ from regard.config.launcher import change_launcher, is_of_launcher
 from regard.errors import UsageError
 from regard.instantiate import build
 from regard.launch.slurm import queue, tasks
-from regard.launch.start import make_launcher
+from regard.launch.start import check_machine, make_launcher
 from regard.runs.folder import RunFolder, create_atomically, unique_path, write_atomically
 from regard.runs.resources import Resources, single_node_resources
 from regard.search.space import Search, as_overrides, best_trial, corners, read
@@ -36,6 +36,7 @@ def start_search(arguments: list[str]) -> int:
     search: Search = build(config["search"])
     for corner in corners(search.space):
         compose_points([*arguments, *corner])
+    check_machine([config])
     content = {
         "arguments": [each for each in arguments if not is_of_launcher(each)],  # trials are started by the worker
         "cwd": str(Path.cwd()),
@@ -72,7 +73,7 @@ def _resume(folder: Path, search: RunFolder, overrides: list[str]) -> int:
         if is_of_launcher(override):
             continue
         if key not in CHANGEABLE:
-            raise UsageError(f"{key}: only {' and '.join(CHANGEABLE)} and the launcher of a search can change")
+            raise UsageError(f"{key}: only {', '.join(CHANGEABLE)} and the launcher of a search can change")
         if not value.isdecimal() or int(value) < 1:
             raise UsageError(f"{override}: expected an integer >= 1")
         content["search"][key.removeprefix("search.")] = int(value)
