@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from regard.cli import app
 from regard.config.keys import check_values
+from regard.config.resolve import any_image_size
 from regard.places import conf_folder
 
 ROOT = Path(__file__).parents[1]
@@ -118,7 +119,8 @@ def check_overrides(overrides: list[str]) -> None:
         composed = compose("train", single, return_hydra_config=True)
     with open_dict(composed):
         launcher = OmegaConf.to_container(composed.pop("hydra").launcher, resolve=False)
-    config = OmegaConf.to_container(composed, resolve=True)
+    with any_image_size(composed):
+        config = OmegaConf.to_container(composed, resolve=True)
     assert isinstance(config, dict)
     check_values({**{str(key): value for key, value in config.items()}, "launcher": launcher})
 

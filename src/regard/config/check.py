@@ -17,6 +17,7 @@ from regard.data.datamodule import CorpusData
 from regard.data.tokenizer.vocabulary import known_vocab_size
 from regard.errors import UsageError, one_line
 from regard.instantiate import build
+from regard.model.encoder import Pretrained
 from regard.training.callbacks.moving_average import MovingAverage
 
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
@@ -33,7 +34,8 @@ def check(config: dict[str, Any]) -> None:
     """Raise UsageError, naming the key, if ``config`` cannot work. `check_values` must have accepted its values.
 
     Checks that every ``_target_`` can be imported and accepts its arguments, that the tokenizer settings are
-    consistent, that the files of the corpus exist, and that the model can be built (on the meta device).
+    consistent, that the files of the corpus exist, that the model can be built (on the meta device), and that its
+    pretrained weights fit.
     """
     _check_columns(config)  # first: a corpus of another task may have set keys that this task does not have
     for path, node in objects(config):
@@ -48,9 +50,11 @@ def check(config: dict[str, Any]) -> None:
     build(config["batches"])  # checks its numbers, and that the corpus suits the task
     with torch.device("meta"):
         try:
-            build(config["model"], vocab_size=known_vocab_size(settings) or PLACEHOLDER_VOCAB_SIZE)
+            model = build(config["model"], vocab_size=known_vocab_size(settings) or PLACEHOLDER_VOCAB_SIZE)
         except ValueError as error:
             raise UsageError(f"model: {error}") from error
+    if not config["init_from"] and isinstance(model.encoder, Pretrained):
+        model.encoder.read_pretrained()  # also downloads them, where there may be a network that workers do not have
 
 
 def _check_columns(config: dict[str, Any]) -> None:

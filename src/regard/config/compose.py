@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from regard.config.command_line import config_folders, options_first
 from regard.config.errors import as_usage_errors
 from regard.config.keys import check_values, unknown_key
-from regard.config.resolve import resolve, to_plain
+from regard.config.resolve import any_image_size, resolve, to_plain
 from regard.errors import UsageError
 from regard.files import require_writable_folder
 from regard.instantiate import build
@@ -51,7 +51,8 @@ def compose_points(arguments: list[str]) -> list[Point]:
         points.append([override for override in given if not override.startswith("hydra")])
         try:
             launcher = {"launcher": to_plain(hydra_config.launcher)}
-            check_values(to_plain(config) | launcher)
+            with any_image_size(config):
+                check_values(to_plain(config) | launcher)
             composed.append(resolve(config) | launcher)
         except Exception as error:  # raised below, when all points are known; Hydra would print it
             composed.append(error)

@@ -16,7 +16,10 @@ from regard.instantiate import build
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import check_weights_fit, read_checkpoint, read_tokenizers
 
-MAY_DIFFER = {"model.dropout", "model.max_length", "model.vocab_size", "model.source_vocab_size"}
+MAY_DIFFER = {
+    *("model.dropout", "model.max_length", "model.vocab_size", "model.source_vocab_size"),
+    *("model.encoder.weights", "model.encoder.freeze"),
+}
 """Keys of the model that may differ from the checkpoint: they do not change the meaning of its weights."""
 
 

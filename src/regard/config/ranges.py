@@ -160,6 +160,13 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         **dict.fromkeys(["depth", "image_size", "patch_size"], integer(1)),
         "stem_channels": sequence(integer(1)),
     },
+    "regard.model.torchvision_encoder.TorchvisionEncoder": {
+        "name": TEXT,
+        "weights": TEXT | NULL,
+        "freeze": TRUTH,
+        "image_size": integer(1) | NULL,
+        "depth": integer(0),
+    },
     "regard.model.mixer.SelfAttention": {"num_kv_heads": integer(1) | NULL, "bias": TRUTH, "rotation": OBJECT},
     "regard.model.positions.Rotary": {"base": number(above=0)},
     "regard.model.feed_forward.": {"bias": TRUTH},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,10 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from regard.observe.wandb.login import decide_mode
 from regard.runs.folder import find_checkpoint
 from regard.training.precision import decide_precision
+
+TORCHVISION_ENCODER = "regard.model.torchvision_encoder.TorchvisionEncoder"
+PLACEHOLDER_IMAGE_SIZE = 224
+"""Used to check values if the image size depends on torchvision's weights."""
 
 
 def resolve(config: DictConfig) -> dict[str, Any]:
@@ -24,6 +30,8 @@ def resolve(config: DictConfig) -> dict[str, Any]:
         config.tokenizer.model = str(Path(config.tokenizer.model).expanduser().absolute())
     for key in _file_arguments(config.data):
         config.data[key] = _absolute(config.data[key])
+    if (encoder := _torchvision_encoder(config)) is not None:
+        _resolve_torchvision(encoder)
     config.trainer.precision = decide_precision(config.trainer.precision, config.trainer.accelerator)
     if "mode" in config.logger:
         config.logger.mode = decide_mode(config.logger.mode)
@@ -34,6 +42,38 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
     """Return the values of ``config`` as dictionaries and lists, interpolations resolved."""
     container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     return {str(key): value for key, value in container.items()} if isinstance(container, dict) else {}
+
+
+@contextmanager
+def any_image_size(config: DictConfig) -> Iterator[None]:
+    """Within the with statement, let ``model.encoder.image_size`` have a value if it is null and `resolve` will set it.
+
+    Other keys copy it. Asking torchvision for it takes seconds, too long before a check of the values.
+    """
+    encoder = _torchvision_encoder(config)
+    unknown = encoder is not None and encoder.get("image_size", 0) is None
+    if encoder is not None and unknown:
+        encoder.image_size = PLACEHOLDER_IMAGE_SIZE
+    try:
+        yield
+    finally:
+        if encoder is not None and unknown:
+            encoder.image_size = None
+
+
+def _resolve_torchvision(encoder: DictConfig) -> None:
+    """Set the path of the weights to an absolute path, and a null image size to that of the weights."""
+    if encoder.get("weights") and Path(encoder.weights).expanduser().is_file():
+        encoder.weights = _absolute(encoder.weights)
+    if encoder.get("image_size", 0) is None:
+        from regard.model.torchvision_encoder import default_image_size
+
+        encoder.image_size = default_image_size(encoder.name, encoder.get("weights"))
+
+
+def _torchvision_encoder(config: DictConfig) -> DictConfig | None:
+    encoder = OmegaConf.select(config, "model.encoder")
+    return encoder if encoder is not None and encoder.get("_target_") == TORCHVISION_ENCODER else None
 
 
 def _file_arguments(data: DictConfig) -> list[str]:

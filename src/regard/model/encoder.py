@@ -1,7 +1,7 @@
 """Encoders: from a source to the memory that the decoder attends to."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, cast
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -16,6 +16,21 @@ class Encoded(NamedTuple):
 
     states: Float[Tensor, "batch source dim"]
     mask: Bool[Tensor, "batch source"]
+
+
+@runtime_checkable
+class Pretrained(Protocol):
+    """An encoder that a run starts with weights from elsewhere.
+
+    Its constructor does not read them, since a checkpoint contains all weights. A run loads them before its first step,
+    unless it starts with a checkpoint.
+    """
+
+    def read_pretrained(self) -> Mapping[str, Tensor] | None:
+        """Return these weights; None to start with random weights. Raises RegardError if they cannot be used."""
+
+    def load_pretrained(self) -> None:
+        """Load `read_pretrained`."""
 
 
 class TextEncoder(nn.Module):

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from regard.data.datamodule import CorpusData, Limits
 from regard.instantiate import build
+from regard.model.encoder import Pretrained
 from regard.model.transformer import Transformer
 from regard.observe.wandb.dashboard import finish_loggers
 from regard.runs.folder import RunFolder
@@ -71,6 +72,8 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
     if begin is not None and checkpoint is None:
         say(console, f"fine-tuning: starting with the weights and the vocabulary of {begin}")
         load_weights(task.model, read_checkpoint(begin), begin)
+    if begin is None and isinstance(task.model.encoder, Pretrained):
+        task.model.encoder.load_pretrained()
     summary: dict[str, Any] | None = None
     try:
         trainer.fit(task, datamodule=batches, ckpt_path=checkpoint, weights_only=True)
