@@ -37,7 +37,7 @@ SECTIONS: Mapping[str, Mapping[str, Kind]] = {
 }
 """Required keys of the sections that are not the arguments of a class."""
 
-OTHER_KEYS = {"": ("paths", "callbacks", "search")}
+OTHER_KEYS = {"": ("paths", "callbacks", "search", "tuned_steps")}
 """Further known keys of these sections, which are neither a value nor the arguments of a class."""
 
 REQUIRED = {
