@@ -25,8 +25,12 @@ folder, cache = sys.argv[1:]
 corpus = Captions(folder, 0.01)
 said = []
 started = time.monotonic()
-prepare(corpus, TokenizerSettings(kind="byte"), Path(cache), lambda text: said.append((time.monotonic(), text)), None, 2,
-        lambda *_: None, None, ImageSettings(64, 0.0))
+
+def say(text):
+    said.append((time.monotonic(), text))
+
+settings = TokenizerSettings(kind="byte"), Path(cache)
+prepare(corpus, *settings, say, None, 2, lambda *_: None, None, ImageSettings(64, 0.0))
 times = {text.split()[0]: at for at, text in said}
 own, workers = (resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 print(times["encoding"] - times["preparing"], time.monotonic() - started, own, workers)
@@ -61,7 +65,7 @@ def main(counts: list[int]) -> None:
             )
             images, whole, own, workers = map(float, done.stdout.split())
             print(
-                f"{count:,} images: {count / images:,.0f} images/s while preparing images, {count / whole:,.0f} in all; "
+                f"{count:,} images: {count / images:,.0f} images/s, with the text {count / whole:,.0f}; "
                 f"memory {own:.0f} MiB, of a worker {workers:.0f} MiB",
                 flush=True,
             )
