@@ -11,7 +11,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from regard.data.images.image import Pixels
+from regard.data.images.image import Pixels, resize
 from regard.data.prepare.store import MappedArray, with_suffix
 from regard.errors import RegardError
 
@@ -33,9 +33,9 @@ class ImageWriter:
         self._pixels = with_suffix(stem, "pixels").open("wb")
         self._rows = with_suffix(stem, "rows").open("wb")
 
-    def append(self, pixels: Pixels) -> None:
-        """Append an image; the records added next belong to it."""
-        self._pixels.write(pixels.tobytes())
+    def append(self, reference: str, pixels: Pixels) -> None:
+        """Append an image, resized; the records added next belong to it."""
+        self._pixels.write(resize(pixels, self.size).tobytes())
         self.images += 1
 
     def add_record(self) -> None:
