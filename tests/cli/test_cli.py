@@ -119,7 +119,7 @@ def test_attend_writes_page_and_picture(finished: RunFolder, tmp_path: Path, reg
     [
         (["translate", "no-such-run"], 2, "no-such-run"),
         (["translate", "."], 2, "not a run folder"),
-        (["attend", __file__, "--source", "x"], 1, "not a readable checkpoint"),
+        (["attend", __file__, "--source", "x"], 1, "not a checkpoint; expected a file that regard wrote"),
         (["resume", "."], 2, "no run folder in it"),
         (["evaluate", __file__], 2, "not a run folder"),
         (["trian"], 2, "trian"),

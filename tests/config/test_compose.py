@@ -54,6 +54,8 @@ CORPORA = {
     "pydocs": ["task=language"],
     "tinyshakespeare": ["task=language"],
     "shapes": ["task=captioning"],
+    "captions": ["task=captioning", "data.train={0}/t.tsv", "data.validation=0.1"],
+    "huggingface_captions": ["task=captioning", "data.path={0}"],
     "parallel": ["data.source=en", "data.target=de", "data.train={0}/t.tsv", "data.validation={0}/t.tsv"],
     "table": ["data.columns=[en,de]", "data.train={0}/*.tsv"],
     "text": ["task=language", "data.train={0}/t.tsv", "data.document=line"],

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
 from regard.data.batching import Item
 from regard.data.captioning import CaptioningData
+from regard.data.corpora.captions import Captions
 from regard.data.corpora.shapes.shapes import Shapes
 from regard.data.images.augment import Augmentation
 from regard.data.tokenizer.specials import BOS, EOS, PAD
@@ -88,8 +90,6 @@ def test_an_evaluation_can_be_limited_to_a_fixed_sample(
 
 
 def test_an_example_is_written_as_a_file(make: Callable[..., CaptioningData], tmp_path: Path) -> None:
-    import PIL.Image
-
     data = make(image_size=48)
     path = Path(data.example(tmp_path))
     reference = next(data.records("validation"))[0]
@@ -148,3 +148,24 @@ def test_an_image_is_mirrored_only_if_its_caption_allows_it(make: Callable[..., 
         assert torch.equal(after, before if names_a_side else before.flip(-1))
         kept += names_a_side
     assert 0 < kept < len(plain)
+
+
+@pytest.mark.parametrize("store_images", [True, False])
+def test_the_captions_of_an_image_are_evaluated_together(tmp_path: Path, store_images: bool) -> None:
+    """With several captions per image, a sample has whole images, and one row of each is captioned."""
+    names = [f"{number}.png" for number in range(12)]
+    lines = [f"{name},caption {n} of {name[:-4]}" for name in names for n in range(3)]
+    for name in names:
+        PIL.Image.new("RGB", (8, 8)).save(tmp_path / name)
+    (tmp_path / "captions.csv").write_text("image,caption\n" + "\n".join(lines) + "\n")
+    corpus = Captions(str(tmp_path), 0.5)
+    settings = TokenizerSettings(kind="byte")
+    data = CaptioningData(
+        corpus, settings, str(tmp_path / "cache"), 4, 4, 60, 8, seed=1, store_images=store_images, say=lambda text: None
+    )
+    for limit in (None, 2, 0.5):
+        rows = sorted(row for item in data.evaluation("validation", limit)[1] for row in item.rows)
+        numbers = data.read_images("validation").numbers[rows]
+        assert np.bincount(numbers)[np.unique(numbers)].tolist() == [3] * len(np.unique(numbers))
+        assert [row for row in rows if data.is_first("validation", row)] == rows[::3]
+    assert len(data.evaluation("validation", 2)[1]) <= 2

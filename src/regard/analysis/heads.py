@@ -63,7 +63,7 @@ def describe_measures(found: HeadMeasures, sample: TextSample) -> list[str]:
     if sample.mentions:
         words = sum(map(len, sample.mentions.values()))
         lines.append(f"pointing: {words:,} colours and nouns; uniform: a patch at random")
-    return [*lines, "uniform: a head with uniform weights"]
+    return [*lines, "uniform: a head with uniform weights", "heads.png describes the columns"]
 
 
 def head_table(found: HeadMeasures) -> Table:

@@ -37,7 +37,7 @@ SECTIONS: Mapping[str, Mapping[str, Kind]] = {
 }
 """Required keys of the sections that are not the arguments of a class."""
 
-OTHER_KEYS = {"": ("paths", "callbacks", "search")}
+OTHER_KEYS = {"": ("paths", "callbacks", "search", "tuned_steps")}
 """Further known keys of these sections, which are neither a value nor the arguments of a class."""
 
 REQUIRED = {
@@ -56,6 +56,14 @@ _BATCHES = {
     "seed": SEED,
     "workers": integer(0),
     "preparation_workers": integer(1) | NULL,
+}
+_DATASET = {
+    "path": TEXT,
+    "name": TEXT | NULL,
+    "revision": TEXT | NULL,
+    "train": TEXT,
+    "validation": TEXT | SHARE,
+    "test": TEXT | SHARE | NULL,
 }
 _TOKENS_PER_BATCH = dict.fromkeys(["tokens_per_batch", "evaluation_tokens_per_batch"], integer(1))
 _DECODING_SCORER = {
@@ -226,15 +234,11 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         **_SPLIT_FILES,
     },
     "regard.data.corpora.huggingface.HuggingFace": {
-        "path": TEXT,
-        "name": TEXT | NULL,
-        "revision": TEXT | NULL,
+        **_DATASET,
         "columns": NAME | sequence(NAME),
-        "train": TEXT,
-        "validation": TEXT | SHARE,
-        "test": TEXT | SHARE | NULL,
         "streaming": TRUTH,
     },
+    "regard.data.corpora.huggingface_captions.HuggingFaceCaptions": {**_DATASET, "columns": sequence(NAME, 2)},
     "regard.data.tokenizer.tokenizer.TokenizerSettings": {
         "kind": choice(KINDS),
         "model": TEXT | NULL,

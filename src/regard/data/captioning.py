@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from regard.data.batching import Batch, Item, Plan, PlannedBatch
+from regard.data.batching import Batch, Indices, Item, Plan, PlannedBatch
 from regard.data.corpora.corpus import IMAGE_CAPTION, ImageCorpus, Split
 from regard.data.corpora.filters import Filter
 from regard.data.datamodule import NO_LIMITS, CorpusData, Limits
 from regard.data.images.augment import Augmentation
-from regard.data.images.image import Image, Pixels, resize
+from regard.data.images.image import Image, resize
 from regard.data.images.originals import OriginalImages
+from regard.data.images.store import ImageFile
 from regard.data.prepare.images import ImageSettings
 from regard.data.prepare.progress import Progress
 from regard.data.prepare.store import TokenFile
@@ -103,14 +105,20 @@ class CaptioningData(CorpusData):
         plan = CaptionPlan(captions, self.max_length, self.images_per_batch, self.seed)
         return self._batches("train", self.augmentation), plan
 
+    def is_first(self, split: Split, row: int) -> bool:
+        """Return whether a record is the first one of its image."""
+        return self.read_images(split).is_first(row)
+
     def evaluation(self, split: Split, limit: int | float | None = None) -> tuple[Dataset[Batch], list[Item]]:
-        """Return all captions, in batches of similar length. With a ``limit``, they are a random sample."""
+        """Return all captions, in batches of similar length.
+
+        With a ``limit``, they are all captions of a random sample of images.
+        """
         self._count_short(split, f"truncated to {self.max_length}")
         captions = self.prepared.tokens(split)[0]
         rows = np.arange(len(captions))
         if limit is not None:
-            wanted = limit * self.evaluation_images_per_batch if isinstance(limit, int) else int(limit * len(captions))
-            rows = fixed_sample(len(captions), max(1, min(len(captions), wanted)))
+            rows = self._sample(split, limit)
             self.report_sample(split, len(rows), len(captions), "captions")
         lengths = np.minimum(captions.lengths_of(rows) + 1, self.max_length)
         order = rows[np.argsort(lengths, kind="stable")]
@@ -118,21 +126,31 @@ class CaptioningData(CorpusData):
         items = [Item(batch.tolist(), 0, -1) for batch in batches]
         return self._batches(split), items
 
-    def _batches(self, split: Split, augmentation: Augmentation | None = None) -> ImagesAndCaptions:
-        images: Images
+    def read_images(self, split: Split) -> ImageFile | OriginalImages:
+        """Return the image of each record: a square of ``image_size`` pixels if images are stored, else of any size."""
         if self.store_images:
-            images = self.prepared.images(split)
-        else:
-            images = OriginalImages(self.prepared.references(split), self.image_corpus)
-        return ImagesAndCaptions(
-            images,
-            self.image_size,
-            self.prepared.tokens(split)[0],
-            self.max_length,
-            self.prepared.target_tokenizer,
-            augmentation,
-            self.seed,
-        )
+            return self.prepared.images(split)
+        return OriginalImages(self.prepared.references(split), self.image_corpus)
+
+    def _batches(self, split: Split, augmentation: Augmentation | None = None) -> ImagesAndCaptions:
+        images, captions = self.read_images(split), self.prepared.tokens(split)[0]
+        tokenizer = self.prepared.target_tokenizer
+        return ImagesAndCaptions(images, self.image_size, captions, self.max_length, tokenizer, augmentation, self.seed)
+
+    def _sample(self, split: Split, limit: int | float) -> Indices:
+        """Return the rows of a random sample of images: at most ``limit`` batches, or a share of the images."""
+        numbers = self.read_images(split).numbers
+        count = int(numbers[-1]) + 1
+
+        def rows(size: int) -> Indices:
+            return np.flatnonzero(np.isin(numbers, fixed_sample(count, size)))
+
+        if not isinstance(limit, int):
+            return rows(max(1, int(limit * count)))
+        most = limit * self.evaluation_images_per_batch
+        # A larger sample contains the smaller ones.
+        size = bisect_right(range(1, min(count, most) + 1), most, key=lambda size: len(rows(size)))
+        return rows(max(1, size))
 
     def _count_short(self, split: Split, fate: str) -> int:
         """Return the number of captions within ``max_length``. Report how many are longer, and their ``fate``."""
@@ -146,13 +164,6 @@ class CaptioningData(CorpusData):
                 f"{self.max_length} tokens (model.max_length) and are {fate}"
             )
         return short
-
-
-class Images(Protocol):
-    """The images of one split, by record."""
-
-    def __getitem__(self, record: int) -> Pixels:
-        """Return the image of a record."""
 
 
 class CaptionPlan:
@@ -192,7 +203,7 @@ class ImagesAndCaptions(Dataset[Batch]):
 
     def __init__(
         self,
-        images: Images,
+        images: ImageFile | OriginalImages,
         size: int,
         captions: TokenFile,
         max_length: int,

@@ -26,8 +26,8 @@ FOUR_DIGITS = ("exact", "accuracy", "bits_per_byte", "loss")
 def summarise(run: RunFolder, trainer: pl.Trainer, task: Task, seconds: float) -> dict[str, Any]:
     """Write summary.json and return its content.
 
-    It has the final metrics, the best score, the number of parameters, the speed, the time of this attempt, the device,
-    the precision, versions, and the commit.
+    It has the final metrics, the best score, the number of parameters, the median speed of the logged steps, the time
+    of this attempt, the device, the precision, versions, and the commit.
     """
     rows = read_rows(run.metrics) if run.metrics.exists() else []
     speeds = sorted(float(row["train/tokens_per_second"]) for row in rows if "train/tokens_per_second" in row)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import is_zipfile
 
 import numpy as np
 import torch
@@ -93,6 +94,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise RegardError(f"{path}: no such checkpoint")
+    if not is_zipfile(path):  # torch.save writes zip files
+        raise RegardError(
+            f"{path}: not a checkpoint; expected a file that regard wrote, such as RUN/checkpoints/best.ckpt"
+        )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # a damaged file can make the unpickler raise any exception

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from regard.data.corpora.corpus import Record
 from regard.data.corpora.shapes.shapes import Shapes
 from regard.training.scorers.captioning import CaptioningScorer
 from regard.training.scorers.scorer import Sample
@@ -14,19 +15,22 @@ from regard.training.scorers.scorer import Sample
 SCORER = CaptioningScorer(1, 1, 1.0)
 
 
-def scores(corpus: Any, samples: list[Sample], split: str = "validation") -> dict[str, float]:
-    task: Any = SimpleNamespace(data=SimpleNamespace(corpus=corpus))
+def scores(corpus: Any, samples: list[Sample], split: str = "validation", more: Record = ()) -> dict[str, float]:
+    """The metrics of samples; the first image has the references ``more`` too."""
+    records = [(sample.source, sample.reference) for sample in samples]
+    records[:1] = [*((samples[0].source, each) for each in more), records[0]]
+    task: Any = SimpleNamespace(data=SimpleNamespace(corpus=corpus, records=lambda split: iter(records)))
     return SCORER.scores(task, split, 0.5, samples)
 
 
-def test_an_image_is_scored_once_with_all_its_references() -> None:
-    one = [
-        Sample("a.png", f"a {dog} runs over the wet grass", "a dog runs over the wet grass") for dog in ("cat", "dog")
-    ]
-    found = scores(object(), one)
+def test_any_reference_of_an_image_counts() -> None:
+    text = "a dog runs over the wet grass"
+    sample = Sample("a.png", "a cat sleeps on a chair", text)
+    found = scores(object(), [sample], more=(text,))
     assert found == pytest.approx({"bleu": 100.0, "chrf": 100.0, "exact": 1.0})
     other = Sample("b.png", "two men sit on a red bench", "a tree")
-    assert scores(object(), [*one, other])["exact"] == 0.5
+    assert scores(object(), [sample, other], more=(text,))["exact"] == 0.5
+    assert scores(object(), [sample])["exact"] == 0
 
 
 def test_a_corpus_judges_by_content() -> None:
@@ -55,4 +59,5 @@ def test_held_out_parts_are_scored_in_the_test_part(monkeypatch: pytest.MonkeyPa
     found = scores(corpus, samples, "test")
     assert (found["exact"], found["exact_tuples"]) == (1.0, 1.0)
     assert found["exact_pairs"] < 0.3
+    assert found["exact_shuffled"] < 0.1
     assert "exact_tuples" not in scores(corpus, samples)

@@ -57,16 +57,13 @@ class HuggingFace:
 
     def fingerprint(self) -> dict[str, object]:
         """Return the arguments; for a folder also path, size and modification time of every file."""
-        folder = Path(self.path).expanduser()
-        files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
         return {
             "corpus": "huggingface",
-            "path": str(folder.absolute()) if files else self.path,
+            **identify_dataset(self.path),
             "name": self.name,
             "revision": self.revision,
             "columns": self.names,
             "splits": dict(self._splits),
-            "files": [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files],
         }
 
     def records(self, split: Split) -> Iterator[Record]:
@@ -81,25 +78,9 @@ class HuggingFace:
         return self._held_out.records(split, self._read)
 
     def _read(self, split: Split) -> Iterator[Record]:
-        datasets = import_optional("datasets", _PURPOSE)
-        try:
-            parts: Mapping[str, Any] = datasets.load_dataset(
-                str(Path(self.path).expanduser()),
-                self.name,
-                revision=self.revision,
-                streaming=self.streaming,
-            )
-        except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-            raise UsageError(
-                f"data.path={self.path}: cannot be loaded ({one_line(error)}); correct data.path, data.name or "
-                "data.revision, or connect to the network"
-            ) from error
-        wanted = self._splits[split]
-        if wanted not in parts:
-            raise UsageError(
-                f"data.{split}={wanted}: {self.path} has the splits {', '.join(parts)}; choose one of them"
-            )
-        return self._rows(parts[str(wanted)], str(wanted))
+        wanted = str(self._splits[split])
+        rows = load_split(self.path, self.name, self.revision, self.streaming, split, wanted)
+        return self._rows(rows, wanted)
 
     def _rows(self, rows: Any, name: str) -> Iterator[Record]:
         try:
@@ -109,3 +90,34 @@ class HuggingFace:
             raise RegardError(
                 f"{self.path}, split {name}: cannot be read further ({one_line(error)}); start again"
             ) from error
+
+
+def load_split(path: str, name: str | None, revision: str | None, streaming: bool, key: Split, wanted: str) -> Any:
+    """Return a split of a dataset, in the form of the package ``datasets``.
+
+    Raises:
+        UsageError: the package is not installed, or the dataset or the split does not exist; names ``data.KEY``.
+    """
+    datasets = import_optional("datasets", _PURPOSE)
+    try:
+        parts: Mapping[str, Any] = datasets.load_dataset(
+            str(Path(path).expanduser()), name, revision=revision, streaming=streaming
+        )
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        raise UsageError(
+            f"data.path={path}: cannot be loaded ({one_line(error)}); correct data.path, data.name or "
+            "data.revision, or connect to the network"
+        ) from error
+    if wanted not in parts:
+        raise UsageError(f"data.{key}={wanted}: {path} has the splits {', '.join(parts)}; choose one of them")
+    return parts[wanted]
+
+
+def identify_dataset(path: str) -> dict[str, object]:
+    """Return the name of a dataset; for a folder also path, size and modification time of every file."""
+    folder = Path(path).expanduser()
+    files = sorted(each for each in folder.rglob("*") if each.is_file()) if folder.is_dir() else []
+    return {
+        "path": str(folder.absolute()) if files else path,
+        "files": [[str(each), each.stat().st_size, each.stat().st_mtime_ns] for each in files],
+    }

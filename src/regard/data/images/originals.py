@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+import numpy.typing as npt
 
 from regard.data.corpora.corpus import ImageCorpus
 from regard.data.images.image import Pixels
@@ -66,3 +67,12 @@ class OriginalImages:
     def reference(self, record: int) -> str:
         """Return the reference of the image of a record."""
         return self.references[record].astype(np.uint8).tobytes().decode()
+
+    def is_first(self, record: int) -> bool:
+        """Return whether a record is the first one of its image."""
+        return record == 0 or self.reference(record) != self.reference(record - 1)
+
+    @property
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """The number of the image of each record, Int64 "records". Reads all references."""
+        return np.cumsum([self.is_first(record) for record in range(len(self))]) - 1

@@ -113,6 +113,17 @@ class ImageFile:
         pixels: npt.NDArray[np.uint8] = flat.reshape(self.size, self.size, 3)
         return pixels
 
+    @property
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """The number of the image of each record, Int64 "records". Read at each call and not stored."""
+        numbers = self._rows.array.astype(np.int64)
+        self._rows.release()
+        return numbers
+
+    def is_first(self, record: int) -> bool:
+        """Return whether a record is the first one of its image."""
+        return record == 0 or self.number(record) != self.number(record - 1)
+
     def number(self, record: int) -> int:
         """Return the number of the image of a record, which consecutive records may share."""
         return int(self._rows.read(record, record + 1)[0])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 
+from regard.data.batching import Batch
+from regard.data.captioning import CaptioningData
 from regard.data.corpora.corpus import Split
 from regard.data.corpora.judged import JudgedCorpus
 from regard.inference.encoder_decoder import EncoderDecoder
@@ -20,19 +22,33 @@ class CaptioningScorer(TranslationScorer):
     """Captions each image once and compares the caption with all references of the image.
 
     With a `JudgedCorpus`, ``exact`` is the share of captions that describe the image exactly in any words, and each
-    attribute has its accuracy. The test part then also has ``exact_NAME`` for each part that the corpus holds out.
+    attribute has its accuracy. The test part then also has ``exact_NAME`` for each part that the corpus holds out, and
+    ``exact_shuffled``: the same captions, each with the image of another, as if the model had not seen its image.
     See `TranslationScorer` for the arguments.
     """
 
+    def outputs(self, task: Task, batch: Batch, split: Split) -> dict[int, str]:
+        """Return the caption of each image of the batch, by the first row of the image."""
+        if batch.source is None or not isinstance(task.data, CaptioningData):
+            raise TypeError("captions are scored on batches of images")
+        places = [place for place, row in enumerate(batch.rows) if task.data.is_first(split, row)]
+        if not places:
+            return {}
+        firsts = batch._replace(source=batch.source[places], rows=[batch.rows[place] for place in places])
+        return super().outputs(task, firsts, split)
+
     def scores(self, task: Task, split: Split, loss: float, samples: list[Sample]) -> dict[str, float]:
         """Return bleu, chrf and exact, and with a `JudgedCorpus` the accuracy of each attribute, 0 to 1."""
-        grouped = [list(group) for _, group in groupby(samples, key=lambda sample: sample.source)]
-        outputs = [group[0].output for group in grouped]
-        metrics = self.compare_with_all(outputs, [[sample.reference for sample in group] for group in grouped])
+        by_image = groupby(task.data.records(split), key=_reference)
+        references = {image: [caption for _, caption in group] for image, group in by_image}
+        images, captions = [sample.source for sample in samples], [sample.output for sample in samples]
+        metrics = self.compare_with_all(captions, [references[image] for image in images])
         corpus = task.data.corpus
         if isinstance(corpus, JudgedCorpus):
-            metrics |= _judge(corpus, [(group[0].source, group[0].output) for group in grouped])
+            metrics |= _judge(corpus, list(zip(images, captions, strict=True)))
             if split == "test":
+                others = list(zip(images, [*captions[1:], *captions[:1]], strict=True))
+                metrics["exact_shuffled"] = _judge(corpus, others)["exact"]
                 for name, records in corpus.held_out().items():
                     captioned = self._caption(task, (reference for reference, _ in records))
                     metrics[f"exact_{name}"] = _judge(corpus, captioned)["exact"]
