@@ -44,13 +44,14 @@ def combinations() -> list[list[str]]:
     chosen = [
         [f"{path.relative_to(conf_folder())}={option.stem}" for option in sorted(path.glob("*.yaml"))]
         for path in groups
-        if path not in (conf_folder(), conf_folder() / "experiment") and path.name not in ("task", "sweeper", "encoder")
+        if path not in (conf_folder(), conf_folder() / "experiment")
+        and path.name not in ("task", "sweeper", "encoder", "augmentation")
     ]
     at_once = [[each for each in row if each] for row in zip_longest(*chosen)]
     encoders = sorted(option.stem for option in (conf_folder() / "model" / "encoder").glob("*.yaml"))
     return [
         *([f"task={task}", *row] for task in ("translation", "language") for row in at_once),
-        *(["task=captioning", f"model/encoder={encoder}"] for encoder in encoders),
+        *(["task=captioning", f"model/encoder={encoder}", "augmentation=standard"] for encoder in encoders),
     ]
 
 

@@ -11,14 +11,18 @@ import PIL.Image
 import pytest
 import torch
 
+from regard.data.batching import Item
 from regard.data.captioning import CaptioningData
 from regard.data.corpora.captions import Captions
 from regard.data.corpora.shapes.shapes import Shapes
+from regard.data.images.augment import Augmentation
 from regard.data.tokenizer.specials import BOS, EOS, PAD
 from regard.data.tokenizer.tokenizer import TokenizerSettings
 from regard.errors import UsageError
 
 SETTINGS = TokenizerSettings(vocab_size=60, byte_fallback=False, normalization="identity")
+
+AUGMENTATION = Augmentation(crop=0.5, flip=0.5, colour=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +104,54 @@ def test_a_corpus_of_text_is_refused(tmp_path: Path) -> None:
         CaptioningData(corpus, SETTINGS, str(tmp_path), 8, 8, 20, 32, seed=1)
 
 
-def test_the_captions_of_an_image_are_evaluated_together(tmp_path: Path) -> None:
+def test_original_images_give_the_same_batches(make: Callable[..., CaptioningData]) -> None:
+    """With scenes of 48 pixels, resized to 32."""
+    stored, original = make(), make(store_images=False)
+    assert stored.prepared.folder != original.prepared.folder
+    assert not list(original.prepared.folder.glob("*.pixels"))
+    for split in ("validation", "test"):
+        (one, items), (other, _) = stored.evaluation(split), original.evaluation(split)
+        for item in items:
+            assert torch.equal(one[item].source, other[item].source)
+            assert torch.equal(one[item].target, other[item].target)
+    assert epoch(stored, 0) == epoch(original, 0)
+    item = Item(epoch(stored, 0)[0], 1, 0)
+    assert torch.equal(stored.training()[0][item].source, original.training()[0][item].source)
+
+
+@pytest.mark.parametrize("store_images", [True, False])
+def test_only_training_images_are_augmented(make: Callable[..., CaptioningData], store_images: bool) -> None:
+    """The result is a function of the seed, the position in the stream and the row, in any process."""
+    plain, augmented = (make(augmentation=each, store_images=store_images) for each in (None, AUGMENTATION))
+    item = plain.evaluation("validation")[1][0]
+    sources = [each.evaluation("validation")[0][item].source for each in (plain, augmented)]
+    assert torch.equal(*sources)
+    rows = [3, 1, 4]
+    dataset = augmented.training()[0]
+    once = dataset[Item(rows, 1, 5)].source
+    assert not torch.equal(once, plain.training()[0][Item(rows, 1, 5)].source)
+    assert torch.equal(once, dataset[Item(rows, 1, 5)].source)
+    assert torch.equal(once[1:], dataset[Item(rows[1:], 1, 5)].source)
+    assert not torch.equal(once, dataset[Item(rows, 1, 6)].source)
+    assert not torch.equal(once, make(augmentation=AUGMENTATION, seed=2).training()[0][Item(rows, 1, 5)].source)
+    loader = make(augmentation=AUGMENTATION, store_images=store_images, workers=1)._loader(dataset, [Item(rows, 1, 5)])
+    assert torch.equal(next(iter(loader)).source, once)
+
+
+def test_an_image_is_mirrored_only_if_its_caption_allows_it(make: Callable[..., CaptioningData]) -> None:
+    plain, mirrored = (make(augmentation=each).training()[0] for each in (None, Augmentation(flip=1.0)))
+    decode = make().prepared.target_tokenizer.decode
+    kept = 0
+    for row in range(len(plain)):
+        before, after = (each[Item([row], 1, 0)].source for each in (plain, mirrored))
+        names_a_side = bool({"left", "right"} & set(decode(plain.captions[row].tolist()).split()))
+        assert torch.equal(after, before if names_a_side else before.flip(-1))
+        kept += names_a_side
+    assert 0 < kept < len(plain)
+
+
+@pytest.mark.parametrize("store_images", [True, False])
+def test_the_captions_of_an_image_are_evaluated_together(tmp_path: Path, store_images: bool) -> None:
     """With several captions per image, a sample has whole images, and one row of each is captioned."""
     names = [f"{number}.png" for number in range(12)]
     lines = [f"{name},caption {n} of {name[:-4]}" for name in names for n in range(3)]
@@ -109,10 +160,12 @@ def test_the_captions_of_an_image_are_evaluated_together(tmp_path: Path) -> None
     (tmp_path / "captions.csv").write_text("image,caption\n" + "\n".join(lines) + "\n")
     corpus = Captions(str(tmp_path), 0.5)
     settings = TokenizerSettings(kind="byte")
-    data = CaptioningData(corpus, settings, str(tmp_path / "cache"), 4, 4, 60, 8, seed=1, say=lambda text: None)
+    data = CaptioningData(
+        corpus, settings, str(tmp_path / "cache"), 4, 4, 60, 8, seed=1, store_images=store_images, say=lambda text: None
+    )
     for limit in (None, 2, 0.5):
         rows = sorted(row for item in data.evaluation("validation", limit)[1] for row in item.rows)
-        numbers = data.prepared.images("validation").numbers[rows]
+        numbers = data.read_images("validation").numbers[rows]
         assert np.bincount(numbers)[np.unique(numbers)].tolist() == [3] * len(np.unique(numbers))
         assert [row for row in rows if data.is_first("validation", row)] == rows[::3]
     assert len(data.evaluation("validation", 2)[1]) <= 2

@@ -123,7 +123,14 @@ def test_a_language_model_is_resumed_exactly(make_language_run: MakeRun, case: s
     assert_resumes_exactly(make_language_run, *LANGUAGE[case])
 
 
-@pytest.mark.parametrize("options", [[], ["batches.workers=2", "trainer.limit_train_batches=3"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["batches.workers=2", "trainer.limit_train_batches=3"],
+        ["augmentation=standard", "batches.store_images=false", "batches.workers=1"],
+    ],
+)
 def test_a_captioning_model_is_resumed_exactly(make_captioning_run: MakeRun, options: list[str]) -> None:
     assert_resumes_exactly(make_captioning_run, *options)
 

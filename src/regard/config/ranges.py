@@ -179,7 +179,13 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
     "regard.data.captioning.CaptioningData": {
         **_BATCHES,
         **dict.fromkeys(["images_per_batch", "evaluation_images_per_batch", "max_length", "image_size"], integer(1)),
+        "store_images": TRUTH,
+        "augmentation": OBJECT | NULL,
         "max_unreadable": number(0, 1),
+    },
+    "regard.data.images.augment.Augmentation": {
+        "crop": number(above=0, most=1),
+        **dict.fromkeys(["flip", "colour"], number(0, 1)),
     },
     "regard.data.language.LanguageData": {
         **_BATCHES,

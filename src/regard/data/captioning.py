@@ -16,7 +16,9 @@ from regard.data.batching import Batch, Indices, Item, Plan, PlannedBatch
 from regard.data.corpora.corpus import IMAGE_CAPTION, ImageCorpus, Split
 from regard.data.corpora.filters import Filter
 from regard.data.datamodule import NO_LIMITS, CorpusData, Limits
-from regard.data.images.image import Image
+from regard.data.images.augment import Augmentation
+from regard.data.images.image import Image, resize
+from regard.data.images.originals import OriginalImages
 from regard.data.images.store import ImageFile
 from regard.data.prepare.images import ImageSettings
 from regard.data.prepare.progress import Progress
@@ -25,7 +27,7 @@ from regard.data.shuffle import Shuffle, fixed_sample
 from regard.data.sources.image import as_tensor
 from regard.data.teacher_forcing import forced_batch
 from regard.data.tokenizer.specials import EOS
-from regard.data.tokenizer.tokenizer import Tokenizers, TokenizerSettings
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
 from regard.errors import RegardError
 
 
@@ -37,6 +39,9 @@ class CaptioningData(CorpusData):
     max_length: captions of more tokens, including </s>, are dropped from training, and truncated in validation and test
     image_size: side of the square images that the encoder reads, in pixels
     max_unreadable: largest share of images that cannot be read; they are skipped
+    store_images: store all images as squares of ``image_size`` when the data is prepared; False to decode the original
+        images for each batch
+    augmentation: random changes of training images; None for none
     """
 
     columns = IMAGE_CAPTION
@@ -53,6 +58,8 @@ class CaptioningData(CorpusData):
         seed: int,
         workers: int = 0,
         max_unreadable: float = 0.0,
+        store_images: bool = True,
+        augmentation: Augmentation | None = None,
         filters: Mapping[str, Filter] | None = None,
         preparation_workers: int | None = None,
         tokenizers: Tokenizers | None = None,
@@ -64,7 +71,8 @@ class CaptioningData(CorpusData):
             corpus, tokenizer, cache, seed, workers, filters, preparation_workers, tokenizers, limits, say, progress
         )
         self.image_corpus = corpus
-        self.images = ImageSettings(image_size, max_unreadable)
+        self.images = ImageSettings(image_size if store_images else None, max_unreadable)
+        self.image_size, self.store_images, self.augmentation = image_size, store_images, augmentation
         self.images_per_batch = images_per_batch
         self.evaluation_images_per_batch = evaluation_images_per_batch
         self.max_length = max_length
@@ -95,12 +103,11 @@ class CaptioningData(CorpusData):
                 "raise it, or give shorter captions"
             )
         plan = CaptionPlan(captions, self.max_length, self.images_per_batch, self.seed)
-        return ImagesAndCaptions(self.prepared.images("train"), captions, self.max_length), plan
+        return self._batches("train", self.augmentation), plan
 
     def is_first(self, split: Split, row: int) -> bool:
         """Return whether a record is the first one of its image."""
-        images = self.prepared.images(split)
-        return row == 0 or images.number(row) != images.number(row - 1)
+        return self.read_images(split).is_first(row)
 
     def evaluation(self, split: Split, limit: int | float | None = None) -> tuple[Dataset[Batch], list[Item]]:
         """Return all captions, in batches of similar length.
@@ -117,11 +124,22 @@ class CaptioningData(CorpusData):
         order = rows[np.argsort(lengths, kind="stable")]
         batches = np.split(order, range(self.evaluation_images_per_batch, len(order), self.evaluation_images_per_batch))
         items = [Item(batch.tolist(), 0, -1) for batch in batches]
-        return ImagesAndCaptions(self.prepared.images(split), captions, self.max_length), items
+        return self._batches(split), items
+
+    def read_images(self, split: Split) -> ImageFile | OriginalImages:
+        """Return the image of each record: a square of ``image_size`` pixels if images are stored, else of any size."""
+        if self.store_images:
+            return self.prepared.images(split)
+        return OriginalImages(self.prepared.references(split), self.image_corpus)
+
+    def _batches(self, split: Split, augmentation: Augmentation | None = None) -> ImagesAndCaptions:
+        images, captions = self.read_images(split), self.prepared.tokens(split)[0]
+        tokenizer = self.prepared.target_tokenizer
+        return ImagesAndCaptions(images, self.image_size, captions, self.max_length, tokenizer, augmentation, self.seed)
 
     def _sample(self, split: Split, limit: int | float) -> Indices:
         """Return the rows of a random sample of images: at most ``limit`` batches, or a share of the images."""
-        numbers = self.prepared.images(split).numbers
+        numbers = self.read_images(split).numbers
         count = int(numbers[-1]) + 1
 
         def rows(size: int) -> Indices:
@@ -177,15 +195,37 @@ class CaptionPlan:
 
 
 class ImagesAndCaptions(Dataset[Batch]):
-    """Batches of images and captions of one split, each described by an `Item`."""
+    """Batches of images and captions of one split, each described by an `Item`.
 
-    def __init__(self, images: ImageFile, captions: TokenFile, max_length: int) -> None:
-        self.images, self.captions, self.max_length = images, captions, max_length
+    Images are squares of ``size`` pixels. The augmentation of an image is a function of the seed, the position of its
+    batch in the stream and its row.
+    """
+
+    def __init__(
+        self,
+        images: ImageFile | OriginalImages,
+        size: int,
+        captions: TokenFile,
+        max_length: int,
+        tokenizer: Tokenizer,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.images, self.size, self.captions, self.max_length = images, size, captions, max_length
+        self.tokenizer, self.augmentation, self.seed = tokenizer, augmentation, seed
 
     def __len__(self) -> int:
         return len(self.captions)
 
     def __getitem__(self, item: Item) -> Batch:
-        targets = [[*self.captions[row].tolist()[: self.max_length - 1], EOS] for row in item.rows]
-        images: Tensor = torch.stack([as_tensor(self.images[row]) for row in item.rows])
-        return forced_batch(images, targets, item.rows, item.step_tokens)
+        captions = [self.captions[row].tolist() for row in item.rows]
+        targets = [[*ids[: self.max_length - 1], EOS] for ids in captions]
+        images = [self._image(row, ids, item.position) for row, ids in zip(item.rows, captions, strict=True)]
+        return forced_batch(torch.stack(images), targets, item.rows, item.step_tokens)
+
+    def _image(self, row: int, caption: list[int], position: int) -> Tensor:
+        pixels = self.images[row]
+        if self.augmentation is None:
+            return as_tensor(resize(pixels, self.size))
+        seed = int(np.random.SeedSequence([self.seed, position, row]).generate_state(1, np.uint64)[0])
+        return as_tensor(self.augmentation(pixels, self.size, self.tokenizer.decode(caption), seed))

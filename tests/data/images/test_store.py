@@ -16,7 +16,7 @@ def write(stem: Path, images: np.ndarray, records: list[int]) -> None:
     """Write images, the n-th with ``records[n]`` records."""
     with ImageWriter(stem, images.shape[1]) as writer:
         for image, count in zip(images, records, strict=True):
-            writer.append(image)
+            writer.append("", image)
             for _ in range(count):
                 writer.add_record()
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from regard.data.corpora.corpus import IMAGE_CAPTION, Split
+from regard.data.images.originals import OriginalImages
 from regard.data.prepare import images, shards, stages
 from regard.data.prepare.images import ImageSettings
 from regard.data.prepare.prepare import Prepared, prepare
@@ -52,10 +53,15 @@ class Numbered:
 
 
 def make(
-    folder: Path, corpus: Numbered, share: float = 0.0, workers: int = 1, said: list[str] | None = None
+    folder: Path,
+    corpus: Numbered,
+    share: float = 0.0,
+    workers: int = 1,
+    said: list[str] | None = None,
+    size: int | None = 4,
 ) -> Prepared:
     say: Any = (said if said is not None else []).append
-    return prepare(corpus, BYTES, folder / "cache", say, None, workers, None, None, ImageSettings(4, share))
+    return prepare(corpus, BYTES, folder / "cache", say, None, workers, None, None, ImageSettings(size, share))
 
 
 def content(prepared: Prepared, split: Split) -> list[tuple[int, str]]:
@@ -93,6 +99,8 @@ def test_workers_write_the_same_files(tmp_path: Path, monkeypatch: pytest.Monkey
     several = make(tmp_path / "several", corpus, workers=2)
     assert alone.digest == several.digest
     assert (several.folder / "train.image.pixels").read_bytes() == (alone.folder / "train.image.pixels").read_bytes()
+    references = make(tmp_path / "references", corpus, workers=2, size=None).references("test")
+    assert bytes(references[0].tolist()).decode() == next(corpus.records("test"))[0]
 
 
 def test_unreadable_images_are_named_and_left_out_up_to_a_share(tmp_path: Path) -> None:
@@ -107,6 +115,30 @@ def test_unreadable_images_are_named_and_left_out_up_to_a_share(tmp_path: Path) 
         make(tmp_path / "strict", corpus, share=0.1)
     with pytest.raises(RegardError, match=r"^data\.train: no image can be read; give at least one that can$"):
         make(tmp_path / "none", Numbered(2, unreadable=(0, 1)), share=1.0)
+
+
+def test_original_images_are_read_and_their_references_stored(tmp_path: Path) -> None:
+    corpus, said = Numbered(30, unreadable=(3, 7, 29, 1001)), []
+    prepared = make(tmp_path, corpus, share=0.2, said=said, size=None)
+    assert "skipped: 4 of 38 images cannot be read; the first is image 3: damaged image (no pixels)" in said
+    for split in ("train", "validation", "test"):
+        images, (captions,) = OriginalImages(prepared.references(split), corpus), prepared.tokens(split)
+        assert len(images) == len(captions)
+        found = [
+            (int(images[row].mean()), prepared.target_tokenizer.decode(captions[row].tolist()))
+            for row in range(len(images))
+        ]
+        assert found == expected(corpus, split)
+    assert not list(prepared.folder.glob("*.pixels"))
+    assert images[0].shape == (6, 6, 3), "images are not resized"
+
+
+def test_an_original_image_that_has_become_unreadable_is_named(tmp_path: Path) -> None:
+    corpus = Numbered(5)
+    images = OriginalImages(make(tmp_path, corpus, size=None).references("train"), corpus)
+    corpus.unreadable = (0,)
+    with pytest.raises(RegardError, match=r"^image 0: damaged image \(no pixels\); it could be read when the data"):
+        images[0]
 
 
 def test_preparing_resumes_after_it_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from regard.data.images.image import Pixels
+from regard.data.images.image import Pixels, resize
 from regard.data.prepare.store import MappedArray, with_suffix
 from regard.errors import RegardError
 
@@ -33,9 +33,9 @@ class ImageWriter:
         self._pixels = with_suffix(stem, "pixels").open("wb")
         self._rows = with_suffix(stem, "rows").open("wb")
 
-    def append(self, pixels: Pixels) -> None:
-        """Append an image; the records added next belong to it."""
-        self._pixels.write(pixels.tobytes())
+    def append(self, reference: str, pixels: Pixels) -> None:
+        """Append an image, resized; the records added next belong to it."""
+        self._pixels.write(resize(pixels, self.size).tobytes())
         self.images += 1
 
     def add_record(self) -> None:
@@ -119,6 +119,10 @@ class ImageFile:
         numbers = self._rows.array.astype(np.int64)
         self._rows.release()
         return numbers
+
+    def is_first(self, record: int) -> bool:
+        """Return whether a record is the first one of its image."""
+        return record == 0 or self.number(record) != self.number(record - 1)
 
     def number(self, record: int) -> int:
         """Return the number of the image of a record, which consecutive records may share."""

@@ -1,6 +1,7 @@
 """Preparing the images of a corpus: each shard's images are read, resized and stored, in several processes.
 
-An image that cannot be read is left out, with its records, and listed in ``unreadable.tsv``.
+If training decodes the original images, they are read too, but only their references are stored. An image that cannot
+be read is left out, with its records, and listed in ``unreadable.tsv``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple, TypedDict
 
 from regard.data.corpora.corpus import IMAGE, ImageCorpus
-from regard.data.images.image import resize
+from regard.data.images.originals import ReferenceWriter
 from regard.data.images.store import ImageWriter
 from regard.data.prepare.shards import read_json_lines
 from regard.data.prepare.workers import run_as_worker, run_workers
@@ -30,16 +31,16 @@ ALONE = 2000
 class ImageSettings(NamedTuple):
     """How the images of a corpus are prepared.
 
-    size: side of the square images, in pixels
+    size: side of the stored square images, in pixels; None to store only references to the original images
     max_unreadable: largest share of images that cannot be read
     """
 
-    size: int
+    size: int | None
     max_unreadable: float
 
 
 class ImageReport(TypedDict):
-    """Number of images of a shard that are stored, of those that cannot be read, and of records that are left out."""
+    """Number of images of a shard that can be read, of those that cannot be read, and of records that are left out."""
 
     images: int
     unreadable: int
@@ -47,7 +48,7 @@ class ImageReport(TypedDict):
 
 
 def images_folder(text: Path) -> Path:
-    """Return the folder for the images of a shard: ``image.pixels`` etc., ``kept.jsonl``, ``unreadable.tsv``."""
+    """Return the folder for the images of a shard: ``image.*``, ``kept.jsonl``, ``unreadable.tsv``."""
     return text.with_suffix(".images")
 
 
@@ -64,8 +65,10 @@ def unreadable_images(text: Path) -> Iterator[tuple[str, str]]:
         yield reference, reason
 
 
-def store_images(text: Path, corpus: ImageCorpus, size: int) -> None:
-    """Store the images of a shard in ``images_folder(text)``, as squares of ``size`` pixels.
+def store_images(text: Path, corpus: ImageCorpus, size: int | None) -> None:
+    """Store the images of a shard in ``images_folder(text)``, as squares of ``size`` pixels or as references.
+
+    All images are read in both cases, so that those that cannot be read are found.
 
     A temporary folder is renamed when complete, so that readers never see a part of it.
     """
@@ -74,7 +77,7 @@ def store_images(text: Path, corpus: ImageCorpus, size: int) -> None:
         half = Path(temporary) / "images"
         half.mkdir()
         with (
-            ImageWriter(half / IMAGE, size) as writer,
+            ReferenceWriter(half / IMAGE) if size is None else ImageWriter(half / IMAGE, size) as writer,
             (half / "kept.jsonl").open("w", encoding="utf-8", newline="\n") as kept,
             (half / "unreadable.tsv").open("w", encoding="utf-8", newline="\n") as unreadable,
         ):
@@ -84,7 +87,7 @@ def store_images(text: Path, corpus: ImageCorpus, size: int) -> None:
                 if reference != last:
                     last = reference
                     try:
-                        writer.append(resize(corpus.read_image(reference), size))
+                        writer.append(reference, corpus.read_image(reference))
                         is_stored = True
                     except RegardError as error:
                         is_stored = False
@@ -102,7 +105,7 @@ def store_images(text: Path, corpus: ImageCorpus, size: int) -> None:
             half.replace(images_folder(text))
 
 
-def store_shards(texts: Sequence[Path], corpus: ImageCorpus, size: int, workers: int) -> Iterator[Path]:
+def store_shards(texts: Sequence[Path], corpus: ImageCorpus, size: int | None, workers: int) -> Iterator[Path]:
     """Store the images of shards in up to ``workers`` concurrent processes. Yield each shard when it is done, in order.
 
     Then the text of the shard has only the records whose image is stored.
@@ -119,7 +122,7 @@ def store_shards(texts: Sequence[Path], corpus: ImageCorpus, size: int, workers:
         pickled = texts[0].with_name("corpus.pickle")
         with replacing(pickled) as temporary:
             temporary.write_bytes(pickle.dumps(corpus))
-        done = run_workers(__name__, [[str(text), str(pickled), str(size)] for text in missing], workers)
+        done = run_workers(__name__, [[str(text), str(pickled), str(size or "")] for text in missing], workers)
     for text in texts:
         if text in missing:
             next(done)
@@ -131,7 +134,7 @@ def store_shards(texts: Sequence[Path], corpus: ImageCorpus, size: int, workers:
 
 def main(text: str, corpus: str, size: str) -> None:
     """Store the images of one shard. ``corpus`` is a file with the pickled corpus, which this program wrote."""
-    store_images(Path(text), pickle.loads(Path(corpus).read_bytes()), int(size))
+    store_images(Path(text), pickle.loads(Path(corpus).read_bytes()), int(size) if size else None)
 
 
 if __name__ == "__main__":

@@ -83,8 +83,17 @@ class Prepared:
         parts = [self.report[split]["sha256"] for split in ("train", "validation")]
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
+    def references(self, split: Split) -> TokenFile:
+        """Return the reference of the image of each record, in UTF-8, if the images are not stored.
+
+        Raises:
+            MissingSplit: the corpus has no such part.
+        """
+        self._require(split)
+        return TokenFile(self.folder / f"{split}.{IMAGE}")
+
     def images(self, split: Split) -> ImageFile:
-        """Return the image of each record.
+        """Return the image of each record, if the images are stored.
 
         Raises:
             MissingSplit: the corpus has no such part.

@@ -73,7 +73,7 @@ def run_stages(
     missing = [text for text in texts if not tokens_folder(text).is_dir()]
     for number, _ in enumerate(encode_shards(missing, models, workers), start=len(texts) - len(missing) + 1):
         progress("encoding", total * number // len(texts), total)
-    return _join(folder, copied, models, has_images=images is not None)
+    return _join(folder, copied, models, images)
 
 
 def _store_images(
@@ -168,7 +168,9 @@ def _lines(texts: Iterable[Path], places: Sequence[int]) -> Iterator[str]:
                 yield from record[place].split("\n")
 
 
-def _join(folder: Path, copied: Mapping[Split, CopiedPart], models: Mapping[str, Path], has_images: bool) -> Path:
+def _join(
+    folder: Path, copied: Mapping[Split, CopiedPart], models: Mapping[str, Path], images: ImageSettings | None
+) -> Path:
     """Join the shards of each part into one file per column, in a new folder with the models and the report."""
     whole = folder / "whole"
     shutil.rmtree(whole, ignore_errors=True)
@@ -179,9 +181,13 @@ def _join(folder: Path, copied: Mapping[Split, CopiedPart], models: Mapping[str,
         for column in models:
             join_tokens([tokens_folder(text) / column for text in texts], whole / f"{split}.{column}")
         files = [path for column in models for path in token_files(whole / f"{split}.{column}")]
-        if has_images:
-            join_images([images_folder(text) / IMAGE for text in texts], whole / f"{split}.{IMAGE}")
-            files += image_files(whole / f"{split}.{IMAGE}")
+        if images is not None:
+            stored, stem = [images_folder(text) / IMAGE for text in texts], whole / f"{split}.{IMAGE}"
+            if images.size is None:  # the digest does not contain references, which may be paths on this machine
+                join_tokens(stored, stem)
+            else:
+                join_images(stored, stem)
+                files += image_files(stem)
         if split != "train":
             with (whole / f"{split}.jsonl").open("wb") as file:
                 for text in texts:
