@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from regard.files import replacing
-from regard.runs.folder import write_atomically
+from regard.runs.create import write_atomically
 
 
 @pytest.mark.parametrize("before", [None, b"old"])

@@ -15,7 +15,7 @@ from pathlib import Path
 
 SCRIPT = """
 import resource, sys, time
-from regard.data.corpora.captions import Captions
+from regard.data.corpora.captions.files import Captions
 from regard.data.prepare.images import ImageSettings
 from regard.data.prepare.prepare import prepare
 from regard.data.tokenizer.tokenizer import TokenizerSettings

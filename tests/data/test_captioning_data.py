@@ -13,7 +13,7 @@ import torch
 
 from regard.data.batching import Item
 from regard.data.captioning import CaptioningData
-from regard.data.corpora.captions import Captions
+from regard.data.corpora.captions.files import Captions
 from regard.data.corpora.shapes.shapes import Shapes
 from regard.data.images.augment import Augmentation
 from regard.data.tokenizer.specials import BOS, EOS, PAD

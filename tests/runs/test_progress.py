@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from regard.data.datamodule import example_text
+from regard.data.example_text import example_text
 from regard.data.prepare import progress
 from regard.inference.translator import Translator
 from regard.runs.folder import RunFolder

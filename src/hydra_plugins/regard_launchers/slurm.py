@@ -161,7 +161,7 @@ class Slurm(RunLauncher):
 
     def _write_setup(self, home: Path) -> Path:
         """Write setup.sh, which the job script runs first; return its path."""
-        from regard.runs.folder import write_atomically
+        from regard.runs.create import write_atomically
 
         python = shlex.split(self.python) if self.python else [sys.executable]
         write_atomically(home / "setup.sh", "\n".join([*self.setup_lines, f"python=({shlex.join(python)})", ""]))

@@ -10,7 +10,7 @@ import numpy as np
 
 from regard.analysis.align import Pairs, Warn, evenly_spaced, read_gold, read_split, single_spaced
 from regard.data.batching import Batch
-from regard.data.corpora.judged import JudgedCorpus, Mentioned
+from regard.data.corpora.captions.judged import JudgedCorpus, Mentioned
 from regard.data.corpora.links import Links
 from regard.data.corpora.reading.lines import read_lines, read_pairs
 from regard.data.datamodule import CorpusData

@@ -24,7 +24,8 @@ from regard.errors import UsageError
 from regard.files import require_writable_folder
 from regard.instantiate import build
 from regard.places import conf_folder
-from regard.runs.folder import RunFolder, unique_path
+from regard.runs.create import unique_path
+from regard.runs.folder import RunFolder
 from regard.runs.sweep import create_sweep, varying_overrides
 
 Point = tuple[dict[str, Any], list[str]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,15 +15,13 @@ from regard.data.batching import Batch, Item, Plan, StepBatches, StreamState
 from regard.data.corpora.corpus import Corpus, Record, Split
 from regard.data.corpora.filters import Filter
 from regard.data.counted_steps import CountedSteps
+from regard.data.example_text import example_text
 from regard.data.prepare.images import ImageSettings
 from regard.data.prepare.prepare import Prepared, prepare
 from regard.data.prepare.progress import Progress
 from regard.data.tokenizer.tokenizer import Tokenizers, TokenizerSettings
 from regard.errors import RegardError, UsageError
 from regard.stop import ignore_signals
-
-MAX_EXAMPLES = 1000
-"""Number of validation texts among which an example text is searched."""
 
 
 class Limits(NamedTuple):
@@ -237,15 +234,3 @@ class CorpusData(pl.LightningDataModule, ABC):
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             worker_init_fn=ignore_signals,
         )
-
-
-def example_text(texts: Iterable[str]) -> str:
-    """Return the first words of the first text that is not blank; an empty text if all are."""
-    return next(filter(None, map(first_words, islice(texts, MAX_EXAMPLES))), "")
-
-
-def first_words(text: str, length: int = 60) -> str:
-    """Return the first line with three words, or else the first that is not blank, cut to ``length`` characters."""
-    lines = [line.strip() for line in text[: 100 * length].split("\n") if line.strip()]
-    line = next((line for line in lines if len(line.split()) > 2), next(iter(lines), ""))
-    return line if len(line) <= length else line[:length].rpartition(" ")[0] or line[:length]

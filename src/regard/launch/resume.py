@@ -12,7 +12,8 @@ import yaml
 from regard.config.keys import check_value
 from regard.config.ranges import ARGUMENTS
 from regard.errors import UsageError
-from regard.runs.folder import RunFolder, write_atomically
+from regard.runs.create import write_atomically
+from regard.runs.folder import RunFolder
 
 NUMBERS = ("trainer.max_steps", "trainer.devices", "trainer.num_nodes")
 MAX_STEPS = "trainer.max_steps="

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
-import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,8 +17,8 @@ from filelock import FileLock, Timeout
 
 from regard import __version__
 from regard.compatibility import in_present_form
-from regard.errors import RegardError, UsageError
-from regard.files import replacing
+from regard.errors import UsageError
+from regard.runs.create import create_atomically, write_atomically
 from regard.runs.parse import damaged_file, load_yaml, parse_file
 from regard.runs.status.content import is_alive, is_lost
 
@@ -216,30 +214,6 @@ class RunFolder:
     def write_json(self, name: str, content: Any) -> None:
         """Write ``content`` to the file ``name`` atomically."""
         write_atomically(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-
-
-def unique_path(parent: Path) -> Path:
-    """Return a new path in ``parent``, unique by time and a random suffix."""
-    return parent / f"{datetime.now().strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-
-
-@contextmanager
-def create_atomically(final: Path) -> Iterator[Path]:
-    """Yield a temporary folder to fill. Without an error it is renamed to ``final`` at the end, else removed."""
-    temporary = final.with_name(f".{final.name}")
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        temporary.rename(final)
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise RegardError(f"{final}: the run folder cannot be created ({error.strerror}); set paths.runs") from error
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file; concurrent readers and writers see either the old or the new content."""
-    with replacing(path, f".{secrets.token_hex(4)}") as beside:
-        beside.write_text(text, encoding="utf-8")
 
 
 def find_checkpoint(run: Path) -> Path:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from regard.errors import RegardError
-from regard.runs.folder import RunFolder, create_atomically, unique_path, write_atomically
+from regard.runs.create import create_atomically, unique_path, write_atomically
+from regard.runs.folder import RunFolder
 from regard.runs.parse import load_yaml, parse_file
 
 

@@ -13,7 +13,8 @@ from regard.errors import UsageError
 from regard.instantiate import build
 from regard.launch.slurm import queue, tasks
 from regard.launch.start import check_machine, make_launcher
-from regard.runs.folder import RunFolder, create_atomically, unique_path, write_atomically
+from regard.runs.create import create_atomically, unique_path, write_atomically
+from regard.runs.folder import RunFolder
 from regard.runs.resources import Resources, single_node_resources
 from regard.search.space import Search, as_overrides, best_trial, corners, read
 

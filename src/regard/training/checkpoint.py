@@ -24,10 +24,9 @@ from regard.errors import RegardError, UsageError, one_line
 from regard.inference.generator import Generator
 from regard.instantiate import build
 from regard.model.transformer import Transformer
+from regard.training.trust import GENERATORS, MODELS, require_trusted, targets
 
 FORMAT = 1
-TRUSTED = ("regard.model.", "torchvision.models.")
-TRUSTED_GENERATORS = ("regard.inference.",)
 PREFIX = "model."  # of the names of the model's weights in the state of the LightningModule
 
 
@@ -77,12 +76,12 @@ def read_tokenizers(content: dict[str, Any]) -> Tokenizers:
 
 
 def build_model(config: dict[str, Any], trust: bool = False) -> Transformer:
-    """Build a model from its configuration. Targets must be defined in ``TRUSTED``, unless ``trust`` is true.
+    """Build a model from its configuration. Targets must be defined in a package of models, unless ``trust`` is true.
 
     Raises RegardError naming a target that is not trusted.
     """
-    for target in _targets(config):
-        _require_trusted(target, trust, TRUSTED)
+    for target in targets(config):
+        require_trusted(target, trust, MODELS)
     model: Transformer = build(config)
     return model
 
@@ -120,7 +119,7 @@ def load_model(path: Path, device: str | torch.device = "cpu", trust: bool = Fal
     """
     content = read_checkpoint(path)
     about = content["regard"]
-    _require_trusted(about["generator"], trust, TRUSTED_GENERATORS)
+    require_trusted(about["generator"], trust, GENERATORS)
     model = build_model(about["model"], trust)
     load_weights(model, content, path)
     model = model.to(device).eval()
@@ -220,34 +219,6 @@ def _local_shard(weight: Tensor, like: Tensor) -> Tensor:
     if not isinstance(like, DTensor):
         return weight
     return distribute_tensor(weight, like.device_mesh, like.placements, src_data_rank=None)
-
-
-def _targets(config: Any) -> list[str]:
-    if isinstance(config, dict):
-        own = [str(config["_target_"])] if "_target_" in config else []
-        return own + [target for value in config.values() for target in _targets(value)]
-    if isinstance(config, list):
-        return [target for value in config for target in _targets(value)]
-    return []
-
-
-def _require_trusted(target: str, trust: bool, packages: tuple[str, ...]) -> None:
-    if not trust and not _is_defined_in(packages, target):
-        raise RegardError(
-            f"the checkpoint refers to {target}, which is outside {packages[0].removesuffix('.')}; "
-            "pass --trust to allow it if you trust the origin of the checkpoint"
-        )
-
-
-def _is_defined_in(packages: tuple[str, ...], target: str) -> bool:
-    """Whether ``target`` is defined in one of the packages. An object that is only imported there is not."""
-    if not target.startswith(packages):
-        return False
-    try:
-        found = get_object(target)
-    except (ImportError, ValueError):
-        return False
-    return f"{getattr(found, '__module__', None)}.".startswith(packages)
 
 
 def _as_tensor(content: bytes) -> Tensor:

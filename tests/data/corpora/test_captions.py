@@ -13,9 +13,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from regard.data.corpora.captions import Captions
+from regard.data.corpora.captions.files import Captions
+from regard.data.corpora.captions.huggingface import HuggingFaceCaptions
 from regard.data.corpora.corpus import SPLITS, MissingSplit
-from regard.data.corpora.huggingface_captions import HuggingFaceCaptions
 from regard.errors import RegardError, UsageError
 
 ROWS = [

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from regard.data.batching import Batch
-from regard.data.corpora.judged import Mentioned
+from regard.data.corpora.captions.judged import Mentioned
 from regard.data.corpora.links import Links
 from regard.inference.generator import Generator
 from regard.observe.measure.ablation import head_importance

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool
 
-from regard.data.corpora.judged import Mentioned
+from regard.data.corpora.captions.judged import Mentioned
 from regard.data.tokenizer.specials import SPACE
 from regard.observe.record.maps import SentenceMaps, split_name
 

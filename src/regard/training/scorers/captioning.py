@@ -7,8 +7,8 @@ from itertools import groupby, islice
 
 from regard.data.batching import Batch
 from regard.data.captioning import CaptioningData
+from regard.data.corpora.captions.judged import JudgedCorpus
 from regard.data.corpora.corpus import Split
-from regard.data.corpora.judged import JudgedCorpus
 from regard.inference.encoder_decoder import EncoderDecoder
 from regard.training.scorers.scorer import ProbeExample, Sample
 from regard.training.scorers.translation import TranslationScorer

@@ -1,0 +1,1 @@
+"""Images and captions of the user, and the protocol of a corpus that judges captions."""
