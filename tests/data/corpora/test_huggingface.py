@@ -90,7 +90,9 @@ def test_the_error_of_a_missing_split_or_column_names_it(
 
 
 @pytest.mark.parametrize("path", ["nobody/nothing-of-that-name", "/no/such/folder"])
-def test_a_dataset_that_cannot_be_loaded(path: str) -> None:
+def test_a_dataset_that_cannot_be_loaded(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)  # without a network, the hub is tried for half a minute
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UsageError, match=f"data.path={path}: cannot be loaded .*correct data.path") as failure:
         list(HuggingFace(path, ["text"]).records("train"))
     assert "\n" not in str(failure.value)
