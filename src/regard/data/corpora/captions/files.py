@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
 from pathlib import Path
@@ -91,19 +92,24 @@ class Captions:
     def _read(self, path: Path) -> Iterator[Record]:
         rows = _read_coco(path) if path.suffix == ".json" else _read_table(path, self.names)
         folder = self._folder(path)
-        captioned: set[str] = set()
+        captioned = 0
         for name, group in groupby(rows, key=lambda row: row[0]):
             captions = list(group)
             image = folder / name
             if not image.is_file():
                 raise RegardError(f"{captions[0][2]}: no image {image}; add it, correct the row, or set data.images")
-            captioned.add(image.name)
+            captioned += 1
             for _, caption, _ in captions:
                 yield str(image), caption
-        if path.name in TABLES and self.images is None:
-            for image in sorted(path.parent.iterdir()):
-                if image.suffix.lower() in SUFFIXES and image.name not in captioned:
-                    raise RegardError(f"{path}: {image.name} has no caption; add a row for it, or remove the image")
+        if path.name in TABLES and self.images is None and sum(1 for _ in _images(folder, below=True)) != captioned:
+            _require_captions(path, {row[0] for row in _read_table(path, self.names)})
+
+
+def _require_captions(table: Path, captioned: set[str]) -> None:
+    """Raise RegardError if an image beside a table is not in ``captioned``."""
+    for name in sorted(entry.name for entry in _images(table.parent)):
+        if name not in captioned:
+            raise RegardError(f"{table}: {name} has no caption; add a row for it, or remove the image")
 
 
 def _read_table(path: Path, names: Sequence[str]) -> Iterator[tuple[str, str, str]]:
@@ -165,12 +171,24 @@ def _file_name(record: Record) -> Record:
     return (Path(record[0]).name,)
 
 
+def _images(folder: Path, below: bool = False) -> Iterator[os.DirEntry[str]]:
+    """Yield the images in a folder, with ``below`` also those in its subfolders, in no particular order."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if below and entry.is_dir():
+                yield from _images(Path(entry.path), below)
+            elif entry.name.lower().endswith(SUFFIXES):
+                yield entry
+
+
 def _digest(folder: Path) -> str:
-    """Return a digest of relative path, size and date of all images below a folder, which are not read."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES:
-            status = path.stat()
-            line = f"{path.relative_to(folder)}\0{status.st_size}\0{status.st_mtime_ns}\n"
-            digest.update(line.encode("utf-8", "replace"))
-    return digest.hexdigest()
+    """Return a digest of path, size and date of all images below a folder, which are not read.
+
+    It is a sum over the images, so that they need not be sorted in memory.
+    """
+    total = 0
+    for entry in _images(folder, below=True):
+        status = entry.stat()
+        line = f"{os.path.relpath(entry.path, folder)}\0{status.st_size}\0{status.st_mtime_ns}"
+        total += int.from_bytes(hashlib.sha256(line.encode("utf-8", "surrogateescape")).digest())
+    return f"{total % (1 << 256):064x}"
