@@ -167,5 +167,5 @@ def test_the_captions_of_an_image_are_evaluated_together(tmp_path: Path, store_i
         rows = sorted(row for item in data.evaluation("validation", limit)[1] for row in item.rows)
         numbers = data.read_images("validation").numbers[rows]
         assert np.bincount(numbers)[np.unique(numbers)].tolist() == [3] * len(np.unique(numbers))
-        assert [row for row in rows if data.is_first("validation", row)] == rows[::3]
+        assert data.first_places("validation", rows) == list(range(0, len(rows), 3))
     assert len(data.evaluation("validation", 2)[1]) <= 2

@@ -56,6 +56,24 @@ def test_same_losses_as_one_process_with_the_same_global_batch(
         assert column(two, name) == pytest.approx(column(one, name), abs=1e-4), name
 
 
+def test_ranks_stop_together(make_run: MakeRun, start: Callable[..., subprocess.Popen[str]]) -> None:
+    long = ["trainer.max_steps=5000", "trainer.val_check_interval=5000", "model.dropout=0.1"]
+    run = make_run(*TWO, *long, "name=stopped")
+    run.set_status("preempted")  # so that this process does not count as its submitter
+    process = start("regard.cli", "resume", str(run.path))
+    deadline = time.monotonic() + 120
+    while not (run.metrics.exists() and run.metrics.read_text().count("\n") > 5):
+        assert time.monotonic() < deadline, "training did not begin"
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 75, errors
+    assert run.status()["status"] == "preempted"
+    one, two = read_checkpoint(run.checkpoints / "last.ckpt")["random_states"]
+    assert not one["torch"].equal(two["torch"]), "the ranks draw different dropout masks"
+
+
 def test_a_time_limit_signal_to_any_rank_stops_all_and_requeues_the_job(
     make_run: MakeRun, start_warm: Callable[..., WarmProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,7 +97,7 @@ def test_a_time_limit_signal_to_any_rank_stops_all_and_requeues_the_job(
     assert run.status()["status"] == "preempted"
     assert "stopped by SIGUSR1" in run.status()["why"]
     one, two = read_checkpoint(run.checkpoints / "last.ckpt")["random_states"]
-    assert not one["torch"].equal(two["torch"]), "each rank draws dropout masks of its own"
+    assert not one["torch"].equal(two["torch"]), "the ranks draw different dropout masks"
     assert (tmp_path / "requeue").exists()
 
 

@@ -104,7 +104,8 @@ def attend(
     source: Annotated[str | None, typer.Option(help="Sentence to translate.")] = None,
     image: Annotated[str | None, typer.Option(help="Image file to describe.")] = None,
     target: Annotated[
-        str | None, typer.Option(help="Given output (default: that of the model), or text for a language model.")
+        str | None,
+        typer.Option(help="Output to look into (default: that of the model), or text for a language model."),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="HTML file of the page; a PNG is written next to it.")] = None,
     megabytes: Annotated[float, typer.Option(min=0, callback=finite, help="Maximum size of the page.")] = 16,

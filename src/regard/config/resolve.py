@@ -62,7 +62,7 @@ def any_image_size(config: DictConfig) -> Iterator[None]:
 
 
 def _resolve_torchvision(encoder: DictConfig) -> None:
-    """Set the path of the weights to an absolute path, and a null image size to that of the weights."""
+    """Make the path of the weights absolute. If the image size is null, use the size of the weights entry."""
     if encoder.get("weights") and Path(encoder.weights).expanduser().is_file():
         encoder.weights = _absolute(encoder.weights)
     if encoder.get("image_size", 0) is None:

@@ -105,9 +105,10 @@ class CaptioningData(CorpusData):
         plan = CaptionPlan(captions, self.max_length, self.images_per_batch, self.seed)
         return self._batches("train", self.augmentation), plan
 
-    def is_first(self, split: Split, row: int) -> bool:
-        """Return whether a record is the first one of its image."""
-        return self.read_images(split).is_first(row)
+    def first_places(self, split: Split, rows: Sequence[int]) -> list[int]:
+        """Return the places in ``rows`` of the records that are the first of their image."""
+        images = self.read_images(split)
+        return [place for place, row in enumerate(rows) if images.is_first(row)]
 
     def evaluation(self, split: Split, limit: int | float | None = None) -> tuple[Dataset[Batch], list[Item]]:
         """Return all captions, in batches of similar length.

@@ -130,7 +130,7 @@ class CorpusData(pl.LightningDataModule, ABC):
         return list(values)
 
     def example(self, folder: Path) -> str:
-        """Return an example for the command line; empty if there is none. A file is written to ``folder``.
+        """Return an example input for the command line, or an empty string. A file is written to ``folder``.
 
         Here, the first words of the first text that is not blank.
         """

@@ -27,7 +27,7 @@ class PatchEncoder(nn.Module):
     row and column (He et al. 2022, section 3): small random vectors are lost beside the content of the patches, and
     relations such as "left of" are then learned late.
 
-    embedding: of the decoder; its dimension is that of the memory
+    embedding: the embedding of the decoder, which gives the dimension of the memory
     layer: makes a layer
     depth: number of layers, at least 1
     image_size: side of the square images, in pixels

@@ -43,7 +43,7 @@ class TorchvisionEncoder(nn.Module):
     evaluation are those of the first process (``+trainer.sync_batchnorm=true`` computes them over all). With FSDP, each
     process has its own: freeze the backbone there, or use one without batch normalisation (a ViT, ConvNeXt).
 
-    embedding: of the decoder; its dimension is that of the memory
+    embedding: the embedding of the decoder, which gives the dimension of the memory
     layer: makes a layer
     name: of a classification model of torchvision
     depth: number of layers after the backbone; 0 for none

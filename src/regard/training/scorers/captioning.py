@@ -31,7 +31,7 @@ class CaptioningScorer(TranslationScorer):
         """Return the caption of each image of the batch, by the first row of the image."""
         if batch.source is None or not isinstance(task.data, CaptioningData):
             raise TypeError("captions are scored on batches of images")
-        places = [place for place, row in enumerate(batch.rows) if task.data.is_first(split, row)]
+        places = task.data.first_places(split, batch.rows)
         if not places:
             return {}
         firsts = batch._replace(source=batch.source[places], rows=[batch.rows[place] for place in places])
