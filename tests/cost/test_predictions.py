@@ -23,7 +23,7 @@ from regard.cost.training_step import TrainingStep
 from regard.cost.workload import Workload, with_vocabulary, workload
 
 CPU = torch.device("cpu")
-SMALL = ["model=demo", "model.dim=32", "model.ffn_dim=48", "logger=none"]
+SMALL = ["model=demo", "model.depth=1", "model.dim=32", "model.ffn_dim=48", "logger=none"]
 TASKS = {
     "translation": ["task=translation", "tokenizer.joint=false", "positions=learned"],
     "language": ["task=language", "batches.isolate_documents=true", "model.mixer.num_kv_heads=2"],
