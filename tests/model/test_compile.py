@@ -11,7 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
+import sys
 from functools import partial
 
 import torch
@@ -23,11 +26,13 @@ from regard.model.mixer import SelfAttention
 from regard.model.norm import layer_norm
 from regard.model.positions import NoPositions, Rotary
 from regard.model.residual import PreNorm
+from regard.model.state_space.h3 import H3
 from regard.model.transformer import Transformer
 
 torch.manual_seed(0)
 sizes = dict(vocab_size=13, source_vocab_size=None, dim=8, depth=1, num_heads=2, ffn_dim=8, dropout=0.0, max_length=16)
-mixer, residual = partial(SelfAttention, rotation=Rotary), partial(PreNorm, norm=layer_norm)
+mixers = {"attention": partial(SelfAttention, rotation=Rotary), "h3": H3}
+mixer, residual = mixers[sys.argv[1]], partial(PreNorm, norm=layer_norm)
 pieces = dict(positions=NoPositions, mixer=mixer, feed_forward=relu, residual=residual)
 model = Transformer(**sizes, **pieces, encoder=partial(TextEncoder, depth=1))
 batches = [
@@ -56,8 +61,11 @@ print(counters["stats"]["unique_graphs"], sum(counters["graph_break"].values()))
 """
 
 
-def test_a_compiled_model_computes_the_same() -> None:
+@pytest.mark.parametrize("mixer", ["attention", "h3"])
+def test_a_compiled_model_computes_the_same(mixer: str) -> None:
     environment, root = os.environ | {"PYTHONPATH": "src", "OMP_NUM_THREADS": "1"}, Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=root, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, mixer], cwd=root, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["1", "0"]  # one graph for all lengths, which contains the whole model

@@ -41,6 +41,7 @@ TRANSLATION = {
 LANGUAGE = {
     "isolated documents": ["batches.isolate_documents=true", "batches.tokens_per_batch=512"],  # several epochs
     "stride": ["batches.stride=5"],
+    "H3": ["mixer=h3", "batches.isolate_documents=true"],
     "blocks": ["trainer.limit_train_batches=3", "trainer.limit_val_batches=1", "trainer.accumulate_grad_batches=2"],
 }
 VARYING = ("train/seconds", "train/tokens_per_second", "train/memory_gib")

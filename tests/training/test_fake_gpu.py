@@ -35,7 +35,12 @@ CASES = {
     ),
     "translation, shared keys and values": ("make_run", ["model.mixer.num_kv_heads=1", "positions=learned"]),
     "translation, recomputed layers": ("make_run", ["task.activation_checkpointing=true"]),
+    "translation, H3": ("make_run", ["mixer=h3"]),
     "language": ("make_language_run", []),
+    "language, S4D and attention": (
+        "make_language_run",
+        ["mixer=s4d", "model.depth=2", "model.mixer.attention_layers=[1]"],
+    ),
     "language, isolated documents": ("make_language_run", ["batches.isolate_documents=true"]),
 }
 

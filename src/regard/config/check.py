@@ -45,6 +45,7 @@ def check(config: dict[str, Any]) -> None:
     _check_clipping(config)
     _check_shortcuts(config)
     _check_validation_interval(config)
+    _check_attention_layers(config)
     settings = build(config["tokenizer"])
     build(config["data"]).check()
     build(config["batches"])  # checks its numbers, and that the corpus suits the task
@@ -123,6 +124,18 @@ def _check_validation_interval(config: dict[str, Any]) -> None:
             f"trainer.val_check_interval={every}: it counts batches; expected a multiple of "
             f"trainer.accumulate_grad_batches={accumulated}, such as {near}"
         )
+
+
+def _check_attention_layers(config: dict[str, Any]) -> None:
+    """Refuse numbers of layers that no stack has: the model would silently be without attention."""
+    model = config["model"]
+    depths = [stack["depth"] for stack in (model, model.get("encoder") or {}) if isinstance(stack.get("depth"), int)]
+    for number in model.get("mixer", {}).get("attention_layers", ()):
+        if depths and number >= max(depths):
+            raise UsageError(
+                f"model.mixer.attention_layers={model['mixer']['attention_layers']}: there is no layer {number}; "
+                f"expected numbers from 0 to {max(depths) - 1}"
+            )
 
 
 def _creates(node: dict[str, Any], kind: type) -> bool:

@@ -49,6 +49,7 @@ _DECODING_SCORER = {
     "length_penalty": number(),
     "bleu_tokenizer": choice(BLEU_TOKENIZERS),
 }
+_STATE_SPACE = {"state_size": integer(2), "max_lr": number(above=0) | NULL}
 _SCHEDULE = {"warmup_steps": integer(0), "total_steps": integer(1), "final": number(0, 1)}
 
 ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
@@ -146,6 +147,16 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         "depth": integer(0),
     },
     "regard.model.mixer.SelfAttention": {"num_kv_heads": integer(1) | NULL, "bias": TRUTH, "rotation": OBJECT},
+    "regard.model.hybrid.Hybrid": {
+        "attention_layers": sequence(integer(0)),
+        **dict.fromkeys(["other", "attention", "rotation"], OBJECT),
+    },
+    "regard.model.state_space.s4d.S4D": _STATE_SPACE,
+    "regard.model.state_space.h3.H3": {
+        **_STATE_SPACE,
+        **dict.fromkeys(["shift_taps", "head_dim"], integer(1)),
+        "bias": TRUTH,
+    },
     "regard.model.positions.Rotary": {"base": number(above=0)},
     "regard.model.feed_forward.": {"bias": TRUTH},
     **DATA,

@@ -47,7 +47,7 @@ class Decoder(nn.Module):
     def __init__(self, embedding: Embedding, layer: LayerFactory, depth: int, cross: bool) -> None:
         super().__init__()
         self.embedding = embedding
-        layers = [layer(causal=True, cross=cross) for _ in range(depth)]
+        layers = [layer(causal=True, cross=cross, number=number) for number in range(depth)]
         self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
         self.norm = layers[-1].final_norm()
 

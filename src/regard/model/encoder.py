@@ -40,7 +40,7 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.padding = padding
         self.embedding = embedding
-        layers = [layer(causal=False, cross=False) for _ in range(depth)]
+        layers = [layer(causal=False, cross=False, number=number) for number in range(depth)]
         self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
         self.norm = layers[-1].final_norm()
 

@@ -64,7 +64,7 @@ class PatchEncoder(nn.Module):
         stride = patch_size // reduction
         self.patches = nn.Conv2d((3, *stem_channels)[-1], embedding.dim, kernel_size=stride, stride=stride)
         self.positions = nn.Parameter(grid_positions(*self.grid, embedding.dim))
-        layers = [layer(causal=False, cross=False) for _ in range(depth)]
+        layers = [layer(causal=False, cross=False, number=number) for number in range(depth)]
         self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
         self.norm = layers[-1].final_norm()
 

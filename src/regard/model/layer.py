@@ -6,12 +6,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from regard.model.attention import MultiHeadAttention
-from regard.model.mixer import Mixer, SequenceMask, State
+from regard.model.mixer import MixerByLayer, MixerFactory, SequenceMask, State
 from regard.model.recorder import Recorder
 from regard.model.residual import PostNorm, PreNorm
-
-MixerFactory = Callable[..., Mixer]
-"""Makes a mixer from ``dim``, ``num_heads`` and ``causal``; in the configuration, a partial."""
 
 FeedForwardFactory = Callable[[int, int], nn.Module]
 """Makes a feed-forward network from ``dim`` and ``ffn_dim``."""
@@ -20,7 +17,7 @@ ResidualFactory = Callable[[int, float], PreNorm | PostNorm]
 """Makes a residual connection from ``dim`` and ``dropout``."""
 
 LayerFactory = Callable[..., "Layer"]
-"""Makes a layer from ``causal`` and ``cross``."""
+"""Makes a layer from ``causal``, ``cross`` and ``number``, its number in the stack, from 0."""
 
 Memory = tuple[Float[Tensor, "batch heads source head_dim"], Float[Tensor, "batch heads source head_dim"]]
 """Keys and values of the encoded source, projected once per sentence."""
@@ -35,14 +32,16 @@ class Layer(nn.Module):
         num_heads: int,
         ffn_dim: int,
         dropout: float,
-        mixer: MixerFactory,
+        mixer: MixerFactory | MixerByLayer,
         feed_forward: FeedForwardFactory,
         residual: ResidualFactory,
         causal: bool,
         cross: bool,
+        number: int = 0,
     ) -> None:
         super().__init__()
-        self.mixer = mixer(dim=dim, num_heads=num_heads, causal=causal)
+        make_mixer = mixer.of_layer(number) if isinstance(mixer, MixerByLayer) else mixer
+        self.mixer = make_mixer(dim=dim, num_heads=num_heads, causal=causal)
         self.mixer_path = residual(dim, dropout)
         self.cross = MultiHeadAttention(dim, num_heads) if cross else None
         self.cross_path = residual(dim, dropout) if cross else None

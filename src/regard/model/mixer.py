@@ -4,7 +4,7 @@ Self-attention is one; any class with the methods of the protocol ``Mixer`` can 
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -32,6 +32,18 @@ class Mixer(Protocol):
 
     def extend(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Mix the next positions; input and output are "batch new dim". ``state`` is consumed."""
+
+
+MixerFactory = Callable[..., Mixer]
+"""Makes a mixer from ``dim``, ``num_heads`` and ``causal``; in the configuration, a partial."""
+
+
+@runtime_checkable
+class MixerByLayer(Protocol):
+    """Layers of a stack that have different mixers."""
+
+    def of_layer(self, number: int) -> MixerFactory:
+        """Return the factory of the mixer of a layer, by its number in the stack, from 0."""
 
 
 class SelfAttention(nn.Module):

@@ -1,4 +1,4 @@
-"""Recording of attention weights and hidden states, at the request of the caller; without cost otherwise."""
+"""Recording of attention weights, kernels and hidden states, at the request of the caller; else without cost."""
 
 from copy import copy
 from typing import NamedTuple
@@ -21,11 +21,13 @@ class Recorder:
     """Collects attention weights under dotted names, such as ``decoder.2.cross``.
 
     The caller passes a recorder to the model. Each part of the model passes ``record.under("its name")`` to its parts,
-    and attention calls ``attention``. All recorders made with ``under`` share the dict ``maps``.
+    attention calls ``attention``, and a mixer that is a convolution calls ``kernel``. All recorders made with ``under``
+    share the dicts ``maps`` and ``kernels``.
     """
 
     def __init__(self) -> None:
         self.maps: dict[str, Tensor] = {}
+        self.kernels: dict[str, Tensor] = {}
         self._path: tuple[str, ...] = ()
 
     def under(self, *names: str) -> "Recorder":
@@ -42,6 +44,10 @@ class Recorder:
     def attention(self, weights: Tensor, vectors: Vectors) -> None:
         """Store ``weights`` ("batch heads query key") under the present name."""
         self.maps[self.name] = weights.detach()
+
+    def kernel(self, kernels: Tensor) -> None:
+        """Store ``kernels`` ("directions channels distance") under the present name."""
+        self.kernels[self.name] = kernels.detach()
 
     def state(self, x: Tensor) -> None:
         """Receive the output of a layer, "batch length dim"; not stored here."""

@@ -85,7 +85,7 @@ class TorchvisionEncoder(nn.Module):
         self.feature_norm = nn.LayerNorm(channels)
         self.projection = nn.Linear(channels, embedding.dim)
         self.positions = nn.Parameter(grid_positions(*self.grid, embedding.dim))
-        layers = [layer(causal=False, cross=False) for _ in range(depth)]
+        layers = [layer(causal=False, cross=False, number=number) for number in range(depth)]
         self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
         self.norm = layers[-1].final_norm() if layers else nn.Identity()
         self.train()

@@ -9,7 +9,10 @@ from torch import Tensor, nn
 from regard.model.decoder import Decoder
 from regard.model.embedding import Embedding, PositionsFactory
 from regard.model.encoder import Encoded
-from regard.model.layer import FeedForwardFactory, Layer, MixerFactory, ResidualFactory
+from regard.model.layer import FeedForwardFactory, Layer, ResidualFactory
+from regard.model.linear import initialise_linear
+from regard.model.mixer import MixerByLayer, MixerFactory
+from regard.model.own_parameters import OwnParameters
 from regard.model.recorder import Recorder
 
 
@@ -35,7 +38,7 @@ class Transformer(nn.Module):
         dropout: float,
         max_length: int,
         positions: PositionsFactory,
-        mixer: MixerFactory,
+        mixer: MixerFactory | MixerByLayer,
         feed_forward: FeedForwardFactory,
         residual: ResidualFactory,
         encoder: Callable[..., nn.Module] | None,
@@ -51,7 +54,7 @@ class Transformer(nn.Module):
                 source = Embedding(source_vocab_size, dim, max_length, dropout, positions)
             self.encoder = encoder(embedding=source, layer=layer)
         self.decoder = Decoder(embedding, layer, depth, cross=encoder is not None)
-        self.apply(_initialise)
+        _initialise(self)
 
     def encode(self, source: Tensor | None, record: Recorder | None = None) -> Encoded | None:
         """Encode ``source`` to the memory; None for a model without an encoder.
@@ -82,8 +85,10 @@ class Transformer(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    """Initialise a linear layer: weights as in Glorot and Bengio 2010, equation 16, and zero biases."""
+    """Initialise all linear layers, except those of modules that initialise their own parameters."""
+    if isinstance(module, OwnParameters):
+        return
+    for part in module.children():
+        _initialise(part)
     if isinstance(module, nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+        initialise_linear(module)

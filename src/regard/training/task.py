@@ -25,6 +25,7 @@ from regard.model.transformer import Transformer
 from regard.training.activation_checkpointing import recompute_layers
 from regard.training.checkpoint import describe_model, rename_optimizer_state
 from regard.training.distributed.sharding import reshard, shard, unshard
+from regard.training.parameter_groups import optimizer_of
 from regard.training.schedule import Schedule
 from regard.training.scorers.scorer import EvaluatedData, Sample, Scorer
 
@@ -130,10 +131,8 @@ class Task(pl.LightningModule):
         self._log_split("test")
 
     def configure_optimizers(self) -> Any:
-        """Return the optimizer, with weight decay for matrices only, and the schedule, which changes at each step."""
-        parameters = [p for p in self.model.parameters() if p.requires_grad]
-        matrices, vectors = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]
-        optimizer = self.optimizer([{"params": matrices}, {"params": vectors, "weight_decay": 0.0}])
+        """Return the optimizer of `optimizer_of`, and the schedule, which changes at each step."""
+        optimizer = optimizer_of(self.model, self.optimizer)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.schedule)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -1,0 +1,1 @@
+"""State-space models as mixers: their cost grows linearly with the length of a sequence."""
