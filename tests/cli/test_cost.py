@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-SMALL = ["model=demo", "model.dim=16", "model.num_heads=2", "model.ffn_dim=32", "model.max_length=32", "logger=none"]
+SMALL = [
+    "model=demo",
+    "model.depth=1",
+    "model.dim=16",
+    "model.num_heads=2",
+    "model.ffn_dim=32",
+    "model.max_length=32",
+    "logger=none",
+]
 QUICK = ["--seconds", "0.2"]
 Regard = Callable[..., Any]
 

@@ -74,8 +74,9 @@ def forward_flops(workload: Workload, device: torch.device) -> int:
 def cache_bytes(workload: Workload, device: torch.device) -> int:
     """Return the memory of the state of generation after ``workload.length`` tokens of one sequence."""
     with _fake(workload, device) as (model, _):
-        state = Generation(model, workload.one_sequence.make_batch(model, device), workload.length).state
-        return bytes_of(each for each in tree_leaves(state) if isinstance(each, Tensor))
+        generation = Generation(model, workload.one_sequence.make_batch(model, device), workload.length - 1)
+        generation.step()  # the state of a long prefix may be a view of larger tensors
+        return bytes_of(each for each in tree_leaves(generation.state) if isinstance(each, Tensor))
 
 
 @contextmanager

@@ -115,7 +115,7 @@ def estimate(
     if device is None:
         notes.append(f"trainer.accelerator={trainer['accelerator']}: not on this machine; no times were measured")
     if config["task"].get("compile"):
-        notes.append("times are those without torch.compile (task.compile)")
+        notes.append("times and memory are those without torch.compile (task.compile)")
     if trainer["devices"] * trainer["num_nodes"] > 1:
         notes.append("memory and times are those of one process without sharding and communication")
 
@@ -135,6 +135,8 @@ def estimate(
     fits = None if device is None else costs[run_length].memory.peak <= device.usable
     with torch.device("meta"):
         model = run.make_model()
+    if source := run.describe_source(model):
+        notes.append(f"each sequence is generated from {source}")
     rows = [
         _length_cost(workload(config, length), costs[length], on, times, dollars_per_hour, trainer["max_steps"])
         for length in every
@@ -194,10 +196,14 @@ def _measure(
             notes.append(f"no times from length {length:,}: {why}")
             break
         say(f"training at length {length:,}")
-        times.training[length] = training_seconds(at, device.torch, seconds)
-        speed = cost.training_flops * at.accumulated / times.training[length]
-        say(f"generation at length {length:,}")
-        times.generation[length] = generation_seconds(at, device.torch, seconds / 4)
+        try:
+            times.training[length] = training_seconds(at, device.torch, seconds)
+            speed = cost.training_flops * at.accumulated / times.training[length]
+            say(f"generation at length {length:,}")
+            times.generation[length] = generation_seconds(at, device.torch, seconds / 4)
+        except torch.OutOfMemoryError:
+            notes.append(f"no times from length {length:,}: the device is out of memory")
+            break
     return times
 
 

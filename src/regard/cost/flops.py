@@ -1,4 +1,4 @@
-"""Floating-point operations, counted by torch.utils.flop_counter, which lacks formulas for Fourier transforms."""
+"""Floating-point operations, counted by torch.utils.flop_counter with formulas that some of its versions lack."""
 
 from __future__ import annotations
 
@@ -36,11 +36,27 @@ def _to_real(shape: Shape, axes: Sequence[int], *rest: Any, out_shape: Shape, **
     return round(fft_flops(out_shape, axes) / 2)
 
 
-FORMULAS = {
+def _attention(query: Shape, key: Shape, value: Shape, *rest: Any, **named: Any) -> int:
+    """Two products: queries with keys, and weights with values."""
+    return 2 * math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
+
+def _attention_backward(gradient: Shape, query: Shape, key: Shape, value: Shape, *rest: Any, **named: Any) -> int:
+    """Five products: the weights are computed again (Dao et al. 2022, algorithm 4)."""
+    return 2 * math.prod(query[:-1]) * key[-2] * (3 * query[-1] + 2 * value[-1])
+
+
+KERNELS = ("flash_attention", "efficient_attention", "cudnn_attention", "flash_attention_for_cpu")
+"""Kernels of attention. Several versions of torch have no formula for the one of CPUs (pytorch#195460)."""
+
+FORMULAS: dict[Any, Callable[..., int]] = {
     torch.ops.aten._fft_c2c: _complex,
     torch.ops.aten._fft_r2c: _from_real,
     torch.ops.aten._fft_c2r: _to_real,
 }
+for _kernel in KERNELS:
+    FORMULAS[getattr(torch.ops.aten, f"_scaled_dot_product_{_kernel}")] = _attention
+    FORMULAS[getattr(torch.ops.aten, f"_scaled_dot_product_{_kernel}_backward")] = _attention_backward
 
 
 def flop_counter() -> FlopCounterMode:

@@ -105,4 +105,4 @@ def length_table(costs: Sequence[Cost], width: int | None) -> Text:
 
 
 def _power(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+    return "" if value is None else f"{round(value, 2) + 0.0:.2f}"  # no -0.00

@@ -16,7 +16,7 @@ from regard.cost.training_step import TrainingStep
 from regard.cost.workload import Workload
 from regard.model.transformer import Transformer
 
-REPETITIONS = 20
+REPETITIONS = 10
 """Maximum number of measurements of a time."""
 GENERATED = 32
 """Tokens that are generated to measure the time of one."""

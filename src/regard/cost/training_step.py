@@ -11,6 +11,7 @@ from regard.data.batching import Batch
 from regard.inference.forced_pass import forced_logits, summed_loss
 from regard.instantiate import build
 from regard.model.transformer import Transformer
+from regard.training.parameter_groups import optimizer_of
 
 
 class TrainingStep:
@@ -22,7 +23,7 @@ class TrainingStep:
         self.clip = config["trainer"]["gradient_clip_val"]
         self.precision, self.device = config["trainer"]["precision"], device
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer: torch.optim.Optimizer = build(config["optimizer"])(self.parameters)
+        self.optimizer = optimizer_of(model, build(config["optimizer"]))
 
     def forward(self) -> torch.Tensor:
         """Compute the loss of a micro-batch."""

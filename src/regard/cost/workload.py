@@ -72,6 +72,13 @@ class Workload:
             rows=list(range(self.rows)),
         )
 
+    def describe_source(self, model: Transformer) -> str | None:
+        """Return what a sequence is generated from; None for a language model."""
+        if model.encoder is None:
+            return None
+        size = getattr(model.encoder, "image_size", None)
+        return f"an image of {size} x {size} pixels" if size else "a text of the same length"
+
     def _source(self, encoder: Any, device: torch.device) -> Tensor | None:
         if encoder is None:
             return None

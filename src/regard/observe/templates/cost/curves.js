@@ -23,10 +23,10 @@ function drawCurve({ id, unit, exponent, limit }) {
   const drawn = shownRuns().map(({ run, index }) => ({ run, index, points: run.lengths.filter((at) => numeric(at[id]) && at[id] > 0) }))
     .filter(({ points }) => points.length);
   const traces = drawn.map(({ run, index, points }) => {
-    const power = exponent ? run.exponents[exponent] : null;
+    const growth = exponent ? power(run.exponents[exponent]) : "";
     return {
       x: points.map((at) => at.length), y: points.map((at) => at[id]), mode: "lines+markers",
-      name: label(nameOf(run)) + (numeric(power) ? `, ${power.toFixed(2)}` : ""),
+      name: label(nameOf(run)) + (growth && `, ${growth}`),
       text: points.map((at) => short(at[id], unit)), hovertemplate: "%{x:,} tokens: %{text}",
       line: { color: hueOf(index), dash: dashOf(index), width: 1.8 }, marker: { size: 5, color: hueOf(index) },
     };

@@ -10,7 +10,7 @@ function short(value, unit = "") {
 }
 
 const dollars = (value) => !numeric(value) ? "" : `$${value >= 0.1 ? value.toFixed(2) : Number(value.toPrecision(2))}`;
-const power = (value) => numeric(value) ? value.toFixed(2) : "";
+const power = (value) => numeric(value) ? value.toFixed(2).replace("-0.00", "0.00") : "";
 
 const quantity = (title, value, shown) => ({ title, value, cell: (row) => shown(value(row)), number: true });
 const nameColumn = { title: "configuration", value: ({ run }) => run.name, cell: ({ run, index }) => [swatch(index), make("bdi", { textContent: nameOf(run), title: run.name })] };
