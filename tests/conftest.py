@@ -57,6 +57,15 @@ SMALL_CAPTIONING = [
     "optimizer.lr=0.01", "schedule.warmup_steps=1",
 ]  # fmt: skip
 
+SMALL_ANSWERS = [
+    "task=language", "data=induction", "data.length=8", "data.vocab_size=6",
+    "data.validation_size=20", "data.test_size=20", "batches.examples_per_batch=16",
+    "model.dim=16", "model.depth=2", "model.num_heads=2", "model.ffn_dim=32",
+    "trainer.max_steps=6", "trainer.log_every_n_steps=1", "trainer.val_check_interval=4",
+    "callbacks.last.every_n_steps=3", "callbacks.attention.sentences=1", "logger=none",
+    "optimizer.lr=0.01", "schedule.warmup_steps=1",
+]  # fmt: skip
+
 COLOURS = {"red": "rot", "green": "grün", "blue": "blau", "white": "weiß", "black": "schwarz"}
 THINGS = {"house": "Haus", "roof": "Dach", "boat": "Boot", "book": "Buch", "horse": "Pferd", "sheet": "Blatt"}
 
@@ -275,6 +284,20 @@ def finished_captioning(make_captioning_run: Callable[..., RunFolder]) -> RunFol
     run = make_captioning_run("name=finished")
     assert work(run.path) == 0
     return run
+
+
+@pytest.fixture(scope="session")
+def make_answers_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunFolder]:
+    """Freezes a small run on generated sequences with answers; arguments override."""
+    from regard.config.compose import compose_points, freeze
+
+    folder = tmp_path_factory.mktemp("answers")
+    places = [f"paths.cache={folder / 'cache'}", f"paths.runs={folder / 'runs'}"]
+
+    def make(*overrides: str) -> RunFolder:
+        return freeze(compose_points([*SMALL_ANSWERS, *places, *overrides]))[0]
+
+    return make
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from pathlib import Path
 
 
 def share_processors() -> None:
@@ -18,3 +20,23 @@ def share_processors() -> None:
 def available_processors() -> int:
     """Return the number of processors that this process may use: on a shared node, fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that this process may still allocate: of the machine, or of its control group if less.
+
+    A control group (version 2) limits a container or the job of a cluster.
+    """
+    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    with suppress(OSError, KeyError, ValueError):
+        found.append(_read_numbers(Path("/proc/meminfo"))["MemAvailable:"] * 1024)
+    with suppress(OSError, KeyError, ValueError):  # ValueError: "max", no limit
+        own = Path("/proc/self/cgroup").read_text().rpartition("0::/")[2].strip()
+        group = Path("/sys/fs/cgroup", own)
+        found.append(int((group / "memory.max").read_text()) - _read_numbers(group / "memory.stat")["anon"])
+    return min(found)
+
+
+def _read_numbers(file: Path) -> dict[str, int]:
+    """Return the first two words of each line, a name and a number."""
+    return {name: int(number) for name, number, *_ in map(str.split, file.read_text().splitlines())}

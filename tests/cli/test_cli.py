@@ -51,12 +51,10 @@ def test_translate_keeps_order_and_empty_lines(finished: RunFolder, tmp_path: Pa
     assert len(out) == len(lines) + 1
     assert out[1] == out[3] == ""
     assert out[0] == out[5] != out[2]
-    best, output = finished.checkpoints / "best.ckpt", tmp_path / "out"
+    best, output = finished.checkpoints / "best.ckpt", tmp_path / "new" / "out"
     alone = regard("translate", best, "--beam-size", "2", "--output", output, stdin=lines[2])
     assert alone.code == 0, alone.err
-    assert (tmp_path / "out").read_text() == out[2] + "\n", (
-        "the same alone and in a batch, from the checkpoint and from the run"
-    )
+    assert output.read_text() == out[2] + "\n", "the same alone and in a batch, from the checkpoint and from the run"
 
 
 def test_translate_names_a_line_that_is_not_utf8_or_too_long(finished: RunFolder, regard: Regard) -> None:
@@ -71,7 +69,7 @@ def test_translate_names_a_line_that_is_not_utf8_or_too_long(finished: RunFolder
 def test_evaluate_prints_the_metrics_of_the_run(finished: RunFolder, tmp_path: Path, regard: Regard) -> None:
     import json
 
-    output = tmp_path / "outputs.txt"
+    output = tmp_path / "new" / "outputs.txt"
     found = regard("evaluate", finished.path, "--split", "test", "--output", output)
     assert found.code == 0, found.err
     shown = dict(line.split("\t") for line in found.out.splitlines())

@@ -30,7 +30,7 @@ from regard.compare.run_files import Curve, read_curves
 from regard.compare.table import as_csv
 from regard.config.flatten import flatten
 from regard.errors import RegardError, UsageError
-from regard.observe.draw.compare_page import escape_script, to_json_value
+from regard.observe.draw.plotly_page import escape_script, to_json_value
 from regard.runs.folder import RunFolder
 
 CopyRun = Callable[..., RunFolder]

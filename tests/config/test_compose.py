@@ -49,7 +49,11 @@ def test_every_option_of_every_group_composes_and_passes_the_check(choice: str) 
     assert compose_points([choice])
 
 
+PARTS_OF_OTHERS = {"synthetic", "without_text"}
 CORPORA = {
+    "induction": ["task=language"],
+    "recall": ["task=language"],
+    "mqar": ["task=language"],
     "phrases": [],
     "multi30k": [],
     "pydocs": ["task=language"],
@@ -65,10 +69,10 @@ CORPORA = {
 
 
 def test_every_corpus_is_known_here() -> None:
-    assert set(CORPORA) >= set(options("data"))
+    assert set(CORPORA) >= set(options("data")) - PARTS_OF_OTHERS
 
 
-@pytest.mark.parametrize("corpus", options("data"))
+@pytest.mark.parametrize("corpus", sorted(set(options("data")) - PARTS_OF_OTHERS))
 def test_every_corpus_composes_and_passes_the_check(corpus: str, tmp_path: Path) -> None:
     (tmp_path / "t.tsv").write_text("en\tde\n")
     assert compose_points([f"data={corpus}", *(argument.format(tmp_path) for argument in CORPORA[corpus])])
@@ -80,6 +84,21 @@ def test_every_corpus_composes_and_passes_the_check(corpus: str, tmp_path: Path)
 def test_corpus_of_another_task_is_refused_before_a_folder_is_created(arguments: list[str]) -> None:
     with pytest.raises(UsageError, match=r"data has the columns .*, this task reads .*; choose another"):
         compose_points(arguments)
+
+
+@pytest.mark.parametrize("task", ["translation", "captioning"])
+def test_data_without_a_source_needs_a_model_without_an_encoder(task: str) -> None:
+    with pytest.raises(UsageError, match=rf"^model\.encoder: the model of task={task} encodes a source, but this data"):
+        compose_points([f"task={task}", "data=recall"])
+
+
+def test_sequences_with_answers_have_no_keys_for_text_and_their_own_model() -> None:
+    ((config, _),) = compose_points(["task=language", "data=mqar"])
+    assert config["task"]["scorer"].keys() == {"_target_", "samples"}
+    assert not {"stride", "block_length", "tokens_per_batch"} & config["batches"].keys()
+    assert config["model"]["dim"] == 32
+    ((config, _),) = compose_points(["task=language", "data=mqar", "model=tiny"])
+    assert config["model"]["dim"] == 128
 
 
 def test_an_experiment_chooses_task_and_data() -> None:

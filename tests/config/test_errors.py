@@ -41,6 +41,11 @@ OWN = {
 }
 
 
+NEEDS_CAPTIONING = (
+    "data.pixels=${model.encoder.image_size}: there is no key model.encoder.image_size; give task=captioning"
+)
+
+
 @pytest.mark.parametrize("name", OWN)
 def test_error_in_a_user_conf_folder_names_file_and_line(name: str, tmp_path: Path) -> None:
     path, (content, words) = tmp_path / name, OWN[name]
@@ -70,6 +75,8 @@ def test_error_in_a_user_conf_folder_names_file_and_line(name: str, tmp_path: Pa
         ([""], "an empty argument: expected KEY=VALUE"),
         (["~seed"], "batches.seed=${seed}: there is no key seed; leave out ~seed"),
         (["model.dim=${x}"], "model.dim=${x}: there is no key x; give model.dim another value"),
+        (["data=shapes"], NEEDS_CAPTIONING),
+        (["task=language", "data=shapes"], NEEDS_CAPTIONING),
         (["+model=tiny"], "model is chosen twice; to change the choice, give model=... without +"),
         (["model=3"], "model=3: no such option; options: base, big, demo"),
         (["model=null"], "model=null: no such option; options: base, big, demo"),

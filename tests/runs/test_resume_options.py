@@ -41,6 +41,7 @@ TRANSLATION = {
 LANGUAGE = {
     "isolated documents": ["batches.isolate_documents=true", "batches.tokens_per_batch=512"],  # several epochs
     "stride": ["batches.stride=5"],
+    "H3": ["mixer=h3", "batches.isolate_documents=true"],
     "blocks": ["trainer.limit_train_batches=3", "trainer.limit_val_batches=1", "trainer.accumulate_grad_batches=2"],
 }
 VARYING = ("train/seconds", "train/tokens_per_second", "train/memory_gib")
@@ -57,7 +58,7 @@ def assert_alike(run: RunFolder, whole: RunFolder) -> None:
     assert found.keys() == expected.keys()
     for part in ("state_dict", "optimizer_states", "lr_schedulers", "random_states"):
         assert_equal(found[part], expected[part], part)
-    for data in ("TranslationData", "LanguageData", "CaptioningData"):
+    for data in ("TranslationData", "LanguageData", "CaptioningData", "AnswerData"):
         assert found.get(data) == expected.get(data)
 
 
@@ -116,6 +117,19 @@ def test_a_translator_is_resumed_exactly(make_run: MakeRun, case: str) -> None:
     last = read_checkpoint(whole.checkpoints / "last.ckpt")
     assert last["global_step"] == len(rows(whole)) == (9 if case == "early stopping" else STEPS)
     assert (last["TranslationData"]["epoch"] == 0) == ("batch" in case), "all but limited batches are several epochs"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["batches.workers=1"],  # endless
+        ["data.size=50", "trainer.accumulate_grad_batches=2"],
+    ],
+)
+def test_a_model_of_answers_is_resumed_exactly(make_answers_run: MakeRun, options: list[str]) -> None:
+    whole = assert_resumes_exactly(make_answers_run, *options)
+    state = read_checkpoint(whole.checkpoints / "last.ckpt")["AnswerData"]
+    assert (state["epoch"] == 0) == ("data.size=50" not in options)
 
 
 @pytest.mark.parametrize("case", LANGUAGE)

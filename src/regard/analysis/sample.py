@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from regard.analysis.align import Pairs, Warn, evenly_spaced, read_gold, read_split, single_spaced
+from regard.data.answers import AnswerData
 from regard.data.batching import Batch
 from regard.data.corpora.captions.judged import JudgedCorpus, Mentioned
 from regard.data.corpora.links import Links
@@ -63,6 +64,8 @@ def sample_run(
         return _sample_pairs(generator, part.pairs, links, reference, count, "validation pairs", warn)
     _reject(generator, gold)
     batches = load_corpus(run, warn)
+    if isinstance(batches, AnswerData):
+        return _sample_answers(batches, count)
     stream, length = PackedStream(batches.prepared.tokens("validation")[0]), generator.model.max_length
     rows = _block_rows(len(stream), length, count, warn)
     blocks = [stream.read(row * length, min((row + 1) * length, len(stream))) for row in rows]
@@ -110,6 +113,12 @@ def _sample_captions(generator: EncoderDecoder, data: CorpusData, count: int | N
     if isinstance(data.corpus, JudgedCorpus):
         mentions = {row: data.corpus.mentions(*record) for row, record in enumerate(chosen)}
     return TextSample(batches, f"{len(chosen)} validation captions", {}, "", mentions)
+
+
+def _sample_answers(data: AnswerData, count: int | None) -> TextSample:
+    """Sample ``count`` evenly spaced examples of the validation part."""
+    rows = evenly_spaced(sum(1 for _ in data.records("validation")), count or PAIRS)
+    return TextSample([data.batch("validation", rows)], f"the answers of {len(rows)} validation examples", {}, "")
 
 
 def _sample_pairs(

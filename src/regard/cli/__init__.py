@@ -19,10 +19,11 @@ from regard.cli import inference
 from regard.cli import images
 from regard.cli import analysis
 from regard.cli import compare
+from regard.cli import cost
 
 # isort: on
 
-__all__ = ["analysis", "app", "compare", "images", "inference", "main", "runs"]
+__all__ = ["analysis", "app", "compare", "cost", "images", "inference", "main", "runs"]
 
 
 def main() -> None:

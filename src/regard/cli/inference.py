@@ -33,12 +33,14 @@ def translate(
     """Translate stdin to stdout, line by line. Empty lines stay empty."""
     lines = stdin_lines()
     if output is not None:
-        _require_text_file(output)
+        require_writable("--output", output)
     from regard.inference.stream import CHUNK_LINES, translate_lines
     from regard.inference.translator import Translator
 
     translator = load_as(Translator, run, device, trust)
     chunk = 1 if stdin_is_terminal() else CHUNK_LINES
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as file:
         for line in translate_lines(translator, lines, beam_size, length_penalty, warn, chunk):
             print(line, file=file, flush=chunk == 1)
@@ -76,7 +78,7 @@ def evaluate(
     if output and not decodes:
         raise UsageError(f"--output: the evaluation of {generator.noun} has no outputs to write; leave it out")
     if output is not None:
-        _require_text_file(output)
+        require_writable("--output", output)
     outputs: list[str] = []
     signatures: dict[str, str] = {}
     if source_file is None and target_file is None:
@@ -95,6 +97,7 @@ def evaluate(
     for name, signature in signatures.items():
         print(f"{name} signature\t{signature}")
     if output:
+        output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text("".join(f"{line}\n" for line in outputs), encoding="utf-8")
 
 
@@ -227,10 +230,3 @@ def score(
                 print(f"\t{value:.4f}\t{piece}")
     if count:
         warn(f"total: {total:.4f}, {count:.0f} tokens, perplexity {perplexity(-total / count):.4f}")
-
-
-def _require_text_file(output: Path) -> None:
-    """Raise UsageError if --output cannot be written. Like > in a shell, --output does not create folders."""
-    if not output.parent.is_dir():
-        raise UsageError(f"--output {output}: the folder {output.parent} does not exist; create it first")
-    require_writable("--output", output)

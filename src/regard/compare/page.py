@@ -12,8 +12,8 @@ from regard.compare.comparison import Comparison, Group
 from regard.compare.run import ComparedRun
 from regard.compare.table import as_csv
 from regard.data.tokenizer.specials import SPACE, SPECIAL_PIECES
-from regard.observe.draw.compare_page import render_comparison
 from regard.observe.draw.packing import pack_weights
+from regard.observe.draw.plotly_page import write_plotly_page
 from regard.observe.draw.thin import thin
 from regard.observe.record.maps import SentenceMaps
 
@@ -68,7 +68,7 @@ def write_page(path: Path, comparison: Comparison) -> None:
     count = len(runs)
     good = "smallest" if comparison.mode == "min" else "largest"
     subtitle = f"{count} run{'s' * (count != 1)} by the {good} {comparison.metric}"
-    render_comparison(path, "Comparison of runs", subtitle, data)
+    write_plotly_page(path, "compare.html.jinja", "Comparison of runs", subtitle, data)
 
 
 def points_per_curve(lengths: Sequence[int], budget: int = POINTS) -> int:

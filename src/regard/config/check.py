@@ -63,6 +63,11 @@ def _check_columns(config: dict[str, Any]) -> None:
     batches = _target("batches", config["batches"])
     if isinstance(batches, type) and issubclass(batches, CorpusData):
         batches.require_columns(build(config["data"]))
+        if len(batches.columns) == 1 and config["model"]["encoder"] is not None:
+            raise UsageError(
+                f"model.encoder: the model of task={config['task']['name']} encodes a source, but this data has none; "
+                "choose task=language or another data="
+            )
 
 
 def _check_strategy(strategy: str | dict[str, Any]) -> None:

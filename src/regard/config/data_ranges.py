@@ -7,6 +7,7 @@ from typing import get_args
 
 from regard.config.kinds import NAME, NULL, OBJECT, TEXT, TRUTH, Kind, choice, integer, number, sequence
 from regard.data.corpora.reading.rows import Format
+from regard.data.corpora.synthetic.symbols import MOST_SYMBOLS
 from regard.data.corpora.text_files import Document
 from regard.data.tokenizer.tokenizer import KINDS, NORMALIZATIONS
 
@@ -29,6 +30,13 @@ _DATASET = {
     "train": TEXT,
     "validation": TEXT | SHARE,
     "test": TEXT | SHARE | NULL,
+}
+_SYNTHETIC = {
+    "length": integer(1),
+    "vocab_size": integer(3, MOST_SYMBOLS),
+    "size": integer(1) | NULL,
+    "seed": integer(0),
+    **dict.fromkeys(["validation_size", "test_size"], integer(1)),
 }
 _TOKENS_PER_BATCH = dict.fromkeys(["tokens_per_batch", "evaluation_tokens_per_batch"], integer(1))
 
@@ -57,6 +65,10 @@ DATA: Mapping[str, Mapping[str, Kind]] = {
         "stride": integer(1) | NULL,
         "isolate_documents": TRUTH,
     },
+    "regard.data.answers.AnswerData": {
+        **_BATCHES,
+        **dict.fromkeys(["examples_per_batch", "evaluation_examples_per_batch", "max_length"], integer(1)),
+    },
     "regard.data.corpora.filters.Length": dict.fromkeys(
         ["min_words", "max_words", "min_characters", "max_characters"], integer(0) | NULL
     ),
@@ -71,6 +83,13 @@ DATA: Mapping[str, Mapping[str, Kind]] = {
         "seed": integer(0),
         "pixels": integer(32, 512),
         **dict.fromkeys(["size", "validation_size", "test_size", "held_out_size"], integer(1)),
+    },
+    "regard.data.corpora.synthetic.induction.InductionHead": _SYNTHETIC,
+    "regard.data.corpora.synthetic.recall.AssociativeRecall": _SYNTHETIC,
+    "regard.data.corpora.synthetic.mqar.MultiQueryRecall": {
+        **_SYNTHETIC,
+        "num_pairs": integer(1),
+        "power": number(0),
     },
     "regard.data.corpora.captions.files.Captions": {
         **_SPLIT_FILES,

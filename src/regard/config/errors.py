@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -99,13 +99,29 @@ def _no_name(arguments: Sequence[str], folders: Sequence[Path]) -> str:
 def _interpolation(error: InterpolationResolutionError, arguments: Sequence[str], folders: Sequence[Path]) -> str:
     written = str(getattr(error.child_node, "_value", lambda: "")())
     missing = re.search(r"Interpolation key '([^']+)' not found", str(error))
+    if missing is None and "is not a container" in str(error):  # the key is below one that is null
+        missing = re.fullmatch(r"\$\{([^{}]+)\}", written)
     reason = f"there is no key {missing[1]}" if missing else str(error).splitlines()[0].rpartition(": ")[2].strip('"')
     text = f"{error.full_key}={written}: {reason}"
     for argument in arguments:
         if missing and argument.startswith("~") and f"{missing[1]}.".startswith(f"{argument[1:].partition('=')[0]}."):
             return f"{text}; leave out {argument}"
     place = line_with(written, folders) if written else None
+    if missing and (tasks := _tasks_with(missing[1], arguments, folders)):
+        return f"{text}; give task={' or task='.join(tasks)}"
     return f"{place}: {text}; correct it" if place else f"{text}; give {error.full_key} another value"
+
+
+def _tasks_with(key: str, arguments: Sequence[str], folders: Sequence[Path]) -> list[str]:
+    """Return the tasks with which the configuration has ``key``, such as that of a corpus of images."""
+    kept = [a for a in arguments if "=" in a and not a.startswith(("-", "task=")) and "," not in a]
+    found = []
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        for task in options_of("task", folders):
+            with suppress(HydraException, OmegaConfBaseException):
+                if OmegaConf.select(compose("train", [*kept, f"task={task}"]), key) is not None:
+                    found.append(task)
+    return found
 
 
 def _keys(arguments: Sequence[str], wrong: str) -> list[str]:

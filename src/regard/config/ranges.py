@@ -108,6 +108,7 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         "new_tokens": integer(0),
         "temperature": number(0),
     },
+    "regard.training.scorers.answers.AnswerScorer": {"samples": integer(0)},
     "regard.observe.callbacks.attention.AttentionProbe": {
         "texts": sequence(TEXT),
         "sentences": integer(0),

@@ -14,6 +14,7 @@ import torch
 from regard.data.corpora.corpus import SPLITS
 from regard.data.corpora.reading.lines import read_lines, read_pairs
 from regard.errors import RegardError, UsageError
+from regard.inference.answer_model import AnswerModel
 from regard.inference.encoder_decoder import EncoderDecoder
 from regard.inference.generator import Generator
 from regard.inference.perplexity import perplexity
@@ -119,12 +120,15 @@ def evaluate_pairs(
 def evaluate_text(run: RunFolder, text: Path, average: int | None, device: str) -> dict[str, float]:
     """Return the metrics of a language model on a file, read as one document.
 
-    Raises RegardError for an empty file.
+    Raises RegardError for an empty file, and UsageError for a model that predicts only answers.
     """
     document = "\n".join(read_lines(text))
     if not document:
         raise RegardError(f"{text} is empty; expected some text")
-    (scored,) = _load_generator(run, average, device).score([document], 1)
+    generator = _load_generator(run, average, device)
+    if isinstance(generator, AnswerModel):
+        raise UsageError(f"--target-file: {generator.noun} is evaluated on its own data; regard score takes any text")
+    (scored,) = generator.score([document], 1)
     loss = -sum(value for _, value in scored)
     metrics = per_token(loss, len(scored)) | {"bits_per_byte": loss / math.log(2) / len(document.encode())}
     return {f"test/{name}": value for name, value in metrics.items()}

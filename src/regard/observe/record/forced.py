@@ -72,7 +72,8 @@ def batch_maps(
         name: weights.float().cpu().numpy() for name, weights in recorder.maps.items() if split_name(name)[0] in kinds
     }
     for place, row in enumerate(batch.rows):
-        prefix, target = _without_padding(batch.prefix[place]), _without_padding(batch.target[place])
+        prefix = _without_padding(batch.prefix[place])
+        target = batch.target[place].tolist()[: len(prefix)]  # <pad> where nothing is to be predicted
         reads = generator.source
         source = [] if reads is None or batch.source is None else reads.labels(batch.source[place])
         sizes = {"encoder.self": (len(source), len(source)), "decoder.self": (len(prefix), len(prefix))}

@@ -1,4 +1,4 @@
-"""The page that compares runs: one self-contained HTML file that includes plotly.js and needs no network."""
+"""Pages with plots: self-contained HTML files that include plotly.js and need no network."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from regard.observe.draw.page_template import load_template
 from regard.observe.draw.palette import DARK, LIGHT
 
 
-def render_comparison(path: Path, title: str, subtitle: str, data: Mapping[str, Any]) -> None:
-    """Write the page for ``data`` (see `regard.compare.page`) to ``path``; title and subtitle are plain text.
+def write_plotly_page(path: Path, template: str, title: str, subtitle: str, data: Mapping[str, Any]) -> None:
+    """Write the page of a template for ``data`` to ``path``; title and subtitle are plain text.
+
+    `regard.compare.page` and `regard.cost.page` make the data.
 
     NaN, Infinity and -Infinity become strings, since JSON has no such numbers: they are gaps in curves, and text in
     tables. Raises OSError if the file cannot be written.
     """
     from plotly.offline import get_plotlyjs
 
-    html = load_template("compare.html.jinja").render(
+    html = load_template(template).render(
         title=title,
         subtitle=subtitle,
         plotly=escape_script(get_plotlyjs()),

@@ -1,0 +1,1 @@
+"""What a configuration costs: parameters, FLOPs, memory, time and money, without training it."""

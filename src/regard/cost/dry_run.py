@@ -1,0 +1,106 @@
+"""A training step and the state of generation on fake tensors: FLOPs and memory without computing."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn import Parameter
+from torch.utils._pytree import tree_leaves
+
+from regard.cost.flops import flop_counter
+from regard.cost.generation import Generation
+from regard.cost.memory import Memory, MemoryTracker, bytes_of
+from regard.cost.precision import weights_format
+from regard.cost.training_step import TrainingStep
+from regard.cost.workload import Workload
+from regard.model.transformer import Transformer
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """FLOPs and memory of a training step of one process.
+
+    forward_flops, training_flops: of one micro-batch; training is forward and backward
+    """
+
+    forward_flops: int
+    training_flops: int
+    memory: Memory
+
+
+def dry_run(workload: Workload, device: torch.device) -> StepCost:
+    """Return FLOPs and memory of a training step on ``device``."""
+    with _fake(workload, device) as (model, tracker):
+        batch = workload.make_batch(model, device)
+        step = TrainingStep(model, batch, workload.config, device)
+        for parameter in step.parameters:  # the steps before have left gradients and the state of the optimizer
+            parameter.grad = torch.zeros_like(parameter)
+        step.update()
+        before = tracker.now
+        tracker.reset_peak()
+        with flop_counter() as counter:
+            loss = step.forward()
+            forward, activations = counter.get_total_flops(), tracker.now - before
+            step.backward(loss, first=True)
+        if workload.accumulated > 1:
+            step.backward(step.forward(), first=False)
+        step.update()
+        memory = Memory(
+            weights=bytes_of(chain(model.parameters(), model.buffers())),
+            gradients=bytes_of(p.grad for p in step.parameters if p.grad is not None),
+            optimizer=bytes_of(each for each in tree_leaves(step.optimizer.state) if isinstance(each, Tensor)),
+            activations=activations,
+            peak=tracker.peak,
+        )
+    return StepCost(forward, counter.get_total_flops(), memory)
+
+
+def forward_flops(workload: Workload, device: torch.device) -> int:
+    """Return the FLOPs of a forward pass of a micro-batch."""
+    with _fake(workload, device) as (model, _):
+        step = TrainingStep(model, workload.make_batch(model, device), workload.config, device)
+        with torch.no_grad(), flop_counter() as counter:
+            step.forward()
+    return counter.get_total_flops()
+
+
+def cache_bytes(workload: Workload, device: torch.device) -> int:
+    """Return the memory of the state of generation after ``workload.length`` tokens of one sequence."""
+    with _fake(workload, device) as (model, _):
+        generation = Generation(model, workload.one_sequence.make_batch(model, device), workload.length - 1)
+        generation.step()  # the state of a long prefix may be a view of larger tensors
+        return bytes_of(each for each in tree_leaves(generation.state) if isinstance(each, Tensor))
+
+
+@contextmanager
+def _fake(workload: Workload, device: torch.device) -> Iterator[tuple[Transformer, MemoryTracker]]:
+    """Build the model of a workload with fake tensors on ``device``, and follow their memory in the with statement."""
+    with torch.device("meta"):
+        model = workload.make_model().to(weights_format(workload.config["trainer"]["precision"]))
+    with warnings.catch_warnings(), FakeTensorMode(allow_non_fake_inputs=True), MemoryTracker() as tracker:
+        warnings.filterwarnings("ignore", message="Accessing the data pointer of FakeTensor")
+        _replace_tensors(model, device)
+        yield model, tracker
+
+
+def _replace_tensors(model: Transformer, device: torch.device) -> None:
+    """Replace the parameters and buffers of ``model`` by empty ones on ``device``; shared ones remain shared."""
+    replaced: dict[Tensor, Tensor] = {}
+    for module in model.modules():
+        for tensors in (module._parameters, module._buffers):
+            for name, tensor in tensors.items():
+                if tensor is None:
+                    continue
+                if tensor not in replaced:
+                    empty = torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
+                    replaced[tensor] = (
+                        Parameter(empty, tensor.requires_grad) if tensors is module._parameters else empty
+                    )
+                tensors[name] = replaced[tensor]  # type: ignore[assignment]

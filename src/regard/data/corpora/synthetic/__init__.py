@@ -1,0 +1,1 @@
+"""Generated sequences with answers: associative recall, induction heads, multi-query associative recall."""
