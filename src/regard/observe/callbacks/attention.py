@@ -85,7 +85,10 @@ class AttentionProbe(pl.Callback):
         examples = [*self._fixed, *self.selector.select_extremes(pl_module, self._fixed)]
         if not examples:
             return
-        traces = [trace(pl_module.generator, each.given, each.forced) for each in examples]
+        traces: list[Trace] = []
+        for each in examples:
+            mixers = traces[0].mixers if traces else None
+            traces.append(trace(pl_module.generator, each.given, each.forced, mixers=mixers))
         if (others := describe_mixers(traces[0].mixers)) and others != self._logged:
             self._logged = others
             logging.getLogger("regard").info("callbacks.attention: %s", others)

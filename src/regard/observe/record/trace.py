@@ -54,7 +54,12 @@ class Trace(NamedTuple):
 
 @torch.inference_mode()
 def trace(
-    generator: Generator, given: Any | None, target: str | None = None, beam_size: int = 1, alpha: float = 1.0
+    generator: Generator,
+    given: Any | None,
+    target: str | None = None,
+    beam_size: int = 1,
+    alpha: float = 1.0,
+    mixers: dict[str, OtherMixer] | None = None,
 ) -> Trace:
     """Return the trace of a model for an input and ``target``, by default the output of the model.
 
@@ -63,6 +68,7 @@ def trace(
 
     given: the input as `regard.data.sources.source.Source.encode` takes it; None for a model without an encoder, which
         reads ``target`` at the start of a document
+    mixers: those of another trace of the same weights, if there is one: kernels are the same for every sentence
     """
     example = generator.forced_example(given, target, beam_size, alpha)
     model, tokenizer, source = generator.model, generator.target_tokenizer, generator.source
@@ -86,7 +92,7 @@ def trace(
         vectors=_arrays(recorder.vectors),
         likelihood=score_target(logits, ids, tokenizer),
         lens=logit_lens(model.decoder, recorder.states, ids, tokenizer),
-        mixers=other_mixers(model, recorder, max(model.max_length, len(maps.source))),
+        mixers=other_mixers(model, recorder, max(model.max_length, len(maps.source))) if mixers is None else mixers,
         image=given.pixels if isinstance(given, Image) else None,
     )
 
