@@ -64,11 +64,13 @@ def test_validation_has_the_records_in_order(make: Callable[..., AnswerData]) ->
     dataset, items = data.evaluation("validation")
     assert [(len(item.rows), item.step_tokens) for item in items] == [(16, 48), (4, 12)]
     read = [data.prepared.target_tokenizer.decode(row) for item in items for row in dataset[item].prefix.tolist()]
-    assert read == [text[:-1] for (text,) in data.records("validation")]
+    assert read == [data.question(text)[:-1] for (text,) in data.records("validation")]
     batch = data.batch("validation", [19, 3])
     assert data.prepared.target_tokenizer.decode(batch.prefix[1].tolist()) == read[3]
     (text,) = next(data.records("validation"))
-    assert data.example(Path()) == text[: max(data.answer_places(text))]
+    places = data.answer_places(text)
+    assert data.question(text) == "".join("." if place in places else text[place] for place in range(len(text)))
+    assert data.example(Path()) == data.question(text)[: places[-1]]
 
 
 @pytest.mark.parametrize(("limit", "sizes"), [(1, [16]), (0.5, [10]), (9, [16, 4])])

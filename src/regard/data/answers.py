@@ -114,17 +114,24 @@ class AnswerData(CorpusData):
     def example(self, folder: Path) -> str:
         """Return the first validation example up to its last answer, which a model can be asked for."""
         (text,) = next(self.records("validation"))
-        return text[: self.answer_places(text)[-1]]
+        return self.question(text)[: self.answer_places(text)[-1]]
+
+    def question(self, text: str) -> str:
+        """Return what a model reads of the text of an example."""
+        (row,) = self.generated.questions(self._symbols(text)).tolist()
+        return "".join(self.generated.alphabet[symbol] for symbol in row)
 
     def answer_places(self, text: str) -> list[int]:
         """Return the indices of the answers in the text of an example."""
-        symbols = np.array([[self.generated.alphabet.index(character) for character in text]])
-        return self.generated.answers(symbols)[0].nonzero()[0].tolist()
+        return self.generated.answers(self._symbols(text))[0].nonzero()[0].tolist()
 
     def batch(self, split: Split, rows: list[int]) -> Batch:
         """Return these examples of validation or test as one batch."""
         examples = Answers(self._stored(split), self.generated, self.vocabulary)
         return examples[Item(rows, len(rows) * self.generated.num_answers, -1)]
+
+    def _symbols(self, text: str) -> Symbols:
+        return np.array([[self.generated.alphabet.index(character) for character in text]])
 
     def _stored(self, split: Split) -> StoredExamples:
         return StoredExamples(self.prepared.tokens(split)[0], self.vocabulary)
@@ -199,9 +206,9 @@ class Answers(Dataset[Batch]):
 
     def __getitem__(self, item: Item) -> Batch:
         symbols = self.examples.read(item.rows)
-        ids = self.vocabulary.ids[symbols]
-        prefix = np.concatenate([np.full((len(ids), 1), BOS), ids[:, :-1]], axis=1)
-        target = np.where(self.corpus.answers(symbols), ids, PAD)
+        read = self.vocabulary.ids[self.corpus.questions(symbols)]
+        prefix = np.concatenate([np.full((len(read), 1), BOS), read[:, :-1]], axis=1)
+        target = np.where(self.corpus.answers(symbols), self.vocabulary.ids[symbols], PAD)
         return Batch(
             prefix=torch.from_numpy(prefix),
             target=torch.from_numpy(target),

@@ -65,18 +65,19 @@ class AnswerScorer:
 
     def fixed_examples(self, task: Task, count: int, longest: int) -> list[ProbeExample]:
         """See `Scorer`. Examples are whole: all have the same length."""
-        return [ProbeExample("first", text, None, text) for text in _first_texts(task, count)]
+        questions = map(_answer_data(task).question, _first_texts(task, count))
+        return [ProbeExample("first", text, None, text) for text in questions]
 
     def rated_examples(self, task: Task, longest: int) -> Iterator[tuple[tuple[float, int], ProbeExample]]:
         """See `Scorer`. The score is the mean log-probability of the answers."""
-        texts = _first_texts(task, CANDIDATES)
-        batch = _answer_data(task).batch("validation", [*range(len(texts))]).on(task.device)
+        data, texts = _answer_data(task), _first_texts(task, CANDIDATES)
+        batch = data.batch("validation", [*range(len(texts))]).on(task.device)
         with torch.inference_mode():
             scores = forced_logits(task.model, batch).float().log_softmax(dim=-1)
             values = scores.gather(-1, batch.target[..., None])[..., 0]
             is_answer = batch.target != PAD
             means = ((values * is_answer).sum(dim=-1) / is_answer.sum(dim=-1)).tolist()
-        for text, mean in zip(texts, means, strict=True):
+        for text, mean in zip(map(data.question, texts), means, strict=True):
             yield (mean, 0), ProbeExample(f"{-mean:.2f} nats/answer", text, None, text)
 
     def signatures(self) -> dict[str, str]:

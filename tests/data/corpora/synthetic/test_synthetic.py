@@ -95,6 +95,17 @@ def test_mqar_examples_are_pairs_queries_and_filler() -> None:
         ]
 
 
+def test_a_model_reads_no_answer_before_the_last_symbol(make: Callable[..., Synthetic]) -> None:
+    corpus = make()
+    symbols = corpus.chunk(0)
+    read, is_answer = corpus.questions(symbols), corpus.answers(symbols)
+    assert (read[~is_answer] == symbols[~is_answer]).all()
+    if corpus.num_answers > 1:
+        assert {corpus.alphabet[symbol] for symbol in read[is_answer].tolist()} == {"."}
+    else:
+        assert is_answer[:, -1].all()
+
+
 def test_queries_of_mqar_are_near_the_pairs_unless_the_power_is_one() -> None:
     def mean_place(power: float) -> float:
         symbols = MultiQueryRecall(length=64, num_pairs=1, power=power).chunk(0)

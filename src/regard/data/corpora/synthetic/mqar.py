@@ -16,8 +16,9 @@ class MultiQueryRecall(Synthetic):
     """Pairs of a key and its value; then each key once more, followed by the answer: its value (Arora et al. 2023).
 
     In ``aBcD....cD..aB`` the answers are the second ``D`` and ``B``. Keys are small letters, values are capitals, and
-    all of an example are different. The rest is filler (``.``). In the paper the answer is predicted at the key but is
-    not part of the sequence; here it is, as in text. See `Synthetic` for the other arguments.
+    all of an example are different. The rest is filler (``.``). A model reads filler in the place of the answers, as in
+    the paper: of ``aBcD....c...a.`` it predicts them. If it read them, the last answer would be the value that is left.
+    See `Synthetic` for the other arguments.
 
     Args:
         length: number of symbols, the answers included.
@@ -99,6 +100,10 @@ class MultiQueryRecall(Synthetic):
         places = np.arange(symbols.shape[1])
         is_value = (symbols >= self.num_keys) & (symbols < self.num_keys + self.num_values)
         return is_value & (places >= 2 * self.num_pairs)
+
+    def questions(self, symbols: Symbols) -> Symbols:
+        """See `Synthetic`. Filler replaces the answers."""
+        return np.where(self.answers(symbols), self.vocab_size - 1, symbols)
 
 
 def _choose(scores: npt.NDArray[np.float64], number: int) -> Symbols:

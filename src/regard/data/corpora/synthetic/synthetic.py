@@ -78,6 +78,10 @@ class Synthetic(ABC):
     def answers(self, symbols: Symbols) -> npt.NDArray[np.bool_]:
         """Return which symbols are answers, Bool "examples length"."""
 
+    def questions(self, symbols: Symbols) -> Symbols:
+        """Return what a model reads of examples. Here, everything: the only answer is the last symbol."""
+        return symbols
+
     def fingerprint(self) -> dict[str, object]:
         """Return everything that the text depends on."""
         arguments = {name: value for name, value in vars(self).items() if isinstance(value, int | float | None)}
