@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from regard.data.tokenizer.tokenizer import Tokenizer
     from regard.model.transformer import Transformer
+    from regard.observe.record.mixers import OtherMixer
     from regard.observe.record.trace import Trace
     from regard.runs.folder import RunFolder
 
@@ -147,6 +148,7 @@ def make_trace() -> Callable[..., Trace]:
         groups: int = 2,
         dim: int = 8,
         seed: int = 7,
+        mixers: dict[str, OtherMixer] | None = None,
     ) -> Trace:
         rng = np.random.default_rng(seed)
         sides = {"encoder.{}.self": (source, source), "decoder.{}.self": (target, target)}
@@ -191,6 +193,7 @@ def make_trace() -> Callable[..., Trace]:
                 probabilities=own_shares,
                 ranks=(shares > own_shares[..., None]).sum(axis=-1),
             ),
+            mixers=mixers or {},
         )
 
     return make

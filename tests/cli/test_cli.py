@@ -54,9 +54,7 @@ def test_translate_keeps_order_and_empty_lines(finished: RunFolder, tmp_path: Pa
     best, output = finished.checkpoints / "best.ckpt", tmp_path / "new" / "out"
     alone = regard("translate", best, "--beam-size", "2", "--output", output, stdin=lines[2])
     assert alone.code == 0, alone.err
-    assert (tmp_path / "out").read_text() == out[2] + "\n", (
-        "the same alone and in a batch, from the checkpoint and from the run"
-    )
+    assert output.read_text() == out[2] + "\n", "the same alone and in a batch, from the checkpoint and from the run"
 
 
 def test_translate_names_a_line_that_is_not_utf8_or_too_long(finished: RunFolder, regard: Regard) -> None:

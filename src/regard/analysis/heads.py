@@ -20,6 +20,7 @@ from regard.observe.draw.image import png_bytes
 from regard.observe.measure.ablation import attention_modules
 from regard.observe.measure.head_measures import ALL_MEASURES, HeadMeasures, measure_heads
 from regard.observe.measure.heads import RARE_SHARE
+from regard.observe.record.forced import batch_maps
 from regard.observe.wandb.dashboard import finish_loggers
 from regard.runs.folder import RunFolder
 from regard.runs.sweep import group_and_tags
@@ -32,14 +33,17 @@ SHORT_NAMES |= {"agreement": "agree", "pointing": "point", "importance": "import
 
 
 def measure_sample(generator: Generator, sample: TextSample) -> HeadMeasures:
-    """Compute all measures of all heads of the model on the sample.
+    """Compute all measures of all heads of the model on the sample."""
+    return measure_heads(generator, sample.batches, sample.links, sample.mentions)
 
-    Raises UsageError for a model without attention.
-    """
-    found = measure_heads(generator, sample.batches, sample.links, sample.mentions)
-    if not found.heads:
-        raise UsageError("the model has no attention heads")
-    return found
+
+def require_heads(generator: Generator, sample: TextSample) -> None:
+    """Raise UsageError for a model without attention weights."""
+    _, maps = next(batch_maps(generator, sample.batches[0]))
+    if not maps.maps:
+        raise UsageError(
+            "the model has no attention heads to measure: its mixer is not attention; regard attend shows what it has"
+        )
 
 
 def describe_passes(generator: Generator, sample: TextSample) -> str:

@@ -105,6 +105,7 @@ def heads(
         head_table,
         log_to_wandb,
         measure_sample,
+        require_heads,
         require_not_running,
         write_pictures,
     )
@@ -124,6 +125,7 @@ def heads(
         sample = sample_files(model, source_file, target_file, sentences, gold, warn)
     else:
         sample = sample_run(folder, model, sentences, gold, warn)
+    require_heads(model, sample)
     warn(describe_passes(model, sample))
     found = measure_sample(model, sample)
     pictures = write_pictures(found, sample, folder, place)

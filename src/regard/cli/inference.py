@@ -116,8 +116,9 @@ def attend(
     device: Device = "cpu",
     trust: Trust = False,
 ) -> None:
-    """Write a page and a picture of what the model attends to."""
+    """Write a page and a picture of what the model attends to, or of the kernels of a mixer that is not attention."""
     from regard.observe.draw.attend import write_attention
+    from regard.observe.record.mixers import describe_mixers
     from regard.observe.record.trace import trace
 
     page = output or (run / "attention" / "attend.html" if run.is_dir() else Path("attend.html"))
@@ -134,13 +135,15 @@ def attend(
         if (tokens := len(tokenizer.encode(text))) > (most := generator.model.max_length - 1):
             warn(f"{option} has {tokens} tokens and is cut to the limit of the model, {most}")
     recorded = trace(generator, given, target, beam_size)
-    if not recorded.maps.maps:
-        raise UsageError(f"{run}: the model has no attention; its mixer is not attention")
+    if others := describe_mixers(recorded.mixers):
+        warn(others)
     picture, left_out = write_attention(recorded, page, round(megabytes * 2**20))
     if str(left_out):
         warn(f"left out of the page because of --megabytes {megabytes:g}: {left_out}")
     print(recorded.target)
-    print(f"page\t{page}\npicture\t{picture}")
+    print(f"page\t{page}")
+    if picture is not None:
+        print(f"picture\t{picture}")
 
 
 @app.command()

@@ -24,70 +24,80 @@ from regard.model.transformer import Transformer
 
 
 @dataclass(frozen=True)
-class StepCost:
-    """FLOPs and memory of a training step of one process.
+class Flops:
+    """FLOPs of a micro-batch.
 
-    forward_flops, training_flops: of one micro-batch; training is forward and backward
+    forward: of a forward pass
+    training: of a forward and a backward pass, with what is computed again in the backward pass
     """
 
-    forward_flops: int
-    training_flops: int
-    memory: Memory
+    forward: int
+    training: int
 
 
-def dry_run(workload: Workload, device: torch.device) -> StepCost:
-    """Return FLOPs and memory of a training step on ``device``."""
-    with _fake(workload, device) as (model, tracker):
-        batch = workload.make_batch(model, device)
-        step = TrainingStep(model, batch, workload.config, device)
+def step_flops(workload: Workload, device: torch.device) -> Flops:
+    """Return the FLOPs of a micro-batch of training."""
+    with _fake(workload, device) as model, flop_counter() as counter:
+        step = TrainingStep(model, workload.make_batch(model, device), workload.config, device)
+        loss = step.forward()
+        forward = counter.get_total_flops()
+        step.backward(loss, first=True)
+    return Flops(forward, counter.get_total_flops())
+
+
+def step_memory(workload: Workload, device: torch.device) -> Memory:
+    """Return the memory of a training step on ``device``.
+
+    Separate from `step_flops`: the counter of FLOPs keeps tensors of recomputed layers alive.
+    """
+    with _fake(workload, device) as model, MemoryTracker(chain(model.parameters(), model.buffers())) as tracker:
+        weights = tracker.now
+        step = TrainingStep(model, workload.make_batch(model, device), workload.config, device)
         for parameter in step.parameters:  # the steps before have left gradients and the state of the optimizer
             parameter.grad = torch.zeros_like(parameter)
         step.update()
         before = tracker.now
         tracker.reset_peak()
-        with flop_counter() as counter:
-            loss = step.forward()
-            forward, activations = counter.get_total_flops(), tracker.now - before
-            step.backward(loss, first=True)
+        loss = step.forward()
+        activations = tracker.now - before
+        step.backward(loss, first=True)
+        del loss  # it keeps what was computed again of recomputed layers
         if workload.accumulated > 1:
             step.backward(step.forward(), first=False)
         step.update()
-        memory = Memory(
-            weights=bytes_of(chain(model.parameters(), model.buffers())),
+        return Memory(
+            weights=weights,
             gradients=bytes_of(p.grad for p in step.parameters if p.grad is not None),
             optimizer=bytes_of(each for each in tree_leaves(step.optimizer.state) if isinstance(each, Tensor)),
             activations=activations,
             peak=tracker.peak,
         )
-    return StepCost(forward, counter.get_total_flops(), memory)
 
 
 def forward_flops(workload: Workload, device: torch.device) -> int:
     """Return the FLOPs of a forward pass of a micro-batch."""
-    with _fake(workload, device) as (model, _):
-        step = TrainingStep(model, workload.make_batch(model, device), workload.config, device)
-        with torch.no_grad(), flop_counter() as counter:
-            step.forward()
+    with _fake(workload, device) as model, torch.no_grad(), flop_counter() as counter:
+        TrainingStep(model, workload.make_batch(model, device), workload.config, device).forward()
     return counter.get_total_flops()
 
 
 def cache_bytes(workload: Workload, device: torch.device) -> int:
     """Return the memory of the state of generation after ``workload.length`` tokens of one sequence."""
-    with _fake(workload, device) as (model, _):
+    with _fake(workload, device) as model:
         generation = Generation(model, workload.one_sequence.make_batch(model, device), workload.length - 1)
         generation.step()  # the state of a long prefix may be a view of larger tensors
         return bytes_of(each for each in tree_leaves(generation.state) if isinstance(each, Tensor))
 
 
 @contextmanager
-def _fake(workload: Workload, device: torch.device) -> Iterator[tuple[Transformer, MemoryTracker]]:
-    """Build the model of a workload with fake tensors on ``device``, and follow their memory in the with statement."""
+def _fake(workload: Workload, device: torch.device) -> Iterator[Transformer]:
+    """Build the model of a workload with fake tensors on ``device``; all tensors of the with statement are fake."""
     with torch.device("meta"):
         model = workload.make_model().to(weights_format(workload.config["trainer"]["precision"]))
-    with warnings.catch_warnings(), FakeTensorMode(allow_non_fake_inputs=True), MemoryTracker() as tracker:
+    with warnings.catch_warnings(), FakeTensorMode(allow_non_fake_inputs=True):
         warnings.filterwarnings("ignore", message="Accessing the data pointer of FakeTensor")
         _replace_tensors(model, device)
-        yield model, tracker
+        yield model
 
 
 def _replace_tensors(model: Transformer, device: torch.device) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from regard.cost.advice import advise
 from regard.cost.device import Device, find_device
-from regard.cost.dry_run import StepCost, cache_bytes, dry_run, forward_flops
+from regard.cost.dry_run import Flops, cache_bytes, forward_flops, step_flops, step_memory
 from regard.cost.exponents import exponent
 from regard.cost.flops import quadratic_from
 from regard.cost.memory import Memory
@@ -119,10 +118,10 @@ def estimate(
     if trainer["devices"] * trainer["num_nodes"] > 1:
         notes.append("memory and times are those of one process without sharding and communication")
 
-    @cache
     def predict(length: int) -> StepCost:
         say(f"{name}: prediction at length {length:,}")
-        return dry_run(workload(config, length), on)
+        at = workload(config, length)
+        return StepCost(at, step_flops(at, on), step_memory(at, on))
 
     every = sorted({*lengths, run_length})
     costs = {length: predict(length) for length in every}
@@ -131,16 +130,13 @@ def estimate(
         if device is None
         else _measure(config, costs, device, seconds, notes, lambda t: say(f"{name}: {t}"))
     )
-    run = workload(config, run_length)
+    run = costs[run_length].workload
     fits = None if device is None else costs[run_length].memory.peak <= device.usable
     with torch.device("meta"):
         model = run.make_model()
     if source := run.describe_source(model):
         notes.append(f"each sequence is generated from {source}")
-    rows = [
-        _length_cost(workload(config, length), costs[length], on, times, dollars_per_hour, trainer["max_steps"])
-        for length in every
-    ]
+    rows = [_length_cost(costs[length], on, times, dollars_per_hour, trainer["max_steps"]) for length in every]
     return Cost(
         name=name,
         parameters=parameters_by_part(model),
@@ -152,7 +148,7 @@ def estimate(
         device=None if device is None else device.name,
         available=None if device is None else device.available,
         fits=fits,
-        advice="" if device is None or fits else advise(run, lambda w: dry_run(w, on).memory, device.usable),
+        advice="" if device is None or fits else advise(run, lambda at: step_memory(at, on), device.usable),
         quadratic_from=quadratic_from(lambda length: forward_flops(workload(config, length).one_sequence, on)),
         exponents={
             "training": exponent({n: t / workload(config, n).rows for n, t in times.training.items()}),
@@ -162,6 +158,14 @@ def estimate(
         lengths=rows,
         notes=notes,
     )
+
+
+class StepCost(NamedTuple):
+    """What is predicted for a training step."""
+
+    workload: Workload
+    flops: Flops
+    memory: Memory
 
 
 @dataclass(frozen=True)
@@ -185,8 +189,9 @@ def _measure(
     times = Times({}, {})
     speed = flops_per_second(device.torch)
     for length, cost in costs.items():
-        at = workload(config, length)
-        expected = cost.training_flops * at.accumulated / speed
+        at = cost.workload
+        flops = cost.flops.training * at.accumulated
+        expected = flops / speed
         why = ""
         if cost.memory.peak > device.usable:
             why = f"a step needs {format_bytes(cost.memory.peak)} of {format_bytes(device.usable)} usable memory"
@@ -198,7 +203,7 @@ def _measure(
         say(f"training at length {length:,}")
         try:
             times.training[length] = training_seconds(at, device.torch, seconds)
-            speed = cost.training_flops * at.accumulated / times.training[length]
+            speed = flops / times.training[length]
             say(f"generation at length {length:,}")
             times.generation[length] = generation_seconds(at, device.torch, seconds / 4)
         except torch.OutOfMemoryError:
@@ -208,8 +213,9 @@ def _measure(
 
 
 def _length_cost(
-    at: Workload, cost: StepCost, device: torch.device, times: Times, dollars_per_hour: float | None, steps: int
+    cost: StepCost, device: torch.device, times: Times, dollars_per_hour: float | None, steps: int
 ) -> LengthCost:
+    at = cost.workload
     step = times.training.get(at.length)
     trainer = at.config["trainer"]
     dollars = None
@@ -219,8 +225,8 @@ def _length_cost(
         length=at.length,
         sequences=at.rows,
         tokens=at.step_tokens,
-        forward_flops=cost.forward_flops / (at.rows * at.length),
-        training_flops=cost.training_flops / (at.rows * at.length),
+        forward_flops=cost.flops.forward / (at.rows * at.length),
+        training_flops=cost.flops.training / (at.rows * at.length),
         memory=cost.memory,
         cache=cache_bytes(at, device),
         training_seconds=step,

@@ -36,16 +36,19 @@ class Memory:
 
 
 class MemoryTracker(TorchDispatchMode):
-    """Follows the storages that operations create while the mode is active, until they are freed.
+    """Follows the storages of tensors and those that operations create while the mode is active, until they are freed.
 
+    tensors: those that exist already
     now: bytes of all living storages
-    peak: largest value of ``now``, since the mode started or since the last `reset_peak`
+    peak: largest value of ``now``, since the start or since the last `reset_peak`
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tensors: Iterable[Tensor] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
         self._sizes: dict[int, int] = {}
+        for tensor in tensors:
+            self._add(tensor.untyped_storage())
 
     def reset_peak(self) -> None:
         """Forget the peak before now."""

@@ -1,5 +1,6 @@
 """Recording of attention weights, kernels and hidden states, at the request of the caller; else without cost."""
 
+from collections.abc import Callable
 from copy import copy
 from typing import NamedTuple
 
@@ -17,17 +18,25 @@ class Vectors(NamedTuple):
     value: Tensor
 
 
+KernelsOf = Callable[[int], Tensor]
+"""Computes the kernels of all channels for a number of distances: "directions channels distance".
+
+The value at a distance is the response of an output to the input that precedes it by that distance. The second
+direction, if any, is that of later inputs, from distance 1.
+"""
+
+
 class Recorder:
     """Collects attention weights under dotted names, such as ``decoder.2.cross``.
 
     The caller passes a recorder to the model. Each part of the model passes ``record.under("its name")`` to its parts,
-    attention calls ``attention``, and a mixer that is a convolution calls ``kernel``. All recorders made with ``under``
-    share the dicts ``maps`` and ``kernels``.
+    attention calls ``attention``, and a mixer whose channels are convolutions calls ``kernel``. All recorders made with
+    ``under`` share the dicts ``maps`` and ``kernels``.
     """
 
     def __init__(self) -> None:
         self.maps: dict[str, Tensor] = {}
-        self.kernels: dict[str, Tensor] = {}
+        self.kernels: dict[str, KernelsOf] = {}
         self._path: tuple[str, ...] = ()
 
     def under(self, *names: str) -> "Recorder":
@@ -45,9 +54,9 @@ class Recorder:
         """Store ``weights`` ("batch heads query key") under the present name."""
         self.maps[self.name] = weights.detach()
 
-    def kernel(self, kernels: Tensor) -> None:
-        """Store ``kernels`` ("directions channels distance") under the present name."""
-        self.kernels[self.name] = kernels.detach()
+    def kernel(self, kernels_of: KernelsOf) -> None:
+        """Store the function under the present name. Kernels do not depend on the input: nothing is computed yet."""
+        self.kernels[self.name] = kernels_of
 
     def state(self, x: Tensor) -> None:
         """Receive the output of a layer, "batch length dim"; not stored here."""

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from regard.errors import UsageError
 from regard.observe.callbacks.examples import ExampleSelector
@@ -191,15 +192,37 @@ class Mean(nn.Module):
 """
 
 
-@pytest.mark.filterwarnings("default:callbacks.attention")
-def test_a_model_without_attention_trains_and_attend_reports_it(
+def test_a_mixer_that_records_nothing_is_named_and_the_rest_is_shown(
     make_language_run: MakeRun, tmp_path: Path, importable: Callable[[Path], None], regard: Callable[..., Any]
 ) -> None:
     (tmp_path / "mean_mixer.py").write_text(MEAN)
     importable(tmp_path)
     run = make_language_run("model.mixer._target_=mean_mixer.Mean", "name=mean")
     assert work(run.path) == 0, run.status()
-    assert (run.path / "log.txt").read_text().count("the model has no attention, nothing is recorded") == 1
+    named = "decoder layer 0: Mean, no attention weights or kernels"
+    assert (run.path / "log.txt").read_text().count(f"callbacks.attention: {named}\n") == 1
+    assert [path.name for path in run.attention.iterdir()] == ["index.html"]
     said = regard("attend", run.path, "--target", "the boat", "--trust")
-    assert (said.code, said.err.count("\n")) == (2, 1)
-    assert "the model has no attention; its mixer is not attention" in said.err
+    assert (said.code, said.err) == (0, f"regard: {named}\n")
+    assert "picture" not in said.out
+    assert sorted(path.name for path in run.attention.iterdir()) == ["attend.html", "index.html"]
+
+
+def test_a_run_without_attention_shows_its_kernels(make_language_run: MakeRun, regard: Callable[..., Any]) -> None:
+    run = make_language_run("mixer=s4d", "logger=wandb", "logger.mode=offline", "name=s4d")
+    assert work(run.path) == 0, run.status()
+    named = "decoder layer 0: S4D, a state-space model, no attention weights; kernels are shown"
+    assert (run.path / "log.txt").read_text().count(f"callbacks.attention: {named}\n") == 1
+    assert [path.name for path in run.attention.iterdir()] == ["index.html"], "there are no maps to save"
+    page = (run.attention / "index.html").read_text()
+    assert f"{named}." in page
+    assert "<title>Kernels</title>" in page
+    media = [path.name for path in (run.path / "wandb").rglob("files/media/**/*") if path.is_file()]
+    assert {name.split("_")[0] for name in media} == {"sentences", "kernels", "page", "samples"}
+    said = regard("attend", run.path, "--target", "the boat")
+    assert (said.code, said.err) == (0, f"regard: {named}\n")
+    with Image.open(run.attention / "attend.png") as picture:
+        assert min(picture.size) > 200
+    said = regard("heads", run.path)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.splitlines()[-1].startswith("regard: the model has no attention heads to measure")

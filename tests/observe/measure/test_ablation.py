@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 from regard.data.batching import Batch
 from regard.model.attention import MultiHeadAttention
+from regard.model.hybrid import Hybrid
+from regard.model.mixer import SelfAttention
 from regard.model.recorder import Recorder
+from regard.model.state_space.h3 import H3
 from regard.model.transformer import Transformer
 from regard.observe.measure.ablation import ablated, attention_modules, head_importance, mean_loss
 
@@ -40,6 +43,10 @@ def test_attentions_have_the_names_of_their_maps(model: Transformer, make_model:
     assert attention_modules(model).keys() == recorder.maps.keys()
     assert {module.num_heads for module in attention_modules(model).values()} == {3}
     assert list(attention_modules(make_model(encoder=False))) == ["decoder.0.self", "decoder.1.self"]
+    hybrid, recorder = make_model(mixer=Hybrid(H3, SelfAttention, [1])), Recorder()
+    hybrid(PREFIX, SOURCE, recorder)
+    assert attention_modules(hybrid).keys() == recorder.maps.keys()
+    assert recorder.maps.keys() == {"encoder.1.self", "decoder.1.self", "decoder.0.cross", "decoder.1.cross"}
 
 
 @pytest.mark.parametrize("name", ["encoder.0.self", "decoder.1.self", "decoder.0.cross"])

@@ -62,7 +62,7 @@ class H3(nn.Module):
         self, x: Float[Tensor, "batch length dim"], mask: SequenceMask | None, record: Recorder | None = None
     ) -> Float[Tensor, "batch length dim"]:
         if record is not None:
-            record.kernel(self.memory.kernels(x.shape[1]))
+            record.kernel(self.memory.kernels)
         if mask is None:
             return self._mix(x)
         if mask.shape[1] == 1:

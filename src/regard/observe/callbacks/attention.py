@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +17,12 @@ from regard.inference.encoder_decoder import EncoderDecoder
 from regard.inference.generator import Generator
 from regard.observe.callbacks.examples import ExampleSelector
 from regard.observe.draw.image import overview_map
-from regard.observe.draw.page import render_page
+from regard.observe.draw.page import page_title, render_page
 from regard.observe.measure.alignment import rank_aligners
 from regard.observe.measure.heads import MEASURES, mean_measures, row_measures
 from regard.observe.measure.occlusion import occlusion_links
-from regard.observe.record.maps import save_maps, split_name
+from regard.observe.record.maps import SentenceMaps, save_maps, split_name
+from regard.observe.record.mixers import describe_mixers
 from regard.observe.record.trace import Trace, trace
 from regard.training.callbacks.metrics import MetricsLogger
 from regard.training.scorers.scorer import ProbeExample
@@ -30,8 +32,9 @@ from regard.training.task import Task
 class AttentionProbe(pl.Callback):
     """Records the attention of a few sentences after each validation.
 
-    Each validation writes its maps to ``attention/step-STEP.npz`` in the run folder; the page ``attention/index.html``
-    shows the latest validation.
+    Each validation writes its maps, if the model has any, to ``attention/step-STEP.npz`` in the run folder; the page
+    ``attention/index.html`` shows the latest validation. Mixers without maps are named in the log; the page shows their
+    kernels.
 
     folder: the run folder
     metrics_logger: receives the measures of the heads
@@ -43,7 +46,7 @@ class AttentionProbe(pl.Callback):
         ``attention/<map>/<measure>/<head>``: the mean over all sentences except the extremes
     megabytes: maximum size of the maps of one validation on disk
     page_megabytes: maximum size of the page; a warning names what is left out, once
-    images: number of sentences for which W&B gets an image of all heads per map
+    images: number of sentences for which W&B gets an image of all heads per map; 0 also for no image of the kernels
     dashboard_megabytes: maximum size of what is sent to W&B per validation
     """
 
@@ -71,7 +74,7 @@ class AttentionProbe(pl.Callback):
         self.images, self.dashboard_megabytes = images, dashboard_megabytes
         self._fixed: list[ProbeExample] | None = None
         self._panels: Any = None
-        self._warned = False
+        self._warned, self._logged = False, ""
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Record, draw and log on rank 0."""
@@ -82,10 +85,13 @@ class AttentionProbe(pl.Callback):
         examples = [*self._fixed, *self.selector.select_extremes(pl_module, self._fixed)]
         if not examples:
             return
-        traces = [trace(pl_module.generator, each.given, each.forced) for each in examples]
-        if not traces[0].maps.maps:  # the mixer is not attention, and there is no encoder
-            self._warn_once("callbacks.attention: the model has no attention, nothing is recorded")
-            return
+        traces: list[Trace] = []
+        for each in examples:
+            mixers = traces[0].mixers if traces else None
+            traces.append(trace(pl_module.generator, each.given, each.forced, mixers=mixers))
+        if (others := describe_mixers(traces[0].mixers)) and others != self._logged:
+            self._logged = others
+            logging.getLogger("regard").info("callbacks.attention: %s", others)
         self._log_measures(trainer, traces[: len(self._fixed)])
         page = self._write(trainer, traces, [each.reason for each in examples])
         if loggers := [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]:
@@ -96,26 +102,27 @@ class AttentionProbe(pl.Callback):
             self._panels.log(loggers, trainer.global_step, pl_module.scorer, examples, traces, shown, page)
 
     def _write(self, trainer: pl.Trainer, traces: list[Trace], notes: list[str]) -> Path:
-        """Write the maps and the page; return the path of the page."""
+        """Write the maps, if there are any, and the page; return the path of the page."""
         self.folder.mkdir(exist_ok=True)
-        maps = [trace.maps for trace in traces]
-        path = self.folder / f"step-{trainer.global_step:07d}.npz"
-        left_out = save_maps(path, maps, max_bytes=self.megabytes << 20)
-        if left_out:
-            warnings.warn(
-                f"{path}: {left_out} of {len(maps)} sentences are left out to stay below "
-                f"callbacks.attention.megabytes={self.megabytes}",
-                stacklevel=2,
-            )
+        if traces[0].maps.maps:
+            self._save(self.folder / f"step-{trainer.global_step:07d}.npz", [trace.maps for trace in traces])
         facts = {"step": f"{trainer.global_step:,}"}
         page = self.folder / "index.html"
-        title, size = "Attention", self.page_megabytes << 20
+        title, size = page_title(traces[0]), self.page_megabytes << 20
         omitted = render_page(page, traces, title, self.folder.parent.name, facts, size, notes)
         if str(omitted):
             self._warn_once(
                 f"{page}: {omitted} left out to stay below callbacks.attention.page_megabytes={self.page_megabytes}"
             )
         return page
+
+    def _save(self, path: Path, maps: list[SentenceMaps]) -> None:
+        if left_out := save_maps(path, maps, max_bytes=self.megabytes << 20):
+            warnings.warn(
+                f"{path}: {left_out} of {len(maps)} sentences are left out to stay below "
+                f"callbacks.attention.megabytes={self.megabytes}",
+                stacklevel=2,
+            )
 
     def _warn_once(self, text: str) -> None:
         if not self._warned:
@@ -134,8 +141,11 @@ class AttentionProbe(pl.Callback):
         self.metrics_logger.write(trainer, values)
 
 
-def _best_map(generator: Generator, traces: Sequence[Trace]) -> str:
-    """Name of the cross-attention map that agrees best with occlusion; of the last layer, if a source has no words."""
+def _best_map(generator: Generator, traces: Sequence[Trace]) -> str | None:
+    """Name of the cross-attention map that agrees best with occlusion; of the last layer, if a source has no words.
+
+    None if the model has no maps.
+    """
     if not isinstance(generator, EncoderDecoder) or generator.source.tokenizer is None:
         return overview_map(traces[0].maps)
     links = [occlusion_links(generator, trace.source, trace.target) for trace in traces]

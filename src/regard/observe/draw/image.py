@@ -178,16 +178,16 @@ def draw_layer(sentence: SentenceMaps, name: str) -> Figure:
     return figure
 
 
-def overview_map(sentence: SentenceMaps) -> str:
+def overview_map(sentence: SentenceMaps) -> str | None:
     """Return the name of the cross-attention of the last layer, or without cross-attention, of the self-attention.
 
-    Raises ValueError if the sentence has no maps.
+    None if the sentence has no maps.
     """
     for kind in reversed(ATTENTION_KINDS):
         names = [name for name in sentence.maps if split_name(name)[0] == kind]
         if names:
             return max(names, key=lambda name: split_name(name)[1])
-    raise ValueError("the sentence has no attention maps")
+    return None
 
 
 def draw_map(sentence: SentenceMaps, name: str) -> Figure:

@@ -7,23 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regard.files import replacing
+from regard.observe.draw.kernels_packing import pack_mixers
 from regard.observe.draw.packing import pack_common, pack_sentence, pack_vectors
 from regard.observe.draw.page_template import json_length, load_template
+from regard.observe.record.mixers import describe_mixers
 from regard.observe.record.trace import Trace
 
 MAX_BYTES = 16 * 2**20
 TAG_CHARACTERS = 80
 """Size of the script element around the vectors of a sentence."""
+KERNEL_SHARE = 1 / 4
+"""Maximum share of the kernels in the size of the page."""
 NOTICE_CHARACTERS = 400
 """Size of the notice about what was left out."""
 
 
 @dataclass(frozen=True)
 class Omitted:
-    """What was left out of a page: the number of sentences without vectors, and the number of missing sentences."""
+    """What was left out of a page: the number of sentences without vectors, of missing sentences, and of channels."""
 
     vectors: int = 0
     sentences: int = 0
+    channels: int = 0
 
     def __str__(self) -> str:
         """Describe what was left out; empty if nothing was."""
@@ -32,6 +37,8 @@ class Omitted:
             parts.append(f"query, key and value vectors of {_count(self.vectors)}")
         if self.sentences:
             parts.append(_count(self.sentences))
+        if self.channels:
+            parts.append(f"kernels of {self.channels:,} channels")
         return ", and ".join(parts)
 
 
@@ -48,26 +55,32 @@ def render_page(
 
     title, subtitle, facts: plain text
     max_bytes: maximum size of the page. If it is exceeded, vectors are left out, starting with the last sentence, then
-        sentences, except the first. The page states what was left out.
+        sentences, except the first. Channels are left out if their kernels exceed KERNEL_SHARE of the page. The page
+        states what was left out.
     notes: a short note per sentence
 
     Numbers are rounded as in `packing`. The fragment of the address selects the view, for example
     ``#map=decoder.1.cross&head=2&query=3``; each part is optional.
 
-    Returns what was left out. Raises ValueError without sentences or for a sentence without maps.
+    The sentences are of the same model: their kernels are written once.
+
+    Returns what was left out. Raises ValueError without sentences.
     """
-    if not sentences or not all(sentence.maps.maps for sentence in sentences):
-        raise ValueError("expected at least one sentence, and at least one map for each sentence")
+    if not sentences:
+        raise ValueError("expected at least one sentence")
     template = load_template("attention/page.html.jinja")
     packed = [pack_sentence(sentence) for sentence in sentences]
-    vectors = [pack_vectors(sentence.vectors) for sentence in sentences]
+    vectors = [pack_vectors(sentence.vectors) for sentence in sentences if sentence.vectors]
+    mixers = pack_mixers(sentences[0].mixers, int(KERNEL_SHARE * max_bytes))
+    common = pack_common(sentences[0].maps.kinds) | {"mixers": mixers.data, "notes": list(notes)}
 
     def html(count: int, with_vectors: int, left_out: str) -> bytes:
         text = template.render(
             title=title,
             subtitle=subtitle,
             facts=dict(facts or {}),
-            data=pack_common(sentences[0].maps.kinds) | {"sentences": packed[:count], "notes": list(notes)},
+            mixers=describe_mixers(sentences[0].mixers),
+            data=common | {"sentences": packed[:count]},
             vectors=vectors[:with_vectors],
             left_out=left_out,
         )
@@ -76,12 +89,19 @@ def render_page(
     sizes = [json_length(sentence) + 1 for sentence in packed]
     room = max_bytes - len(html(0, 0, "x" * NOTICE_CHARACTERS))
     count, with_vectors = _fitting(sizes, [len(text) + TAG_CHARACTERS for text in vectors], room)
-    left_out = Omitted(count - with_vectors, len(packed) - count)
+    left_out = Omitted(count - with_vectors if vectors else 0, len(packed) - count, mixers.left_out)
     content = html(count, with_vectors, str(left_out))
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as beside:
         beside.write_bytes(content)
     return left_out
+
+
+def page_title(trace: Trace) -> str:
+    """Return the title of a page, after what its first view shows."""
+    if trace.maps.maps:
+        return "Attention"
+    return "Kernels" if any(mixer.kernels for mixer in trace.mixers.values()) else "Predictions"
 
 
 def _fitting(sizes: Sequence[int], vector_sizes: Sequence[int], room: int) -> tuple[int, int]:

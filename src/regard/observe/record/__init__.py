@@ -1,1 +1,1 @@
-"""Record attention maps, vectors and likelihoods of one forward pass, with their tokens."""
+"""Record attention maps, kernels, vectors and likelihoods of one forward pass, with their tokens."""

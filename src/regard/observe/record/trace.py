@@ -1,4 +1,4 @@
-"""The internal values of a model for one sentence: attention maps, head vectors, likelihoods, logit lens."""
+"""The internal values of a model for one sentence: attention maps, kernels, head vectors, likelihoods, logit lens."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from regard.model.recorder import FullRecorder, Vectors
 from regard.observe.record.lens import LogitLens, logit_lens
 from regard.observe.record.likelihood import Likelihood, score_target
 from regard.observe.record.maps import SentenceMaps
+from regard.observe.record.mixers import OtherMixer, other_mixers
 
 
 class HeadVectors(NamedTuple):
@@ -37,6 +38,7 @@ class Trace(NamedTuple):
     target: the output of the model, or the text that the decoder was forced to read
     vectors: by the name of the map
     likelihood, lens: of the target including ``</s>``
+    mixers: the mixers of the layers that have no map, by the name of the map
     image: the image that is the source
     """
 
@@ -46,20 +48,27 @@ class Trace(NamedTuple):
     vectors: dict[str, HeadVectors]
     likelihood: Likelihood
     lens: LogitLens
+    mixers: dict[str, OtherMixer]
     image: Pixels | None = None
 
 
 @torch.inference_mode()
 def trace(
-    generator: Generator, given: Any | None, target: str | None = None, beam_size: int = 1, alpha: float = 1.0
+    generator: Generator,
+    given: Any | None,
+    target: str | None = None,
+    beam_size: int = 1,
+    alpha: float = 1.0,
+    mixers: dict[str, OtherMixer] | None = None,
 ) -> Trace:
     """Return the trace of a model for an input and ``target``, by default the output of the model.
 
     One teacher-forced pass over the target computes it. By causality, the values equal those of generation. A text
-    longer than the maximum length of the model is cut.
+    longer than the maximum length of the model is cut. Kernels have as many distances as the longest input.
 
     given: the input as `regard.data.sources.source.Source.encode` takes it; None for a model without an encoder, which
         reads ``target`` at the start of a document
+    mixers: those of another trace of the same weights, if there is one: kernels are the same for every sentence
     """
     example = generator.forced_example(given, target, beam_size, alpha)
     model, tokenizer, source = generator.model, generator.target_tokenizer, generator.source
@@ -83,6 +92,7 @@ def trace(
         vectors=_arrays(recorder.vectors),
         likelihood=score_target(logits, ids, tokenizer),
         lens=logit_lens(model.decoder, recorder.states, ids, tokenizer),
+        mixers=other_mixers(model, recorder, max(model.max_length, len(maps.source))) if mixers is None else mixers,
         image=given.pixels if isinstance(given, Image) else None,
     )
 

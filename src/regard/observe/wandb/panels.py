@@ -14,6 +14,7 @@ from pytorch_lightning.loggers import WandbLogger
 
 from regard.observe.draw.image import draw_layer, png_bytes
 from regard.observe.draw.image_strip import draw_trace
+from regard.observe.draw.kernels_image import draw_kernels
 from regard.observe.record.trace import Trace
 from regard.training.scorers.scorer import ProbeExample, Sample, Scorer
 
@@ -42,8 +43,8 @@ class UploadBudget:
 class Panels:
     """Logs the table, the images and the page of a validation to W&B, within ``megabytes`` and MOST_IMAGES.
 
-    The order of priority is: the table; an image of all heads per map for the first ``images`` sentences; the page.
-    A warning names what is left out, once.
+    The order of priority is: the table; an image of all heads per map for the first ``images`` sentences; an image of
+    the kernels, if there are any; the page. A warning names what is left out, once.
     """
 
     def __init__(self, images: int, megabytes: float) -> None:
@@ -57,17 +58,19 @@ class Panels:
         scorer: Scorer,
         examples: Sequence[ProbeExample],
         traces: Sequence[Trace],
-        shown: str,
+        shown: str | None,
         page: Path,
     ) -> None:
-        """Log ``examples`` with their ``traces``; the table has the map ``shown`` of each sentence."""
+        """Log ``examples`` with their ``traces``; the table has the map ``shown`` of each sentence, if any."""
         budget = UploadBudget(self.megabytes * 2**20, MOST_IMAGES)
         media: dict[str, Any] = {}
         with TemporaryDirectory() as folder:  # W&B copies files, but encodes other images again
             rows: list[list[Any]] = []
             for example, trace in zip(examples, traces, strict=True):
-                path, size = _write(Path(folder) / f"{len(rows)}.png", draw_trace(trace, shown))
-                picture = wandb.Image(path) if budget.reserve("maps of the table", size, 1) else None
+                picture = None
+                if shown is not None:
+                    path, size = _write(Path(folder) / f"{len(rows)}.png", draw_trace(trace, shown))
+                    picture = wandb.Image(path) if budget.reserve("maps of the table", size, 1) else None
                 sample = Sample(trace.source, example.reference or "", trace.target)
                 score = None if example.reference is None else scorer.score_sample(sample)
                 rows.append([example.reason, *sample, score, picture])
@@ -81,6 +84,10 @@ class Panels:
                     size += own
                 if budget.reserve(f"attention/{name}", size, len(pictures)):
                     media[f"attention/{name}"] = pictures
+            if self.images and (figure := draw_kernels(traces[0].mixers)) is not None:
+                path, size = _write(Path(folder) / "kernels.png", figure)
+                if budget.reserve("attention/kernels", size, 1):
+                    media["attention/kernels"] = wandb.Image(path)
             html = page.read_text(encoding="utf-8")
             if budget.reserve("the page", len(html.encode())):
                 media["attention/page"] = wandb.Html(html, inject=False)

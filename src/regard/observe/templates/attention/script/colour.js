@@ -26,6 +26,7 @@ function paint(canvas, name, head) {
 
 function showScale() {
   const stops = data.palette[darkTheme.matches ? "dark" : "light"];
-  $("scale").children[1].style.background =
-    `linear-gradient(to right, ${stops.map(([at, colour]) => `${colour} ${100 * at}%`)})`;
+  for (const { children } of document.querySelectorAll(".scale")) {
+    children[1].style.background = `linear-gradient(to right, ${stops.map(([at, colour]) => `${colour} ${100 * at}%`)})`;
+  }
 }

@@ -2,9 +2,19 @@
 
 const data = JSON.parse($("data").textContent);
 
-// The view, which is stored in the address. query, key: selected tokens; token: selected token of the target.
+// What there is to see: all sentences are of the same model.
+const HAS_MAPS = Object.keys(data.sentences[0].maps).length > 0;
+const WITH_KERNELS = Object.keys(data.mixers).filter((name) => data.mixers[name].kernels);
+const VIEWS = [...(HAS_MAPS ? ["attention"] : []), ...(WITH_KERNELS.length ? ["kernels"] : []), "likelihood", "layers"];
+
+const isExact = ({ starts }) => starts.length === starts.at(-1) + 1; // each range is one distance
+const AXES = ["linear", "logarithmic"];
+if (WITH_KERNELS.some((name) => !isExact(data.mixers[name].kernels))) AXES.reverse();
+
+// The view, which is stored in the address. query, key: selected tokens; token: selected token of the target; kernel:
+// layer whose kernels are shown; axis: of their distances; channel: selected channel.
 const state = {
-  view: "attention",
+  view: VIEWS[0],
   sentence: 0,
   map: "",
   head: 0,
@@ -14,6 +24,9 @@ const state = {
   key: null,
   token: null,
   temperature: 1,
+  kernel: WITH_KERNELS[0] ?? "",
+  axis: AXES[0],
+  channel: null,
 };
 
 // How the selected head is displayed: the picture, if its keys are the patches of an image, or else lines.

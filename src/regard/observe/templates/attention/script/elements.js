@@ -62,7 +62,7 @@ const clamp = (value, size) => Math.min(size - 1, Math.max(0, value));
 function moveAlong(group, pick) {
   group.addEventListener("keydown", (event) => {
     const step = ARROWS[event.key];
-    const buttons = [...group.querySelectorAll("button")].filter((button) => !button.disabled);
+    const buttons = [...group.querySelectorAll("button")].filter((button) => !button.disabled && !button.hidden);
     const at = buttons.indexOf(document.activeElement);
     if (!step || at < 0) return;
     event.preventDefault();

@@ -1,32 +1,39 @@
 // Navigation: validate the requested view, draw what has changed, and store the view in the address.
 
-const CHOICES = { view: ["attention", "likelihood", "layers"], shape: ["lines", "map", "picture"], units: ["pieces", "words"] };
+const CHOICES = { view: VIEWS, shape: ["lines", "map", "picture"], units: ["pieces", "words"], axis: AXES };
 
 function go(request, all = false) {
   const before = { ...state };
   Object.assign(state, request);
   for (const [name, choices] of Object.entries(CHOICES)) if (!choices.includes(state[name])) state[name] = choices[0];
   if (!within(state.sentence, data.sentences.length)) state.sentence = 0;
-  if (!Object.hasOwn(sentence().maps, state.map)) {
-    state.map = Object.keys(data.kinds)
-      .reverse()
-      .flatMap((kind) => mapsOf(kind).slice(-1))[0];
-  }
-  if (!within(state.head, headsOf(state.map))) state.head = 0;
+  if (HAS_MAPS) checkMap(before, request);
+  if (!WITH_KERNELS.includes(state.kernel)) state.kernel = DEFAULTS.kernel;
+  if (!data.mixers[state.kernel]?.kernels.channels.includes(state.channel)) state.channel = null;
   if (!data.temperatures.includes(state.temperature)) state.temperature = 1;
   if (!within(state.token, sentence().target.length)) state.token = null;
-  if (request.units && request.units !== before.units && request.query === undefined)
-    [state.query, state.key] = translated(before.units);
-  const { queries, keys } = tokensOf(state.map);
-  if (!within(state.query, queries.length)) state.query = null;
-  if (!within(state.key, keys.length)) state.key = null;
-  pointed = pointedToken = null;
+  pointed = pointedToken = pointedKernel = null;
 
   const changed = (...parts) => all || parts.some((part) => before[part] !== state[part]);
   if (changed("sentence")) showSentences();
   if (changed("view")) showView();
   SHOW[state.view]((...parts) => changed("view", "sentence", ...parts), kindOf(before.map) !== kindOf(state.map));
   writeAddress();
+}
+
+// Validate the selected map, head and tokens.
+function checkMap(before, request) {
+  if (!Object.hasOwn(sentence().maps, state.map)) {
+    state.map = Object.keys(data.kinds)
+      .reverse()
+      .flatMap((kind) => mapsOf(kind).slice(-1))[0];
+  }
+  if (!within(state.head, headsOf(state.map))) state.head = 0;
+  if (request.units && request.units !== before.units && request.query === undefined)
+    [state.query, state.key] = translated(before.units);
+  const { queries, keys } = tokensOf(state.map);
+  if (!within(state.query, queries.length)) state.query = null;
+  if (!within(state.key, keys.length)) state.key = null;
 }
 
 // The element and the function of each display.
@@ -51,6 +58,14 @@ const SHOW = {
     showFocused();
     if (changed("map", "head", "units", "query", "key")) showOrigin();
   },
+  kernels(changed) {
+    choose($("axes"), document.querySelector(`[data-axis=${state.axis}]`));
+    if (changed("kernel", "axis")) {
+      showStack();
+      showKernels();
+    }
+    showFocusedKernel();
+  },
   likelihood(changed) {
     if (changed()) showText();
     showChances();
@@ -62,7 +77,10 @@ const SHOW = {
 };
 
 function showView() {
-  for (const view of CHOICES.view) $(view).hidden = view !== state.view;
+  for (const button of $("views").children) {
+    button.hidden = !VIEWS.includes(button.dataset.view);
+    $(button.dataset.view).hidden = button.dataset.view !== state.view;
+  }
   choose($("views"), $(`tab-${state.view}`), "aria-selected");
 }
 
@@ -80,18 +98,23 @@ function translated(units) {
 }
 
 const DEFAULTS = {
-  view: "attention",
+  view: VIEWS[0],
   shape: state.shape,
   units: "pieces",
   temperature: 1,
   query: null,
   key: null,
   token: null,
+  kernel: state.kernel,
+  axis: state.axis,
+  channel: null,
+  ...(HAS_MAPS ? {} : { map: "", head: 0 }),
 };
-const NUMBERS = ["sentence", "head", "query", "key", "token", "temperature"];
+const NUMBERS = ["sentence", "head", "query", "key", "token", "temperature", "channel"];
 
 function writeAddress() {
   const parameters = ["view", "sentence", "map", "head", "shape", "units", "query", "key", "token", "temperature"];
+  parameters.push("kernel", "axis", "channel");
   const parts = parameters
     .filter((name) => !(name in DEFAULTS) || state[name] !== DEFAULTS[name])
     .map((name) => `${name}=${state[name]}`);
@@ -109,12 +132,13 @@ function readAddress(all = false) {
 for (const button of $("views").children) button.onclick = () => go({ view: button.dataset.view });
 for (const button of $("shapes").children) button.onclick = () => go({ shape: button.dataset.shape });
 for (const button of $("units").children) button.onclick = () => go({ units: button.dataset.units });
-for (const group of ["views", "shapes", "units", "kinds"]) moveAlong($(group), true);
+for (const button of $("axes").children) button.onclick = () => go({ axis: button.dataset.axis });
+for (const group of ["views", "shapes", "units", "kinds", "axes"]) moveAlong($(group), true);
 moveAlong($("text"), false);
 moveAlong($("overview"), false);
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") go({ query: null, key: null, token: null });
+  if (event.key === "Escape") go({ query: null, key: null, token: null, channel: null });
 });
 addEventListener("hashchange", () => readAddress());
 darkTheme.addEventListener("change", () => {
