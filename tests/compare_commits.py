@@ -6,8 +6,8 @@
 AFTER is HEAD unless given. Each commit is checked out into a temporary folder and run with this Python, on one thread
 of the CPU, in about ten minutes. One line is printed per check:
 
-- freeze: every experiment and a dozen combinations of overrides. The frozen config.yaml is equal, up to ``RENAMED`` and
-  ``REMOVED`` below. (Runs are frozen by submitting them to an ``sbatch`` that does nothing.)
+- freeze: every experiment and a dozen combinations of overrides. The frozen config.yaml is equal, up to ``RENAMED``,
+  ``MOVED`` and ``REMOVED`` below. (Runs are frozen by submitting them to an ``sbatch`` that does nothing.)
 - train: the experiments phrases_en_de and pydocs for ``--steps`` steps. All columns of metrics.csv except time and
   memory, and every tensor of the last checkpoint, are equal bit for bit. Both commits use one cache: nothing is
   prepared twice, so the fingerprints of prepared corpora are equal too.
@@ -46,7 +46,10 @@ RENAMED = {
 }
 """Values of config.yaml with a new name: names of classes and functions."""
 
-REMOVED = ("regard", "task.optimizer", "task.schedule")
+MOVED = {"task.label_smoothing": "task.objective.label_smoothing"}
+"""Keys of config.yaml with a new name."""
+
+REMOVED = ("regard", "task.optimizer", "task.schedule", "task.objective._target_")
 """Keys of config.yaml that only one of the commits may have: the version, and what another key says too."""
 
 OVERRIDES = (
@@ -178,7 +181,7 @@ def check_frozen(before: Commit, after: Commit) -> Iterator[tuple[str, Callable[
 
         def check(number: int = number, overrides: str = overrides) -> str:
             one, other = (commit.freeze(f"freeze-{number}", *overrides.split()) for commit in (before, after))
-            one = {key: RENAMED.get(value, value) if isinstance(value, str) else value for key, value in one.items()}
+            one = {MOVED.get(k, k): RENAMED.get(v, v) if isinstance(v, str) else v for k, v in one.items()}
             one, other = (
                 {k: v for k, v in each.items() if not any(f"{k}.".startswith(f"{key}.") for key in REMOVED)}
                 for each in (one, other)

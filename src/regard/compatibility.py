@@ -16,6 +16,10 @@ REPEATED = ("optimizer", "schedule")
 
 REPEATED_KEYS = tuple(f"task.{name}." for name in REPEATED)
 
+SMOOTHING = "label_smoothing"
+NEXT_TOKEN = "regard.training.objectives.next_token.NextToken"
+"""Until 0.3, ``task`` had no objective: it was this one, and its argument was one of ``task``."""
+
 
 def with_present_names(config: Any) -> Any:
     """Return a copy of ``config`` in which each ``_target_`` has its present name."""
@@ -51,17 +55,22 @@ def in_present_form(config: dict[str, Any]) -> dict[str, Any]:
         config |= {name: task.pop(name) for name in REPEATED if name in task}
         if task.get("name") in GENERATORS:
             task.setdefault("generator", {"_target_": GENERATORS[task["name"]], "_partial_": True})
+        if SMOOTHING in task:
+            task["objective"] = {"_target_": NEXT_TOKEN, SMOOTHING: task.pop(SMOOTHING)}
     return config
 
 
 def keys_in_present_form(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the same as `in_present_form`, of a configuration by dotted keys."""
-    return {
+    present = {
         present_key(key): RENAMED.get(value, value) if key.endswith("_target_") else value
         for key, value in config.items()
     }
+    return {"task.objective._target_": NEXT_TOKEN} | present if f"task.{SMOOTHING}" in config else present
 
 
 def present_key(key: str) -> str:
     """Return the present name of a dotted key."""
+    if key == f"task.{SMOOTHING}":
+        return f"task.objective.{SMOOTHING}"
     return key.removeprefix("task.") if key.startswith(REPEATED_KEYS) else key

@@ -131,6 +131,20 @@ def test_runs_of_regard_0_2_are_compared_by_present_keys(tmp_path: Path, copy_ru
     assert not [key for key in comparison.differing if key.startswith("task.")]
 
 
+def test_runs_of_regard_0_3_are_compared_by_present_keys(tmp_path: Path, copy_run: CopyRun) -> None:
+    """Until 0.3, label smoothing was an argument of task, which had no objective."""
+    old, new = copy_run(tmp_path / "old"), copy_run(tmp_path / "new")
+    for run, smoothing in ((old, 0.1), (new, 0.2)):
+        config = run.config()
+        objective = config["task"].pop("objective") | {"label_smoothing": smoothing}
+        config["task"] |= {"label_smoothing": smoothing} if run is old else {"objective": objective}
+        (run.path / "config.yaml").write_text(yaml.safe_dump(config))
+        name = "task.label_smoothing" if run is old else "task.objective.label_smoothing"
+        (run.path / "overrides.yaml").write_text(f"[{name}={smoothing}]")
+    comparison = compared(old, new)
+    assert comparison.differing == comparison.columns == ["task.objective.label_smoothing"]
+
+
 def test_recording_keys_are_columns_but_not_parameters(tmp_path: Path, copy_run: CopyRun) -> None:
     recorded = {"callbacks.attention.sentences": 9, "trainer.log_every_n_steps": 3}
     runs = [copy_run(tmp_path / "a"), copy_run(tmp_path / "b", {"model.dim": 99} | recorded)]

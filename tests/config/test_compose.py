@@ -167,7 +167,7 @@ def test_an_experiment_overrides_the_task_and_the_command_line_overrides_both() 
         ("optimizer._target_=torch.optim.Adamx", ["optimizer._target_=torch.optim.Adamx"]),
         ("data=parallel", ["data.source", "give data.source="]),
         ("init_from=/no/such/run", ["/no/such/run"]),
-        ("task.label_smoothing=", ["label_smoothing"]),
+        ("task.objective.label_smoothing=", ["label_smoothing"]),
         ("name=a,b", ["-m"]),
         ("just words", ["just words"]),
     ],

@@ -107,7 +107,7 @@ def configs() -> list[dict[str, Any]]:
     optimizer.weight_decay=-0.1 optimizer.fused=1 schedule.warmup_steps=-1 schedule.warmup_steps=0.5
     schedule.final=2 schedule.total_steps=0 model.dim=0 model.depth=-1 model.num_heads=0 model.ffn_dim=2.5
     model.dropout=1.5 model.dropout=nan model.max_length=0 model.mixer.num_kv_heads=0 model.mixer.bias=1
-    model.mixer.rotation.base=0 task.label_smoothing=-0.1 task.label_smoothing=nan task.compile=1
+    model.mixer.rotation.base=0 task.objective.label_smoothing=-0.1 task.objective.label_smoothing=nan task.compile=1
     batches.tokens_per_batch=0 batches.tokens_per_batch=null batches.evaluation_tokens_per_batch=0
     batches.workers=-1 batches.workers=null batches.preparation_workers=0 callbacks.best.mode=least
     callbacks.snapshots.count=-1 callbacks.last.every_n_steps=0 callbacks.last.every_minutes=0

@@ -27,6 +27,7 @@ from regard.data.tokenizer.tokenizer import TokenizerSettings
 from regard.errors import RegardError, UsageError
 from regard.inference.language_model import LanguageModel
 from regard.model.transformer import Transformer
+from regard.training.objectives.next_token import NextToken
 from regard.training.schedule import constant
 from regard.training.scorers.language import LanguageScorer
 from regard.training.task import Task
@@ -276,7 +277,7 @@ def task(model: Transformer, data: LanguageData) -> Task:
         optimizer=lambda groups: torch.optim.SGD(groups, lr=0.0),
         schedule=constant(0),
         name="language",
-        label_smoothing=0.0,
+        objective=NextToken(label_smoothing=0.0),
         compile=False,
         generator=LanguageModel,
         scorer=LanguageScorer(samples=0, prompt_tokens=1, new_tokens=1, temperature=1.0),

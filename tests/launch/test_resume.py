@@ -148,6 +148,16 @@ def test_a_run_of_regard_0_2_resumes_exactly(uninterrupted: RunFolder, tmp_path:
     assert measured(run) == measured(uninterrupted)
 
 
+def test_a_run_of_regard_0_3_resumes_exactly(uninterrupted: RunFolder, tmp_path: Path) -> None:
+    """Until 0.3, label smoothing was an argument of task, which had no objective."""
+    run = stopped_early(uninterrupted, tmp_path / "run")
+    config = run.config()
+    config["task"]["label_smoothing"] = config["task"].pop("objective")["label_smoothing"]
+    (run.path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    assert work(run.path) == 0
+    assert measured(run) == measured(uninterrupted)
+
+
 def test_a_language_model_resumes_exactly(make_language_run: MakeRun, tmp_path: Path) -> None:
     several_epochs = ["batches.tokens_per_batch=256"]
     stop = ["trainer.val_check_interval=30", "callbacks.last.every_n_steps=16"]

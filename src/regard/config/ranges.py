@@ -94,12 +94,12 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
     "regard.training.callbacks.moving_average.MovingAverage": {"decay": number(0, below=1)},
     "regard.training.task.Task": {
         "name": TEXT,
-        "label_smoothing": number(0, 1),
         "compile": TRUTH,
         "activation_checkpointing": TRUTH,
-        **dict.fromkeys(["generator", "scorer"], OBJECT),
+        **dict.fromkeys(["objective", "generator", "scorer"], OBJECT),
         **dict.fromkeys(["optimizer", "schedule"], OF_REGARD),
     },
+    "regard.training.objectives.next_token.NextToken": {"label_smoothing": number(0, 1)},
     "regard.training.scorers.translation.TranslationScorer": _DECODING_SCORER,
     "regard.training.scorers.captioning.CaptioningScorer": _DECODING_SCORER,
     "regard.training.scorers.language.LanguageScorer": {

@@ -8,9 +8,9 @@ import torch
 
 from regard.cost.precision import autocast
 from regard.data.batching import Batch
-from regard.inference.forced_pass import forced_logits, summed_loss
 from regard.instantiate import build
 from regard.model.transformer import Transformer
+from regard.training.objectives.objective import Objective
 from regard.training.parameter_groups import optimizer_of
 
 
@@ -19,7 +19,7 @@ class TrainingStep:
 
     def __init__(self, model: Transformer, batch: Batch, config: dict[str, Any], device: torch.device) -> None:
         self.model, self.batch = model.train(), batch
-        self.label_smoothing = config["task"].get("label_smoothing", 0.0)
+        self.objective: Objective = build(config["task"]["objective"])
         self.clip = config["trainer"]["gradient_clip_val"]
         self.precision, self.device = config["trainer"]["precision"], device
         self.parameters = [p for p in model.parameters() if p.requires_grad]
@@ -28,8 +28,7 @@ class TrainingStep:
     def forward(self) -> torch.Tensor:
         """Compute the loss of a micro-batch."""
         with autocast(self.precision, self.device):
-            loss = summed_loss(forced_logits(self.model, self.batch), self.batch.target, self.label_smoothing)
-            return loss / self.batch.step_tokens
+            return self.objective.share(self.model, self.batch)
 
     def backward(self, loss: torch.Tensor, first: bool) -> None:
         """Add the gradients of a micro-batch. Those of the last step are cleared here, after a forward pass."""

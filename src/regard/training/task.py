@@ -1,4 +1,4 @@
-"""The LightningModule of all tasks. It trains p(next token | prefix, memory)."""
+"""The LightningModule of all tasks: optimization, evaluation and checkpoints of one model."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ from torch.distributed.fsdp import FSDPModule
 
 from regard.data.batching import Batch
 from regard.data.corpora.corpus import Split
-from regard.data.tokenizer.specials import PAD
 from regard.data.tokenizer.tokenizer import Tokenizers
-from regard.inference.forced_pass import forced_logits, summed_loss
 from regard.inference.generator import Generator
-from regard.inference.perplexity import perplexity
 from regard.model.transformer import Transformer
 from regard.training.activation_checkpointing import recompute_layers
 from regard.training.checkpoint import describe_model, rename_optimizer_state
 from regard.training.distributed.sharding import reshard, shard, unshard
+from regard.training.objectives.objective import Objective
 from regard.training.parameter_groups import optimizer_of
 from regard.training.schedule import Schedule
 from regard.training.scorers.scorer import EvaluatedData, Sample, Scorer
@@ -37,7 +35,7 @@ class Task(pl.LightningModule):
     tokenizers: the vocabularies; tokenizer_config: their configuration as plain values, stored in checkpoints
     optimizer: makes the optimizer from parameter groups (a partial)
     schedule: the factor on the learning rate at each step
-    label_smoothing: the probability that is spread over all tokens (Szegedy et al. 2016, section 7)
+    objective: the loss, and the metrics that follow from it
     generator: the class that uses the trained model; scorer: computes metrics other than the loss, with a generator
     data: the splits
     compile: compile the training pass with ``torch.compile``; does not change checkpoints
@@ -53,7 +51,7 @@ class Task(pl.LightningModule):
         optimizer: Callable[[Iterable[dict[str, Any]]], torch.optim.Optimizer],
         schedule: Schedule,
         name: str,
-        label_smoothing: float,
+        objective: Objective,
         compile: bool,
         generator: Callable[[Transformer, Tokenizers], Generator],
         scorer: Scorer,
@@ -65,7 +63,7 @@ class Task(pl.LightningModule):
         self.tokenizers, self.tokenizer_config = tokenizers, tokenizer_config
         self.generator = generator(model, tokenizers)
         self.optimizer, self.schedule = optimizer, schedule
-        self.name, self.label_smoothing, self.scorer, self.data = name, label_smoothing, scorer, data
+        self.name, self.objective, self.scorer, self.data = name, objective, scorer, data
         self.samples: list[Sample] = []
         if activation_checkpointing:
             recompute_layers(model)
@@ -78,12 +76,12 @@ class Task(pl.LightningModule):
             shard(self.model, init_device_mesh(self.trainer.strategy.root_device.type, (self.trainer.world_size,)))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Return the share of this batch in the loss of the step, which is the mean over all target tokens of the step.
+        """Return the share of this batch in the loss of the step, which is the mean over all targets of the step.
 
         Lightning averages over ranks and over accumulated batches. The factor reverses both, so that the gradient is
-        that of the mean over tokens, for any distribution of the tokens over batches.
+        that of the mean over targets, for any distribution of the targets over batches.
         """
-        share = summed_loss(forced_logits(self.model, batch), batch.target, self.label_smoothing) / batch.step_tokens
+        share = self.objective.share(self.model, batch)
         return {
             "loss": share * self.trainer.world_size * self.trainer.accumulate_grad_batches,
             "share": share.detach(),
@@ -115,7 +113,7 @@ class Task(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Reset the sums and outputs."""
-        self._sums = torch.zeros(3, dtype=torch.float64)
+        self._sums = torch.zeros((), dtype=torch.float64)  # in the shape of the objective after the first batch
         self._outputs: dict[int, str] = {}
 
     def on_test_epoch_start(self) -> None:
@@ -166,11 +164,7 @@ class Task(pl.LightningModule):
         )
 
     def _evaluate(self, batch: Batch, split: Split) -> None:
-        logits = forced_logits(self.model, batch)
-        real = batch.target != PAD
-        correct = (logits.argmax(dim=-1) == batch.target) & real
-        sums = torch.stack([summed_loss(logits, batch.target), real.sum(), correct.sum()])
-        self._sums += sums.double().cpu()
+        self._sums = self._sums + self.objective.sums(self.model, batch).double().cpu()
         self._outputs.update(self.scorer.outputs(self, batch, split))
 
     def _log_split(self, split: Split) -> None:
@@ -179,14 +173,9 @@ class Task(pl.LightningModule):
         if self.trainer.world_size > 1:
             gathered = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(gathered, (self._sums, self._outputs))
-        total, tokens, correct = sum((sums for sums, _ in gathered), torch.zeros(3, dtype=torch.float64)).tolist()
+        metrics = self.objective.metrics(sum((sums for sums, _ in gathered), torch.zeros((), dtype=torch.float64)))
         outputs = {row: output for _, outputs in gathered for row, output in outputs.items()}
         self.samples = self.scorer.samples(self, split, outputs)
-        metrics = {
-            "loss": total / tokens,
-            "perplexity": perplexity(total / tokens),
-            "accuracy": correct / tokens,
-        }
-        metrics.update(self.scorer.scores(self, split, total / tokens, self.samples))
+        metrics |= self.scorer.scores(self, split, metrics["loss"], self.samples)
         named = {f"{split}/{name}": value for name, value in metrics.items()}
         self.log_dict(named, logger=False, sync_dist=True)
