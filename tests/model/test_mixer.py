@@ -117,6 +117,7 @@ def test_state_space_models_have_a_state_of_constant_size_in_single_precision(mi
         _, after_one = continued(made, x[:, :1], [1])
         _, after_all = continued(made, x, [1, 2, 4])
     assert [tensor.shape for tensor in after_one] == [tensor.shape for tensor in after_all]
+    assert all(tensor.untyped_storage().nbytes() == tensor.nbytes for tensor in after_all)
     assert {tensor.dtype for tensor in after_all} <= {torch.float32, torch.complex64}
 
 

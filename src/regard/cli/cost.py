@@ -36,6 +36,7 @@ def cost(
     import json
 
     from rich.console import Console
+    from rich.markup import escape
 
     from regard.config.compose import compose_points
     from regard.cost.estimate import estimate
@@ -50,7 +51,7 @@ def cost(
     names = [" ".join(own) or "defaults" for own in varying_overrides([overrides for _, overrides in points])]
     with Console(stderr=True).status("") as status:
         costs = [
-            estimate(config, name, wanted, dollars_per_hour, seconds, status.update)
+            estimate(config, name, wanted, dollars_per_hour, seconds, lambda text: status.update(escape(text)))
             for (config, _), name in zip(points, names, strict=True)
         ]
     if as_json:

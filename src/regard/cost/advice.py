@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from regard.cost.memory import Memory
 from regard.cost.units import format_bytes
-from regard.cost.workload import Workload
+from regard.cost.workload import ROWS, Workload
 
 
 def advise(workload: Workload, predict: Callable[[Workload], Memory], usable: int) -> str:
@@ -44,9 +44,8 @@ def advise(workload: Workload, predict: Callable[[Workload], Memory], usable: in
 
 def _batch_key(workload: Workload) -> str:
     """Return the setting of the configuration that makes a micro-batch as small as that of ``workload``."""
-    if "images_per_batch" in workload.config["batches"]:
-        return f"batches.images_per_batch={workload.rows}"
-    return f"batches.tokens_per_batch={workload.rows * workload.length}"
+    counted = [f"batches.{key}={workload.rows}" for key in ROWS if key in workload.config["batches"]]
+    return counted[0] if counted else f"batches.tokens_per_batch={workload.rows * workload.length}"
 
 
 def _accumulated(workload: Workload, smaller: Workload) -> int:

@@ -107,7 +107,9 @@ def estimate(
     notes: list[str] = []
     config, known = with_vocabulary(config)
     if not known:
-        notes.append(f"the vocabulary depends on the text; {UNKNOWN_VOCAB_SIZE:,} tokens are assumed")
+        notes.append(
+            f"{UNKNOWN_VOCAB_SIZE:,} tokens are assumed for the vocabulary of the text; see tokenizer.vocab_size"
+        )
     trainer, run_length = config["trainer"], int(config["model"]["max_length"])
     device = find_device(config)
     on = torch.device("cpu") if device is None else device.torch
@@ -115,6 +117,8 @@ def estimate(
         notes.append(f"trainer.accelerator={trainer['accelerator']}: not on this machine; no times were measured")
     if config["task"].get("compile"):
         notes.append("times and memory are those without torch.compile (task.compile)")
+    if "moving_average" in config["callbacks"]:
+        notes.append("callbacks=moving_average needs memory for another copy of the weights")
     if trainer["devices"] * trainer["num_nodes"] > 1:
         notes.append("memory and times are those of one process without sharding and communication")
 

@@ -17,6 +17,9 @@ from regard.model.transformer import Transformer
 from regard.training.activation_checkpointing import recompute_layers
 from regard.training.checkpoint import read_checkpoint, read_tokenizers
 
+ROWS = ("images_per_batch", "examples_per_batch")
+"""Keys of ``batches`` that give the number of sequences of a micro-batch. Other tasks have ``tokens_per_batch``."""
+
 UNKNOWN_VOCAB_SIZE = 1000
 """Assumed if the vocabulary depends on a text that has not been read."""
 
@@ -92,11 +95,11 @@ class Workload:
 def workload(config: dict[str, Any], length: int) -> Workload:
     """Return the workload of a configuration for sequences of ``length`` tokens.
 
-    A micro-batch has as many sequences as ``batches.tokens_per_batch`` or ``batches.images_per_batch`` allows, at
-    least one.
+    A micro-batch has as many sequences as ``batches`` says: their number, or the number that a budget of tokens allows,
+    at least one.
     """
     batches = config["batches"]
-    rows = batches.get("images_per_batch") or batches.get("tokens_per_batch", length) // length
+    rows = next((batches[key] for key in ROWS if key in batches), batches.get("tokens_per_batch", length) // length)
     return Workload(config, length, max(1, rows))
 
 

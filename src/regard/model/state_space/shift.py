@@ -47,7 +47,8 @@ class ShiftSSM(nn.Module):
     ) -> tuple[Float[Tensor, "batch channels length"], ShiftState]:
         """Apply a model with one direction to the next inputs, after ``state``."""
         inputs = torch.cat([state, signal.float()], dim=-1)
-        return self._convolve(inputs), inputs[..., inputs.shape[-1] - self.past :]
+        past = inputs[..., inputs.shape[-1] - self.past :]
+        return self._convolve(inputs), past.clone()  # a view would keep all inputs alive
 
     def _convolve(self, inputs: Float[Tensor, "batch channels padded"]) -> Float[Tensor, "batch channels length"]:
         with single_precision(inputs.device):
