@@ -16,6 +16,7 @@ import torch
 from regard.data.corpora.shapes.shapes import Shapes
 from regard.data.images.image import Image
 from regard.data.tokenizer.specials import EOS
+from regard.errors import UsageError
 from regard.inference.captioner import Captioner
 from regard.inference.decoding import Hypothesis
 from regard.runs.folder import RunFolder
@@ -202,3 +203,8 @@ def test_a_run_records_the_image(finished_captioning: RunFolder) -> None:
     samples = [json.loads(line) for line in (finished_captioning.path / "samples.jsonl").read_text().splitlines()]
     assert {"step", "source", "reference", "output"} == samples[0].keys()
     assert (finished_captioning.path / "example.png").is_file()
+
+
+def test_a_missing_image_is_wrong_usage(captioner: Captioner, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.png: no such file; give an image file$"):
+        captioner.source.read(str(tmp_path / "none.png"))
