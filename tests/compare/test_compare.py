@@ -120,6 +120,17 @@ def test_columns_are_differing_keys_without_copies(tmp_path: Path, copy_run: Cop
     assert set(comparison.differing) == {"data.size", "batches.corpus.size", "paths.cache", "batches.cache"}
 
 
+def test_options_that_were_chosen_are_columns(tmp_path: Path, copy_run: CopyRun) -> None:
+    for mixer in ("s4d", "h3"):
+        run = copy_run(tmp_path / mixer, {"model.mixer._target_": mixer}, losses(1.0))
+        (run.path / "overrides.yaml").write_text(f"- experiment={mixer}\n- mixer={mixer}\n")
+    runs = [RunFolder(tmp_path / mixer) for mixer in ("s4d", "h3")]
+    found = compared(*runs)
+    assert found.columns[0] == "mixer"
+    assert [run.config["mixer"] for run in found.runs] == ["s4d", "h3"]
+    assert "experiment" not in found.columns
+
+
 def test_runs_of_regard_0_2_are_compared_by_present_keys(tmp_path: Path, copy_run: CopyRun) -> None:
     """Until 0.2, task repeated optimizer and schedule."""
     old = copy_run(tmp_path / "old", {"optimizer.lr": 0.1, "task.optimizer.lr": 0.1, "task.schedule.warmup_steps": 5})

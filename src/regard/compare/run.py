@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from regard.compare.choices import chosen_options
 from regard.compare.flat_config import load_flat_config
 from regard.compare.run_files import Curve, read_curves, read_maps, read_samples, read_summary
 from regard.compatibility import keys_in_present_form, present_key
@@ -107,7 +108,8 @@ def read_run(folder: RunFolder, name: str) -> ComparedRun:
     Raises RegardError with the file name if one of these two cannot be read.
     """
     config, status = parse_file(folder.path / "config.yaml", load_flat_config, dict), folder.status()
-    config = keys_in_present_form(config)
+    overrides = readable_overrides(folder)
+    config = chosen_options(overrides) | keys_in_present_form(config)
     notes: list[str] = []
     curves = read_curves(folder, notes)
     summary = read_summary(folder, notes)
@@ -123,7 +125,7 @@ def read_run(folder: RunFolder, name: str) -> ComparedRun:
         state=str(status["status"]),
         why=str(status.get("why", "")),
         config=config,
-        overrides=[present_key(each.partition("=")[0].lstrip("+~")) for each in readable_overrides(folder)],
+        overrides=[present_key(each.partition("=")[0].lstrip("+~")) for each in overrides],
         curves=curves,
         step=int(max(reached)) if reached else None,
         seconds=elapsed_seconds(status),
