@@ -16,7 +16,6 @@ import torch
 from regard.data.corpora.shapes.shapes import Shapes
 from regard.data.images.image import Image
 from regard.data.tokenizer.specials import EOS
-from regard.errors import UsageError
 from regard.inference.captioner import Captioner
 from regard.inference.decoding import Hypothesis
 from regard.runs.folder import RunFolder
@@ -113,7 +112,7 @@ def test_unreadable_images_are_named_and_the_others_captioned(
         ),
         (["attend", "{run}"], 2, "--image is empty or missing: a captioning model needs an image"),
         (["attend", "{run}", "--source", "x"], 2, "--source: a captioning model has no source; give only --image"),
-        (["attend", "{run}", "--image", "{photos}/no.png"], 1, "no.png: No such file or directory; expected an image"),
+        (["attend", "{run}", "--image", "{photos}/no.png"], 2, "no.png: no such file; give an image file"),
         (["attend", "{text}", "--image", "x"], 2, "--image: a translation model has no image; give only --source"),
         (["neighbours", "{run}", "--word", "red", "--side", "source"], 2, "a captioning model has no source; omit"),
         (["heads", "{run}", "--gold", "x"], 2, "--gold: a captioning model has no alignments; omit it"),
@@ -203,8 +202,3 @@ def test_a_run_records_the_image(finished_captioning: RunFolder) -> None:
     samples = [json.loads(line) for line in (finished_captioning.path / "samples.jsonl").read_text().splitlines()]
     assert {"step", "source", "reference", "output"} == samples[0].keys()
     assert (finished_captioning.path / "example.png").is_file()
-
-
-def test_a_missing_image_is_wrong_usage(captioner: Captioner, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"none\.png: no such file; give an image file$"):
-        captioner.source.read(str(tmp_path / "none.png"))
