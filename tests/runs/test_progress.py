@@ -7,17 +7,21 @@ import json
 import subprocess
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from rich.console import Console
 
+from regard.data.datamodule import CorpusData
 from regard.data.example_text import example_text
 from regard.data.prepare import progress
+from regard.inference.captioner import Captioner
 from regard.inference.translator import Translator
 from regard.runs.folder import RunFolder
 from regard.runs.progress import preparing
 from regard.runs.status import heartbeat
 from regard.runs.summary import show_summary
+from regard.runs.work import commands_to_try
 
 
 def shown(terminal: bool) -> str:
@@ -54,6 +58,20 @@ def test_final_lines_can_be_copied_at_any_terminal_width(finished: RunFolder, wi
         command = f"try next         regard attend {finished.path} --source 'the red house'"
         assert (command in lines) == bool(shown)
         assert any(line.startswith("try next") for line in lines) == bool(shown)
+
+
+def test_commands_to_try_have_short_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def example(folder: Path) -> str:
+        (folder / "example.png").touch()
+        return str(folder / "example.png")
+
+    run = RunFolder(tmp_path / "runs" / "a run")
+    run.path.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    generator = Mock(spec=Captioner, try_next=Captioner.try_next)
+    commands = commands_to_try(generator, Mock(spec=CorpusData, example=example), run)
+    assert "regard caption 'runs/a run' 'runs/a run/example.png'" in commands
+    assert commands_to_try(generator, Mock(spec=CorpusData, example=lambda folder: ""), run) == []
 
 
 def test_an_example_is_the_first_that_has_words() -> None:

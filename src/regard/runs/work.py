@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 from rich.console import Console
 
 from regard.data.datamodule import CorpusData, Limits
+from regard.inference.generator import Generator
 from regard.instantiate import build
 from regard.model.encoder import Pretrained
 from regard.model.transformer import Transformer
@@ -81,8 +82,14 @@ def train(run: RunFolder, console: Console, heartbeat: Heartbeat) -> tuple[dict[
         summary = summarise(run, trainer, task, time.monotonic() - started)
     finally:
         finish_loggers(trainer.loggers, summary)
-    example = batches.example(run.path)
-    return summary, task.generator.try_next(shlex.quote(short_path(run.path)), shlex.quote(example)) if example else []
+    return summary, commands_to_try(task.generator, batches, run)
+
+
+def commands_to_try(generator: Generator, batches: CorpusData, run: RunFolder) -> list[str]:
+    """Return commands for the shell that use the model of a run; paths are relative to the working directory."""
+    folder = short_path(run.path)
+    example = batches.example(Path(folder))
+    return generator.try_next(shlex.quote(folder), shlex.quote(example)) if example else []
 
 
 def test(trainer: pl.Trainer, task: Task, batches: CorpusData, run: RunFolder) -> None:
