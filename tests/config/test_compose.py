@@ -34,16 +34,17 @@ GROUPS = """
 model tokenizer optimizer schedule trainer logger callbacks mixer positions feed_forward residual norm filters
 """.split()
 
+NOT_ALONE = {
+    ("model", "transformer"),  # in part
+    ("tokenizer", "existing"),  # needs a file
+    ("mixer", "hybrid"),  # in part
+    ("residual", "ada_ln_zero"),  # needs a model with a condition
+}
+
 
 @pytest.mark.parametrize(
     "choice",
-    [
-        f"{group}={option}"
-        for group in GROUPS
-        for option in options(group)
-        # In part; needs a file; in part.
-        if (group, option) not in {("model", "transformer"), ("tokenizer", "existing"), ("mixer", "hybrid")}
-    ],
+    [f"{group}={option}" for group in GROUPS for option in options(group) if (group, option) not in NOT_ALONE],
 )
 def test_every_option_of_every_group_composes_and_passes_the_check(choice: str) -> None:
     assert compose_points([choice])
@@ -167,6 +168,7 @@ def test_an_experiment_overrides_the_task_and_the_command_line_overrides_both() 
         ("optimizer._target_=torch.optim.Adamx", ["optimizer._target_=torch.optim.Adamx"]),
         ("data=parallel", ["data.source", "give data.source="]),
         ("init_from=/no/such/run", ["/no/such/run"]),
+        ("residual=ada_ln_zero", ["model.residual: AdaLNZero needs a condition", "pre_norm"]),
         ("task.objective.label_smoothing=", ["label_smoothing"]),
         ("name=a,b", ["-m"]),
         ("just words", ["just words"]),

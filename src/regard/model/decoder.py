@@ -1,7 +1,6 @@
 """The decoder: p(next token | prefix, memory), for whole prefixes and step by step."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,9 +8,10 @@ from torch import Tensor, nn
 
 from regard.model.embedding import Embedding
 from regard.model.encoder import Encoded
-from regard.model.layer import Layer, LayerFactory, Memory
+from regard.model.layer import LayerFactory, Memory
 from regard.model.mixer import State
 from regard.model.recorder import Recorder
+from regard.model.stack import Stack
 
 
 class DecoderState(NamedTuple):
@@ -47,9 +47,8 @@ class Decoder(nn.Module):
     def __init__(self, embedding: Embedding, layer: LayerFactory, depth: int, cross: bool) -> None:
         super().__init__()
         self.embedding = embedding
-        layers = [layer(causal=True, cross=cross, number=number) for number in range(depth)]
-        self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
-        self.norm = layers[-1].final_norm()
+        self.layers = Stack(layer, depth, causal=True, cross=cross)
+        self.norm = self.layers.final_norm()
 
     def forward(
         self,
@@ -70,19 +69,17 @@ class Decoder(nn.Module):
         x, source, source_mask = self.embedding(prefix, 0, positions), None, None
         if encoded is not None:
             source, source_mask = encoded.states, encoded.mask[:, None, None, :]
-        _record_state(record, "embedding", x)
-        for number, layer in enumerate(self.layers):
-            x = layer(x, mask, source, source_mask, record and record.under(str(number)))
-            _record_state(record, str(number), x)
-        return self.embedding.logits(self.norm(x))
+        if record is not None:
+            record.under("embedding").state(x)
+        return self.embedding.logits(self.norm(self.layers(x, mask, source, source_mask, record=record)))
 
     def start(self, encoded: Encoded | None, rows: int) -> DecoderState:
         """Return the state of ``rows`` empty prefixes, a multiple of the number of encoded sentences."""
         like = self.embedding.tokens.weight if encoded is None else encoded.states
         return DecoderState(
-            layers=tuple(layer.mixer.initial_state(rows, like) for layer in self.layers),
+            layers=self.layers.initial_state(rows, like),
             length=0,
-            memory=tuple(None if encoded is None else layer.memory(encoded.states) for layer in self.layers),
+            memory=(None,) * len(self.layers) if encoded is None else self.layers.memory(encoded.states),
             memory_mask=None if encoded is None else encoded.mask[:, None, None, :],
         )
 
@@ -112,16 +109,9 @@ class Decoder(nn.Module):
     def _extend(
         self, tokens: Int[Tensor, "rows new"], state: DecoderState
     ) -> tuple[Float[Tensor, "rows new dim"], DecoderState]:
-        x, layers = self.embedding(tokens, start=state.length), []
-        for layer, past, memory in zip(self.layers, state.layers, state.memory, strict=True):
-            x, past = layer.extend(x, past, memory, state.memory_mask)
-            layers.append(past)
-        return self.norm(x), state._replace(layers=tuple(layers), length=state.length + tokens.shape[1])
-
-
-def _record_state(record: Recorder | None, name: str, x: Tensor) -> None:
-    if record is not None:
-        record.under(name).state(x)
+        x = self.embedding(tokens, start=state.length)
+        x, layers = self.layers.forward_next(x, state.layers, state.memory, state.memory_mask)
+        return self.norm(x), state._replace(layers=layers, length=state.length + tokens.shape[1])
 
 
 def document_positions(documents: Int[Tensor, "batch length"]) -> Int[Tensor, "batch length"]:

@@ -1,14 +1,15 @@
 """Encoders: from a source to the memory that the decoder attends to."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol, cast, runtime_checkable
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from regard.model.embedding import Embedding
-from regard.model.layer import Layer, LayerFactory
+from regard.model.layer import LayerFactory
 from regard.model.recorder import Recorder
+from regard.model.stack import Stack
 
 
 class Encoded(NamedTuple):
@@ -40,14 +41,10 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.padding = padding
         self.embedding = embedding
-        layers = [layer(causal=False, cross=False, number=number) for number in range(depth)]
-        self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
-        self.norm = layers[-1].final_norm()
+        self.layers = Stack(layer, depth, causal=False, cross=False)
+        self.norm = self.layers.final_norm()
 
     def forward(self, source: Int[Tensor, "batch source"], record: Recorder | None = None) -> Encoded:
         """Encode right-padded sentences."""
         mask = source != self.padding
-        x = self.embedding(source)
-        for number, layer in enumerate(self.layers):
-            x = layer(x, mask[:, None], record=record and record.under(str(number)))
-        return Encoded(self.norm(x), mask)
+        return Encoded(self.norm(self.layers(self.embedding(source), mask[:, None], record=record)), mask)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from jaxtyping import Float, UInt8
@@ -12,8 +11,9 @@ from torch import Tensor, nn
 
 from regard.model.embedding import Embedding
 from regard.model.encoder import Encoded
-from regard.model.layer import Layer, LayerFactory
+from regard.model.layer import LayerFactory
 from regard.model.recorder import Recorder
+from regard.model.stack import Stack
 
 MEAN, DEVIATION = 0.5, 0.25
 """Of the values of a pixel, from 0 to 1, in most images; inputs are normalised with them."""
@@ -64,17 +64,14 @@ class PatchEncoder(nn.Module):
         stride = patch_size // reduction
         self.patches = nn.Conv2d((3, *stem_channels)[-1], embedding.dim, kernel_size=stride, stride=stride)
         self.positions = nn.Parameter(grid_positions(*self.grid, embedding.dim))
-        layers = [layer(causal=False, cross=False, number=number) for number in range(depth)]
-        self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
-        self.norm = layers[-1].final_norm()
+        self.layers = Stack(layer, depth, causal=False, cross=False)
+        self.norm = self.layers.final_norm()
 
     def forward(self, source: UInt8[Tensor, "batch 3 height width"], record: Recorder | None = None) -> Encoded:
         """Encode images of ``image_size``, RGB from 0 to 255. The memory has the patches row by row."""
         pixels = (source.to(self.positions.dtype) / 255 - MEAN) / DEVIATION
         x = self.patches(self.stem(pixels)).flatten(2).transpose(1, 2) + self.positions
-        for number, layer in enumerate(self.layers):
-            x = layer(x, None, record=record and record.under(str(number)))
-        return Encoded(self.norm(x), x.new_ones(x.shape[:2], dtype=torch.bool))
+        return Encoded(self.norm(self.layers(x, record=record)), x.new_ones(x.shape[:2], dtype=torch.bool))
 
 
 def grid_positions(rows: int, columns: int, dim: int) -> Float[Tensor, "patches dim"]:

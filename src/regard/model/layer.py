@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from regard.model.attention import MultiHeadAttention
 from regard.model.mixer import MixerByLayer, MixerFactory, SequenceMask, State
 from regard.model.recorder import Recorder
-from regard.model.residual import PostNorm, PreNorm
+from regard.model.residual import Condition, Residual
 
 FeedForwardFactory = Callable[[int, int], nn.Module]
 """Makes a feed-forward network from ``dim`` and ``ffn_dim``."""
 
-ResidualFactory = Callable[[int, float], PreNorm | PostNorm]
+ResidualFactory = Callable[[int, float], Residual]
 """Makes a residual connection from ``dim`` and ``dropout``."""
 
 LayerFactory = Callable[..., "Layer"]
@@ -62,12 +62,14 @@ class Layer(nn.Module):
         mask: SequenceMask | None,
         encoded: Float[Tensor, "batch source dim"] | None = None,
         memory_mask: Bool[Tensor, "batch 1 1 source"] | None = None,
+        condition: Condition | None = None,
         record: Recorder | None = None,
     ) -> Float[Tensor, "batch length dim"]:
         """Apply the layer to a whole sequence and, with cross-attention, the encoded source."""
         memory = None if encoded is None else self.memory(encoded)
-        mixed = self.mixer(self.mixer_path.input(x), mask, record and record.under("self"))
-        return self._after_mixing(self.mixer_path.output(x, mixed), memory, memory_mask, record)
+        mixed = self.mixer(self.mixer_path.input(x, condition), mask, record and record.under("self"))
+        x = self.mixer_path.output(x, mixed, condition)
+        return self._after_mixing(x, memory, memory_mask, condition, record)
 
     def extend(
         self,
@@ -79,17 +81,23 @@ class Layer(nn.Module):
         """Apply the layer to the next positions of a sequence whose past is ``state``, which is consumed.
 
         ``rows`` may be a multiple of the memory's batch. Consecutive rows (the beams of a sentence) then attend to the
-        memory of one sentence, which is not copied.
+        memory of one sentence, which is not copied. There is no condition.
         """
-        mixed, state = self.mixer.extend(self.mixer_path.input(x), state)
-        return self._after_mixing(self.mixer_path.output(x, mixed), memory, memory_mask, None), state
+        mixed, state = self.mixer.extend(self.mixer_path.input(x, None), state)
+        return self._after_mixing(self.mixer_path.output(x, mixed, None), memory, memory_mask, None, None), state
 
     def _after_mixing(
-        self, x: Tensor, memory: Memory | None, memory_mask: Tensor | None, record: Recorder | None
+        self,
+        x: Tensor,
+        memory: Memory | None,
+        memory_mask: Tensor | None,
+        condition: Tensor | None,
+        record: Recorder | None,
     ) -> Tensor:
         if self.cross is not None and self.cross_path is not None and memory is not None:
-            by_sentence = self.cross_path.input(x).reshape(len(memory[0]), -1, x.shape[-1])
+            by_sentence = self.cross_path.input(x, condition).reshape(len(memory[0]), -1, x.shape[-1])
             query = self.cross.queries(by_sentence)
             attended = self.cross(query, *memory, memory_mask, record=record and record.under("cross"))
-            x = self.cross_path.output(x, attended.reshape(x.shape))
-        return self.feed_forward_path.output(x, self.feed_forward(self.feed_forward_path.input(x)))
+            x = self.cross_path.output(x, attended.reshape(x.shape), condition)
+        y = self.feed_forward(self.feed_forward_path.input(x, condition))
+        return self.feed_forward_path.output(x, y, condition)

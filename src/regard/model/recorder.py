@@ -66,7 +66,7 @@ class FullRecorder(Recorder):
     """A recorder that also stores the queries, keys and values of each map, and the output of each layer.
 
     vectors: under the names of ``maps``
-    states: under ``decoder.embedding``, ``decoder.0``, ``decoder.1``, ...: "batch length dim"
+    states: under ``encoder.0``, ..., ``decoder.embedding``, ``decoder.0``, ``decoder.1``, ...: "batch length dim"
     """
 
     def __init__(self) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections import OrderedDict
-from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torchvision
@@ -22,8 +21,9 @@ from regard.errors import UsageError, one_line
 from regard.model.embedding import Embedding
 from regard.model.encoder import Encoded
 from regard.model.image_encoder import grid_positions
-from regard.model.layer import Layer, LayerFactory
+from regard.model.layer import LayerFactory
 from regard.model.recorder import Recorder
+from regard.model.stack import Stack
 
 HEADS = ("avgpool", "classifier", "fc")
 """Names of the first part of a torchvision model that does not compute feature maps."""
@@ -85,9 +85,8 @@ class TorchvisionEncoder(nn.Module):
         self.feature_norm = nn.LayerNorm(channels)
         self.projection = nn.Linear(channels, embedding.dim)
         self.positions = nn.Parameter(grid_positions(*self.grid, embedding.dim))
-        layers = [layer(causal=False, cross=False, number=number) for number in range(depth)]
-        self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
-        self.norm = layers[-1].final_norm() if layers else nn.Identity()
+        self.layers = Stack(layer, depth, causal=False, cross=False)
+        self.norm = self.layers.final_norm()
         self.train()
 
     def train(self, mode: bool = True) -> TorchvisionEncoder:
@@ -101,9 +100,7 @@ class TorchvisionEncoder(nn.Module):
         """Encode images of ``image_size``, RGB from 0 to 255. The memory has the positions row by row."""
         features = self.backbone((source.to(self.mean.dtype) / 255 - self.mean) / self.deviation)
         x = self.projection(self.feature_norm(features.flatten(2).transpose(1, 2))) + self.positions
-        for number, layer in enumerate(self.layers):
-            x = layer(x, None, record=record and record.under(str(number)))
-        return Encoded(self.norm(x), x.new_ones(x.shape[:2], dtype=torch.bool))
+        return Encoded(self.norm(self.layers(x, record=record)), x.new_ones(x.shape[:2], dtype=torch.bool))
 
     def read_pretrained(self) -> dict[str, Tensor] | None:
         """Return ``weights`` as the state of the backbone, on the CPU; None for random weights.

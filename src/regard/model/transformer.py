@@ -10,9 +10,8 @@ from regard.model.decoder import Decoder
 from regard.model.embedding import Embedding, PositionsFactory
 from regard.model.encoder import Encoded
 from regard.model.layer import FeedForwardFactory, Layer, ResidualFactory
-from regard.model.linear import initialise_linear
+from regard.model.linear import initialise_linear_layers
 from regard.model.mixer import MixerByLayer, MixerFactory
-from regard.model.own_parameters import OwnParameters
 from regard.model.recorder import Recorder
 
 
@@ -54,7 +53,7 @@ class Transformer(nn.Module):
                 source = Embedding(source_vocab_size, dim, max_length, dropout, positions)
             self.encoder = encoder(embedding=source, layer=layer)
         self.decoder = Decoder(embedding, layer, depth, cross=encoder is not None)
-        _initialise(self)
+        initialise_linear_layers(self)
 
     def encode(self, source: Tensor | None, record: Recorder | None = None) -> Encoded | None:
         """Encode ``source`` to the memory; None for a model without an encoder.
@@ -82,13 +81,3 @@ class Transformer(nn.Module):
         encoded = self.encode(source, record)
         logits: Tensor = self.decoder(prefix, encoded, record and record.under("decoder"), documents)
         return logits
-
-
-def _initialise(module: nn.Module) -> None:
-    """Initialise all linear layers, except those of modules that initialise their own parameters."""
-    if isinstance(module, OwnParameters):
-        return
-    for part in module.children():
-        _initialise(part)
-    if isinstance(module, nn.Linear):
-        initialise_linear(module)
