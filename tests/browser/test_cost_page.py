@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,9 +26,8 @@ def at(length: int, measured: bool = True) -> LengthCost:
     return LengthCost(length, 1, length, 2e6, 6e6 + 10 * length, memory, 100 * length, **times)
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    linear = Cost(
+def cost(lengths: Sequence[LengthCost]) -> Cost:
+    return Cost(
         name=HOSTILE,
         parameters={"embedding": 900, "decoder mixer": 100},
         parameters_trained=1000,
@@ -41,8 +41,13 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         advice="set batches.tokens_per_batch=64",
         quadratic_from=None,
         exponents={"training": 2.0, "generation": 0.0, "activations": 1.0},
-        lengths=[at(128), at(256), at(512, measured=False)],
+        lengths=lengths,
     )
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    linear = cost([at(128), at(256), at(512, measured=False)])
     path = tmp_path_factory.mktemp("cost") / "cost.html"
     write_page(path, [linear, replace(linear, name="second", quadratic_from=700.4, fits=True, advice="")])
     return path
@@ -63,6 +68,16 @@ def test_curves_of_all_configurations(browser: Browser, page: Path, theme: str) 
     ]
     background = browser.run("return document.getElementById('peak').layout.paper_bgcolor")
     assert background == {"light": "#ffffff", "dark": "#151a21"}[theme]
+
+
+def test_every_axis_has_two_numbers_in_its_range(browser: Browser, tmp_path: Path) -> None:
+    flat = replace(at(128), generation_seconds=0.00133), replace(at(256), generation_seconds=0.00122)
+    write_page(tmp_path / "cost.html", [cost(lengths=flat)])
+    browser.open(tmp_path / "cost.html")
+    script = """const { tickvals, range } = document.getElementById(arguments[0]).layout.yaxis;
+        return tickvals.filter((value) => Math.log10(value) >= range[0] && Math.log10(value) <= range[1]).length"""
+    for plot in PLOTS:
+        assert browser.run(script, plot) >= 2, plot
 
 
 def test_a_configuration_can_be_hidden(browser: Browser, page: Path) -> None:

@@ -66,7 +66,7 @@ def test_the_map_has_the_values_of_every_channel(browser: Browser, show: Show, t
         "decoder layer 0: H3, a state-space model, no attention weights",
         "decoder layer 1: H3, a state-space model, no attention weights or kernels",
     ]
-    assert browser.texts("#directions figcaption") == ["Distance to earlier tokens", "Distance to later tokens"]
+    assert browser.texts("#directions figcaption") == ["Distance to earlier positions", "Distance to later positions"]
     scales = np.abs(TWO.high).max(axis=(0, 2))
     for direction, href in enumerate(browser.attributes(".kernel-map image", "href")):
         pixels = np.asarray(Image.open(BytesIO(b64decode(href.split(",")[1]))).convert("RGB")).astype(int)

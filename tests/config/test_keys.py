@@ -87,7 +87,7 @@ def parse_override(given: str) -> tuple[str, Any]:
 def configs() -> list[dict[str, Any]]:
     """Configurations of both tasks with all objects that have numeric arguments."""
     translation = ["callbacks=moving_average", "hydra/launcher=slurm", "filters=clean"]
-    language = ["task=language", "callbacks=early_stopping", "hydra/launcher=local", "filters=documents"]
+    language = ["task=language", "mixer=s4d", "callbacks=early_stopping", "hydra/launcher=local", "filters=documents"]
     return [composed("search=tpe", *translation), composed("search=tpe", *language)]
 
 
@@ -123,7 +123,7 @@ def configs() -> list[dict[str, Any]]:
     batches.filters.length.max_words=-1 batches.filters.length_ratio.largest=nan callbacks.moving_average.decay=1
     callbacks.early_stopping.patience=-1 hydra.launcher.jobs=0 hydra.launcher.time_minutes=-1
     hydra.launcher.memory_gb=0 hydra.launcher.leave_seconds=-1 hydra.launcher.options=--exclusive
-    hydra.launcher.python=3
+    hydra.launcher.python=3 model.mixer.other.state_size=63 model.mixer.other.state_size=0
     """.split(),
 )
 def test_a_value_out_of_range_is_named(configs: list[dict[str, Any]], wrong: str) -> None:

@@ -7,6 +7,8 @@ import torch
 
 from regard.config.compose import compose_points
 from regard.cost.workload import Workload, with_vocabulary, workload
+from regard.data.tokenizer.specials import SPECIAL_PIECES
+from regard.instantiate import build
 
 
 def make(*overrides: str, length: int) -> Workload:
@@ -59,3 +61,12 @@ def test_the_vocabulary_of_bytes_is_known_and_that_of_characters_is_not() -> Non
         found, is_known = with_vocabulary(config)
         assert is_known is known
         assert found["model"]["vocab_size"] == (260 if known else 1000)
+
+
+@pytest.mark.parametrize("data", ["recall", "induction", "mqar"])
+def test_the_vocabulary_of_generated_sequences_is_known(data: str) -> None:
+    ((config, _),) = compose_points(["task=language", f"data={data}"])
+    found, is_known = with_vocabulary(config)
+    alphabet = build(config["data"]).alphabet
+    assert is_known
+    assert found["model"]["vocab_size"] == len(SPECIAL_PIECES) + len(alphabet)

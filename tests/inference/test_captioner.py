@@ -112,7 +112,7 @@ def test_unreadable_images_are_named_and_the_others_captioned(
         ),
         (["attend", "{run}"], 2, "--image is empty or missing: a captioning model needs an image"),
         (["attend", "{run}", "--source", "x"], 2, "--source: a captioning model has no source; give only --image"),
-        (["attend", "{run}", "--image", "{photos}/no.png"], 1, "no.png: No such file or directory; expected an image"),
+        (["attend", "{run}", "--image", "{photos}/no.png"], 2, "no.png: no such file; give an image file"),
         (["attend", "{text}", "--image", "x"], 2, "--image: a translation model has no image; give only --source"),
         (["neighbours", "{run}", "--word", "red", "--side", "source"], 2, "a captioning model has no source; omit"),
         (["heads", "{run}", "--gold", "x"], 2, "--gold: a captioning model has no alignments; omit it"),

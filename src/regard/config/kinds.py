@@ -35,6 +35,11 @@ def integer(least: int, most: int | None = None) -> Kind:
     return Kind(f"an integer >= {least}" if most is None else f"an integer from {least} to {most}", accepts)
 
 
+def even(least: int) -> Kind:
+    """Even integers from ``least``."""
+    return Kind(f"an even integer >= {least}", lambda value: integer(least).accepts(value) and value % 2 == 0)
+
+
 def number(
     least: float | None = None, most: float | None = None, above: float | None = None, below: float | None = None
 ) -> Kind:

@@ -9,7 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from regard.config.data_ranges import DATA, SEED
-from regard.config.kinds import NAME, NULL, OBJECT, OF_REGARD, TEXT, TRUTH, Kind, choice, integer, number, sequence
+from regard.config.kinds import (
+    NAME,
+    NULL,
+    OBJECT,
+    OF_REGARD,
+    TEXT,
+    TRUTH,
+    Kind,
+    choice,
+    even,
+    integer,
+    number,
+    sequence,
+)
 from regard.observe.measure.heads import MEASURES
 from regard.observe.wandb.login import MODES
 
@@ -49,7 +62,7 @@ _DECODING_SCORER = {
     "length_penalty": number(),
     "bleu_tokenizer": choice(BLEU_TOKENIZERS),
 }
-_STATE_SPACE = {"state_size": integer(2), "max_lr": number(above=0) | NULL}
+_STATE_SPACE = {"state_size": even(2), "max_lr": number(above=0) | NULL}
 _SCHEDULE = {"warmup_steps": integer(0), "total_steps": integer(1), "final": number(0, 1)}
 
 ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {

@@ -40,7 +40,8 @@ def find_device(config: dict[str, Any]) -> Device | None:
     if accelerator in ("gpu", "mps", "auto") and torch.backends.mps.is_available():
         return Device(torch.device("mps"), "mps", available_memory())
     if accelerator in ("cpu", "auto"):
-        return Device(torch.device("cpu"), f"cpu, {torch.get_num_threads()} threads", available_memory())
+        threads = torch.get_num_threads()
+        return Device(torch.device("cpu"), f"cpu, {threads} thread{'s' * (threads != 1)}", available_memory())
     return None
 
 

@@ -16,7 +16,7 @@ from regard.cost.flops import quadratic_from
 from regard.cost.memory import Memory
 from regard.cost.parameters import parameters_by_part
 from regard.cost.timing import flops_per_second, generation_seconds, training_seconds
-from regard.cost.units import format_bytes
+from regard.cost.units import format_bytes, format_seconds
 from regard.cost.workload import UNKNOWN_VOCAB_SIZE, Workload, with_vocabulary, workload
 from regard.training.precision import choose_kernels
 
@@ -200,7 +200,7 @@ def _measure(
         if cost.memory.peak > device.usable:
             why = f"a step needs {format_bytes(cost.memory.peak)} of {format_bytes(device.usable)} usable memory"
         elif expected > seconds:
-            why = f"a step would take about {expected:.0f} s (--seconds {seconds:g})"
+            why = f"a step would take about {format_seconds(expected)} (--seconds {seconds:g})"
         if why:
             notes.append(f"no times from length {length:,}: {why}")
             break

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from regard.data.batching import Batch
+from regard.data.corpora.synthetic.synthetic import Synthetic
 from regard.data.tokenizer.specials import NUM_SPECIALS
 from regard.data.tokenizer.vocabulary import known_vocab_size
 from regard.instantiate import build
@@ -110,6 +111,8 @@ def with_vocabulary(config: dict[str, Any]) -> tuple[dict[str, Any], bool]:
         return config | {"model": config["model"] | sizes}, True
     settings = build(config["tokenizer"])
     known = known_vocab_size(settings)
+    if known is None and isinstance(corpus := build(config["data"]), Synthetic):
+        known = NUM_SPECIALS + len(corpus.alphabet)
     size = known or UNKNOWN_VOCAB_SIZE
     sizes = {"vocab_size": size, "source_vocab_size": None if settings.joint else size}
     return config | {"model": config["model"] | sizes}, known is not None

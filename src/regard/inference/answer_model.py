@@ -27,5 +27,4 @@ class AnswerModel(LanguageModel):
         return [
             f"regard generate {run} --prompt {example} --next 5",
             f"regard attend {run} --target {example}",
-            f"regard heads {run}",
         ]

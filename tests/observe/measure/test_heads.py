@@ -91,6 +91,18 @@ def test_what_a_map_cannot_have_is_left_out() -> None:
     assert map_measures(weights, "encoder.self", KEYS, {"▁b"}).keys() == MEASURES.keys()
 
 
+def test_patches_have_distances_in_the_plane_and_no_place_in_a_text() -> None:
+    patches, grid = ["1,1", "1,2", "1,3", "2,1", "2,2", "2,3"], (2, 3)
+    # The first patch reads the one below it, three positions later; all others read themselves.
+    weights = one_hot(3, 1, 2, 3, 4, 5, keys=6)
+    own = mean_measures([row_measures(weights, "encoder.self", patches, grid=grid)])
+    assert own["distance"].item() == pytest.approx(1 / 6)
+    assert own["same"].item() == pytest.approx(5 / 6)
+    assert own.keys() == {"entropy", "maximum", "distance", "same"}
+    cross = mean_measures([row_measures(weights, "decoder.cross", patches, grid=grid)])
+    assert cross.keys() == {"entropy", "maximum"}
+
+
 def test_heads_are_measured_apart_and_masked_rows_left_out() -> None:
     weights = np.concatenate(
         [one_hot(0, 1, 2, keys=3), one_hot(0, 0, 1, keys=3), uniform_weights("decoder.self", 3, 3)]

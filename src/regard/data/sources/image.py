@@ -13,7 +13,7 @@ from torch import Tensor
 from regard.data.images.decode import decode_file
 from regard.data.images.image import Image, resize
 from regard.data.tokenizer.tokenizer import Tokenizer
-from regard.errors import RegardError
+from regard.errors import RegardError, UsageError
 
 
 class ImageSource:
@@ -29,7 +29,14 @@ class ImageSource:
         self.size, self.grid = size, grid
 
     def read(self, argument: str) -> Image:
-        """Return the image in a file, resized. Raises RegardError, naming the file, if it cannot be read."""
+        """Return the image in a file, resized.
+
+        Raises:
+            UsageError: there is no such file.
+            RegardError: it cannot be read; names it.
+        """
+        if not Path(argument).is_file():
+            raise UsageError(f"{argument}: no such file; give an image file")
         try:
             return Image(resize(decode_file(Path(argument)), self.size), argument)
         except RegardError as error:

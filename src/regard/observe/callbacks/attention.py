@@ -133,7 +133,8 @@ class AttentionProbe(pl.Callback):
         values: dict[str, float] = {}
         for name in traces[0].maps.maps if traces else ():
             kind, _ = split_name(name)
-            rows = (row_measures(trace.maps.maps[name], kind, trace.maps.tokens(name)[1]) for trace in traces)
+            maps = [trace.maps for trace in traces]
+            rows = (row_measures(m.maps[name], kind, m.tokens(name)[1], grid=m.key_grid(name)) for m in maps)
             means = mean_measures(rows)
             for measure in self.measures:
                 for head, value in enumerate(means.get(measure, ())):

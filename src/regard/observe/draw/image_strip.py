@@ -19,6 +19,7 @@ from regard.observe.record.words import group_words, merge_words
 
 COLUMNS = 8
 PANEL, TITLE, GAP, HEADER = 1.25, 0.26, 0.1, 0.62  # inches
+LEAST_WIDTH = 4.2  # inches: the description fits
 DIMMED = 0.15
 """Brightness of a patch with weight 0, relative to the patch with the largest weight."""
 
@@ -45,7 +46,7 @@ def draw_strip(trace: Trace, name: str) -> Figure:
     panels = [trace.image, *(shade_patches(trace.image, trace.maps.grid, row) for row in by_word)]
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
-    width, height = columns * (PANEL + GAP) + GAP, HEADER + rows * (PANEL + TITLE) + GAP
+    width, height = max(LEAST_WIDTH, columns * (PANEL + GAP) + GAP), HEADER + rows * (PANEL + TITLE) + GAP
     figure = Figure(figsize=(width, height), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
     style: dict[str, Any] = {"family": fonts(), "parse_math": False}

@@ -42,7 +42,7 @@ def draw_kernels(mixers: Mapping[str, OtherMixer]) -> Figure | None:
     FigureCanvasAgg(figure)
     figure.text(EDGE / width, 1 - EDGE / height, "Kernels", fontsize=13, weight="bold", color=INK, va="top")
     about = (
-        "rows: channels, longest memory first; columns: distance in tokens; dark: large absolute values\n"
+        "rows: channels, longest memory first; columns: distance in positions; dark: large absolute values\n"
         f"line: memory length, within which {MEMORY_SHARE:.0%} of the absolute sum lies"
     )
     figure.text(EDGE / width, 1 - (EDGE + 0.27) / height, about, fontsize=9, color=FAINT, va="top")
@@ -52,7 +52,7 @@ def draw_kernels(mixers: Mapping[str, OtherMixer]) -> Figure | None:
         axes = figure.add_axes((x / width, 1 - (y + HEIGHT) / height, WIDTH / width, HEIGHT / height))
         _draw_panel(axes, kernels, direction)
         stack, layer, _ = name.split(".")
-        median = f"{DIRECTIONS[direction]} tokens, median memory {np.median(kernels.memory[direction]):.0f}"
+        median = f"{DIRECTIONS[direction]} positions, median memory {np.median(kernels.memory[direction]):.0f}"
         axes.set_title(
             f"{stack} layer {layer}: {mixer.description}\n{median}", fontsize=8, color=INK, loc="left", pad=4
         )

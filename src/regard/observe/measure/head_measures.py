@@ -81,9 +81,10 @@ def measure_heads(
                 kind, _ = split_name(name)
                 queries, keys = maps.tokens(name)
                 rare, documents = (rare_targets, packed) if kind == "decoder.self" else (rare_sources, None)
-                measured.setdefault(name, MeasureMeans()).add(row_measures(weights, kind, keys, rare, documents))
+                grid = maps.key_grid(name)
+                measured.setdefault(name, MeasureMeans()).add(row_measures(weights, kind, keys, rare, documents, grid))
                 flat = uniform_weights(kind, len(queries), len(keys), documents)
-                uniform.setdefault(name, MeasureMeans()).add(row_measures(flat, kind, keys, rare, documents))
+                uniform.setdefault(name, MeasureMeans()).add(row_measures(flat, kind, keys, rare, documents, grid))
             pointing.add(maps, (mentions or {}).get(row, ()))
             for aligner, counts in _agreements(maps, reference.get(row)):
                 agreements.setdefault(aligner, []).append(counts)

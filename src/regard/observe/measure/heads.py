@@ -15,9 +15,9 @@ from regard.observe.record.maps import row_entropy
 RARE_SHARE = 0.1
 
 MEASURES = {
-    "entropy": "entropy of the weights in nats: 0 if all weight is on one token",
+    "entropy": "entropy of the weights in nats: 0 if all weight is on one key",
     "maximum": "largest weight",
-    "distance": "mean distance between query and keys, in tokens",
+    "distance": "mean distance between query and keys, in tokens or patches",
     "same": "weight on the position of the query",
     "previous": "weight on the position before the query",
     "next": "weight on the position after the query",
@@ -65,6 +65,7 @@ def row_measures(
     keys: Sequence[str],
     rare: Collection[str] = (),
     documents: Int[np.ndarray, "key"] | None = None,
+    grid: tuple[int, int] | None = None,
 ) -> Rows:
     """Each of MEASURES for each row (query) of one map of one sentence; NaN where the measure is not defined.
 
@@ -74,6 +75,8 @@ def row_measures(
     rare: the pieces that count as rare
     documents: the document of each token, if self-attention is restricted to the query's own document. "previous",
         "first" and "induction" are undefined if their key is in another document.
+    grid: rows and columns of the patches of an image, if these are the keys. "distance" is then that of their centres
+        in the plane, and is left out for cross-attention, as are all measures that name a position or a token.
 
     "next" and "last" are left out for causal attention, "induction" for cross-attention, "rare" if no piece is rare.
 
@@ -83,9 +86,14 @@ def row_measures(
     """
     p = weights.astype(np.float64)
     query, key = np.arange(p.shape[1]), np.arange(p.shape[2])
-    rows = {
-        "entropy": row_entropy(p),
-        "maximum": p.max(axis=-1),
+    rows = {"entropy": row_entropy(p), "maximum": p.max(axis=-1)}
+    if grid is not None:
+        if kind == "encoder.self":
+            place = np.stack(np.divmod(key, grid[1]), axis=-1)
+            rows["distance"] = np.sum(p * np.linalg.norm(place[:, None] - place, axis=-1), axis=-1)
+            rows["same"] = _weight_on(p, query)
+        return _without_masked(rows, p)
+    rows |= {
         "distance": np.sum(p * np.abs(query[:, None] - key), axis=-1),
         "same": _weight_on(p, query),
         "previous": _weight_on(p, query - 1, documents),
@@ -100,8 +108,7 @@ def row_measures(
         rows["induction"] = _weight_on(p, after_last_occurrence(tokens))
     if rare:
         rows["rare"] = p[..., [piece in rare for piece in keys]].sum(axis=-1)
-    masked = ~np.any(p > 0, axis=-1)
-    return {name: np.where(masked, np.nan, values) for name, values in rows.items()}
+    return _without_masked(rows, p)
 
 
 def uniform_weights(
@@ -151,6 +158,11 @@ def after_last_occurrence(tokens: Sequence[Hashable]) -> Int[np.ndarray, "query"
             found[position] = follower
         last[token] = position
     return found
+
+
+def _without_masked(rows: Rows, p: Float[np.ndarray, "heads query key"]) -> Rows:
+    masked = ~np.any(p > 0, axis=-1)
+    return {name: np.where(masked, np.nan, values) for name, values in rows.items()}
 
 
 def _weight_on(

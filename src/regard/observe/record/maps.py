@@ -102,9 +102,13 @@ class SentenceMaps:
             return self.source, self.source
         return self.target, self.source if kind == "decoder.cross" else self.prefix
 
+    def key_grid(self, name: str) -> tuple[int, int] | None:
+        """Return ``grid`` if the keys of the map ``name`` are the patches of an image, else None."""
+        return None if split_name(name)[0] == "decoder.self" else self.grid
+
 
 def entropy(weights: Float[np.ndarray, "heads query key"]) -> Float[np.ndarray, "heads"]:
-    """Mean entropy of each head in nats: from 0 (all weight on one token) to ln(keys) (uniform weights).
+    """Mean entropy of each head in nats: from 0 (all weight on one key) to ln(keys) (uniform weights).
 
     -sum_k p_k ln p_k with 0 ln 0 = 0, averaged over query rows. Rows of zeros (fully masked) are ignored; NaN for a
     head without other rows.

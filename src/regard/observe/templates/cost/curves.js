@@ -9,13 +9,15 @@ const CURVES = [
   { id: "training", unit: "" },
 ];
 
-// Ticks at 1, 2 and 5 of each power of ten, or only at the powers over a long range.
+// Ticks at 1, 2 and 5 of each power of ten, or only at the powers over a long range; the ends of a range without two of them.
 function ticks(values, unit) {
   const exponents = values.filter((value) => value > 0).map(Math.log10);
   if (!exponents.length) return {};
   const [low, high] = [Math.floor(Math.min(...exponents)), Math.ceil(Math.max(...exponents))];
   const steps = high - low > 2 ? [1] : [1, 2, 5];
-  const tickvals = Array.from({ length: high - low + 1 }, (_, at) => steps.map((step) => step * 10 ** (low + at))).flat();
+  const round = Array.from({ length: high - low + 1 }, (_, at) => steps.map((step) => step * 10 ** (low + at))).flat();
+  const ends = [Math.min, Math.max].map((end) => 10 ** end(...exponents));
+  const tickvals = round.filter((value) => value >= ends[0] && value <= ends[1]).length > 1 ? round : [...new Set(ends)];
   return { tickvals, ticktext: tickvals.map((value) => short(value, unit)) };
 }
 

@@ -78,7 +78,7 @@ function showHeads() {
   const { keys } = tokensOf(state.map);
   $("about").textContent =
     "Rows are layers, columns are heads. Numbers are the mean entropy of a head in nats: " +
-    `0 if all weight is on one token, ${Math.log(keys.length).toFixed(2)} if all ${keys.length} tokens have equal weights.`;
+    `0 if all weight is on one key, ${Math.log(keys.length).toFixed(2)} if all ${keys.length} keys have equal weights.`;
 }
 
 function showChosenHead() {

@@ -1,7 +1,7 @@
 // The kernels of one layer: for each direction a map of channels by distance and the curve of one channel, on one axis.
 
 const [KERNEL_LEFT, KERNEL_RIGHT] = [58, 14]; // room for the numbers beside the curve, and below the end of the axis
-const DIRECTIONS = ["earlier tokens", "later tokens"];
+const DIRECTIONS = ["earlier positions", "later positions"];
 const TICKS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000];
 const TICK_WIDE = 34;
 
