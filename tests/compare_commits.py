@@ -43,6 +43,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 RENAMED = {
     "regard.model.positions.Unmarked": "regard.model.positions.NoPositions",
+    "regard.model.encoder.TextEncoder": "regard.model.encoders.text.TextEncoder",
+    "regard.model.image_encoder.PatchEncoder": "regard.model.encoders.patches.PatchEncoder",
+    "regard.model.torchvision_encoder.TorchvisionEncoder": "regard.model.encoders.torchvision.TorchvisionEncoder",
 }
 """Values of config.yaml with a new name: names of classes and functions."""
 

@@ -106,7 +106,7 @@ def make_model() -> Callable[..., Transformer]:
     """Makes a small random model in eval mode; options override the arguments of ``Transformer``."""
     import torch
 
-    from regard.model.encoder import TextEncoder
+    from regard.model.encoders.text import TextEncoder
     from regard.model.feed_forward import relu
     from regard.model.mixer import SelfAttention
     from regard.model.norm import layer_norm

@@ -8,8 +8,11 @@ from typing import Any
 RENAMED = {
     "regard.model.positions.Unmarked": "regard.model.positions.NoPositions",
     "regard.model.positions.Unturned": "regard.model.positions.NoRotation",
+    "regard.model.encoder.TextEncoder": "regard.model.encoders.text.TextEncoder",
+    "regard.model.image_encoder.PatchEncoder": "regard.model.encoders.patches.PatchEncoder",
+    "regard.model.torchvision_encoder.TorchvisionEncoder": "regard.model.encoders.torchvision.TorchvisionEncoder",
 }
-"""Targets that earlier versions wrote (until 0.2) and their present names."""
+"""Targets that earlier versions wrote (positions until 0.2, encoders until 0.3) and their present names."""
 
 REPEATED = ("optimizer", "schedule")
 """Sections of a run's configuration that ``task`` repeated until 0.2. Training used the copies in ``task``."""

@@ -149,11 +149,13 @@ def test_a_run_of_regard_0_2_resumes_exactly(uninterrupted: RunFolder, tmp_path:
 
 
 def test_a_run_of_regard_0_3_resumes_exactly(uninterrupted: RunFolder, tmp_path: Path) -> None:
-    """Until 0.3, label smoothing was an argument of task, which had no objective."""
+    """Until 0.3, label smoothing was an argument of task, which had no objective, and encoders had other names."""
     run = stopped_early(uninterrupted, tmp_path / "run")
     config = run.config()
     config["task"]["label_smoothing"] = config["task"].pop("objective")["label_smoothing"]
-    (run.path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    text = yaml.safe_dump(config, sort_keys=False).replace("model.encoders.text.", "model.encoder.")
+    assert "model.encoder.TextEncoder" in text
+    (run.path / "config.yaml").write_text(text)
     assert work(run.path) == 0
     assert measured(run) == measured(uninterrupted)
 

@@ -20,7 +20,7 @@ from functools import partial
 import torch
 from torch._dynamo.utils import counters
 
-from regard.model.encoder import TextEncoder
+from regard.model.encoders.text import TextEncoder
 from regard.model.feed_forward import relu
 from regard.model.mixer import SelfAttention
 from regard.model.norm import layer_norm

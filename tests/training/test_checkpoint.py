@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 import torch
+from hydra.utils import get_object
 from torch import Tensor, nn
 
-from regard.compatibility import with_present_names
+from regard.compatibility import RENAMED, with_present_names
 from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.errors import RegardError
@@ -48,7 +49,7 @@ def model_config(**options: Any) -> dict[str, Any]:
         "mixer": ATTENTION,
         "feed_forward": piece("feed_forward.relu"),
         "residual": piece("residual.PreNorm", norm=piece("norm.layer_norm")),
-        "encoder": piece("encoder.TextEncoder", depth=1),
+        "encoder": piece("encoders.text.TextEncoder", depth=1),
     }
     sizes = SIZES | {"vocab_size": 70, "source_vocab_size": None, "max_length": 16}
     return {"_target_": "regard.model.transformer.Transformer", **sizes, **pieces} | options
@@ -111,11 +112,12 @@ def test_it_loads_without_running_code(checkpoint: Path) -> None:
     assert loaded["regard"]["model"] == model_config()
 
 
-def test_a_model_configuration_with_names_of_regard_0_2_is_loaded(tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_a_model_configuration_with_earlier_names_is_loaded(tokenizer: Tokenizer, tmp_path: Path) -> None:
     rotation = {"_target_": "regard.model.positions.Unturned", "_partial_": True}
     config = model_config(
         positions={"_target_": "regard.model.positions.Unmarked", "_partial_": True},
         mixer=ATTENTION | {"rotation": rotation},
+        encoder={"_target_": "regard.model.encoder.TextEncoder", "_partial_": True, "depth": 1},
     )
     saved = content(tokenizer, with_present_names(config))
     saved["regard"]["model"] = config
@@ -126,6 +128,12 @@ def test_a_model_configuration_with_names_of_regard_0_2_is_loaded(tokenizer: Tok
     translator = Translator(loaded.model.eval(), loaded.tokenizers)
     assert list(translate_lines(translator, ["two six"], 1, 1.0, warn=pytest.fail))
     assert list(score_lines(translator, ["two six\ttwo six"]))
+
+
+@pytest.mark.parametrize("present", RENAMED.values())
+def test_a_renamed_class_has_its_present_name(present: str) -> None:
+    found = get_object(present)
+    assert f"{found.__module__}.{found.__qualname__}" == present
 
 
 def test_weights_are_copied_out_of_the_file(checkpoint: Path) -> None:

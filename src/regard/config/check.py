@@ -17,7 +17,7 @@ from regard.data.datamodule import CorpusData
 from regard.data.tokenizer.vocabulary import known_vocab_size
 from regard.errors import UsageError, one_line
 from regard.instantiate import build
-from regard.model.encoder import Pretrained
+from regard.model.encoders.encoder import Pretrained
 from regard.training.callbacks.moving_average import MovingAverage
 
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}

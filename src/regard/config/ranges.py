@@ -147,12 +147,12 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         "dropout": number(0, below=1),
         "encoder": OBJECT | NULL,
     },
-    "regard.model.encoder.TextEncoder": {"depth": integer(1)},
-    "regard.model.image_encoder.PatchEncoder": {
+    "regard.model.encoders.text.TextEncoder": {"depth": integer(1)},
+    "regard.model.encoders.patches.PatchEncoder": {
         **dict.fromkeys(["depth", "image_size", "patch_size"], integer(1)),
         "stem_channels": sequence(integer(1)),
     },
-    "regard.model.torchvision_encoder.TorchvisionEncoder": {
+    "regard.model.encoders.torchvision.TorchvisionEncoder": {
         "name": TEXT,
         "weights": TEXT | NULL,
         "freeze": TRUTH,

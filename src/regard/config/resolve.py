@@ -14,7 +14,7 @@ from regard.observe.wandb.login import decide_mode
 from regard.runs.folder import find_checkpoint
 from regard.training.precision import decide_precision
 
-TORCHVISION_ENCODER = "regard.model.torchvision_encoder.TorchvisionEncoder"
+TORCHVISION_ENCODER = "regard.model.encoders.torchvision.TorchvisionEncoder"
 PLACEHOLDER_IMAGE_SIZE = 224
 """Used to check values if the image size depends on torchvision's weights."""
 
@@ -66,7 +66,7 @@ def _resolve_torchvision(encoder: DictConfig) -> None:
     if encoder.get("weights") and Path(encoder.weights).expanduser().is_file():
         encoder.weights = _absolute(encoder.weights)
     if encoder.get("image_size", 0) is None:
-        from regard.model.torchvision_encoder import default_image_size
+        from regard.model.encoders.torchvision import default_image_size
 
         encoder.image_size = default_image_size(encoder.name, encoder.get("weights"))
 

@@ -20,7 +20,7 @@ from regard.errors import RegardError
 from regard.inference.decoding import Hypothesis, beam_search, greedy
 from regard.inference.forced_pass import target_log_probabilities
 from regard.inference.generator import EmbeddingTable, ForcedExample, Scored
-from regard.model.encoder import Encoded
+from regard.model.encoders.encoder import Encoded
 from regard.model.transformer import Transformer
 
 

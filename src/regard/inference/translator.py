@@ -13,7 +13,7 @@ from regard.data.tokenizer.tokenizer import Tokenizers
 from regard.errors import RegardError
 from regard.inference.encoder_decoder import EncoderDecoder
 from regard.inference.generator import EmbeddingTable
-from regard.model.encoder import Encoded
+from regard.model.encoders.encoder import Encoded
 from regard.model.transformer import Transformer
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from regard.model.embedding import Embedding
-from regard.model.encoder import Encoded
+from regard.model.encoders.encoder import Encoded
 from regard.model.layer import LayerFactory, Memory
 from regard.model.mixer import State
 from regard.model.recorder import Recorder

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from regard.model.decoder import Decoder
 from regard.model.embedding import Embedding, PositionsFactory
-from regard.model.encoder import Encoded
+from regard.model.encoders.encoder import Encoded
 from regard.model.layer import FeedForwardFactory, Layer, ResidualFactory
 from regard.model.linear import initialise_linear_layers
 from regard.model.mixer import MixerByLayer, MixerFactory

@@ -16,7 +16,7 @@ from rich.console import Console
 from regard.data.datamodule import CorpusData, Limits
 from regard.inference.generator import Generator
 from regard.instantiate import build
-from regard.model.encoder import Pretrained
+from regard.model.encoders.encoder import Pretrained
 from regard.model.transformer import Transformer
 from regard.observe.wandb.dashboard import finish_loggers
 from regard.runs.folder import RunFolder

@@ -19,7 +19,7 @@ from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 from torch.nn.utils import clip_grad_norm_
 
-from regard.model.encoder import TextEncoder
+from regard.model.encoders.text import TextEncoder
 from regard.model.feed_forward import relu
 from regard.model.layer import Layer
 from regard.model.mixer import SelfAttention

@@ -19,8 +19,8 @@ from torchvision.models.vision_transformer import VisionTransformer, interpolate
 
 from regard.errors import UsageError, one_line
 from regard.model.embedding import Embedding
-from regard.model.encoder import Encoded
-from regard.model.image_encoder import grid_positions
+from regard.model.encoders.encoder import Encoded
+from regard.model.encoders.patches import grid_positions
 from regard.model.layer import LayerFactory
 from regard.model.recorder import Recorder
 from regard.model.stack import Stack
@@ -33,7 +33,7 @@ class TorchvisionEncoder(nn.Module):
     """The features of a torchvision model at each position, projected to the model dimension, and ``depth`` layers.
 
     Size, mean and deviation of the pixels are those of torchvision's entry of the weights, or of the default entry for
-    random weights and for a file. Positions are learned, as in `regard.model.image_encoder.PatchEncoder`.
+    random weights and for a file. Positions are learned, as in `regard.model.encoders.patches.PatchEncoder`.
 
     The constructor does not read ``weights``: a checkpoint contains them, and is loaded without the file and without
     network access. A run reads them once, before its first step (`load_pretrained`), so that they also replace what

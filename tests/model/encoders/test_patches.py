@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from regard.model.encoders.patches import PatchEncoder, grid_positions
 from regard.model.feed_forward import relu
-from regard.model.image_encoder import PatchEncoder, grid_positions
 from regard.model.mixer import SelfAttention
 from regard.model.norm import layer_norm
 from regard.model.positions import Sinusoidal

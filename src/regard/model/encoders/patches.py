@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from regard.model.embedding import Embedding
-from regard.model.encoder import Encoded
+from regard.model.encoders.encoder import Encoded
 from regard.model.layer import LayerFactory
 from regard.model.recorder import Recorder
 from regard.model.stack import Stack

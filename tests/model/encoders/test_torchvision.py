@@ -14,13 +14,13 @@ from torchvision.models import get_model, get_model_weights
 from regard.config.compose import compose_points, freeze
 from regard.errors import UsageError
 from regard.launch.resume import prepare_resume
+from regard.model.encoders.torchvision import TorchvisionEncoder
 from regard.model.feed_forward import relu
 from regard.model.mixer import SelfAttention
 from regard.model.norm import layer_norm
 from regard.model.positions import Sinusoidal
 from regard.model.recorder import Recorder
 from regard.model.residual import PreNorm
-from regard.model.torchvision_encoder import TorchvisionEncoder
 from regard.model.transformer import Transformer
 from regard.runs.work import work
 from regard.training.checkpoint import load_model

@@ -1,0 +1,1 @@
+"""Encoders: from a source to the memory that a decoder attends to."""
