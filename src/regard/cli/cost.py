@@ -24,7 +24,7 @@ def cost(
     ] = None,
     seconds: Annotated[
         float, typer.Option(min=0.1, callback=finite, help="Time to measure the training step of one length.")
-    ] = 10.0,
+    ] = 7.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per configuration.")] = False,
     page: Annotated[Path | None, typer.Option(help="Also write a page with curves to this HTML file.")] = None,
 ) -> None:
