@@ -18,7 +18,7 @@ SMALL = [
     "model.max_length=32",
     "logger=none",
 ]
-QUICK = ["--seconds", "0.2"]
+QUICK = ["--seconds", "0.1"]
 Regard = Callable[..., Any]
 
 
