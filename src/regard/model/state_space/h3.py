@@ -1,20 +1,16 @@
 """H3 as a mixer: two state-space models with multiplications in between."""
 
-from collections.abc import Mapping
-
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from regard.model.linear import initialise_linear
 from regard.model.mixer import SequenceMask, State
-from regard.model.own_parameters import ParameterSettings
-from regard.model.recorder import Recorder
 from regard.model.state_space.diagonal import DiagonalSSM
-from regard.model.state_space.documents import by_document, document_starts
+from regard.model.state_space.mixer import StateSpaceMixer
 from regard.model.state_space.shift import ShiftSSM
 
 
-class H3(nn.Module):
+class H3(StateSpaceMixer):
     """Q * diagonal(shift(K) * V), then a linear layer (Fu et al. 2023, "Hungry Hungry Hippos", algorithm 1).
 
     The shift model of the keys lets a position see what stood before it. The product with the values is stored by the
@@ -54,21 +50,6 @@ class H3(nn.Module):
             nn.init.zeros_(self.query_key_value.bias)
         initialise_linear(self.output)
 
-    def parameter_settings(self) -> Mapping[str, ParameterSettings]:
-        """See `regard.model.own_parameters.OwnParameters`."""
-        return {}
-
-    def forward(
-        self, x: Float[Tensor, "batch length dim"], mask: SequenceMask | None, record: Recorder | None = None
-    ) -> Float[Tensor, "batch length dim"]:
-        if record is not None:
-            record.kernel(self.memory.kernels)
-        if mask is None:
-            return self._mix(x)
-        if mask.shape[1] == 1:
-            return self._mix(x, mask)
-        return by_document(self._mix, x, document_starts(mask))
-
     def initial_state(self, batch: int, like: Tensor) -> State:
         heads = self.head_dim, self.head_dim
         return self.shift.initial_state(batch, like.device), self.memory.initial_state(
@@ -81,7 +62,10 @@ class H3(nn.Module):
         stored, remembered = self.memory.extend(self._product(key, value), state[1])
         return self._read_out(query, stored, x), (shifted, remembered)
 
-    def _mix(self, x: Tensor, mask: SequenceMask | None = None) -> Float[Tensor, "batch length dim"]:
+    def mix(
+        self, x: Float[Tensor, "batch length dim"], mask: SequenceMask | None = None
+    ) -> Float[Tensor, "batch length dim"]:
+        """See `StateSpaceMixer`."""
         query, key, value = self.query_key_value(x).mT.float().chunk(3, dim=1)
         if mask is not None:  # of padding
             key, value = key * mask, value * mask

@@ -1,19 +1,15 @@
 """S4D as a mixer: a diagonal state-space model per channel."""
 
-from collections.abc import Mapping
-
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from regard.model.linear import initialise_linear
 from regard.model.mixer import SequenceMask, State
-from regard.model.own_parameters import ParameterSettings
-from regard.model.recorder import Recorder
 from regard.model.state_space.diagonal import DiagonalSSM
-from regard.model.state_space.documents import by_document, document_starts
+from regard.model.state_space.mixer import StateSpaceMixer
 
 
-class S4D(nn.Module):
+class S4D(StateSpaceMixer):
     """A diagonal state-space model per channel, GELU, and a gated linear unit over the channels (Gu et al. 2022, S4D).
 
     Not ``causal`` (in an encoder), a second model reads each sequence backwards.
@@ -31,21 +27,6 @@ class S4D(nn.Module):
         self.output = nn.Linear(dim, 2 * dim)
         initialise_linear(self.output)
 
-    def parameter_settings(self) -> Mapping[str, ParameterSettings]:
-        """See `regard.model.own_parameters.OwnParameters`."""
-        return {}
-
-    def forward(
-        self, x: Float[Tensor, "batch length dim"], mask: SequenceMask | None, record: Recorder | None = None
-    ) -> Float[Tensor, "batch length dim"]:
-        if record is not None:
-            record.kernel(self.memory.kernels)
-        if mask is None:
-            return self._mix(x)
-        if mask.shape[1] == 1:
-            return self._mix(x * mask.mT)
-        return by_document(self._mix, x, document_starts(mask))
-
     def initial_state(self, batch: int, like: Tensor) -> State:
         return (self.memory.initial_state(batch, device=like.device),)
 
@@ -53,8 +34,12 @@ class S4D(nn.Module):
         remembered, after = self.memory.extend(x.mT, state[0])
         return self._read_out(remembered, x), (after,)
 
-    def _mix(self, x: Float[Tensor, "batch length dim"]) -> Float[Tensor, "batch length dim"]:
-        return self._read_out(self.memory(x.mT), x)
+    def mix(
+        self, x: Float[Tensor, "batch length dim"], mask: SequenceMask | None = None
+    ) -> Float[Tensor, "batch length dim"]:
+        """See `StateSpaceMixer`."""
+        inputs = x if mask is None else x * mask.mT
+        return self._read_out(self.memory(inputs.mT), x)
 
     def _read_out(self, remembered: Tensor, x: Tensor) -> Tensor:
         activated = nn.functional.gelu(remembered).mT.to(x.dtype)
