@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from regard.cost.estimate import Cost, LengthCost
-from regard.cost.memory import Memory
 from regard.cost.page import write_page
+from regard.cost.predict.memory import Memory
 
 if TYPE_CHECKING:
     from conftest import Browser

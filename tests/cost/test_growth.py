@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from regard.cost.advice import advise
 from regard.cost.exponents import exponent
-from regard.cost.flops import quadratic_from
 from regard.cost.lengths import parse_lengths
-from regard.cost.memory import Memory
+from regard.cost.predict.flops import quadratic_from
+from regard.cost.predict.memory import Memory
 from regard.cost.units import format_bytes, format_dollars, format_number, format_seconds
 from regard.cost.workload import Workload
 from regard.errors import UsageError
@@ -39,8 +40,10 @@ def test_the_exponent_is_that_of_the_longer_half() -> None:
         (lambda n: 2048 * n + 2 * n * n + 1024 * n * math.log2(n), 7_560.0),
     ],
 )
-def test_the_length_at_which_the_quadratic_part_exceeds_the_rest(flops: object, expected: float | None) -> None:
-    found = quadratic_from(flops)  # type: ignore[arg-type]
+def test_the_length_at_which_the_quadratic_part_exceeds_the_rest(
+    flops: Callable[[int], float], expected: float | None
+) -> None:
+    found = quadratic_from(flops)
     assert found == (None if expected is None else pytest.approx(expected, rel=0.01, abs=1))
 
 

@@ -14,11 +14,11 @@ from torch.nn.functional import scaled_dot_product_attention
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from regard.config.compose import compose_points
-from regard.cost.dry_run import cache_bytes, step_flops, step_memory
-from regard.cost.flops import FORMULAS, flop_counter
 from regard.cost.generation import Generation
-from regard.cost.memory import MemoryTracker
-from regard.cost.parameters import parameters_by_part
+from regard.cost.predict.dry_run import cache_bytes, step_flops, step_memory
+from regard.cost.predict.flops import FORMULAS, flop_counter
+from regard.cost.predict.memory import MemoryTracker
+from regard.cost.predict.parameters import parameters_by_part
 from regard.cost.training_step import TrainingStep
 from regard.cost.workload import Workload, with_vocabulary, workload
 
@@ -59,7 +59,7 @@ def test_the_parts_are_all_parameters(small: Workload) -> None:
     parts = parameters_by_part(model)
     assert sum(parts.values()) == sum(p.numel() for p in model.parameters())
     assert parts["embedding"] == sum(p.numel() for p in model.decoder.embedding.parameters())
-    mixers = sum(p.numel() for layer in model.decoder.layers for p in layer.mixer.parameters())  # type: ignore[attr-defined]
+    mixers = sum(p.numel() for layer in model.decoder.layers for p in layer.mixer.parameters())
     assert parts["decoder mixer"] == mixers
     assert ("decoder cross-attention" in parts) == (model.encoder is not None)
 

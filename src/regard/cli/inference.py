@@ -108,7 +108,7 @@ def attend(
     image: Annotated[str | None, typer.Option(help="Image file to describe.")] = None,
     target: Annotated[
         str | None,
-        typer.Option(help="Output to look into (default: that of the model), or text for a language model."),
+        typer.Option(help="Target text, or the text of a language model. Default: the output of the model."),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="HTML file of the page; a PNG is written next to it.")] = None,
     megabytes: Annotated[float, typer.Option(min=0, callback=finite, help="Maximum size of the page.")] = 16,

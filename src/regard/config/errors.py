@@ -113,7 +113,7 @@ def _interpolation(error: InterpolationResolutionError, arguments: Sequence[str]
 
 
 def _tasks_with(key: str, arguments: Sequence[str], folders: Sequence[Path]) -> list[str]:
-    """Return the tasks with which the configuration has ``key``, such as that of a corpus of images."""
+    """Return the tasks whose configuration has ``key``. A corpus of images, for example, needs keys of one task."""
     kept = [a for a in arguments if "=" in a and not a.startswith(("-", "task=")) and "," not in a]
     found = []
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from regard.cost.memory import Memory
+from regard.cost.predict.memory import Memory
 from regard.cost.units import format_bytes
 from regard.cost.workload import ROWS, Workload
 
@@ -43,7 +43,7 @@ def advise(workload: Workload, predict: Callable[[Workload], Memory], usable: in
 
 
 def _batch_key(workload: Workload) -> str:
-    """Return the setting of the configuration that makes a micro-batch as small as that of ``workload``."""
+    """Return the override with which a micro-batch has the size of ``workload``."""
     counted = [f"batches.{key}={workload.rows}" for key in ROWS if key in workload.config["batches"]]
     return counted[0] if counted else f"batches.tokens_per_batch={workload.rows * workload.length}"
 

@@ -10,8 +10,8 @@ import torch
 from regard.machine import available_memory
 
 USABLE = {"cuda": 0.9, "cpu": 0.75}
-"""Share of the available memory that the tensors of a step may use. The rest is lost between allocated blocks: the
-allocator of the C library keeps up to a third more than the tensors need, that of CUDA less."""
+"""Share of the available memory that the tensors of a step may use. Allocators lose the rest between
+blocks: the C library holds up to a third more memory than the tensors need, and CUDA's allocator less."""
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ import torch
 
 from regard.cost.advice import advise
 from regard.cost.device import Device, find_device
-from regard.cost.dry_run import Flops, cache_bytes, forward_flops, step_flops, step_memory
 from regard.cost.exponents import exponent
-from regard.cost.flops import quadratic_from
-from regard.cost.memory import Memory
-from regard.cost.parameters import parameters_by_part
+from regard.cost.predict.dry_run import Flops, cache_bytes, forward_flops, step_flops, step_memory
+from regard.cost.predict.flops import quadratic_from
+from regard.cost.predict.memory import Memory
+from regard.cost.predict.parameters import parameters_by_part
 from regard.cost.timing import flops_per_second, generation_seconds, training_seconds
 from regard.cost.units import format_bytes, format_seconds
 from regard.cost.workload import UNKNOWN_VOCAB_SIZE, Workload, with_vocabulary, workload

@@ -18,7 +18,7 @@ from regard.errors import RegardError
 class SymbolIds:
     """The token of each symbol of an alphabet.
 
-    Raises RegardError if a symbol has no token of its own, as in the vocabulary of a model that was trained on less.
+    Raises RegardError if the vocabulary lacks a symbol: the model was trained with a smaller data.vocab_size.
     """
 
     def __init__(self, alphabet: str, tokenizer: Tokenizer) -> None:

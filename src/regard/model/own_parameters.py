@@ -10,7 +10,7 @@ class ParameterSettings(NamedTuple):
     """How an optimizer updates a parameter.
 
     weight_decay: False for none
-    max_lr: its learning rate is that of the optimizer, but at most this one; None for no limit
+    max_lr: upper limit of its learning rate; None to use the learning rate of the optimizer
     """
 
     weight_decay: bool = True

@@ -22,7 +22,7 @@ KernelsOf = Callable[[int], Tensor]
 """Computes the kernels of all channels for a number of distances: "directions channels distance".
 
 The value at a distance is the response of an output to the input that precedes it by that distance. The second
-direction, if any, is that of later inputs, from distance 1.
+direction, if any, is for later inputs, from distance 1.
 """
 
 

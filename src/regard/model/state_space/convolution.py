@@ -10,7 +10,7 @@ Signal = Float[Tensor, "*batch channels length"]
 """One signal per channel."""
 
 Kernels = Float[Tensor, "directions channels length"]
-"""The response of a later output to an input, by distance. The second direction, if any, is that of earlier outputs."""
+"""Weight of an input in a later output, by distance. The second direction, if any, is for earlier outputs."""
 
 
 def single_precision(device: torch.device) -> AbstractContextManager[object]:

@@ -17,10 +17,10 @@ def document_starts(mask: Bool[Tensor, "batch length length"]) -> Bool[Tensor, "
 
 
 def by_document(mix: Callable[[Sequences], Sequences], x: Sequences, starts: Bool[Tensor, "batch length"]) -> Sequences:
-    """Apply a causal ``mix`` to each document as a sequence of its own.
+    """Apply a causal ``mix`` to each document as a separate sequence.
 
-    Documents of similar length (within a factor of two) are mixed together, padded on the right, so that the cost is at
-    most twice that of the tokens.
+    Documents of similar length (within a factor of two) are mixed together, padded on the right. At most half of the
+    mixed positions are padding.
     """
     index = torch.arange(starts.numel(), device=x.device)
     begins = index[starts.flatten()]

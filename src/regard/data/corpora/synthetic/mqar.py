@@ -84,7 +84,7 @@ class MultiQueryRecall(Synthetic):
         """See `Synthetic`."""
         keys = _choose(random.random((number, self.num_keys)), self.num_pairs)
         values = self.num_keys + _choose(random.random((number, self.num_values)), self.num_pairs)
-        # The order of log-probabilities with Gumbel noise is that of draws without replacement (Kool et al. 2019).
+        # The largest log-probabilities plus Gumbel noise are draws without replacement (Kool et al. 2019).
         distances = np.arange(1, self.length // 2 - self.num_pairs + 1)
         noise = random.gumbel(size=(number, len(distances)))
         places = 2 * (self.num_pairs + _choose((self.power - 1) * np.log(distances) + noise, self.num_pairs))

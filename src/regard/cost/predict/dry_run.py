@@ -14,10 +14,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import Parameter
 from torch.utils._pytree import tree_leaves
 
-from regard.cost.flops import flop_counter
 from regard.cost.generation import Generation
-from regard.cost.memory import Memory, MemoryTracker, bytes_of
 from regard.cost.precision import weights_format
+from regard.cost.predict.flops import flop_counter
+from regard.cost.predict.memory import Memory, MemoryTracker, bytes_of
 from regard.cost.training_step import TrainingStep
 from regard.cost.workload import Workload
 from regard.model.transformer import Transformer

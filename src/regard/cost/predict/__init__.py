@@ -1,0 +1,1 @@
+"""Predictions of FLOPs and memory, without computing a step."""
