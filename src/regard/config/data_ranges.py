@@ -23,6 +23,13 @@ _BATCHES = {
     "workers": integer(0),
     "preparation_workers": integer(1) | NULL,
 }
+_IMAGES = {
+    **_BATCHES,
+    **dict.fromkeys(["images_per_batch", "evaluation_images_per_batch", "max_length", "image_size"], integer(1)),
+    "store_images": TRUTH,
+    "augmentation": OBJECT | NULL,
+    "max_unreadable": number(0, 1),
+}
 _DATASET = {
     "path": TEXT,
     "name": TEXT | NULL,
@@ -47,13 +54,8 @@ DATA: Mapping[str, Mapping[str, Kind]] = {
         "max_length": integer(1),
         "sampling_alpha": number(above=0, most=1) | NULL,
     },
-    "regard.data.captioning.CaptioningData": {
-        **_BATCHES,
-        **dict.fromkeys(["images_per_batch", "evaluation_images_per_batch", "max_length", "image_size"], integer(1)),
-        "store_images": TRUTH,
-        "augmentation": OBJECT | NULL,
-        "max_unreadable": number(0, 1),
-    },
+    "regard.data.captioning.CaptioningData": _IMAGES,
+    "regard.data.text_to_image.TextToImageData": _IMAGES,
     "regard.data.images.augment.Augmentation": {
         "crop": number(above=0, most=1),
         **dict.fromkeys(["flip", "colour"], number(0, 1)),

@@ -16,7 +16,7 @@ from regard.data.corpora.reading.lines import read_lines, read_pairs
 from regard.errors import RegardError, UsageError
 from regard.inference.answer_model import AnswerModel
 from regard.inference.encoder_decoder import EncoderDecoder
-from regard.inference.generator import Generator
+from regard.inference.generator import Generator, TextGenerator
 from regard.inference.perplexity import perplexity
 from regard.runs.corpus import load_corpus
 from regard.runs.folder import RunFolder, find_checkpoint
@@ -128,6 +128,8 @@ def evaluate_text(run: RunFolder, text: Path, average: int | None, device: str) 
     generator = _load_generator(run, average, device)
     if isinstance(generator, AnswerModel):
         raise UsageError(f"--target-file: {generator.noun} is evaluated on its own data; regard score takes any text")
+    if not isinstance(generator, TextGenerator):
+        raise UsageError(f"--target-file: {generator.noun} is evaluated on the data of its run; omit it")
     (scored,) = generator.score([document], 1)
     loss = -sum(value for _, value in scored)
     metrics = per_token(loss, len(scored)) | {"bits_per_byte": loss / math.log(2) / len(document.encode())}
