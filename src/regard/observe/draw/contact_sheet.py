@@ -53,7 +53,11 @@ def draw_sheet(images: Sequence[Captioned], columns: int | None = None) -> PIL.I
         lines = textwrap.wrap(caption, int(shown / CHARACTERS), max_lines=LINES, placeholder=" …")
         pen.multiline_text((left, top + shown + 2), "\n".join(lines), fill="black", font=font, spacing=2)
         places.append((left, top))
-    sheet.info = {"side": side, "shown": shown, "images": [(c.caption, *p) for c, p in zip(images, places, strict=True)]}
+    sheet.info = {
+        "side": side,
+        "shown": shown,
+        "images": [(c.caption, *p) for c, p in zip(images, places, strict=True)],
+    }
     return sheet
 
 

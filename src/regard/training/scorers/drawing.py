@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+
 from regard.data.batching import Batch
 from regard.data.corpora.captions.judged import JudgedCorpus
 from regard.data.corpora.corpus import Split
