@@ -110,6 +110,7 @@ def heads(
         write_pictures,
     )
     from regard.analysis.sample import sample_files, sample_run
+    from regard.inference.generator import TextGenerator
     from regard.runs.folder import RunFolder
 
     folder = RunFolder.open(run) if run.is_dir() else None
@@ -120,7 +121,7 @@ def heads(
     place = output or (run / "heads" if run.is_dir() else Path("heads"))
     for name in PICTURES:
         require_writable("--output", place / name)
-    model = load(run, device, trust)
+    model = load_as(TextGenerator, run, device, trust)
     if folder is None or source_file is not None or target_file is not None:
         sample = sample_files(model, source_file, target_file, sentences, gold, warn)
     else:

@@ -1,4 +1,4 @@
-"""Verbs that use a model: translate, evaluate, attend, generate and score."""
+"""Verbs that use a model: translate, evaluate, attend and score."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from regard.cli.app import app, finite, warn
-from regard.cli.models import Device, Run, Trust, attended_input, load, load_as
+from regard.cli.models import Device, Run, Trust, attended_input, load_as
 from regard.cli.streams import stdin_is_terminal, stdin_lines
 from regard.errors import UsageError
 from regard.files import require_writable
@@ -117,6 +117,7 @@ def attend(
     trust: Trust = False,
 ) -> None:
     """Write a page and a picture of what the model attends to, or of the kernels of a mixer that is not attention."""
+    from regard.inference.generator import TextGenerator
     from regard.observe.draw.attend import write_attention
     from regard.observe.record.mixers import describe_mixers
     from regard.observe.record.trace import trace
@@ -126,7 +127,7 @@ def attend(
         raise UsageError(f"--output {page}: expected a page (.html); a PNG is written next to it")
     for file in (page, page.with_suffix(".png")):
         require_writable("--output", file)
-    generator = load(run, device, trust)
+    generator = load_as(TextGenerator, run, device, trust)
     given = attended_input(generator, {"--source": source, "--image": image, "--target": target})
     texts = [("--target", target or "", generator.target_tokenizer)]
     if generator.source is not None and generator.source.tokenizer is not None:
@@ -147,64 +148,6 @@ def attend(
 
 
 @app.command()
-def generate(
-    run: Run,
-    prompt: Annotated[str | None, typer.Option(help="Text to continue. Default: each line of stdin.")] = None,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 selects the most likely token.")] = 1.0,
-    top_k: Annotated[int | None, typer.Option(min=1, help="Sample from this number of most likely tokens.")] = None,
-    top_p: Annotated[
-        float | None, typer.Option(help="Sample from the most likely tokens that together reach this probability.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=2**64 - 1, help="Seed of the sampling. Default: a random one.")
-    ] = None,
-    max_new_tokens: Annotated[int, typer.Option(min=0, help="Maximum number of new tokens.")] = 256,
-    number: Annotated[int, typer.Option(min=1, help="Number of continuations per prompt.")] = 1,
-    next_tokens: Annotated[
-        int | None, typer.Option("--next", min=1, help="Print only this number of most likely next tokens.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per continuation.")] = False,
-    device: Device = "cpu",
-    trust: Trust = False,
-) -> None:
-    """Continue a prompt with a language model. Continuations are separated by a line of dashes."""
-    import json
-    import math
-    import secrets
-
-    from rich.console import Console
-
-    from regard.inference.decoding import Sampling
-    from regard.inference.generate import ROWS_TOGETHER, Writer, print_next_tokens
-    from regard.inference.language_model import LanguageModel
-
-    if top_p is not None and not 0 < top_p <= 1:
-        raise UsageError(f"--top-p {top_p} is out of range: expected 0 < top_p <= 1")
-    if not math.isfinite(temperature):
-        raise UsageError(f"--temperature {temperature} is out of range: expected a finite number >= 0")
-    prompts = stdin_lines() if prompt is None and next_tokens is None else [prompt or ""]
-    model = load_as(LanguageModel, run, device, trust)
-    seed = secrets.randbelow(2**32) if seed is None else seed
-    writer = Writer(model, Sampling(temperature, top_k, top_p), max_new_tokens, number, seed, warn)
-    if next_tokens is not None:
-        if prompt is None:
-            raise UsageError("--next needs --prompt")
-        print_next_tokens(writer, prompt, next_tokens, Console(highlight=False))
-    elif prompt is not None and number == 1 and not as_json:
-        print(prompt, end="", flush=True)
-        for text in writer.stream(prompt):
-            print(text, end="", flush=True)
-        print()
-    else:
-        together = 1 if prompt is None and stdin_is_terminal() else ROWS_TOGETHER
-        for count, written in enumerate(writer.write(prompts, together)):
-            if as_json:
-                print(json.dumps(written._asdict(), ensure_ascii=False), flush=True)
-            else:
-                print("---\n" * (count > 0) + written.prompt + written.text, flush=True)
-
-
-@app.command()
 def score(
     run: Run,
     tokens: Annotated[bool, typer.Option("--tokens", help="Also print the tokens of each line.")] = False,
@@ -215,11 +158,12 @@ def score(
 
     A line is a document for a language model, and source TAB target for a translation model. Its end counts as a token.
     """
+    from regard.inference.generator import TextGenerator
     from regard.inference.perplexity import perplexity
     from regard.inference.score import score_lines
 
     lines = stdin_lines()
-    generator = load(run, device, trust)
+    generator = load_as(TextGenerator, run, device, trust)
     total = count = 0.0
     print("log_probability\ttokens\tperplexity")
     for line in score_lines(generator, lines):
