@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from click.core import ParameterSource
 
 from regard.cli.app import app, finite, warn
 from regard.cli.models import Device, Run, Trust, load
@@ -22,22 +21,11 @@ if TYPE_CHECKING:
     from regard.inference.drawing.text_to_image import TextToImage
     from regard.inference.generate import Writer
 
-OF_TEXT = {
-    "temperature": "--temperature",
-    "top_k": "--top-k",
-    "top_p": "--top-p",
-    "max_new_tokens": "--max-new-tokens",
-    "next_tokens": "--next",
-}
-"""Options of language models, by parameter."""
-OF_IMAGES = {"guidance": "--guidance", "steps": "--steps", "solver": "--solver", "output": "--output"}
-"""Options of image models, by parameter."""
 SHEET, DEFAULTS = "sheet.png", Drawing()
 
 
 @app.command()
 def generate(
-    context: typer.Context,
     run: Run,
     prompt: Annotated[
         str | None, typer.Option(help="Text to continue or to draw. Default: each line of stdin.")
@@ -48,8 +36,9 @@ def generate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per continuation or image.")] = False,
     temperature: Annotated[
-        float, typer.Option(min=0.0, callback=finite, help="Language models: 0 selects the most likely token.")
-    ] = 1.0,
+        float | None,
+        typer.Option(min=0.0, callback=finite, help="Language models: 0 selects the most likely token. Default: 1."),
+    ] = None,
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Language models: sample from this number of most likely tokens.")
     ] = None,
@@ -57,40 +46,41 @@ def generate(
         float | None,
         typer.Option(help="Language models: sample from the most likely tokens that together reach this probability."),
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(min=0, help="Language models: maximum number of new tokens.")] = 256,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=0, help="Language models: maximum number of new tokens. Default: 256.")
+    ] = None,
     next_tokens: Annotated[
         int | None,
         typer.Option("--next", min=1, help="Language models: print only this number of most likely next tokens."),
     ] = None,
     guidance: Annotated[
-        float,
-        typer.Option(
-            callback=finite, help="Image models: weight of the prompt (classifier-free guidance); 1 for none."
-        ),
-    ] = DEFAULTS.guidance,
+        float | None,
+        typer.Option(callback=finite, help="Image models: weight of the prompt; 1 for no guidance. Default: 2."),
+    ] = None,
     steps: Annotated[
-        int, typer.Option(min=1, help="Image models: number of steps from noise to image.")
-    ] = DEFAULTS.steps,
-    solver: Annotated[Solver, typer.Option(help="Image models: heun evaluates each step twice.")] = DEFAULTS.solver,
+        int | None, typer.Option(min=1, help="Image models: number of steps from noise to image. Default: 20.")
+    ] = None,
+    solver: Annotated[
+        Solver | None, typer.Option(help="Image models: heun evaluates each step twice. Default: euler.")
+    ] = None,
     output: Annotated[
-        Path, typer.Option(help=f"Image models: folder of the images and of the contact sheet {SHEET}.")
-    ] = Path("images"),
+        Path | None, typer.Option(help=f"Image models: folder of the images and of {SHEET}. Default: images.")
+    ] = None,
     device: Device = "cpu",
     trust: Trust = False,
 ) -> None:
     """Continue a prompt with a language model, or draw it with an image model.
 
-    Continuations are separated by a line of dashes. Images are PNG files, one line of output per image: path TAB
-    prompt. Image number n of a prompt, counted from 0, has the noise of seed + n: the same in every batch.
+    Continuations are separated by a line of dashes. Images are PNG files, with one line of output per image: path TAB
+    prompt. Image n of a prompt, counted from 0, starts from the noise of seed + n: the same in every batch.
     """
-    given = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     if top_p is not None and not 0 < top_p <= 1:
         raise UsageError(f"--top-p {top_p} is out of range: expected 0 < top_p <= 1")
-    if guidance <= 0:
+    if guidance is not None and guidance <= 0:
         raise UsageError(f"--guidance {guidance} is out of range: expected a number > 0; 1 draws without guidance")
     if next_tokens is not None and prompt is None:
         raise UsageError("--next needs --prompt")
-    if "output" in given:
+    if output is not None:
         require_writable("--output", output / SHEET)
     prompts = [prompt] if prompt is not None else stdin_lines()
 
@@ -100,15 +90,20 @@ def generate(
     from regard.inference.language_model import LanguageModel
 
     model = load(run, device, trust)
-    seed = secrets.randbelow(2**32) if seed is None else seed
+    noise = secrets.randbelow(2**32) if seed is None else seed
+    of_text = {"--temperature": temperature, "--top-k": top_k, "--top-p": top_p}
+    of_text |= {"--max-new-tokens": max_new_tokens, "--next": next_tokens}
+    of_images = {"--guidance": guidance, "--steps": steps, "--solver": solver, "--output": output}
     if isinstance(model, TextToImage):
-        _refuse(given, OF_TEXT, model.noun)
-        if "seed" not in given:
-            warn(f"seed {seed}")
-        _draw(model, prompts, prompt is not None, number, seed, Drawing(steps, guidance, solver), output, as_json)
+        _refuse(of_text, model.noun)
+        if seed is None:
+            warn(f"seed {noise}")
+        drawing = Drawing(steps or DEFAULTS.steps, guidance or DEFAULTS.guidance, solver or DEFAULTS.solver)
+        _draw(model, prompts, prompt is not None, number, noise, drawing, output or Path("images"), as_json)
     elif isinstance(model, LanguageModel):
-        _refuse(given, OF_IMAGES, model.noun)
-        writer = Writer(model, Sampling(temperature, top_k, top_p), max_new_tokens, number, seed, warn)
+        _refuse(of_images, model.noun)
+        sampling = Sampling(1.0 if temperature is None else temperature, top_k, top_p)
+        writer = Writer(model, sampling, 256 if max_new_tokens is None else max_new_tokens, number, noise, warn)
         _write(writer, prompts, prompt, next_tokens, as_json)
     else:
         raise UsageError(
@@ -117,11 +112,11 @@ def generate(
         )
 
 
-def _refuse(given: Iterable[str], options: Mapping[str, str], noun: str) -> None:
+def _refuse(options: Mapping[str, object], noun: str) -> None:
     """Raise UsageError if an option was given that the model does not have."""
-    for name in given:
-        if name in options:
-            raise UsageError(f"{options[name]}: {noun} has no such option; leave it out")
+    for option, value in options.items():
+        if value is not None:
+            raise UsageError(f"{option}: {noun} has no such option; leave it out")
 
 
 def _write(writer: Writer, prompts: Iterable[str], prompt: str | None, next_tokens: int | None, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from regard.cli.app import app, finite, warn
-from regard.cli.models import Device, Run, Trust, attended_input, load_as
+from regard.cli.models import Device, Run, Trust, attended_input, load_as, load_text_generator
 from regard.cli.streams import stdin_is_terminal, stdin_lines
 from regard.errors import UsageError
 from regard.files import require_writable
@@ -117,7 +117,6 @@ def attend(
     trust: Trust = False,
 ) -> None:
     """Write a page and a picture of what the model attends to, or of the kernels of a mixer that is not attention."""
-    from regard.inference.generator import TextGenerator
     from regard.observe.draw.attend import write_attention
     from regard.observe.record.mixers import describe_mixers
     from regard.observe.record.trace import trace
@@ -127,7 +126,7 @@ def attend(
         raise UsageError(f"--output {page}: expected a page (.html); a PNG is written next to it")
     for file in (page, page.with_suffix(".png")):
         require_writable("--output", file)
-    generator = load_as(TextGenerator, run, device, trust)
+    generator = load_text_generator(run, device, trust)
     given = attended_input(generator, {"--source": source, "--image": image, "--target": target})
     texts = [("--target", target or "", generator.target_tokenizer)]
     if generator.source is not None and generator.source.tokenizer is not None:
@@ -158,12 +157,11 @@ def score(
 
     A line is a document for a language model, and source TAB target for a translation model. Its end counts as a token.
     """
-    from regard.inference.generator import TextGenerator
     from regard.inference.perplexity import perplexity
     from regard.inference.score import score_lines
 
     lines = stdin_lines()
-    generator = load_as(TextGenerator, run, device, trust)
+    generator = load_text_generator(run, device, trust)
     total = count = 0.0
     print("log_probability\ttokens\tperplexity")
     for line in score_lines(generator, lines):

@@ -76,7 +76,6 @@ class TextGenerator(Generator, Protocol):
     target_tokenizer: tokenizer of the output
     """
 
-    noun: ClassVar[str] = "a model that writes text"
     target_tokenizer: Tokenizer
 
     @property
