@@ -57,6 +57,14 @@ SMALL_CAPTIONING = [
     "optimizer.lr=0.01", "schedule.warmup_steps=1",
 ]  # fmt: skip
 
+SMALL_DRAWING = [
+    "task=text_to_image", "data.size=120", "data.validation_size=20", "data.test_size=20", "data.held_out_size=10",
+    "model.dim=16", "model.depth=1", "model.num_heads=2", "model.ffn_dim=32", "model.max_length=20",
+    "task.scorer.validation_images=4", "task.scorer.test_images=6", "task.scorer.steps=2",
+    "trainer.max_steps=6", "trainer.log_every_n_steps=1", "trainer.val_check_interval=4",
+    "callbacks.last.every_n_steps=3", "logger=none", "schedule.warmup_steps=1",
+]  # fmt: skip
+
 SMALL_ANSWERS = [
     "task=language", "data=induction", "data.length=8", "data.vocab_size=6",
     "data.validation_size=20", "data.test_size=20", "batches.examples_per_batch=16",
@@ -282,6 +290,30 @@ def finished_captioning(make_captioning_run: Callable[..., RunFolder]) -> RunFol
     from regard.runs.work import work
 
     run = make_captioning_run("name=finished")
+    assert work(run.path) == 0
+    return run
+
+
+@pytest.fixture(scope="session")
+def make_drawing_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunFolder]:
+    """Freezes a small run of a model that draws rendered scenes; arguments override."""
+    from regard.config.compose import compose_points, freeze
+
+    folder = tmp_path_factory.mktemp("drawing")
+    places = [f"paths.cache={folder / 'cache'}", f"paths.runs={folder / 'runs'}"]
+
+    def make(*overrides: str) -> RunFolder:
+        return freeze(compose_points([*SMALL_DRAWING, *places, *overrides]))[0]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_drawing(make_drawing_run: Callable[..., RunFolder]) -> RunFolder:
+    """A small run of a model that draws that has been worked through; look, do not touch."""
+    from regard.runs.work import work
+
+    run = make_drawing_run("name=finished")
     assert work(run.path) == 0
     return run
 

@@ -24,7 +24,9 @@ class PatchDecoder(nn.Module):
     def __init__(self, dim: int, layer: LayerFactory, depth: int, image_size: int, patch_size: int) -> None:
         super().__init__()
         if image_size % patch_size:
-            raise ValueError(f"image_size={image_size} is not a multiple of patch_size={patch_size}")
+            raise ValueError(
+                f"image_size={image_size} is not a multiple of patch_size={patch_size}; change one of them"
+            )
         if dim % 4:
             raise ValueError(f"dim={dim} is not a multiple of 4, which positions in two dimensions need")
         self.image_size = image_size
