@@ -242,7 +242,7 @@ def test_a_piece_that_looks_like_markup_is_printed_unchanged(
         ),
         (
             ["evaluate", "{run}", "--beam-size", "3"],
-            "--beam-size, --length-penalty: evaluating a language model does not decode",
+            "--beam-size, --length-penalty: the evaluation of a language model has no beam search",
         ),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -61,13 +61,16 @@ def evaluate(
     length_penalty: Annotated[
         float | None, typer.Option(callback=finite, help="0 for no penalty. Default: as configured in the run.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Write the outputs to this file, one per line.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the outputs to this file, one per line; drawn images to a PNG.")
+    ] = None,
     device: Device = "cpu",
 ) -> None:
     """Evaluate the best checkpoint of a run folder on a part of its corpus, or on your own text."""
     from hydra.utils import get_object
 
     from regard.instantiate import build
+    from regard.observe.draw.contact_sheet import Captioned, write_sheet
     from regard.runs.evaluate import evaluate_pairs, evaluate_split, evaluate_text, run_config
     from regard.runs.folder import RunFolder
 
@@ -79,7 +82,11 @@ def evaluate(
         raise UsageError(f"--output: the evaluation of {generator.noun} has no outputs to write; leave it out")
     if output is not None:
         require_writable("--output", output)
-    outputs: list[str] = []
+    if generator.input_files is None and (source_file or target_file):
+        raise UsageError(
+            f"--source-file, --target-file: {generator.noun} is evaluated on the data of its run; leave them out"
+        )
+    outputs: list[Any] = []
     signatures: dict[str, str] = {}
     if source_file is None and target_file is None:
         metrics, task = evaluate_split(folder, config, split, average, device, warn)
@@ -96,7 +103,9 @@ def evaluate(
         print(f"{name}\t{value:.4f}")
     for name, signature in signatures.items():
         print(f"{name} signature\t{signature}")
-    if output:
+    if output and outputs and not isinstance(outputs[0], str):
+        write_sheet(output, [Captioned(sample.source, sample.output) for sample in task.samples], columns=8)
+    elif output:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text("".join(f"{line}\n" for line in outputs), encoding="utf-8")
 

@@ -45,7 +45,7 @@ class Generator(Protocol):
     verb: the verb that runs it
     source_option: the option of `regard attend` for its input; None if it has only a text
     input_noun: what it reads, with its article
-    input_files: the options of `regard evaluate` and `regard heads` for the user's own files
+    input_files: the options of `regard evaluate` and `regard heads` for the user's own files; None if there are none
     source: reads the input of the encoder; None without an encoder
     """
 
@@ -53,7 +53,7 @@ class Generator(Protocol):
     verb: ClassVar[str]
     source_option: ClassVar[str | None]
     input_noun: ClassVar[str]
-    input_files: ClassVar[str]
+    input_files: ClassVar[str | None]
 
     @property
     def model(self) -> WithEncoder: ...

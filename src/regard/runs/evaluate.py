@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.utils import get_object
 
 from regard.data.corpora.corpus import SPLITS
 from regard.data.corpora.reading.lines import read_lines, read_pairs
@@ -38,7 +39,8 @@ def run_config(run: RunFolder, beam_size: int | None, length_penalty: float | No
         scorer["beam_size"] = scorer["validation_beam_size"] = beam_size or scorer["beam_size"]
         scorer["length_penalty"] = scorer["length_penalty"] if length_penalty is None else length_penalty
     elif beam_size is not None or length_penalty is not None:
-        raise UsageError("--beam-size, --length-penalty: evaluating a language model does not decode; leave them out")
+        noun = get_object(config["task"]["generator"]["_target_"]).noun
+        raise UsageError(f"--beam-size, --length-penalty: the evaluation of {noun} has no beam search; leave them out")
     return config
 
 

@@ -35,7 +35,7 @@ class TextToImage:
     verb: ClassVar[str] = "generate"
     source_option: ClassVar[str | None] = "--prompt"
     input_noun: ClassVar[str] = "a prompt"
-    input_files: ClassVar[str] = "--source-file (prompts)"
+    input_files: ClassVar[str | None] = None
 
     def __init__(self, model: Denoiser, tokenizers: Tokenizers) -> None:
         self.model = model
