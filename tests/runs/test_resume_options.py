@@ -34,6 +34,7 @@ TRANSLATION = {
     "one batch": ["trainer.limit_train_batches=1", "trainer.limit_val_batches=1", "trainer.limit_test_batches=0.5"],
     "five batches": ["trainer.limit_train_batches=5", "trainer.accumulate_grad_batches=2", "tokenizer.joint=false"],
     "workers": ["batches.workers=2"],
+    "Muon": ["optimizer=muon"],
     "sampled pieces": ["batches.sampling_alpha=0.3", "batches.workers=1", "trainer.accumulate_grad_batches=2"],
     "moving average": ["callbacks=moving_average", "trainer.accumulate_grad_batches=2"],
     "early stopping": ["callbacks=early_stopping", *STOPS_EARLY, "trainer.val_check_interval=3"],

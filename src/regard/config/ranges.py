@@ -97,6 +97,11 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         "momentum": number(0),
         "fused": TRUTH | NULL,
     },
+    "regard.training.muon.Muon": {
+        **dict.fromkeys(["lr", "adamw_lr", "eps", "weight_decay"], number(0)),
+        "momentum": number(0, below=1),
+        "betas": sequence(number(0, below=1), 2),
+    },
     "regard.training.schedule.": _SCHEDULE,
     "regard.training.callbacks.checkpoints.BestCheckpoint": {"monitor": TEXT, "mode": MODE},
     "regard.training.callbacks.checkpoints.Snapshots": {"count": integer(0)},

@@ -11,10 +11,12 @@ class ParameterSettings(NamedTuple):
 
     weight_decay: False for none
     max_lr: upper limit of its learning rate; None to use the learning rate of the optimizer
+    hidden: True for a matrix that an optimizer of hidden matrices updates, such as Muon
     """
 
     weight_decay: bool = True
     max_lr: float | None = None
+    hidden: bool = False
 
 
 @runtime_checkable

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from hydra.utils import get_object
 from torch import Tensor
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from regard import __version__
 from regard.compatibility import model_in_present_form
@@ -24,6 +23,7 @@ from regard.errors import RegardError, UsageError, one_line
 from regard.inference.generator import Generator
 from regard.instantiate import build
 from regard.model.transformer import Transformer
+from regard.training.distributed.sharding import local_shard
 from regard.training.trust import GENERATORS, MODELS, require_trusted, targets
 
 FORMAT = 1
@@ -135,7 +135,7 @@ def load_weights(model: Transformer, content: dict[str, Any], path: Path) -> Non
     """
     check_weights_fit(model, content, path)
     present = model.state_dict()
-    model.load_state_dict({name: _local_shard(weight, present[name]) for name, weight in _weights(content).items()})
+    model.load_state_dict({name: local_shard(weight, present[name]) for name, weight in _weights(content).items()})
 
 
 def check_weights_fit(model: Transformer, content: dict[str, Any], path: Path) -> None:
@@ -212,13 +212,6 @@ def _weights(content: dict[str, Any]) -> dict[str, Tensor]:
     """Weights of the model in a checkpoint, by their names in the model."""
     state = content["state_dict"]
     return {name.removeprefix(PREFIX): weight for name, weight in state.items() if name.startswith(PREFIX)}
-
-
-def _local_shard(weight: Tensor, like: Tensor) -> Tensor:
-    """Shard the whole ``weight``, which every process has, in the same way as ``like``."""
-    if not isinstance(like, DTensor):
-        return weight
-    return distribute_tensor(weight, like.device_mesh, like.placements, src_data_rank=None)
 
 
 def _as_tensor(content: bytes) -> Tensor:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from regard.model.layer import Layer
 from regard.model.transformer import Transformer
@@ -48,6 +49,13 @@ def reshard(model: nn.Module) -> None:
     for number, group in enumerate(_groups(model)):
         group.reshard()
         group.set_reshard_after_forward(number > 0, recurse=False)  # the first group is the whole model
+
+
+def local_shard(whole: Tensor, like: Tensor) -> Tensor:
+    """Shard the tensor ``whole``, which every process has, in the same way as ``like``."""
+    if not isinstance(like, DTensor):
+        return whole
+    return distribute_tensor(whole, like.device_mesh, like.placements, src_data_rank=None)
 
 
 def _groups(model: nn.Module) -> Iterator[FSDPModule]:
