@@ -56,8 +56,10 @@ def fit_shape(coverage: Plane) -> Fit:
     reach = scale * RADII["large"][1] + 2
     columns, rows = (slice(max(round(centre - reach), 0), round(centre + reach)) for centre in (x, y))
     right, down = places[columns] - np.float32(x), places[rows, None] - np.float32(y)
-    along, across = COSINE * right + SINE * down, COSINE * down - SINE * right  # "rotation height width"
+    along: Plane = COSINE * right + SINE * down  # "rotation height width"
+    across: Plane = COSINE * down - SINE * right
     window = coverage[rows, columns]
+    inside, everything = (float(np.square(covered).sum()) for covered in (window, coverage))
     fits = []
     for shape, distance in DISTANCES.items():
         size, radius = _radius(sqrt(area / AREAS[shape]) / scale)
@@ -65,7 +67,7 @@ def fit_shape(coverage: Plane) -> Fit:
         template = np.clip(0.5 - pixels * distance(along / pixels, across / pixels), 0, 1)
         differences = np.square(template - window).sum(axis=(1, 2))
         best = int(differences.argmin())
-        explained = 1 - float(differences[best]) / float(np.square(coverage).sum())
+        explained = (inside - float(differences[best])) / everything
         fits.append(Fit(shape, size, x / scale, y / scale, radius, int(DEGREES[best]), explained))
     return max(fits, key=lambda fit: fit.explained)
 
