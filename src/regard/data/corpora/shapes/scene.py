@@ -1,6 +1,7 @@
 """Scenes: groups of equal objects in a square image, and their form as one line of JSON.
 
-Lengths are in units, of which the side of an image has 48 if it is not smaller. x grows to the right and y grows downwards.
+Lengths are in units: 1/48 of the side of an image, or more if its `Scene.side` is smaller. x grows to the right and y
+grows downwards.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def read_scene(reference: str) -> Scene:
 
 
 def _scene(data: Any) -> Scene:
-    side = data.get("side", SIDE)
+    given, side = data["groups"], data.get("side", SIDE)
     if not SMALLEST_SIDE <= side <= SIDE:  # also true for NaN
         raise ValueError(f"expected a side from {SMALLEST_SIDE:g} to {SIDE:g}")
     groups = tuple(
@@ -112,7 +113,7 @@ def _scene(data: Any) -> Scene:
             _one_of(SHAPES, shape),
             tuple(_object(each, side) for each in _one_to(NUMBERS[-1], objects, "objects")),
         )
-        for size, colour, shape, objects in _one_to(MOST_GROUPS, data["groups"], "groups")
+        for size, colour, shape, objects in _one_to(MOST_GROUPS, given, "groups")
     )
     relations = tuple(_one_of(RELATIONS, relation) for relation in data["relations"])
     if len(relations) != len(groups) - 1:
