@@ -43,13 +43,13 @@ def _area(shape: Shape) -> float:
 AREAS = {shape: _area(shape) for shape in DISTANCES}
 
 
-def fit_shape(coverage: Plane) -> Fit:
+def fit_shape(coverage: Plane, side: float = SIDE) -> Fit:
     """Compare the covered share of each pixel, "height width", with every shape and rotation, and return the best.
 
     The centre of a shape is the centre of the spot: their centres of gravity. The radius follows from the area, within
-    the limits of the nearer size.
+    the limits of the nearer size. ``side`` is the side of the image, in units.
     """
-    scale = len(coverage) / SIDE
+    scale = len(coverage) / side
     area = float(coverage.sum())
     places = np.arange(len(coverage), dtype=np.float32) + np.float32(0.5)
     x, y = float(coverage.sum(axis=0) @ places) / area, float(coverage.sum(axis=1) @ places) / area
