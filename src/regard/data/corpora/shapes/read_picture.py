@@ -64,7 +64,7 @@ def read_picture(pixels: npt.NDArray[np.uint8], side: float = SIDE) -> Reading:
         groups.setdefault((fit.size, spot.colour, fit.shape), []).append(each)
     found = tuple(Group(*kind, tuple(objects)) for kind, objects in groups.items())
     relations = tuple(_relation(found[0], other) for other in found[1:])
-    return Reading(Scene(len(image), round(float(background.mean())), found, relations), complete)
+    return Reading(Scene(len(image), round(float(background.mean())), found, relations, side), complete)
 
 
 class _Spot(NamedTuple):

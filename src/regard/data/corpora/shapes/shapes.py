@@ -183,25 +183,14 @@ class Shapes:
 
         See `regard.data.corpora.shapes.judge_picture`. None: the prompt is not a caption of this corpus.
         """
-        return judge_picture(read_picture(self._whole(pixels)), prompt)
+        return judge_picture(read_picture(pixels, self.side), prompt)
 
     def picture_mentions(self, pixels: npt.NDArray[np.uint8], prompt: str) -> list[Mention]:
         """Return the colour words and nouns of a prompt that a square picture shows, with the pixels of their objects.
 
         See `read_picture` and `find_mentions`.
         """
-        rows, columns, _ = pixels.shape
-        found = find_mentions(read_picture(self._whole(pixels)).scene, prompt)
-        return [each._replace(mask=each.mask[:rows, :columns]) for each in found]
-
-    def _whole(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Return a picture with a side of SIDE units: one with a smaller side is continued by its background."""
-        missing = round(len(pixels) * (SIDE / self.side - 1))
-        background = np.median(pixels.reshape(-1, 3), axis=0)
-        whole = np.empty((len(pixels) + missing, len(pixels) + missing, 3), dtype=np.uint8)
-        whole[:] = background.round()
-        whole[: len(pixels), : len(pixels)] = pixels
-        return whole
+        return find_mentions(read_picture(pixels, self.side).scene, prompt)
 
     def _draw(
         self, part: str, size: int, one_of: Sequence[Description], without: set[str]
