@@ -82,13 +82,6 @@ def pack_vectors(vectors: Mapping[str, HeadVectors]) -> str:
     return b64encode(zlib.compress(planes.tobytes(), 6)).decode("ascii")
 
 
-def pack_image(pixels: Pixels) -> str:
-    """Return the address of an image: PNG, or JPEG if it is large."""
-    buffer, kind = BytesIO(), "png" if pixels.size <= PNG_BYTES else "jpeg"
-    PIL.Image.fromarray(pixels).save(buffer, kind, **({"quality": 90} if kind == "jpeg" else {}))
-    return f"data:image/{kind};base64,{b64encode(buffer.getvalue()).decode('ascii')}"
-
-
 def spans(pieces: Sequence[str]) -> list[range]:
     """Partition ``pieces`` into words and single pieces outside words, such as marks, in order.
 
@@ -109,6 +102,13 @@ def side_spans(maps: SentenceMaps, pieces: Sequence[str]) -> list[range]:
     if maps.grid is not None and pieces is maps.source:
         return [range(place, place + 1) for place in range(len(pieces))]
     return spans(pieces)
+
+
+def pack_image(pixels: Pixels) -> str:
+    """Return the address of an image: PNG, or JPEG if it is large."""
+    buffer, kind = BytesIO(), "png" if pixels.size <= PNG_BYTES else "jpeg"
+    PIL.Image.fromarray(pixels).save(buffer, kind, **({"quality": 90} if kind == "jpeg" else {}))
+    return f"data:image/{kind};base64,{b64encode(buffer.getvalue()).decode('ascii')}"
 
 
 def _pack_map(sentence: SentenceMaps, name: str) -> dict[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from regard.data.batching import Batch
-from regard.data.corpora.captions.judged import JudgedCorpus
+from regard.data.corpora.captions.judged import JudgedCorpus, JudgedPictures
 from regard.data.corpora.corpus import Split
 from regard.data.images.image import Pixels
 from regard.inference.drawing.drawing import Drawing, Solver
@@ -19,7 +19,7 @@ from regard.training.task import Task
 class DrawingScorer:
     """Draws images for the first prompts of a part, the same noise in every evaluation.
 
-    With a `JudgedCorpus`, ``exact`` is the share of images in which everything is as in the prompt, and each attribute
+    With `JudgedPictures`, ``exact`` is the share of images in which everything is as in the prompt, and each attribute
     has its accuracy. The test part then also has ``exact_NAME`` for each part that the corpus holds out, and
     ``exact_shuffled``: the same images, each with the prompt of another, which is chance. Other images have only the
     loss.
@@ -54,15 +54,16 @@ class DrawingScorer:
         return [Sample(prompts[row], references[row], outputs[row]) for row in sorted(outputs)]
 
     def scores(self, task: Task, split: Split, loss: float, samples: list[Sample]) -> dict[str, float]:
-        """Return exact and the accuracy of each attribute, 0 to 1, with a `JudgedCorpus`."""
+        """Return exact and the accuracy of each attribute, 0 to 1, with `JudgedPictures`."""
         corpus = task.data.corpus
-        if not isinstance(corpus, JudgedCorpus) or not samples:
+        if not isinstance(corpus, JudgedPictures) or not samples:
             return {}
         prompts, images = [sample.source for sample in samples], [sample.output for sample in samples]
         metrics = _judge(corpus, prompts, images)
         if split == "test":
             metrics["exact_shuffled"] = _judge(corpus, prompts, [*images[1:], *images[:1]])["exact"]
-            for name, records in corpus.held_out().items():
+            held_out = corpus.held_out() if isinstance(corpus, JudgedCorpus) else {}
+            for name, records in held_out.items():
                 others = [prompt for _, prompt in islice(records, self.images[split])]
                 wanted = [Wanted(prompt, number) for number, prompt in enumerate(others)]
                 metrics[f"exact_{name}"] = _judge(corpus, others, _generator(task).draw(wanted, self.drawing))["exact"]
@@ -96,10 +97,11 @@ def _generator(task: Task) -> TextToImage:
 
 
 def _judge(
-    corpus: JudgedCorpus, prompts: Sequence[str], images: Iterator[Pixels] | Sequence[Pixels]
+    corpus: JudgedPictures, prompts: Sequence[str], images: Iterator[Pixels] | Sequence[Pixels]
 ) -> dict[str, float]:
     """Return the share of exact images, and the accuracy of each attribute."""
-    judged = [corpus.judge_picture(image, prompt) for prompt, image in zip(prompts, images, strict=True)]
+    found = (corpus.judge_picture(image, prompt) for prompt, image in zip(prompts, images, strict=True))
+    judged = [each for each in found if each is not None]
     metrics = {"exact": sum(each.exact for each in judged) / len(judged)}
     for attribute in judged[0].correct:
         counts = [each.correct[attribute] for each in judged]

@@ -43,21 +43,23 @@ def _area(shape: Shape) -> float:
 AREAS = {shape: _area(shape) for shape in DISTANCES}
 
 
-def fit_shape(coverage: Plane) -> Fit:
+def fit_shape(coverage: Plane, side: float = SIDE) -> Fit:
     """Compare the covered share of each pixel, "height width", with every shape and rotation, and return the best.
 
     The centre of a shape is the centre of the spot: their centres of gravity. The radius follows from the area, within
-    the limits of the nearer size.
+    the limits of the nearer size. ``side`` is the side of the image, in units.
     """
-    scale = len(coverage) / SIDE
+    scale = len(coverage) / side
     area = float(coverage.sum())
     places = np.arange(len(coverage), dtype=np.float32) + np.float32(0.5)
     x, y = float(coverage.sum(axis=0) @ places) / area, float(coverage.sum(axis=1) @ places) / area
     reach = scale * RADII["large"][1] + 2
     columns, rows = (slice(max(round(centre - reach), 0), round(centre + reach)) for centre in (x, y))
     right, down = places[columns] - np.float32(x), places[rows, None] - np.float32(y)
-    along, across = COSINE * right + SINE * down, COSINE * down - SINE * right  # "rotation height width"
+    along: Plane = COSINE * right + SINE * down  # "rotation height width"
+    across: Plane = COSINE * down - SINE * right
     window = coverage[rows, columns]
+    inside, everything = (float(np.square(covered).sum()) for covered in (window, coverage))
     fits = []
     for shape, distance in DISTANCES.items():
         size, radius = _radius(sqrt(area / AREAS[shape]) / scale)
@@ -65,7 +67,7 @@ def fit_shape(coverage: Plane) -> Fit:
         template = np.clip(0.5 - pixels * distance(along / pixels, across / pixels), 0, 1)
         differences = np.square(template - window).sum(axis=(1, 2))
         best = int(differences.argmin())
-        explained = 1 - float(differences[best]) / float(np.square(coverage).sum())
+        explained = (inside - float(differences[best])) / everything
         fits.append(Fit(shape, size, x / scale, y / scale, radius, int(DEGREES[best]), explained))
     return max(fits, key=lambda fit: fit.explained)
 

@@ -40,23 +40,23 @@ class Reading(NamedTuple):
     complete: bool
 
 
-def read_picture(pixels: npt.NDArray[np.uint8]) -> Reading:
+def read_picture(pixels: npt.NDArray[np.uint8], side: float = SIDE) -> Reading:
     """Return what a square picture shows, RGB "height width channel".
 
     Every spot that has roughly the form of a shape is an object. It gets the nearest colour, shape and size, and
     objects that agree in them are a group. A picture with more spots than a scene has objects shows no scene: it has
-    no group.
+    no group. ``side`` is the side of the picture, in units.
     """
     image = pixels.astype(np.float32)
     lightness = image.min(axis=2)
     background: Plane = np.median(image[lightness >= np.median(lightness)], axis=0)
     groups: dict[tuple[Size, Colour, Shape], list[Object]] = {}
     complete = True
-    for number, spot in enumerate(_spots(background - image, background), start=1):
+    for number, spot in enumerate(_spots(background - image, background, len(image) / side), start=1):
         if number > MOST_OBJECTS:
             groups, complete = {}, False
             break
-        fit = fit_shape(spot.coverage)
+        fit = fit_shape(spot.coverage, side)
         if fit.explained < EXPLAINED:
             complete = False
             continue
@@ -64,7 +64,7 @@ def read_picture(pixels: npt.NDArray[np.uint8]) -> Reading:
         groups.setdefault((fit.size, spot.colour, fit.shape), []).append(each)
     found = tuple(Group(*kind, tuple(objects)) for kind, objects in groups.items())
     relations = tuple(_relation(found[0], other) for other in found[1:])
-    return Reading(Scene(len(image), round(float(background.mean())), found, relations), complete)
+    return Reading(Scene(len(image), round(float(background.mean())), found, relations, side), complete)
 
 
 class _Spot(NamedTuple):
@@ -75,12 +75,15 @@ class _Spot(NamedTuple):
     coverage: Plane
 
 
-def _spots(difference: Plane, background: Plane) -> Iterator[_Spot]:
-    """Yield the spots of a picture, given by its difference from the background, "height width channel"."""
+def _spots(difference: Plane, background: Plane, scale: float) -> Iterator[_Spot]:
+    """Yield the spots of a picture, given by its difference from the background, "height width channel".
+
+    ``scale`` is the number of pixels of a unit.
+    """
     palette = background - np.array([RGB[colour] for colour in COLOURS], dtype=np.float32)
     labels = label_spots(difference.max(axis=2) >= COVERED * CONTRAST)
-    areas = np.bincount(labels.reshape(-1)) * (SIDE / len(labels)) ** 2
-    labels = np.where(areas[labels] >= SPECK, labels, np.int32(0))
+    areas = np.bincount(labels.reshape(-1))
+    labels = np.where(areas[labels] >= SPECK * scale**2, labels, np.int32(0))
     grown = labels
     for _ in range(EDGE):
         grown = grow_spots(grown)
