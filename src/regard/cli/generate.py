@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from regard.cli.app import app, finite, warn
+from regard.cli.drawing import Guidance, SolverName, Steps, drawing_settings, refuse
 from regard.cli.models import Device, Run, Trust, load
 from regard.cli.streams import stdin_is_terminal, stdin_lines
 from regard.errors import UsageError
 from regard.files import require_writable
-from regard.inference.drawing.drawing import Drawing, Solver
 
 if TYPE_CHECKING:
+    from regard.inference.drawing.drawing import Drawing
     from regard.inference.drawing.text_to_image import TextToImage
     from regard.inference.generate import Writer
 
-SHEET, DEFAULTS = "sheet.png", Drawing()
+SHEET = "sheet.png"
 
 
 @app.command()
@@ -53,16 +54,9 @@ def generate(
         int | None,
         typer.Option("--next", min=1, help="Language models: print only this number of most likely next tokens."),
     ] = None,
-    guidance: Annotated[
-        float | None,
-        typer.Option(callback=finite, help="Image models: weight of the prompt; 1 for no guidance. Default: 2."),
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Image models: number of steps from noise to image. Default: 20.")
-    ] = None,
-    solver: Annotated[
-        Solver | None, typer.Option(help="Image models: heun evaluates each step twice. Default: euler.")
-    ] = None,
+    guidance: Guidance = None,
+    steps: Steps = None,
+    solver: SolverName = None,
     output: Annotated[
         Path | None, typer.Option(help=f"Image models: folder of the images and of {SHEET}. Default: images.")
     ] = None,
@@ -76,8 +70,7 @@ def generate(
     """
     if top_p is not None and not 0 < top_p <= 1:
         raise UsageError(f"--top-p {top_p} is out of range: expected 0 < top_p <= 1")
-    if guidance is not None and guidance <= 0:
-        raise UsageError(f"--guidance {guidance} is out of range: expected a number > 0; 1 draws without guidance")
+    drawing = drawing_settings(steps, guidance, solver)
     if next_tokens is not None and prompt is None:
         raise UsageError("--next needs --prompt")
     if output is not None:
@@ -95,13 +88,12 @@ def generate(
     of_text |= {"--max-new-tokens": max_new_tokens, "--next": next_tokens}
     of_images = {"--guidance": guidance, "--steps": steps, "--solver": solver, "--output": output}
     if isinstance(model, TextToImage):
-        _refuse(of_text, model.noun)
+        refuse(of_text, model.noun)
         if seed is None:
             warn(f"seed {noise}")
-        drawing = Drawing(steps or DEFAULTS.steps, guidance or DEFAULTS.guidance, solver or DEFAULTS.solver)
         _draw(model, prompts, prompt is not None, number, noise, drawing, output or Path("images"), as_json)
     elif isinstance(model, LanguageModel):
-        _refuse(of_images, model.noun)
+        refuse(of_images, model.noun)
         sampling = Sampling(1.0 if temperature is None else temperature, top_k, top_p)
         writer = Writer(model, sampling, 256 if max_new_tokens is None else max_new_tokens, number, noise, warn)
         _write(writer, prompts, prompt, next_tokens, as_json)
@@ -110,13 +102,6 @@ def generate(
             f"{run} is {model.noun}, but this verb needs {LanguageModel.noun} or {TextToImage.noun}; "
             f"use regard {model.verb}"
         )
-
-
-def _refuse(options: Mapping[str, object], noun: str) -> None:
-    """Raise UsageError if an option was given that the model does not have."""
-    for option, value in options.items():
-        if value is not None:
-            raise UsageError(f"{option}: {noun} has no such option; leave it out")
 
 
 def _write(writer: Writer, prompts: Iterable[str], prompt: str | None, next_tokens: int | None, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Verbs that use a model: translate, evaluate, attend and score."""
+"""Verbs that use a model: translate, evaluate and score."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from regard.cli.app import app, finite, warn
-from regard.cli.models import Device, Run, Trust, attended_input, load_as, load_text_generator
+from regard.cli.models import Device, Run, Trust, load_as, load_text_generator
 from regard.cli.streams import stdin_is_terminal, stdin_lines
 from regard.errors import UsageError
 from regard.files import require_writable
@@ -108,51 +108,6 @@ def evaluate(
     elif output:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text("".join(f"{line}\n" for line in outputs), encoding="utf-8")
-
-
-@app.command()
-def attend(
-    run: Run,
-    source: Annotated[str | None, typer.Option(help="Sentence to translate.")] = None,
-    image: Annotated[str | None, typer.Option(help="Image file to describe.")] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(help="Target text, or the text of a language model. Default: the output of the model."),
-    ] = None,
-    output: Annotated[Path | None, typer.Option(help="HTML file of the page; a PNG is written next to it.")] = None,
-    megabytes: Annotated[float, typer.Option(min=0, callback=finite, help="Maximum size of the page.")] = 16,
-    beam_size: BeamSize = 1,
-    device: Device = "cpu",
-    trust: Trust = False,
-) -> None:
-    """Write a page and a picture of what the model attends to, or of the kernels of a mixer that is not attention."""
-    from regard.observe.draw.attend import write_attention
-    from regard.observe.record.mixers import describe_mixers
-    from regard.observe.record.trace import trace
-
-    page = output or (run / "attention" / "attend.html" if run.is_dir() else Path("attend.html"))
-    if page.suffix == ".png":
-        raise UsageError(f"--output {page}: expected a page (.html); a PNG is written next to it")
-    for file in (page, page.with_suffix(".png")):
-        require_writable("--output", file)
-    generator = load_text_generator(run, device, trust)
-    given = attended_input(generator, {"--source": source, "--image": image, "--target": target})
-    texts = [("--target", target or "", generator.target_tokenizer)]
-    if generator.source is not None and generator.source.tokenizer is not None:
-        texts.insert(0, (str(generator.source_option), source or "", generator.source.tokenizer))
-    for option, text, tokenizer in texts:
-        if (tokens := len(tokenizer.encode(text))) > (most := generator.model.max_length - 1):
-            warn(f"{option} has {tokens} tokens and is cut to the limit of the model, {most}")
-    recorded = trace(generator, given, target, beam_size)
-    if others := describe_mixers(recorded.mixers):
-        warn(others)
-    picture, left_out = write_attention(recorded, page, round(megabytes * 2**20))
-    if str(left_out):
-        warn(f"left out of the page because of --megabytes {megabytes:g}: {left_out}")
-    print(recorded.target)
-    print(f"page\t{page}")
-    if picture is not None:
-        print(f"picture\t{picture}")
 
 
 @app.command()

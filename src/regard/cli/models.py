@@ -60,9 +60,13 @@ def load_as(kind: type[G], run: Path, device: str, trust: bool) -> G:
 
 def load_text_generator(run: Path, device: str, trust: bool) -> TextGenerator:
     """Load the model of RUN for a verb that is for models that write text. Raises UsageError for another model."""
+    return as_text_generator(run, load(run, device, trust))
+
+
+def as_text_generator(run: Path, generator: Generator) -> TextGenerator:
+    """Return the model of RUN if it writes text. Raises UsageError for another model."""
     from regard.inference.generator import TextGenerator
 
-    generator = load(run, device, trust)
     if not isinstance(generator, TextGenerator):
         raise _wrong_kind(run, generator, "a model that writes text")
     return generator
