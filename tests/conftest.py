@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from regard.data.tokenizer.tokenizer import Tokenizer
     from regard.model.transformer import Transformer
+    from regard.observe.record.drawing import DrawingTrace
     from regard.observe.record.mixers import OtherMixer
     from regard.observe.record.trace import Trace
     from regard.runs.folder import RunFolder
@@ -203,6 +204,39 @@ def make_trace() -> Callable[..., Trace]:
             ),
             mixers=mixers or {},
         )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_drawing() -> Callable[..., DrawingTrace]:
+    """Makes what is recorded of the drawing of a prompt of any pieces: 3 by 4 patches, random weights and pixels."""
+    import numpy as np
+
+    from regard.inference.drawing.drawing import Drawing
+    from regard.inference.drawing.text_to_image import Wanted
+    from regard.observe.record.drawing import DrawingTrace, DrawnMaps
+
+    def make(pieces: list[str], steps: int = 4, layers: int = 2, heads: int = 2, seed: int = 5) -> DrawingTrace:
+        rng = np.random.default_rng(seed)
+
+        def weights(*shape: int) -> np.ndarray:
+            powers = np.exp(1.5 * rng.normal(size=shape))
+            return (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+        patches, words = 12, len(pieces)
+        maps = DrawnMaps(
+            {f"decoder.{layer}.cross": weights(steps, heads, patches, words) for layer in range(layers)},
+            {f"decoder.{layer}.self": weights(heads, patches, patches) for layer in range(layers)},
+            {"encoder.0.self": weights(heads, words, words)},
+        )
+        images = list(rng.integers(0, 256, (2 * steps + 1, 24, 32, 3), dtype=np.uint8))
+        times = [step / steps for step in range(steps)]
+        prompt = "".join(pieces[:-1]).replace("▁", " ").strip()
+        return DrawingTrace(
+            Wanted(prompt, seed), Drawing(steps), pieces, (3, 4), images[0], times,
+            images[1 : steps + 1], images[steps + 1 :], maps,
+        )  # fmt: skip
 
     return make
 
