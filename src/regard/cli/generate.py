@@ -89,8 +89,6 @@ def generate(
     of_images = {"--guidance": guidance, "--steps": steps, "--solver": solver, "--output": output}
     if isinstance(model, TextToImage):
         refuse(of_text, model.noun)
-        if seed is None:
-            warn(f"seed {noise}")
         _draw(model, prompts, prompt is not None, number, noise, drawing, output or Path("images"), as_json)
     elif isinstance(model, LanguageModel):
         refuse(of_images, model.noun)
@@ -149,6 +147,7 @@ def _draw(
     ]
     if not wanted:
         raise UsageError("stdin is empty: expected a prompt per line, or give --prompt")
+    warn(f"seed {seed}")
     output.mkdir(parents=True, exist_ok=True)
     drawn = []
     digits = len(str(len(wanted)))

@@ -155,6 +155,11 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         "images": integer(0),
         "dashboard_megabytes": number(0),
     },
+    "regard.observe.callbacks.drawings.DrawingProbe": {
+        "texts": sequence(TEXT),
+        "prompts": integer(0),
+        "page_megabytes": integer(0),
+    },
     "regard.observe.callbacks.samples.Samples": {"count": integer(0)},
     "regard.observe.wandb.dashboard.make_wandb_logger": {
         "mode": choice(["auto", *MODES]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
@@ -10,7 +10,12 @@ from regard.data.batching import Batch
 
 
 class Objective(Protocol):
-    """The loss of a task. How a trained model is sampled is defined by its `regard.inference.generator.Generator`."""
+    """The loss of a task. How a trained model is sampled is defined by its `regard.inference.generator.Generator`.
+
+    unit: plural noun for targets
+    """
+
+    unit: ClassVar[str]
 
     def share(self, model: Any, batch: Batch) -> Tensor:
         """Return the share of a training batch in the loss of its optimizer step, a scalar in float32.

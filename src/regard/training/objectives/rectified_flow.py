@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from statistics import NormalDist, fmean
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -26,6 +27,8 @@ class RectifiedFlow:
     time_mean, time_deviation: of the logit of the time, 0 for noise and 1 for the image
     prompts_dropped: share of the prompts that are replaced by an empty one, for guidance (Ho and Salimans 2022)
     """
+
+    unit: ClassVar[str] = "images"
 
     def __init__(self, time_mean: float, time_deviation: float, prompts_dropped: float) -> None:
         self.time_mean, self.time_deviation, self.prompts_dropped = time_mean, time_deviation, prompts_dropped
