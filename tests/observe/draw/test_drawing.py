@@ -97,9 +97,9 @@ def test_text_of_a_prompt_is_never_markup(make_drawing: MakeDrawing, tmp_path: P
 def test_the_picture_has_the_stages_and_the_words(make_drawing: MakeDrawing, steps: int) -> None:
     trace = make_drawing(["▁a", "▁$red$", "▁cir", "cle", *("▁more" for _ in range(8)), "</s>"], steps=steps)
     figure = draw_drawing(trace)
-    titles = [axes.get_title() for axes in figure.axes]
-    assert titles[-12:][:3] == ["a", "$red$", "circle"]
-    assert titles[-1] == "</s>"
-    assert len(titles) == min(steps, 7) + 1 + 12
+    texts = [text.get_text() for text in figure.texts]
+    assert texts[-12:][:3] == ["a", "$red$", "circle"]
+    assert texts[-1] == "</s>"
+    assert len(figure.axes[0].images) == min(steps, 7) + 1 + 12
     with Image.open(BytesIO(png_bytes(figure))) as picture:
         assert picture.size[0] > 800

@@ -7,7 +7,6 @@ import textwrap
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -45,20 +44,23 @@ def draw_drawing(trace: DrawingTrace) -> Figure:
     width = COLUMNS * (PANEL + GAP) + GAP
     figure = Figure(figsize=(width, height), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
-    style: dict[str, Any] = {"family": fonts(), "parse_math": False}
-    text = "\n".join(title)
-    figure.text(GAP / width, 1 - 0.12 / height, text, va="top", fontsize=11, weight="bold", color=INK, **style)
-    figure.text(GAP / width, 1 - (top - 0.26) / height, describe_drawing(trace), va="top", fontsize=8, color=FAINT)
+    # One axes for all panels, in inches: creating one per panel would take longer than drawing it.
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0), autoscale_on=False)
+    axes.set_axis_off()
+
+    def write(x: float, y: float, text: str, **style: Any) -> None:
+        figure.text(x, y, text, transform=axes.transData, family=fonts(), parse_math=False, **style)
+
+    write(GAP, 0.12, "\n".join(title), va="top", fontsize=11, weight="bold", color=INK)
+    write(GAP, top - 0.26, describe_drawing(trace), va="top", fontsize=8, color=FAINT)
     for heading, panels in rows.items():
-        figure.text(GAP / width, 1 - (top + 0.14) / height, heading, va="top", fontsize=9, color=INK)
+        write(GAP, top + 0.14, heading, va="top", fontsize=9, color=INK)
         for number, panel in enumerate(panels):
             row, column = divmod(number, COLUMNS)
-            left, bottom = GAP + column * (PANEL + GAP), top + HEADING + (row + 1) * (PANEL + TITLE)
-            axes = figure.add_axes((left / width, 1 - bottom / height, PANEL / width, PANEL / height))
-            axes.imshow(panel.pixels, interpolation="nearest")
-            axes.set_axis_off()
-            font = font_manager.FontProperties(family=fonts(), size=9)
-            axes.set_title(axis_label(panel.title), fontproperties=font, color=INK, pad=3, parse_math=False)
+            x, y = GAP + column * (PANEL + GAP), top + HEADING + row * (PANEL + TITLE) + TITLE
+            extent = (x, x + PANEL, y + PANEL, y)
+            axes.imshow(panel.pixels, interpolation="nearest", aspect="auto", extent=extent)
+            write(x + PANEL / 2, y - 0.05, axis_label(panel.title), ha="center", va="bottom", fontsize=9, color=INK)
         top += HEADING + lines[heading] * (PANEL + TITLE)
     return figure
 
