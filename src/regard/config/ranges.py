@@ -156,6 +156,7 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         "dashboard_megabytes": number(0),
     },
     "regard.observe.callbacks.samples.Samples": {"count": integer(0)},
+    "regard.observe.callbacks.contact_sheets.ContactSheets": {"count": integer(0)},
     "regard.observe.wandb.dashboard.make_wandb_logger": {
         "mode": choice(["auto", *MODES]),
         "project": TEXT,
