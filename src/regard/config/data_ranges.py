@@ -82,6 +82,8 @@ DATA: Mapping[str, Mapping[str, Kind]] = {
     "regard.data.corpora.shapes.shapes.Shapes": {
         "seed": integer(0),
         "pixels": integer(32, 512),
+        "most_groups": integer(1, 3),
+        "most_objects": integer(1, 4),
         **dict.fromkeys(["size", "validation_size", "test_size", "held_out_size"], integer(1)),
     },
     "regard.data.corpora.synthetic.induction.InductionHead": _SYNTHETIC,

@@ -127,6 +127,9 @@ def test_the_groups_of_a_scene_have_different_pairs() -> None:
         ({"seed": None}, r"^data\.seed=None"),
         ({"pixels": 31}, r"^data\.pixels=31: expected an integer from 32 to 512$"),
         ({"pixels": 48.0}, r"^data\.pixels=48\.0"),
+        ({"most_groups": 4}, r"^data\.most_groups=4: expected an integer from 1 to 3$"),
+        ({"most_objects": 0}, r"^data\.most_objects=0: expected an integer from 1 to 4$"),
+        ({"most_objects": True}, r"^data\.most_objects=True"),
     ],
 )
 def test_the_error_of_an_invalid_argument_names_it(arguments: dict[str, object], message: str) -> None:
@@ -140,6 +143,31 @@ def test_the_error_of_an_invalid_argument_names_it(arguments: dict[str, object],
 def test_the_fingerprint_depends_on_every_argument(key: str) -> None:
     assert corpus().fingerprint() == corpus().fingerprint()
     assert corpus(**{key: 99}).fingerprint() != corpus().fingerprint()
+
+
+def test_without_limits_scenes_and_fingerprint_are_those_of_earlier_versions() -> None:
+    some = corpus(size=50)
+    parts = [list(part) for part in (*map(some.records, SPLITS), *some.held_out().values())]
+    assert blake2b(repr(parts).encode(), digest_size=16).hexdigest() == "9f2435351d19dd4c27b4c9a902717af4"
+    assert "most_groups" not in corpus(most_groups=3).fingerprint()
+    for key, limit in (("most_groups", 2), ("most_objects", 3)):
+        assert corpus(**{key: limit}).fingerprint() == {**corpus().fingerprint(), key: limit}
+
+
+@pytest.mark.parametrize(("groups", "objects"), [(1, 1), (2, 1), (1, 3), (3, 2)])
+def test_limits_hold_in_every_part_and_leave_every_colour_and_shape(groups: int, objects: int) -> None:
+    some = corpus(size=1000, most_groups=groups, most_objects=objects)
+    parts = {**{split: described(some.records(split)) for split in SPLITS}, **described_held_out(some)}
+    for scenes in parts.values():
+        assert {len(scene) for scene in scenes} == set(range(1, groups + 1))
+        assert {each.number for scene in scenes for each in scene} == set(range(1, objects + 1))
+    assert {each for scene in parts["train"] for each in scene} == {
+        each for each in combinations.SEEN if each.number <= objects
+    }
+    for values, position in ((COLOURS, 2), (SHAPES, 3), (SIZES, 1)):
+        assert {each[position] for scene in parts["train"] for each in scene} == set(values)
+    for name, unseen in (("tuples", combinations.HELD_OUT_TUPLES), ("pairs", combinations.WITH_HELD_OUT_PAIR)):
+        assert all(sum(each in unseen for each in scene) == 1 for scene in parts[name])
 
 
 GROUP = '["small","blue","circle",[[9,9,3,0,[1,2,3]]]]'
@@ -174,6 +202,10 @@ def test_the_error_of_a_malformed_reference_says_what_is_wrong(reference: str, w
             call(reference)
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 500
+
+
+def described_held_out(some: Shapes) -> dict[str, list[list[combinations.Description]]]:
+    return {name: described(records) for name, records in some.held_out().items()}
 
 
 def described(records: object) -> list[list[combinations.Description]]:

@@ -1,4 +1,4 @@
-"""The protocol of a corpus that judges captions."""
+"""The protocols of a corpus that judges captions, and of one that judges pictures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from regard.data.corpora.corpus import ImageCorpus, Record
 
 
 class Judged(Protocol):
-    """A caption that was compared with an image. See `regard.data.corpora.shapes.judge.Judgement`."""
+    """A caption or a prompt that was compared with an image. See `regard.data.corpora.shapes.judge.Judgement`."""
 
     @property
     def exact(self) -> bool:
@@ -58,4 +58,17 @@ class JudgedCorpus(ImageCorpus, Protocol):
 
     def held_out(self) -> Mapping[str, Iterator[Record]]:
         """Return further test parts by name, whose images are combinations that do not occur in training."""
+        ...
+
+
+@runtime_checkable
+class JudgedPictures(ImageCorpus, Protocol):
+    """A corpus that can tell what any picture of its kind shows, for example a generated one."""
+
+    def judge_picture(self, pixels: npt.NDArray[np.uint8], prompt: str) -> Judged | None:
+        """Compare a picture, RGB "height width channel", with its prompt. None: the prompt cannot be judged."""
+        ...
+
+    def picture_mentions(self, pixels: npt.NDArray[np.uint8], prompt: str) -> Sequence[Mentioned]:
+        """Return the words of a prompt that the picture shows correctly."""
         ...

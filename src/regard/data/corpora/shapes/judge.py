@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import permutations
 from typing import Literal, NamedTuple
 
@@ -18,10 +18,10 @@ Matches = Sequence[Phrase | None]
 
 
 class Judgement(NamedTuple):
-    """A caption compared with a scene.
+    """A caption compared with a scene, or a picture with a prompt.
 
     ``exact``: the caption describes the scene exactly. ``correct``: per attribute "number", "size", "colour", "shape"
-    and "relation", the number of groups for which it is correct, and their total.
+    and "relation", of a picture also "binding", how often it is correct, and how often it occurs.
     """
 
     exact: bool
@@ -49,13 +49,13 @@ def judge_caption(scene: Scene, caption: str) -> Judgement:
     matched groups.
     """
     phrases = read_phrases(caption)[:MOST_GROUPS]
-    matches = _best_matches(scene, phrases)
+    matches = best_matches(scene, phrases)
     total = len(scene.groups)
     correct = {
         attribute: (sum(agree[attribute] for agree in _agreements(scene, matches)), total)
         for attribute in ("number", "size", "colour", "shape")
     }
-    correct["relation"] = (_true_relations(scene, phrases, matches), total - 1)
+    correct["relation"] = (true_relations(scene, phrases, matches), total - 1)
     parsed = parse(caption)
     same_length = parsed is not None and len(parsed[0]) == total
     return Judgement(same_length and all(count == of for count, of in correct.values()), correct)
@@ -67,7 +67,7 @@ def find_mentions(scene: Scene, caption: str) -> list[Mention]:
     They are in the order of the caption.
     """
     mentions = []
-    matches = _best_matches(scene, read_phrases(caption)[:MOST_GROUPS])
+    matches = best_matches(scene, read_phrases(caption)[:MOST_GROUPS])
     for group, phrase in zip(scene.groups, matches, strict=True):
         if phrase is None:
             continue
@@ -79,16 +79,26 @@ def find_mentions(scene: Scene, caption: str) -> list[Mention]:
     return sorted(mentions, key=lambda mention: mention.start)
 
 
-def _best_matches(scene: Scene, phrases: list[Phrase]) -> Matches:
+def best_matches(scene: Scene, phrases: list[Phrase]) -> Matches:
     """Match each group with a different phrase: most correct attributes first, then most true relations."""
     total = len(scene.groups)
-    candidates = [*phrases, *[None] * (total - len(phrases))]
 
     def correct(matches: Matches) -> tuple[int, int]:
         attributes = sum(sum(agree.values()) for agree in _agreements(scene, matches))
-        return attributes, _true_relations(scene, phrases, matches)
+        return attributes, true_relations(scene, phrases, matches)
 
-    return max(permutations(candidates, total), key=correct)
+    return max(_matches(phrases, total), key=correct)
+
+
+def _matches(phrases: list[Phrase], total: int) -> Iterator[Matches]:
+    """Yield every way to match as many of ``total`` groups as possible with different phrases."""
+    if total <= len(phrases):
+        yield from permutations(phrases, total)
+        return
+    # A picture can have many groups. The order of those without a phrase does not matter.
+    for places in permutations(range(total), len(phrases)):
+        phrase_at = dict(zip(places, phrases, strict=True))
+        yield [phrase_at.get(place) for place in range(total)]
 
 
 def _agreements(scene: Scene, matches: Matches) -> list[dict[str, bool]]:
@@ -102,7 +112,7 @@ def _agreements(scene: Scene, matches: Matches) -> list[dict[str, bool]]:
     ]
 
 
-def _true_relations(scene: Scene, phrases: list[Phrase], matches: Matches) -> int:
+def true_relations(scene: Scene, phrases: list[Phrase], matches: Matches) -> int:
     """Return the number of true relations between the first phrase and another one, both matched."""
     group_of = {phrase: group for phrase, group in zip(matches, scene.groups, strict=True) if phrase is not None}
     if not phrases or phrases[0] not in group_of:

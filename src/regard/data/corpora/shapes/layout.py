@@ -72,12 +72,13 @@ def _draw_group(random: Random, description: Description, sides: Iterable[Relati
 
 def _is_clear(first: Group, relation: Relation, second: Group) -> bool:
     """Return whether the centres of the groups differ mainly along the axis of the relation."""
-    one, other = _centre(first), _centre(second)
+    one, other = centre(first), centre(second)
     horizontal, vertical = abs(one[0] - other[0]), abs(one[1] - other[1])
     if relation in ("above", "below"):
         return vertical >= CLEARLY * horizontal
     return horizontal >= CLEARLY * vertical
 
 
-def _centre(group: Group) -> tuple[float, float]:
+def centre(group: Group) -> tuple[float, float]:
+    """Return the mean of the centres of the objects, in units."""
     return fmean(each.x for each in group.objects), fmean(each.y for each in group.objects)

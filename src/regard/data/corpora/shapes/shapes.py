@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from regard.data.corpora.corpus import IMAGE_CAPTION, Split
-from regard.data.corpora.shapes.combinations import HELD_OUT_TUPLES, SEEN, WITH_HELD_OUT_PAIR, Description
+from regard.data.corpora.shapes.combinations import HELD_OUT_TUPLES, NUMBERS, SEEN, WITH_HELD_OUT_PAIR, Description
 from regard.data.corpora.shapes.grammar import describe
 from regard.data.corpora.shapes.judge import Judgement, Mention, find_mentions, judge_caption
+from regard.data.corpora.shapes.judge_picture import judge_picture
 from regard.data.corpora.shapes.layout import draw_scene
+from regard.data.corpora.shapes.read_picture import read_picture
 from regard.data.corpora.shapes.render import render
 from regard.data.corpora.shapes.scene import MOST_GROUPS, PIXELS, read_scene, write_scene
 from regard.errors import UsageError
@@ -22,7 +24,7 @@ GENERATOR = 1
 
 
 class Shapes:
-    """Scenes with one to three groups of equal objects, each number of groups in a third of the scenes.
+    """Scenes with one to three groups of one to four equal objects. Every number of groups is equally frequent.
 
     A record is a reference, which is the scene itself as JSON, and a caption: "a large red circle left of two small
     blue squares". The first group of a caption is related to each of the others. No two groups of a scene have the
@@ -40,6 +42,8 @@ class Shapes:
         pixels: side of the square images. The scene scales with it.
         validation_size, test_size: number of scenes of these parts, in addition to ``size``.
         held_out_size: number of scenes of each part of `held_out`.
+        most_groups: largest number of groups of a scene, 1 to 3.
+        most_objects: largest number of objects of a group, 1 to 4. No part has tuples with a larger number.
     """
 
     columns = IMAGE_CAPTION
@@ -52,6 +56,8 @@ class Shapes:
         validation_size: int = 500,
         test_size: int = 1000,
         held_out_size: int = 500,
+        most_groups: int = MOST_GROUPS,
+        most_objects: int = NUMBERS[-1],
     ) -> None:
         self.size = size
         self.seed = seed
@@ -59,9 +65,11 @@ class Shapes:
         self.validation_size = validation_size
         self.test_size = test_size
         self.held_out_size = held_out_size
+        self.most_groups = most_groups
+        self.most_objects = most_objects
 
     def check(self) -> None:
-        """Check that sizes are positive integers and that ``pixels`` is in its range.
+        """Check that sizes are positive integers and that ``pixels`` and the limits are in their ranges.
 
         Raises:
             UsageError: names the key.
@@ -72,11 +80,15 @@ class Shapes:
                 raise UsageError(f"data.{key}={number}: expected an integer >= 1")
         if type(self.seed) is not int:
             raise UsageError(f"data.seed={self.seed}: expected an integer")
-        if type(self.pixels) is not int or self.pixels not in PIXELS:
-            raise UsageError(f"data.pixels={self.pixels}: expected an integer from {PIXELS[0]} to {PIXELS[-1]}")
+        limits = {"pixels": PIXELS, "most_groups": range(1, MOST_GROUPS + 1), "most_objects": NUMBERS}
+        for key, options in limits.items():
+            number = getattr(self, key)
+            if type(number) is not int or number not in options:
+                raise UsageError(f"data.{key}={number}: expected an integer from {options[0]} to {options[-1]}")
 
     def fingerprint(self) -> dict[str, object]:
         """Return everything that the scenes depend on."""
+        limits = {"most_groups": (self.most_groups, MOST_GROUPS), "most_objects": (self.most_objects, NUMBERS[-1])}
         return {
             "corpus": "shapes",
             "generator": GENERATOR,
@@ -86,6 +98,8 @@ class Shapes:
             "validation_size": self.validation_size,
             "test_size": self.test_size,
             "held_out_size": self.held_out_size,
+            # Only if they limit something, so that caches of versions without them remain valid.
+            **{key: limit for key, (limit, largest) in limits.items() if limit < largest},
         }
 
     def records(self, split: Split) -> Iterator[tuple[str, str]]:
@@ -150,14 +164,29 @@ class Shapes:
         """
         return find_mentions(read_scene(reference), caption)
 
+    def judge_picture(self, pixels: npt.NDArray[np.uint8], prompt: str) -> Judgement | None:
+        """Compare a square picture, RGB "height width channel", with its prompt.
+
+        See `regard.data.corpora.shapes.judge_picture`. None: the prompt is not a caption of this corpus.
+        """
+        return judge_picture(read_picture(pixels), prompt)
+
+    def picture_mentions(self, pixels: npt.NDArray[np.uint8], prompt: str) -> list[Mention]:
+        """Return the colour words and nouns of a prompt that a square picture shows, with the pixels of their objects.
+
+        See `read_picture` and `find_mentions`.
+        """
+        return find_mentions(read_picture(pixels).scene, prompt)
+
     def _draw(
         self, part: str, size: int, one_of: Sequence[Description], without: set[str]
     ) -> Iterator[tuple[str, str]]:
         """Draw ``size`` scenes whose references are not in ``without``. One group of each is from ``one_of``."""
         random = Random(f"regard shapes {self.seed} {part}")  # a string seed is the same in every process
+        seen, one_of = ([each for each in some if each.number <= self.most_objects] for some in (SEEN, one_of))
         given = 0
         while given < size:
-            descriptions = _draw_descriptions(random, one_of)
+            descriptions = _draw_descriptions(random, random.randint(1, self.most_groups), one_of, seen)
             scene = draw_scene(random, descriptions, self.pixels)
             reference = write_scene(scene)
             if reference not in without:
@@ -165,12 +194,13 @@ class Shapes:
                 yield reference, describe(descriptions, scene.relations)
 
 
-def _draw_descriptions(random: Random, one_of: Sequence[Description]) -> list[Description]:
-    """Draw one to three groups with different colour-shape pairs, in random order. One is from ``one_of``."""
-    number = random.randint(1, MOST_GROUPS)
+def _draw_descriptions(
+    random: Random, number: int, one_of: Sequence[Description], seen: Sequence[Description]
+) -> list[Description]:
+    """Draw groups with different colour-shape pairs, in random order: one from ``one_of``, the others from ``seen``."""
     descriptions = [random.choice(one_of)]
     while len(descriptions) < number:
-        another = random.choice(SEEN)
+        another = random.choice(seen)
         if all(another.pair != each.pair for each in descriptions):
             descriptions.append(another)
     random.shuffle(descriptions)
