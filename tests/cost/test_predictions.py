@@ -21,6 +21,7 @@ from regard.cost.predict.memory import MemoryTracker
 from regard.cost.predict.parameters import parameters_by_part
 from regard.cost.training_step import TrainingStep
 from regard.cost.workload import Workload, with_vocabulary, workload
+from regard.training.parameter_groups import hidden_matrices
 
 CPU = torch.device("cpu")
 SMALL = ["model=demo", "model.depth=1", "model.dim=32", "model.ffn_dim=48", "logger=none"]
@@ -35,6 +36,7 @@ TASKS = {
         *("task.activation_checkpointing=true", "trainer.accumulate_grad_batches=2"),
     ],
     "accumulated": ["task=translation", "trainer.accumulate_grad_batches=2"],
+    "Muon": ["task=translation", "optimizer=muon"],
     "frozen": [
         "task=captioning",
         "model/encoder=mobilenet_v3_small",
@@ -131,6 +133,9 @@ def test_parts_of_the_memory() -> None:
     assert memory.weights == weights
     assert memory.gradients == sum(p.nbytes for p in model.parameters())
     assert memory.optimizer == pytest.approx(2 * memory.gradients, rel=0.01)  # the two moments of AdamW
+    muon = step_memory(make("task=language", "optimizer=muon"), CPU)
+    one_moment = sum(matrix.nbytes for matrix in hidden_matrices(model))
+    assert muon.optimizer == pytest.approx(memory.optimizer - one_moment, rel=0.01)
     assert memory.peak > memory.weights + memory.optimizer + memory.activations
     assert step_memory(accumulated, CPU).peak > memory.peak  # gradients remain during the second backward pass
     assert step_memory(recomputed, CPU).activations < memory.activations

@@ -161,6 +161,7 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         "page_megabytes": integer(0),
     },
     "regard.observe.callbacks.samples.Samples": {"count": integer(0)},
+    "regard.observe.callbacks.contact_sheets.ContactSheets": {"count": integer(0)},
     "regard.observe.wandb.dashboard.make_wandb_logger": {
         "mode": choice(["auto", *MODES]),
         "project": TEXT,

@@ -29,6 +29,8 @@ from regard.model.residual import PreNorm
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import load_weights
 from regard.training.distributed.sharding import reshard, shard, unshard
+from regard.training.muon import Muon
+from regard.training.parameter_groups import optimizer_of
 
 rank, store = int(sys.argv[1]), sys.argv[2]
 torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
@@ -67,7 +69,12 @@ load_weights(model, {"state_dict": {f"model.{name}": weight for name, weight in 
 assert all(p.full_tensor().equal(q) for p, q in zip(model.parameters(), make(7).parameters(), strict=True))
 load_weights(model, {"state_dict": {f"model.{name}": weight for name, weight in whole.state_dict().items()}}, Path())
 
-# Each process trains on half of the rows. Clipped gradients and their norm are those of all rows.
+# Each process trains on half of the rows. Clipped gradients and their norm are those of all rows, and so are updates
+# whose matrices are gathered. The large eps keeps AdamW from dividing rounding errors by each other.
+make_muon = partial(Muon, lr=0.01, momentum=0.9, weight_decay=0.1, adamw_lr=0.01, betas=(0.9, 0.98), eps=1e-3)
+optimizers = [optimizer_of(each, make_muon) for each in (whole, model)]
+
+
 def compare():
     step(whole, slice(None))
     step(model, slice(rank, None, 2))
@@ -76,6 +83,12 @@ def compare():
     torch.testing.assert_close(clip_grad_norm_(model.parameters(), 0.01).full_tensor(), norm)
     for p, q in zip(model.parameters(), whole.parameters(), strict=True):
         torch.testing.assert_close(p.grad.full_tensor(), q.grad)
+    for optimizer in optimizers:
+        optimizer.step()
+    for p, q in zip(model.parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(p.full_tensor(), q, rtol=0, atol=1e-5)
+    states = [state for optimizer in optimizers for state in optimizer.state.values() if "momentum_buffer" in state]
+    assert len(states) == 2 * 26, "five matrices of an encoder layer, eight of a decoder layer"
     assert held() * 2 == total, "sharded again after a step"
 
 
