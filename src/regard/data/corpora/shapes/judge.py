@@ -71,7 +71,7 @@ def find_mentions(scene: Scene, caption: str) -> list[Mention]:
     for group, phrase in zip(scene.groups, matches, strict=True):
         if phrase is None:
             continue
-        pixels = mask(group, scene.pixels)
+        pixels = mask(group, scene.pixels, scene.side)
         if phrase.description.colour == group.colour:
             mentions.append(Mention(*phrase.colour_span, "colour", pixels))
         if phrase.description.shape == group.shape:

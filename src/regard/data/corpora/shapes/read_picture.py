@@ -50,7 +50,7 @@ def read_picture(pixels: npt.NDArray[np.uint8], side: float = SIDE) -> Reading:
     clear = len(shown) == len(spots) and all(
         spot.uniform >= UNIFORM and fit.explained >= EXPLAINED for spot, fit in zip(shown, fits, strict=True)
     )
-    return Reading(Scene(len(image), round(float(background.mean())), groups, relations), clear)
+    return Reading(Scene(len(image), round(float(background.mean())), groups, relations, side), clear)
 
 
 def _relation(first: Group, second: Group) -> Relation:
