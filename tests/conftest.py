@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from regard.data.tokenizer.tokenizer import Tokenizer
     from regard.model.transformer import Transformer
+    from regard.observe.record.drawing import DrawingTrace
     from regard.observe.record.mixers import OtherMixer
     from regard.observe.record.trace import Trace
     from regard.runs.folder import RunFolder
@@ -55,6 +56,14 @@ SMALL_CAPTIONING = [
     "trainer.max_steps=6", "trainer.log_every_n_steps=1", "trainer.val_check_interval=4",
     "callbacks.last.every_n_steps=3", "callbacks.attention.sentences=1", "logger=none",
     "optimizer.lr=0.01", "schedule.warmup_steps=1",
+]  # fmt: skip
+
+SMALL_DRAWING = [
+    "task=text_to_image", "data.size=120", "data.validation_size=20", "data.test_size=20", "data.held_out_size=10",
+    "model.dim=16", "model.depth=1", "model.num_heads=2", "model.ffn_dim=32", "model.max_length=20",
+    "task.scorer.validation_images=4", "task.scorer.test_images=6", "task.scorer.steps=2",
+    "trainer.max_steps=6", "trainer.log_every_n_steps=1", "trainer.val_check_interval=4",
+    "callbacks.last.every_n_steps=3", "logger=none", "schedule.warmup_steps=1",
 ]  # fmt: skip
 
 SMALL_ANSWERS = [
@@ -200,6 +209,39 @@ def make_trace() -> Callable[..., Trace]:
 
 
 @pytest.fixture(scope="session")
+def make_drawing() -> Callable[..., DrawingTrace]:
+    """Makes what is recorded of the drawing of a prompt of any pieces: 3 by 4 patches, random weights and pixels."""
+    import numpy as np
+
+    from regard.inference.drawing.drawing import Drawing
+    from regard.inference.drawing.text_to_image import Wanted
+    from regard.observe.record.drawing import DrawingTrace, DrawnMaps
+
+    def make(pieces: list[str], steps: int = 4, layers: int = 2, heads: int = 2, seed: int = 5) -> DrawingTrace:
+        rng = np.random.default_rng(seed)
+
+        def weights(*shape: int) -> np.ndarray:
+            powers = np.exp(1.5 * rng.normal(size=shape))
+            return (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+        patches, words = 12, len(pieces)
+        maps = DrawnMaps(
+            {f"decoder.{layer}.cross": weights(steps, heads, patches, words) for layer in range(layers)},
+            {f"decoder.{layer}.self": weights(heads, patches, patches) for layer in range(layers)},
+            {"encoder.0.self": weights(heads, words, words)},
+        )
+        images = list(rng.integers(0, 256, (2 * steps + 1, 24, 32, 3), dtype=np.uint8))
+        times = [step / steps for step in range(steps)]
+        prompt = "".join(pieces[:-1]).replace("▁", " ").strip()
+        return DrawingTrace(
+            Wanted(prompt, seed), Drawing(steps), pieces, (3, 4), images[0], times,
+            images[1 : steps + 1], images[steps + 1 :], maps,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]]) -> Path:
     """train.tsv, validation.tsv and test.tsv."""
     folder = tmp_path_factory.mktemp("corpus")
@@ -282,6 +324,30 @@ def finished_captioning(make_captioning_run: Callable[..., RunFolder]) -> RunFol
     from regard.runs.work import work
 
     run = make_captioning_run("name=finished")
+    assert work(run.path) == 0
+    return run
+
+
+@pytest.fixture(scope="session")
+def make_drawing_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunFolder]:
+    """Freezes a small run of a model that draws rendered scenes; arguments override."""
+    from regard.config.compose import compose_points, freeze
+
+    folder = tmp_path_factory.mktemp("drawing")
+    places = [f"paths.cache={folder / 'cache'}", f"paths.runs={folder / 'runs'}"]
+
+    def make(*overrides: str) -> RunFolder:
+        return freeze(compose_points([*SMALL_DRAWING, *places, *overrides]))[0]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_drawing(make_drawing_run: Callable[..., RunFolder]) -> RunFolder:
+    """A small run of a model that draws that has been worked through; look, do not touch."""
+    from regard.runs.work import work
+
+    run = make_drawing_run("name=finished")
     assert work(run.path) == 0
     return run
 

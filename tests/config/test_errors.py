@@ -42,7 +42,7 @@ OWN = {
 
 
 NEEDS_CAPTIONING = (
-    "data.pixels=${model.encoder.image_size}: there is no key model.encoder.image_size; give task=captioning"
+    "data.pixels=${batches.image_size}: there is no key batches.image_size; give task=captioning or task=text_to_image"
 )
 
 

@@ -227,7 +227,7 @@ def test_a_piece_that_looks_like_markup_is_printed_unchanged(
     [
         (["generate", "{run}", "--next", "3"], "--next needs --prompt"),
         (["generate", "{run}", "--top-p", "0"], "--top-p 0.0 is out of range: expected 0 < top_p <= 1"),
-        (["generate", "{run}", "--temperature", "inf"], "--temperature inf is out of range"),
+        (["generate", "{run}", "--temperature", "inf"], "'--temperature': inf is not a finite number"),
         (
             ["generate", "{translation}", "--prompt", "x"],
             "is a translation model, but this verb needs",
@@ -242,7 +242,7 @@ def test_a_piece_that_looks_like_markup_is_printed_unchanged(
         ),
         (
             ["evaluate", "{run}", "--beam-size", "3"],
-            "--beam-size, --length-penalty: evaluating a language model does not decode",
+            "--beam-size, --length-penalty: the evaluation of a language model has no beam search",
         ),
     ],
 )

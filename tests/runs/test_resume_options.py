@@ -59,7 +59,7 @@ def assert_alike(run: RunFolder, whole: RunFolder) -> None:
     assert found.keys() == expected.keys()
     for part in ("state_dict", "optimizer_states", "lr_schedulers", "random_states"):
         assert_equal(found[part], expected[part], part)
-    for data in ("TranslationData", "LanguageData", "CaptioningData", "AnswerData"):
+    for data in ("TranslationData", "LanguageData", "CaptioningData", "TextToImageData", "AnswerData"):
         assert found.get(data) == expected.get(data)
 
 
@@ -131,6 +131,15 @@ def test_a_model_of_answers_is_resumed_exactly(make_answers_run: MakeRun, option
     whole = assert_resumes_exactly(make_answers_run, *options)
     state = read_checkpoint(whole.checkpoints / "last.ckpt")["AnswerData"]
     assert (state["epoch"] == 0) == ("data.size=50" not in options)
+
+
+def test_a_model_that_draws_is_resumed_exactly(make_drawing_run: MakeRun) -> None:
+    # with noise, times and dropped prompts from the global random state, Muon and the moving average
+    whole = stops_and_resumes(make_drawing_run(*BASIC[:3], "callbacks.last.every_n_steps=100", "batches.workers=1"))
+    assert read_checkpoint(whole.checkpoints / "last.ckpt")["current_model_state"]
+    assert [path.name for path in sorted((whole.path / "samples").iterdir())] == [
+        "step-0000006.png", "step-0000012.png",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", LANGUAGE)

@@ -13,7 +13,7 @@ from rich.text import Text
 from regard.analysis.sample import TextSample
 from regard.errors import RegardError, UsageError
 from regard.files import replacing
-from regard.inference.generator import Generator
+from regard.inference.generator import TextGenerator
 from regard.instantiate import build
 from regard.observe.draw.heads_image import draw_curves, draw_heads, head_curves
 from regard.observe.draw.image import png_bytes
@@ -32,12 +32,12 @@ SHORT_NAMES = {"maximum": "max", "distance": "dist", "previous": "prev", "punctu
 SHORT_NAMES |= {"agreement": "agree", "pointing": "point", "importance": "import"}
 
 
-def measure_sample(generator: Generator, sample: TextSample) -> HeadMeasures:
+def measure_sample(generator: TextGenerator, sample: TextSample) -> HeadMeasures:
     """Compute all measures of all heads of the model on the sample."""
     return measure_heads(generator, sample.batches, sample.links, sample.mentions)
 
 
-def require_heads(generator: Generator, sample: TextSample) -> None:
+def require_heads(generator: TextGenerator, sample: TextSample) -> None:
     """Raise UsageError for a model without attention weights."""
     _, maps = next(batch_maps(generator, sample.batches[0]))
     if not maps.maps:
@@ -46,7 +46,7 @@ def require_heads(generator: Generator, sample: TextSample) -> None:
         )
 
 
-def describe_passes(generator: Generator, sample: TextSample) -> str:
+def describe_passes(generator: TextGenerator, sample: TextSample) -> str:
     """Describe the work of `measure_sample`, which may take long."""
     heads = sum(attention.num_heads for attention in attention_modules(generator.model).values())
     tokens = sum(batch.step_tokens for batch in sample.batches)

@@ -20,7 +20,7 @@ from regard.data.teacher_forcing import decoder_prefix
 from regard.data.tokenizer.specials import EOS
 from regard.errors import RegardError, UsageError
 from regard.inference.encoder_decoder import EncoderDecoder
-from regard.inference.generator import Generator
+from regard.inference.generator import TextGenerator
 from regard.observe.measure.occlusion import occlusion_links
 from regard.observe.record.forced import block_batches, pair_batches
 from regard.runs.corpus import load_corpus
@@ -44,7 +44,7 @@ class TextSample(NamedTuple):
 
 def sample_run(
     run: RunFolder,
-    generator: Generator,
+    generator: TextGenerator,
     count: int | None,
     gold: Path | None,
     warn: Warn,
@@ -74,7 +74,7 @@ def sample_run(
 
 
 def sample_files(
-    generator: Generator,
+    generator: TextGenerator,
     source: Path | None,
     target: Path | None,
     count: int | None,
@@ -177,6 +177,6 @@ def _report_fewer(taken: int, usual: int, name: str, warn: Warn) -> None:
         warn(f"using {taken} {name} instead of {usual}, at most {TOKENS:,} target tokens; use --sentences for more")
 
 
-def _reject(generator: Generator, gold: Path | None) -> None:
+def _reject(generator: TextGenerator, gold: Path | None) -> None:
     if gold is not None:
         raise UsageError(f"--gold: {generator.noun} has no alignments; omit it")

@@ -16,6 +16,8 @@ from regard.machine import share_processors
 # isort: off
 from regard.cli import runs
 from regard.cli import inference
+from regard.cli import attend
+from regard.cli import generate
 from regard.cli import images
 from regard.cli import analysis
 from regard.cli import compare
@@ -23,7 +25,7 @@ from regard.cli import cost
 
 # isort: on
 
-__all__ = ["analysis", "app", "compare", "cost", "images", "inference", "main", "runs"]
+__all__ = ["analysis", "app", "attend", "compare", "cost", "generate", "images", "inference", "main", "runs"]
 
 
 def main() -> None:

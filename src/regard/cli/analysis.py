@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regard.cli.app import app, warn
-from regard.cli.models import Device, Run, Trust, load, load_as
+from regard.cli.models import Device, Run, Trust, load, load_as, load_text_generator
 from regard.errors import UsageError
 from regard.files import require_writable
 
@@ -120,7 +120,7 @@ def heads(
     place = output or (run / "heads" if run.is_dir() else Path("heads"))
     for name in PICTURES:
         require_writable("--output", place / name)
-    model = load(run, device, trust)
+    model = load_text_generator(run, device, trust)
     if folder is None or source_file is not None or target_file is not None:
         sample = sample_files(model, source_file, target_file, sentences, gold, warn)
     else:

@@ -1,16 +1,16 @@
-"""Verbs that use a model: translate, evaluate, attend, generate and score."""
+"""Verbs that use a model: translate, evaluate and score."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from regard.cli.app import app, finite, warn
-from regard.cli.models import Device, Run, Trust, attended_input, load, load_as
+from regard.cli.models import Device, Run, Trust, load_as, load_text_generator
 from regard.cli.streams import stdin_is_terminal, stdin_lines
 from regard.errors import UsageError
 from regard.files import require_writable
@@ -61,13 +61,16 @@ def evaluate(
     length_penalty: Annotated[
         float | None, typer.Option(callback=finite, help="0 for no penalty. Default: as configured in the run.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Write the outputs to this file, one per line.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the outputs to this file, one per line; drawn images to a PNG.")
+    ] = None,
     device: Device = "cpu",
 ) -> None:
     """Evaluate the best checkpoint of a run folder on a part of its corpus, or on your own text."""
     from hydra.utils import get_object
 
     from regard.instantiate import build
+    from regard.observe.draw.contact_sheet import Captioned, write_sheet
     from regard.runs.evaluate import evaluate_pairs, evaluate_split, evaluate_text, run_config
     from regard.runs.folder import RunFolder
 
@@ -79,7 +82,11 @@ def evaluate(
         raise UsageError(f"--output: the evaluation of {generator.noun} has no outputs to write; leave it out")
     if output is not None:
         require_writable("--output", output)
-    outputs: list[str] = []
+    if generator.input_files is None and (source_file or target_file):
+        raise UsageError(
+            f"--source-file, --target-file: {generator.noun} is evaluated on the data of its run; leave them out"
+        )
+    outputs: list[Any] = []
     signatures: dict[str, str] = {}
     if source_file is None and target_file is None:
         metrics, task = evaluate_split(folder, config, split, average, device, warn)
@@ -96,112 +103,11 @@ def evaluate(
         print(f"{name}\t{value:.4f}")
     for name, signature in signatures.items():
         print(f"{name} signature\t{signature}")
-    if output:
+    if output and outputs and not isinstance(outputs[0], str):
+        write_sheet(output, [Captioned(sample.source, sample.output) for sample in task.samples], columns=8)
+    elif output:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text("".join(f"{line}\n" for line in outputs), encoding="utf-8")
-
-
-@app.command()
-def attend(
-    run: Run,
-    source: Annotated[str | None, typer.Option(help="Sentence to translate.")] = None,
-    image: Annotated[str | None, typer.Option(help="Image file to describe.")] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(help="Target text, or the text of a language model. Default: the output of the model."),
-    ] = None,
-    output: Annotated[Path | None, typer.Option(help="HTML file of the page; a PNG is written next to it.")] = None,
-    megabytes: Annotated[float, typer.Option(min=0, callback=finite, help="Maximum size of the page.")] = 16,
-    beam_size: BeamSize = 1,
-    device: Device = "cpu",
-    trust: Trust = False,
-) -> None:
-    """Write a page and a picture of what the model attends to, or of the kernels of a mixer that is not attention."""
-    from regard.observe.draw.attend import write_attention
-    from regard.observe.record.mixers import describe_mixers
-    from regard.observe.record.trace import trace
-
-    page = output or (run / "attention" / "attend.html" if run.is_dir() else Path("attend.html"))
-    if page.suffix == ".png":
-        raise UsageError(f"--output {page}: expected a page (.html); a PNG is written next to it")
-    for file in (page, page.with_suffix(".png")):
-        require_writable("--output", file)
-    generator = load(run, device, trust)
-    given = attended_input(generator, {"--source": source, "--image": image, "--target": target})
-    texts = [("--target", target or "", generator.target_tokenizer)]
-    if generator.source is not None and generator.source.tokenizer is not None:
-        texts.insert(0, (str(generator.source_option), source or "", generator.source.tokenizer))
-    for option, text, tokenizer in texts:
-        if (tokens := len(tokenizer.encode(text))) > (most := generator.model.max_length - 1):
-            warn(f"{option} has {tokens} tokens and is cut to the limit of the model, {most}")
-    recorded = trace(generator, given, target, beam_size)
-    if others := describe_mixers(recorded.mixers):
-        warn(others)
-    picture, left_out = write_attention(recorded, page, round(megabytes * 2**20))
-    if str(left_out):
-        warn(f"left out of the page because of --megabytes {megabytes:g}: {left_out}")
-    print(recorded.target)
-    print(f"page\t{page}")
-    if picture is not None:
-        print(f"picture\t{picture}")
-
-
-@app.command()
-def generate(
-    run: Run,
-    prompt: Annotated[str | None, typer.Option(help="Text to continue. Default: each line of stdin.")] = None,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 selects the most likely token.")] = 1.0,
-    top_k: Annotated[int | None, typer.Option(min=1, help="Sample from this number of most likely tokens.")] = None,
-    top_p: Annotated[
-        float | None, typer.Option(help="Sample from the most likely tokens that together reach this probability.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=2**64 - 1, help="Seed of the sampling. Default: a random one.")
-    ] = None,
-    max_new_tokens: Annotated[int, typer.Option(min=0, help="Maximum number of new tokens.")] = 256,
-    number: Annotated[int, typer.Option(min=1, help="Number of continuations per prompt.")] = 1,
-    next_tokens: Annotated[
-        int | None, typer.Option("--next", min=1, help="Print only this number of most likely next tokens.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per continuation.")] = False,
-    device: Device = "cpu",
-    trust: Trust = False,
-) -> None:
-    """Continue a prompt with a language model. Continuations are separated by a line of dashes."""
-    import json
-    import math
-    import secrets
-
-    from rich.console import Console
-
-    from regard.inference.decoding import Sampling
-    from regard.inference.generate import ROWS_TOGETHER, Writer, print_next_tokens
-    from regard.inference.language_model import LanguageModel
-
-    if top_p is not None and not 0 < top_p <= 1:
-        raise UsageError(f"--top-p {top_p} is out of range: expected 0 < top_p <= 1")
-    if not math.isfinite(temperature):
-        raise UsageError(f"--temperature {temperature} is out of range: expected a finite number >= 0")
-    prompts = stdin_lines() if prompt is None and next_tokens is None else [prompt or ""]
-    model = load_as(LanguageModel, run, device, trust)
-    seed = secrets.randbelow(2**32) if seed is None else seed
-    writer = Writer(model, Sampling(temperature, top_k, top_p), max_new_tokens, number, seed, warn)
-    if next_tokens is not None:
-        if prompt is None:
-            raise UsageError("--next needs --prompt")
-        print_next_tokens(writer, prompt, next_tokens, Console(highlight=False))
-    elif prompt is not None and number == 1 and not as_json:
-        print(prompt, end="", flush=True)
-        for text in writer.stream(prompt):
-            print(text, end="", flush=True)
-        print()
-    else:
-        together = 1 if prompt is None and stdin_is_terminal() else ROWS_TOGETHER
-        for count, written in enumerate(writer.write(prompts, together)):
-            if as_json:
-                print(json.dumps(written._asdict(), ensure_ascii=False), flush=True)
-            else:
-                print("---\n" * (count > 0) + written.prompt + written.text, flush=True)
 
 
 @app.command()
@@ -219,7 +125,7 @@ def score(
     from regard.inference.score import score_lines
 
     lines = stdin_lines()
-    generator = load(run, device, trust)
+    generator = load_text_generator(run, device, trust)
     total = count = 0.0
     print("log_probability\ttokens\tperplexity")
     for line in score_lines(generator, lines):

@@ -11,7 +11,7 @@ import typer
 from regard.errors import UsageError
 
 if TYPE_CHECKING:
-    from regard.inference.generator import Generator
+    from regard.inference.generator import Generator, TextGenerator
 
 G = TypeVar("G")
 
@@ -54,8 +54,26 @@ def load_as(kind: type[G], run: Path, device: str, trust: bool) -> G:
     generator = load(run, device, trust)
     if not isinstance(generator, kind):
         needed: Any = kind
-        raise UsageError(f"{run} is {generator.noun}, but this verb needs {needed.noun}; use regard {generator.verb}")
+        raise _wrong_kind(run, generator, needed.noun)
     return generator
+
+
+def load_text_generator(run: Path, device: str, trust: bool) -> TextGenerator:
+    """Load the model of RUN for a verb that is for models that write text. Raises UsageError for another model."""
+    return as_text_generator(run, load(run, device, trust))
+
+
+def as_text_generator(run: Path, generator: Generator) -> TextGenerator:
+    """Return the model of RUN if it writes text. Raises UsageError for another model."""
+    from regard.inference.generator import TextGenerator
+
+    if not isinstance(generator, TextGenerator):
+        raise _wrong_kind(run, generator, "a model that writes text")
+    return generator
+
+
+def _wrong_kind(run: Path, generator: Generator, needed: str) -> UsageError:
+    return UsageError(f"{run} is {generator.noun}, but this verb needs {needed}; use regard {generator.verb}")
 
 
 def attended_input(generator: Generator, options: Mapping[str, str | None]) -> Any | None:

@@ -173,6 +173,7 @@ def _sample(sample: dict[str, Any]) -> dict[str, Any]:
     return {
         "step": sample["step"],
         **{name: _cut(str(sample.get(name, ""))) for name in ("source", "reference", "output")},
+        **({"image": sample["image"]} if "image" in sample else {}),
     }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from regard.compare.choices import chosen_options
 from regard.compare.flat_config import load_flat_config
-from regard.compare.run_files import Curve, read_curves, read_maps, read_samples, read_summary
+from regard.compare.run_files import Curve, read_curves, read_drawings, read_maps, read_samples, read_summary
 from regard.compatibility import keys_in_present_form, present_key
 from regard.errors import RegardError
 from regard.observe.record.maps import SentenceMaps
@@ -36,7 +36,7 @@ class ComparedRun:
     overrides: the keys that the user set
     curves: the columns of metrics.csv
     seconds: time from the first start to the end, or until now
-    samples: the samples of the latest step, as in samples.jsonl
+    samples: the samples of the latest step, as in samples.jsonl, or images of the latest contact sheet
     notes: what could not be read; reading ``maps`` may append notes
     """
 
@@ -131,6 +131,6 @@ def read_run(folder: RunFolder, name: str) -> ComparedRun:
         seconds=elapsed_seconds(status),
         tokens_per_second=speed,
         parameters=summary.get("parameters"),
-        samples=read_samples(folder, notes),
+        samples=read_samples(folder, notes) or read_drawings(folder, notes),
         notes=notes,
     )

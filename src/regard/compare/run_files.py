@@ -14,8 +14,13 @@ from jaxtyping import Float
 from pydantic_core import from_json
 
 from regard.errors import RegardError, one_line
+from regard.observe.draw.contact_sheet import read_sheet
+from regard.observe.draw.packing import pack_image
 from regard.observe.record.maps import SentenceMaps, load_maps, split_name
 from regard.runs.folder import RunFolder
+
+MOST_DRAWINGS = 12
+"""Maximum number of images of a run."""
 
 
 class Curve(NamedTuple):
@@ -128,6 +133,22 @@ def read_samples(folder: RunFolder, notes: list[str]) -> list[dict[str, Any]]:
     if invalid:
         notes.append(f"samples.jsonl, line {invalid[0]}: not a sample ({len(invalid)} such lines are skipped)")
     return latest
+
+
+def read_drawings(folder: RunFolder, notes: list[str]) -> list[dict[str, Any]]:
+    """Read the first images of the latest contact sheet as samples with an ``image``, a data URL of a PNG."""
+    sheets = sorted((folder.path / "samples").glob("step-*.png"))
+    if not sheets:
+        return []
+    try:
+        step, drawn = int(sheets[-1].stem.removeprefix("step-")), read_sheet(sheets[-1])
+    except (RegardError, ValueError) as error:
+        notes.append(f"samples/{sheets[-1].name}: skipped ({one_line(error)})")
+        return []
+    return [
+        {"step": step, "source": caption, "reference": "", "output": "", "image": pack_image(pixels)}
+        for caption, pixels in drawn[:MOST_DRAWINGS]
+    ]
 
 
 def read_maps(folder: RunFolder, notes: list[str]) -> tuple[list[SentenceMaps], int | None]:

@@ -23,6 +23,13 @@ _BATCHES = {
     "workers": integer(0),
     "preparation_workers": integer(1) | NULL,
 }
+_IMAGES = {
+    **_BATCHES,
+    **dict.fromkeys(["images_per_batch", "evaluation_images_per_batch", "max_length", "image_size"], integer(1)),
+    "store_images": TRUTH,
+    "augmentation": OBJECT | NULL,
+    "max_unreadable": number(0, 1),
+}
 _DATASET = {
     "path": TEXT,
     "name": TEXT | NULL,
@@ -47,13 +54,8 @@ DATA: Mapping[str, Mapping[str, Kind]] = {
         "max_length": integer(1),
         "sampling_alpha": number(above=0, most=1) | NULL,
     },
-    "regard.data.captioning.CaptioningData": {
-        **_BATCHES,
-        **dict.fromkeys(["images_per_batch", "evaluation_images_per_batch", "max_length", "image_size"], integer(1)),
-        "store_images": TRUTH,
-        "augmentation": OBJECT | NULL,
-        "max_unreadable": number(0, 1),
-    },
+    "regard.data.captioning.CaptioningData": _IMAGES,
+    "regard.data.text_to_image.TextToImageData": _IMAGES,
     "regard.data.images.augment.Augmentation": {
         "crop": number(above=0, most=1),
         **dict.fromkeys(["flip", "colour"], number(0, 1)),
@@ -81,9 +83,10 @@ DATA: Mapping[str, Mapping[str, Kind]] = {
     },
     "regard.data.corpora.shapes.shapes.Shapes": {
         "seed": integer(0),
-        "pixels": integer(32, 512),
+        "pixels": integer(16, 512),
         "most_groups": integer(1, 3),
         "most_objects": integer(1, 4),
+        "side": number(24, 48),
         **dict.fromkeys(["size", "validation_size", "test_size", "held_out_size"], integer(1)),
     },
     "regard.data.corpora.synthetic.induction.InductionHead": _SYNTHETIC,

@@ -23,6 +23,7 @@ from regard.config.kinds import (
     number,
     sequence,
 )
+from regard.inference.drawing.drawing import SOLVERS
 from regard.observe.measure.heads import MEASURES
 from regard.observe.wandb.login import MODES
 
@@ -43,7 +44,7 @@ SECTIONS: Mapping[str, Mapping[str, Kind]] = {
 }
 """Required keys of the sections that are not the arguments of a class."""
 
-OTHER_KEYS = {"": ("paths", "callbacks", "search", "tuned_steps")}
+OTHER_KEYS = {"": ("paths", "callbacks", "search", "tuned_steps", "tuned_label_smoothing")}
 """Further known keys of these sections, which are neither a value nor the arguments of a class."""
 
 REQUIRED = {
@@ -61,6 +62,11 @@ _DECODING_SCORER = {
     "validation_beam_size": integer(1),
     "length_penalty": number(),
     "bleu_tokenizer": choice(BLEU_TOKENIZERS),
+}
+_MODEL = {
+    **dict.fromkeys(["vocab_size", "source_vocab_size"], integer(1) | NULL),
+    **dict.fromkeys(["dim", "depth", "num_heads", "ffn_dim", "max_length"], integer(1)),
+    "dropout": number(0, below=1),
 }
 _STATE_SPACE = {"state_size": even(2), "max_lr": number(above=0) | NULL}
 _SCHEDULE = {"warmup_steps": integer(0), "total_steps": integer(1), "final": number(0, 1)}
@@ -118,6 +124,11 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         **dict.fromkeys(["optimizer", "schedule"], OF_REGARD),
     },
     "regard.training.objectives.next_token.NextToken": {"label_smoothing": number(0, 1)},
+    "regard.training.objectives.rectified_flow.RectifiedFlow": {
+        "time_mean": number(),
+        "time_deviation": number(above=0),
+        "prompts_dropped": number(0, 1),
+    },
     "regard.training.scorers.translation.TranslationScorer": _DECODING_SCORER,
     "regard.training.scorers.captioning.CaptioningScorer": _DECODING_SCORER,
     "regard.training.scorers.language.LanguageScorer": {
@@ -127,6 +138,12 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         "temperature": number(0),
     },
     "regard.training.scorers.answers.AnswerScorer": {"samples": integer(0)},
+    "regard.training.scorers.drawing.DrawingScorer": {
+        **dict.fromkeys(["validation_images", "test_images"], integer(0)),
+        "steps": integer(1),
+        "guidance": number(above=0),
+        "solver": choice(SOLVERS),
+    },
     "regard.observe.callbacks.attention.AttentionProbe": {
         "texts": sequence(TEXT),
         "sentences": integer(0),
@@ -138,19 +155,26 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         "images": integer(0),
         "dashboard_megabytes": number(0),
     },
+    "regard.observe.callbacks.drawings.DrawingProbe": {
+        "texts": sequence(TEXT),
+        "prompts": integer(0),
+        "page_megabytes": integer(0),
+    },
     "regard.observe.callbacks.samples.Samples": {"count": integer(0)},
+    "regard.observe.callbacks.contact_sheets.ContactSheets": {"count": integer(0)},
     "regard.observe.wandb.dashboard.make_wandb_logger": {
         "mode": choice(["auto", *MODES]),
         "project": TEXT,
         "entity": TEXT | NULL,
         "init_timeout_seconds": number(above=0),
     },
-    "regard.model.transformer.Transformer": {
-        "vocab_size": integer(1) | NULL,
-        "source_vocab_size": integer(1) | NULL,
-        **dict.fromkeys(["dim", "depth", "num_heads", "ffn_dim", "max_length"], integer(1)),
-        "dropout": number(0, below=1),
-        "encoder": OBJECT | NULL,
+    "regard.model.transformer.Transformer": {**_MODEL, "encoder": OBJECT | NULL},
+    "regard.model.denoiser.denoiser.Denoiser": {
+        **_MODEL,
+        **dict.fromkeys(["encoder", "encoder_residual"], OBJECT),
+        **dict.fromkeys(["image_size", "patch_size"], integer(1)),
+        "pixel_mean": number(0, 1),
+        "pixel_deviation": number(above=0),
     },
     "regard.model.encoders.text.TextEncoder": {"depth": integer(1)},
     "regard.model.encoders.patches.PatchEncoder": {

@@ -13,6 +13,7 @@ from regard.data.batching import Batch
 from regard.data.corpora.synthetic.synthetic import Synthetic
 from regard.data.tokenizer.specials import NUM_SPECIALS
 from regard.data.tokenizer.vocabulary import known_vocab_size
+from regard.errors import UsageError
 from regard.instantiate import build
 from regard.model.transformer import Transformer
 from regard.training.activation_checkpointing import recompute_layers
@@ -98,8 +99,15 @@ def workload(config: dict[str, Any], length: int) -> Workload:
 
     A micro-batch has as many sequences as ``batches`` says: their number, or the number that a budget of tokens allows,
     at least one.
+
+    Raises UsageError for a task whose sequences are the patches of images.
     """
     batches = config["batches"]
+    if "patch_size" in config["model"]:
+        raise UsageError(
+            f"task={config['task']['name']}: the cost of drawing images is not predicted, since the length of its "
+            "sequences is fixed by model.image_size and model.patch_size; use another task="
+        )
     rows = next((batches[key] for key in ROWS if key in batches), batches.get("tokens_per_batch", length) // length)
     return Workload(config, length, max(1, rows))
 

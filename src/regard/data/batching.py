@@ -23,13 +23,15 @@ Lengths = npt.NDArray[np.int32]
 class Batch(NamedTuple):
     """Right-padded rows of one micro-batch.
 
-    prefix: input of the decoder, starts with <s>; Int "batch target"
-    target: expected output of the decoder, ends with </s>; Int "batch target"
+    prefix: input of the decoder, starts with <s>; Int "batch target". Empty for a denoiser, which reads the target with
+        noise
+    target: expected output of the decoder, ends with </s>; Int "batch target". Images of a denoiser, UInt8
+        "batch 3 height width"
     source: input of the encoder (see `regard.data.sources`); for text it ends with </s>, Int "batch source". None for a
         language model
     documents: number of the packed document of each token of ``prefix``, Int "batch target"; None if tokens may
         attend to other documents
-    step_tokens: number of real target tokens in all batches of the same optimizer step, on all processes
+    step_tokens: number of targets (real tokens, or images) in all batches of the same optimizer step, on all processes
     rows: row numbers in the split
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -46,6 +46,9 @@ class CaptioningData(CorpusData):
 
     columns = IMAGE_CAPTION
 
+    images_are_targets: ClassVar[bool] = False
+    """Whether a target is an image, and not a token of a caption."""
+
     def __init__(
         self,
         corpus: ImageCorpus,
@@ -77,6 +80,11 @@ class CaptioningData(CorpusData):
         self.evaluation_images_per_batch = evaluation_images_per_batch
         self.max_length = max_length
 
+    @property
+    def dataset(self) -> type[ImagesAndCaptions]:
+        """The class of the batches."""
+        return ImagesAndCaptions
+
     def inputs(self, values: Sequence[str]) -> list[Any]:
         """Return the images that these values of the first column name."""
         corpus = self.image_corpus
@@ -102,7 +110,7 @@ class CaptioningData(CorpusData):
                 f"no training caption has at most model.max_length={self.max_length} tokens; "
                 "raise it, or give shorter captions"
             )
-        plan = CaptionPlan(captions, self.max_length, self.images_per_batch, self.seed)
+        plan = CaptionPlan(captions, self.max_length, self.images_per_batch, self.seed, self.images_are_targets)
         return self._batches("train", self.augmentation), plan
 
     def first_places(self, split: Split, rows: Sequence[int]) -> list[int]:
@@ -133,10 +141,10 @@ class CaptioningData(CorpusData):
             return self.prepared.images(split)
         return OriginalImages(self.prepared.references(split), self.image_corpus)
 
-    def _batches(self, split: Split, augmentation: Augmentation | None = None) -> ImagesAndCaptions:
+    def _batches(self, split: Split, augmentation: Augmentation | None = None) -> Dataset[Batch]:
         images, captions = self.read_images(split), self.prepared.tokens(split)[0]
-        tokenizer = self.prepared.target_tokenizer
-        return ImagesAndCaptions(images, self.image_size, captions, self.max_length, tokenizer, augmentation, self.seed)
+        tokenizer, make = self.prepared.target_tokenizer, self.dataset
+        return make(images, self.image_size, captions, self.max_length, tokenizer, augmentation, self.seed)
 
     def _sample(self, split: Split, limit: int | float) -> Indices:
         """Return the rows of a random sample of images: at most ``limit`` batches, or a share of the images."""
@@ -171,11 +179,15 @@ class CaptionPlan:
     """The batches of every epoch: captions of similar length, ``images_per_batch`` at a time.
 
     The captions of a pool are sorted by length and split into batches, and the batches are shuffled. Captions of more
-    than ``max_length`` tokens, including </s>, are dropped.
+    than ``max_length`` tokens, including </s>, are dropped. A target is a token of a caption, or with
+    ``images_are_targets`` an image.
     """
 
-    def __init__(self, captions: TokenFile, max_length: int, images_per_batch: int, seed: int) -> None:
+    def __init__(
+        self, captions: TokenFile, max_length: int, images_per_batch: int, seed: int, images_are_targets: bool
+    ) -> None:
         self.captions, self.max_length, self.images_per_batch = captions, max_length, images_per_batch
+        self.images_are_targets = images_are_targets
         self.shuffle = Shuffle(len(captions), seed)
 
     def pools(self, epoch: int) -> int:
@@ -189,6 +201,8 @@ class CaptionPlan:
         order = np.argsort(lengths, kind="stable")
         order = order[lengths[order] <= self.max_length]
         batches = np.split(order, range(self.images_per_batch, len(order), self.images_per_batch))
+        if self.images_are_targets:
+            lengths = np.ones_like(lengths)
         return [
             PlannedBatch(rows[batches[place]], int(lengths[batches[place]].sum()))
             for place in random.permutation(len(batches)).tolist()
@@ -220,9 +234,13 @@ class ImagesAndCaptions(Dataset[Batch]):
 
     def __getitem__(self, item: Item) -> Batch:
         captions = [self.captions[row].tolist() for row in item.rows]
-        targets = [[*ids[: self.max_length - 1], EOS] for ids in captions]
+        ended = [[*ids[: self.max_length - 1], EOS] for ids in captions]
         images = [self._image(row, ids, item.position) for row, ids in zip(item.rows, captions, strict=True)]
-        return forced_batch(torch.stack(images), targets, item.rows, item.step_tokens)
+        return self.make_batch(torch.stack(images), ended, item)
+
+    def make_batch(self, images: Tensor, captions: list[list[int]], item: Item) -> Batch:
+        """Return the batch of images and of the tokens of their captions, which end with </s>."""
+        return forced_batch(images, captions, item.rows, item.step_tokens)
 
     def _image(self, row: int, caption: list[int], position: int) -> Tensor:
         pixels = self.images[row]

@@ -26,7 +26,7 @@ class Captioner(EncoderDecoder):
     verb: ClassVar[str] = "caption"
     source_option: ClassVar[str | None] = "--image"
     input_noun: ClassVar[str] = "an image"
-    input_files: ClassVar[str] = "--source-file (paths of images) and --target-file (captions)"
+    input_files: ClassVar[str | None] = "--source-file (paths of images) and --target-file (captions)"
     source: ImageSource
 
     def make_source(self, model: Transformer, tokenizers: Tokenizers) -> ImageSource:

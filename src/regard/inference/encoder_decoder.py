@@ -31,7 +31,7 @@ class EncoderDecoder(ABC):
     verb: ClassVar[str]
     source_option: ClassVar[str | None]
     input_noun: ClassVar[str]
-    input_files: ClassVar[str]
+    input_files: ClassVar[str | None]
 
     def __init__(self, model: Transformer, tokenizers: Tokenizers) -> None:
         self.model, self.target_tokenizer = model, tokenizers.target

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 from torch import nn
 
 from regard.data.sources.source import Source
-from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers
+from regard.data.tokenizer.tokenizer import Tokenizer
+from regard.model.encoders.with_encoder import WithEncoder
 from regard.model.transformer import Transformer
 
 Scored = list[tuple[int, float]]
@@ -44,23 +45,41 @@ class Generator(Protocol):
     verb: the verb that runs it
     source_option: the option of `regard attend` for its input; None if it has only a text
     input_noun: what it reads, with its article
-    input_files: the options of `regard evaluate` and `regard heads` for the user's own files
+    input_files: the options of `regard evaluate` and `regard heads` for the user's own files; None if there are none
     source: reads the input of the encoder; None without an encoder
-    target_tokenizer: tokenizer of the output
     """
 
     noun: ClassVar[str]
     verb: ClassVar[str]
     source_option: ClassVar[str | None]
     input_noun: ClassVar[str]
-    input_files: ClassVar[str]
-    model: Transformer
-    target_tokenizer: Tokenizer
+    input_files: ClassVar[str | None]
+
+    @property
+    def model(self) -> WithEncoder: ...
 
     @property
     def source(self) -> Source | None: ...
 
-    def __init__(self, model: Transformer, tokenizers: Tokenizers) -> None: ...
+    def embedding_tables(self) -> Mapping[str, EmbeddingTable]:
+        """Return the input embeddings by side: ``source`` if there is one of text, and ``target``."""
+
+    @classmethod
+    def try_next(cls, run: str, example: str) -> list[str]:
+        """Return commands to try after training, in a shell. ``example`` is an input of `example`, quoted."""
+
+
+@runtime_checkable
+class TextGenerator(Generator, Protocol):
+    """A model that writes text.
+
+    target_tokenizer: tokenizer of the output
+    """
+
+    target_tokenizer: Tokenizer
+
+    @property
+    def model(self) -> Transformer: ...
 
     def forced_example(self, given: Any | None, target: str | None, beam_size: int, alpha: float) -> ForcedExample:
         """Return an input with ``target``, or with the output of the model if it is None, cut to the model's limit."""
@@ -70,10 +89,3 @@ class Generator(Protocol):
 
         Raises RegardError, naming the line, if it has not the format that the task expects or exceeds the limit.
         """
-
-    def embedding_tables(self) -> Mapping[str, EmbeddingTable]:
-        """Return the input embeddings by side: ``source`` if there is one of text, and ``target``."""
-
-    @classmethod
-    def try_next(cls, run: str, example: str) -> list[str]:
-        """Return commands to try after training, in a shell. ``example`` is an input of `example`, quoted."""

@@ -28,7 +28,7 @@ class LanguageModel:
     verb: ClassVar[str] = "generate"
     source_option: ClassVar[str | None] = None
     input_noun: ClassVar[str] = "a text"
-    input_files: ClassVar[str] = "--target-file alone"
+    input_files: ClassVar[str | None] = "--target-file alone"
 
     def __init__(self, model: Transformer, tokenizers: Tokenizers) -> None:
         self.model, self.target_tokenizer = model, tokenizers.target

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from regard.inference.generator import Generator
+from regard.inference.generator import TextGenerator
 from regard.inference.perplexity import perplexity
 
 CHUNK_LINES = 512
@@ -28,7 +28,7 @@ class LineScore(NamedTuple):
         return perplexity(-self.log_probability / len(self.tokens))
 
 
-def score_lines(generator: Generator, lines: Iterable[str]) -> Iterator[LineScore]:
+def score_lines(generator: TextGenerator, lines: Iterable[str]) -> Iterator[LineScore]:
     """Yield the score of each line, in order. The format of a line depends on the task, see `Generator.score`."""
     tokenizer, numbered, done = generator.target_tokenizer, iter(lines), 0
     while chunk := list(islice(numbered, CHUNK_LINES)):

@@ -24,7 +24,7 @@ class Translator(EncoderDecoder):
     verb: ClassVar[str] = "translate"
     source_option: ClassVar[str | None] = "--source"
     input_noun: ClassVar[str] = "a sentence"
-    input_files: ClassVar[str] = "--source-file and --target-file"
+    input_files: ClassVar[str | None] = "--source-file and --target-file"
     source: TextSource
 
     def make_source(self, model: Transformer, tokenizers: Tokenizers) -> TextSource:

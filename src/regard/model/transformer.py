@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 from regard.model.decoder import Decoder
 from regard.model.embedding import Embedding, PositionsFactory
-from regard.model.encoders.encoder import Encoded
+from regard.model.encoders.with_encoder import WithEncoder
 from regard.model.layer import FeedForwardFactory, Layer, ResidualFactory
 from regard.model.linear import initialise_linear_layers
 from regard.model.mixer import MixerByLayer, MixerFactory
 from regard.model.recorder import Recorder
 
 
-class Transformer(nn.Module):
+class Transformer(WithEncoder):
     """p(next token | prefix, memory) (Vaswani et al. 2017).
 
     vocab_size: size of the target vocabulary; input and output embeddings are tied
@@ -42,11 +42,10 @@ class Transformer(nn.Module):
         residual: ResidualFactory,
         encoder: Callable[..., nn.Module] | None,
     ) -> None:
-        super().__init__()
-        self.max_length = max_length
+        super().__init__(max_length)
         layer = partial(Layer, dim, num_heads, ffn_dim, dropout, mixer, feed_forward, residual)
         embedding = Embedding(vocab_size, dim, max_length, dropout, positions)
-        self.encoder: nn.Module | None = None
+        self.encoder = None
         if encoder is not None:
             source = embedding
             if source_vocab_size is not None:
@@ -54,18 +53,6 @@ class Transformer(nn.Module):
             self.encoder = encoder(embedding=source, layer=layer)
         self.decoder = Decoder(embedding, layer, depth, cross=encoder is not None)
         initialise_linear_layers(self)
-
-    def encode(self, source: Tensor | None, record: Recorder | None = None) -> Encoded | None:
-        """Encode ``source`` to the memory; None for a model without an encoder.
-
-        Raises TypeError for an encoder without a source, or a source without an encoder.
-        """
-        if (self.encoder is None) != (source is None):
-            raise TypeError("a model with an encoder needs a source, and a model without an encoder must not get one")
-        if self.encoder is None:
-            return None
-        encoded: Encoded = self.encoder(source, record and record.under("encoder"))
-        return encoded
 
     def forward(
         self,

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.utils import get_object
 
 from regard.data.corpora.corpus import SPLITS
 from regard.data.corpora.reading.lines import read_lines, read_pairs
 from regard.errors import RegardError, UsageError
 from regard.inference.answer_model import AnswerModel
 from regard.inference.encoder_decoder import EncoderDecoder
-from regard.inference.generator import Generator
+from regard.inference.generator import Generator, TextGenerator
 from regard.inference.perplexity import perplexity
 from regard.runs.corpus import load_corpus
 from regard.runs.folder import RunFolder, find_checkpoint
@@ -38,7 +39,8 @@ def run_config(run: RunFolder, beam_size: int | None, length_penalty: float | No
         scorer["beam_size"] = scorer["validation_beam_size"] = beam_size or scorer["beam_size"]
         scorer["length_penalty"] = scorer["length_penalty"] if length_penalty is None else length_penalty
     elif beam_size is not None or length_penalty is not None:
-        raise UsageError("--beam-size, --length-penalty: evaluating a language model does not decode; leave them out")
+        noun = get_object(config["task"]["generator"]["_target_"]).noun
+        raise UsageError(f"--beam-size, --length-penalty: the evaluation of {noun} has no beam search; leave them out")
     return config
 
 
@@ -128,6 +130,8 @@ def evaluate_text(run: RunFolder, text: Path, average: int | None, device: str) 
     generator = _load_generator(run, average, device)
     if isinstance(generator, AnswerModel):
         raise UsageError(f"--target-file: {generator.noun} is evaluated on its own data; regard score takes any text")
+    if not isinstance(generator, TextGenerator):
+        raise UsageError(f"--target-file: {generator.noun} is evaluated on the data of its run; omit it")
     (scored,) = generator.score([document], 1)
     loss = -sum(value for _, value in scored)
     metrics = per_token(loss, len(scored)) | {"bits_per_byte": loss / math.log(2) / len(document.encode())}

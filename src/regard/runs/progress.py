@@ -16,6 +16,7 @@ from rich.progress import Progress as Bar
 
 from regard.data.prepare.progress import Progress, ProgressLines
 from regard.training.callbacks.metrics import MetricsLogger
+from regard.training.task import Task
 
 LINE_SECONDS = 15
 
@@ -33,10 +34,12 @@ class ProgressReport(pl.Callback):
             console=console,
             transient=True,
         )
-        self._last_line = 0.0
+        self._last_line, self._unit = 0.0, "tokens"
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the bar."""
+        if isinstance(pl_module, Task):
+            self._unit = pl_module.objective.unit
         if trainer.is_global_zero:
             self._train = self.bar.add_task(
                 "training", total=trainer.max_steps, completed=trainer.global_step, facts=""
@@ -78,7 +81,7 @@ class ProgressReport(pl.Callback):
         latest = self.metrics_logger.latest
         if "train/loss" not in latest:
             return ""
-        return f"loss {latest['train/loss']:.3f}  {latest['train/tokens_per_second']:,.0f} tokens/s"
+        return f"loss {latest['train/loss']:.3f}  {latest['train/tokens_per_second']:,.0f} {self._unit}/s"
 
 
 @contextmanager

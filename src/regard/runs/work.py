@@ -17,7 +17,7 @@ from regard.data.datamodule import CorpusData, Limits
 from regard.inference.generator import Generator
 from regard.instantiate import build
 from regard.model.encoders.encoder import Pretrained
-from regard.model.transformer import Transformer
+from regard.model.encoders.with_encoder import WithEncoder
 from regard.observe.wandb.dashboard import finish_loggers
 from regard.runs.folder import RunFolder
 from regard.runs.progress import ProgressReport, preparing, say
@@ -106,7 +106,7 @@ def make_task(config: dict[str, Any], batches: CorpusData) -> Task:
     """Build the LightningModule of a frozen configuration, with the vocabulary sizes of its tokenizers."""
     tokenizers = batches.prepared.tokenizers
     model_config = config["model"] | tokenizers.sizes()
-    model: Transformer = build(model_config)
+    model: WithEncoder = build(model_config)
     make: Callable[..., Task] = build(config["task"])
     return make(
         model=model,

@@ -6,11 +6,11 @@ from functools import partial
 
 from torch.utils.checkpoint import checkpoint
 
+from regard.model.encoders.with_encoder import WithEncoder
 from regard.model.layer import Layer
-from regard.model.transformer import Transformer
 
 
-def recompute_layers(model: Transformer) -> None:
+def recompute_layers(model: WithEncoder) -> None:
     """Store only the input of each layer of ``model``, and compute its other activations again in the backward pass.
 
     Losses, gradients, dropout and the names of the weights do not change.

@@ -22,7 +22,7 @@ from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers
 from regard.errors import RegardError, UsageError, one_line
 from regard.inference.generator import Generator
 from regard.instantiate import build
-from regard.model.transformer import Transformer
+from regard.model.encoders.with_encoder import WithEncoder
 from regard.training.distributed.sharding import local_shard
 from regard.training.trust import GENERATORS, MODELS, require_trusted, targets
 
@@ -40,7 +40,7 @@ class LoadedModel(NamedTuple):
     step: int
 
     @property
-    def model(self) -> Transformer:
+    def model(self) -> WithEncoder:
         """The model itself."""
         return self.generator.model
 
@@ -75,14 +75,14 @@ def read_tokenizers(content: dict[str, Any]) -> Tokenizers:
     return Tokenizers(source, target)
 
 
-def build_model(config: dict[str, Any], trust: bool = False) -> Transformer:
+def build_model(config: dict[str, Any], trust: bool = False) -> WithEncoder:
     """Build a model from its configuration. Targets must be defined in a package of models, unless ``trust`` is true.
 
     Raises RegardError naming a target that is not trusted.
     """
     for target in targets(config):
         require_trusted(target, trust, MODELS)
-    model: Transformer = build(config)
+    model: WithEncoder = build(config)
     return model
 
 
@@ -128,7 +128,7 @@ def load_model(path: Path, device: str | torch.device = "cpu", trust: bool = Fal
     return LoadedModel(about["task"], generator, about["model"], tokenizers, content.get("global_step", 0))
 
 
-def load_weights(model: Transformer, content: dict[str, Any], path: Path) -> None:
+def load_weights(model: WithEncoder, content: dict[str, Any], path: Path) -> None:
     """Load the weights of a checkpoint into ``model``.
 
     Raises RegardError naming the first weight that does not fit.
@@ -138,7 +138,7 @@ def load_weights(model: Transformer, content: dict[str, Any], path: Path) -> Non
     model.load_state_dict({name: local_shard(weight, present[name]) for name, weight in _weights(content).items()})
 
 
-def check_weights_fit(model: Transformer, content: dict[str, Any], path: Path) -> None:
+def check_weights_fit(model: WithEncoder, content: dict[str, Any], path: Path) -> None:
     """Check that the weights of a checkpoint have the names and shapes of those of ``model``, on any device.
 
     Raises RegardError naming the first weight that does not fit.

@@ -18,7 +18,7 @@ from regard.data.batching import Batch
 from regard.data.corpora.corpus import Split
 from regard.data.tokenizer.tokenizer import Tokenizers
 from regard.inference.generator import Generator
-from regard.model.transformer import Transformer
+from regard.model.encoders.with_encoder import WithEncoder
 from regard.training.activation_checkpointing import recompute_layers
 from regard.training.checkpoint import describe_model, rename_optimizer_state
 from regard.training.distributed.sharding import reshard, shard, unshard
@@ -44,7 +44,7 @@ class Task(pl.LightningModule):
 
     def __init__(
         self,
-        model: Transformer,
+        model: WithEncoder,
         model_config: dict[str, Any],
         tokenizers: Tokenizers,
         tokenizer_config: dict[str, Any],
@@ -53,7 +53,7 @@ class Task(pl.LightningModule):
         name: str,
         objective: Objective,
         compile: bool,
-        generator: Callable[[Transformer, Tokenizers], Generator],
+        generator: Callable[[Any, Tokenizers], Generator],
         scorer: Scorer,
         data: EvaluatedData,
         activation_checkpointing: bool = False,
@@ -114,7 +114,7 @@ class Task(pl.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Reset the sums and outputs."""
         self._sums = torch.zeros((), dtype=torch.float64)  # in the shape of the objective after the first batch
-        self._outputs: dict[int, str] = {}
+        self._outputs: dict[int, Any] = {}
 
     def on_test_epoch_start(self) -> None:
         """Reset the sums and outputs."""

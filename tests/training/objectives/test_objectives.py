@@ -74,6 +74,8 @@ def test_the_sums_of_batches_are_those_of_all_rows_and_are_not_smoothed(model: T
 class LossByPosition:
     """The loss of the tokens at even and odd positions: sums of another shape than those of `NextToken`."""
 
+    unit = "tokens"
+
     def share(self, model: Transformer, batch: Batch) -> Tensor:
         return self.sums(model, batch)[0].sum() / batch.step_tokens
 

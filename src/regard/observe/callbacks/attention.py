@@ -14,7 +14,7 @@ from pytorch_lightning.loggers import WandbLogger
 from regard.data.corpora.links import Links
 from regard.errors import UsageError
 from regard.inference.encoder_decoder import EncoderDecoder
-from regard.inference.generator import Generator
+from regard.inference.generator import TextGenerator
 from regard.observe.callbacks.examples import ExampleSelector
 from regard.observe.draw.image import overview_map
 from regard.observe.draw.page import page_title, render_page
@@ -82,13 +82,16 @@ class AttentionProbe(pl.Callback):
             return
         if self._fixed is None:
             self._fixed = self.selector.select_fixed(pl_module)
+        generator = pl_module.generator
+        if not isinstance(generator, TextGenerator):
+            raise TypeError("callbacks.attention records models that write text")
         examples = [*self._fixed, *self.selector.select_extremes(pl_module, self._fixed)]
         if not examples:
             return
         traces: list[Trace] = []
         for each in examples:
             mixers = traces[0].mixers if traces else None
-            traces.append(trace(pl_module.generator, each.given, each.forced, mixers=mixers))
+            traces.append(trace(generator, each.given, each.forced, mixers=mixers))
         if (others := describe_mixers(traces[0].mixers)) and others != self._logged:
             self._logged = others
             logging.getLogger("regard").info("callbacks.attention: %s", others)
@@ -98,7 +101,7 @@ class AttentionProbe(pl.Callback):
             from regard.observe.wandb.panels import Panels
 
             self._panels = self._panels or Panels(self.images, self.dashboard_megabytes)
-            shown = _best_map(pl_module.generator, traces)
+            shown = _best_map(generator, traces)
             self._panels.log(loggers, trainer.global_step, pl_module.scorer, examples, traces, shown, page)
 
     def _write(self, trainer: pl.Trainer, traces: list[Trace], notes: list[str]) -> Path:
@@ -142,7 +145,7 @@ class AttentionProbe(pl.Callback):
         self.metrics_logger.write(trainer, values)
 
 
-def _best_map(generator: Generator, traces: Sequence[Trace]) -> str | None:
+def _best_map(generator: TextGenerator, traces: Sequence[Trace]) -> str | None:
     """Name of the cross-attention map that agrees best with occlusion; of the last layer, if a source has no words.
 
     None if the model has no maps.

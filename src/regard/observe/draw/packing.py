@@ -52,7 +52,7 @@ def pack_sentence(trace: Trace) -> dict[str, object]:
         **sides,
         "words": {side: [[span.start, span.stop] for span in found] for side, found in words.items()},
         "grid": maps.grid,
-        "image": None if trace.image is None else _pack_image(trace.image),
+        "image": None if trace.image is None else pack_image(trace.image),
         "maps": {name: _pack_map(maps, name) for name in maps.maps},
         "likelihood": _pack_likelihood(trace.likelihood),
         "lens": _pack_lens(trace.lens),
@@ -104,7 +104,7 @@ def side_spans(maps: SentenceMaps, pieces: Sequence[str]) -> list[range]:
     return spans(pieces)
 
 
-def _pack_image(pixels: Pixels) -> str:
+def pack_image(pixels: Pixels) -> str:
     """Return the address of an image: PNG, or JPEG if it is large."""
     buffer, kind = BytesIO(), "png" if pixels.size <= PNG_BYTES else "jpeg"
     PIL.Image.fromarray(pixels).save(buffer, kind, **({"quality": 90} if kind == "jpeg" else {}))

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from regard.data.batching import Batch
 from regard.data.corpora.captions.judged import Mentioned
 from regard.data.corpora.links import Links
-from regard.inference.generator import Generator
+from regard.inference.generator import TextGenerator
 from regard.observe.measure.ablation import head_importance
 from regard.observe.measure.alignment import Aligner, Moment, count_links
 from regard.observe.measure.heads import MEASURES, MeasureMeans, rare_pieces, row_measures, uniform_weights
@@ -55,7 +55,7 @@ class HeadMeasures(NamedTuple):
 
 
 def measure_heads(
-    generator: Generator,
+    generator: TextGenerator,
     batches: Sequence[Batch],
     reference: Mapping[int, Links],
     mentions: Mapping[int, Sequence[Mentioned]] | None = None,

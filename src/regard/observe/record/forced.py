@@ -12,7 +12,7 @@ from regard.data.batching import Batch, Indices, cut_batches, pad
 from regard.data.teacher_forcing import forced_batch
 from regard.data.tokenizer.specials import PAD
 from regard.inference.encoder_decoder import EncoderDecoder
-from regard.inference.generator import Generator
+from regard.inference.generator import TextGenerator
 from regard.model.recorder import Recorder
 from regard.observe.record.maps import ATTENTION_KINDS, SentenceMaps, split_name
 
@@ -59,7 +59,7 @@ def block_batches(blocks: Sequence[Sequence[Indices]], isolate_documents: bool =
 
 @torch.inference_mode()
 def batch_maps(
-    generator: Generator, batch: Batch, kinds: Collection[str] = tuple(ATTENTION_KINDS)
+    generator: TextGenerator, batch: Batch, kinds: Collection[str] = tuple(ATTENTION_KINDS)
 ) -> Iterator[tuple[int, SentenceMaps]]:
     """Yield the index of each row of the batch, in order, and its maps of ``kinds`` without padding.
 

@@ -13,7 +13,7 @@ from regard.data.batching import pad
 from regard.data.images.image import Image, Pixels
 from regard.data.teacher_forcing import decoder_prefix
 from regard.data.tokenizer.specials import EOS
-from regard.inference.generator import Generator
+from regard.inference.generator import TextGenerator
 from regard.model.recorder import FullRecorder, Vectors
 from regard.observe.record.lens import LogitLens, logit_lens
 from regard.observe.record.likelihood import Likelihood, score_target
@@ -54,7 +54,7 @@ class Trace(NamedTuple):
 
 @torch.inference_mode()
 def trace(
-    generator: Generator,
+    generator: TextGenerator,
     given: Any | None,
     target: str | None = None,
     beam_size: int = 1,

@@ -14,11 +14,11 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from regard.model.encoders.with_encoder import WithEncoder
 from regard.model.layer import Layer
-from regard.model.transformer import Transformer
 
 
-def shard(model: Transformer, mesh: DeviceMesh) -> None:
+def shard(model: WithEncoder, mesh: DeviceMesh) -> None:
     """Shard the weights of ``model`` over the processes of ``mesh``, in place. The names of weights do not change.
 
     Each layer is a group, unsharded when it is needed. All other weights are one group, which contains both uses of the

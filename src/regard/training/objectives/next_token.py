@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,8 @@ class NextToken:
 
     label_smoothing: the probability that is spread over all tokens in training (Szegedy et al. 2016, section 7)
     """
+
+    unit: ClassVar[str] = "tokens"
 
     def __init__(self, label_smoothing: float) -> None:
         self.label_smoothing = label_smoothing

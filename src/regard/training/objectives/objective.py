@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
 from regard.data.batching import Batch
-from regard.model.transformer import Transformer
 
 
 class Objective(Protocol):
-    """The loss of a task. How a trained model is sampled is defined by its `regard.inference.generator.Generator`."""
+    """The loss of a task. How a trained model is sampled is defined by its `regard.inference.generator.Generator`.
 
-    def share(self, model: Transformer, batch: Batch) -> Tensor:
+    unit: plural noun for targets
+    """
+
+    unit: ClassVar[str]
+
+    def share(self, model: Any, batch: Batch) -> Tensor:
         """Return the share of a training batch in the loss of its optimizer step, a scalar in float32.
 
         It is the sum of the losses of all targets of the batch, divided by ``batch.step_tokens``. The shares of all
@@ -21,7 +25,7 @@ class Objective(Protocol):
         are those of torch's global generator, which a resumed run restores.
         """
 
-    def sums(self, model: Transformer, batch: Batch) -> Tensor:
+    def sums(self, model: Any, batch: Batch) -> Tensor:
         """Return sums over the targets of an evaluation batch: all that `metrics` needs of it.
 
         The shape is the same for every batch. The sums of a row do not depend on the other rows of its batch. An

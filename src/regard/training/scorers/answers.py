@@ -11,7 +11,9 @@ from regard.data.answers import AnswerData
 from regard.data.batching import Batch
 from regard.data.corpora.corpus import Split
 from regard.data.tokenizer.specials import PAD
+from regard.inference.answer_model import AnswerModel
 from regard.inference.forced_pass import forced_logits
+from regard.model.transformer import Transformer
 from regard.training.scorers.given import warn_of_long_texts
 from regard.training.scorers.scorer import ProbeExample, Sample
 from regard.training.task import Task
@@ -41,7 +43,7 @@ class AnswerScorer:
         data, decode = _answer_data(task), task.tokenizers.target.decode
         batch = data.batch(split, [*range(len(texts))])
         with torch.inference_mode():
-            likely = forced_logits(task.model, batch.on(task.device)).argmax(dim=-1).cpu()
+            likely = forced_logits(_model(task), batch.on(task.device)).argmax(dim=-1).cpu()
         found = []
         for text, target, output in zip(texts, batch.target, likely, strict=True):
             places = data.answer_places(text)
@@ -73,7 +75,7 @@ class AnswerScorer:
         data, texts = _answer_data(task), _first_texts(task, CANDIDATES)
         batch = data.batch("validation", [*range(len(texts))]).on(task.device)
         with torch.inference_mode():
-            scores = forced_logits(task.model, batch).float().log_softmax(dim=-1)
+            scores = forced_logits(_model(task), batch).float().log_softmax(dim=-1)
             values = scores.gather(-1, batch.target[..., None])[..., 0]
             is_answer = batch.target != PAD
             means = ((values * is_answer).sum(dim=-1) / is_answer.sum(dim=-1)).tolist()
@@ -89,6 +91,12 @@ def _answer_data(task: Task) -> AnswerData:
     if not isinstance(task.data, AnswerData):
         raise TypeError("this scorer needs data with answers")
     return task.data
+
+
+def _model(task: Task) -> Transformer:
+    if not isinstance(task.generator, AnswerModel):
+        raise TypeError("this scorer needs a model of answers")
+    return task.generator.model
 
 
 def _first_texts(task: Task, count: int) -> list[str]:

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 
 
 class Sample(NamedTuple):
-    """One row of an evaluated split: the source, the reference and the output of the model."""
+    """One row of an evaluated split: the source, the reference and the output of the model.
+
+    output: a text, or the pixels of an image
+    """
 
     source: str
     reference: str
-    output: str
+    output: Any
 
 
 class ProbeExample(NamedTuple):
@@ -57,10 +60,10 @@ class EvaluatedData(Protocol):
 class Scorer(Protocol):
     """Computes the metrics of a task, other than the loss, and samples of its outputs."""
 
-    def outputs(self, task: Task, batch: Batch, split: Split) -> dict[int, str]:
+    def outputs(self, task: Task, batch: Batch, split: Split) -> dict[int, Any]:
         """Return outputs of the model by row of the split, for rows of one batch."""
 
-    def samples(self, task: Task, split: Split, outputs: dict[int, str]) -> list[Sample]:
+    def samples(self, task: Task, split: Split, outputs: dict[int, Any]) -> list[Sample]:
         """Return the samples of a split, given the outputs of all its batches."""
 
     def scores(self, task: Task, split: Split, loss: float, samples: list[Sample]) -> dict[str, float]:

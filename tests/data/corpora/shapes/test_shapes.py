@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from regard.data.corpora.shapes.shapes import Shapes
 from regard.errors import RegardError, UsageError
 
 
-def corpus(size: int = 300, **arguments: int) -> Shapes:
+def corpus(size: int = 300, **arguments: float) -> Shapes:
     return Shapes(size, **{"validation_size": 60, "test_size": 70, "held_out_size": 80} | arguments)
 
 
@@ -125,11 +126,13 @@ def test_the_groups_of_a_scene_have_different_pairs() -> None:
         ({"test_size": -1}, r"^data\.test_size=-1"),
         ({"held_out_size": "many"}, r"^data\.held_out_size=many"),
         ({"seed": None}, r"^data\.seed=None"),
-        ({"pixels": 31}, r"^data\.pixels=31: expected an integer from 32 to 512$"),
+        ({"pixels": 15}, r"^data\.pixels=15: expected an integer from 16 to 512$"),
         ({"pixels": 48.0}, r"^data\.pixels=48\.0"),
         ({"most_groups": 4}, r"^data\.most_groups=4: expected an integer from 1 to 3$"),
         ({"most_objects": 0}, r"^data\.most_objects=0: expected an integer from 1 to 4$"),
         ({"most_objects": True}, r"^data\.most_objects=True"),
+        ({"side": 23, "most_objects": 1}, r"^data\.side=23: expected a number from 24 to 48$"),
+        ({"side": 40}, r"^data\.side=40: groups of several objects need data\.side=48; or give data\.most_objects=1$"),
     ],
 )
 def test_the_error_of_an_invalid_argument_names_it(arguments: dict[str, object], message: str) -> None:
@@ -192,7 +195,7 @@ GROUP = '["small","blue","circle",[[9,9,3,0,[1,2,3]]]]'
         (f'{{"groups":[{GROUP.replace("1,2,3", "1,2,300")}]}}', "integer from 0 to 255, found 300"),
         (f'{{"groups":[{GROUP}],"relations":["above"]}}', "expected 0 relations"),
         (f'{{"groups":[{GROUP},{GROUP}],"relations":["near"]}}', "expected one of left of"),
-        (f'{{"groups":[{GROUP}],"relations":[],"pixels":1e9,"background":9}}', "integer from 32 to 512"),
+        (f'{{"groups":[{GROUP}],"relations":[],"pixels":1e9,"background":9}}', "integer from 16 to 512"),
     ],
 )
 def test_the_error_of_a_malformed_reference_says_what_is_wrong(reference: str, why: str) -> None:
@@ -210,3 +213,26 @@ def described_held_out(some: Shapes) -> dict[str, list[list[combinations.Descrip
 
 def described(records: object) -> list[list[combinations.Description]]:
     return [[group.description for group in read_scene(reference).groups] for reference, _ in records]
+
+
+def test_a_smaller_side_shows_larger_objects_in_the_same_scenes_of_words() -> None:
+    small, whole = corpus(size=100, pixels=24, most_objects=1, side=24), corpus(size=1, most_objects=1)
+    for reference, caption in small.records("train"):
+        scene, pixels = read_scene(reference), small.read_image(reference)
+        assert scene.side == 24
+        assert all(0 <= each.x - each.radius <= each.x + each.radius <= 24 for g in scene.groups for each in g.objects)
+        assert small.judge(reference, caption).exact
+        for mention in small.mentions(reference, caption):
+            assert mention.mask.shape == (24, 24)
+            assert (pixels[mention.mask].min(axis=-1) < 200).all()
+        judgement = small.judge_picture(pixels, caption)
+        assert judgement is not None
+        assert judgement.exact, caption
+        drawn = {(each.start, each.kind): each.mask for each in small.picture_mentions(pixels, caption)}
+        for each in small.mentions(reference, caption):
+            both, either = (
+                (drawn[each.start, each.kind] & each.mask).sum(),
+                (drawn[each.start, each.kind] | each.mask).sum(),
+            )
+            assert both > 0.7 * either
+    assert "side" not in json.loads(next(whole.records("train"))[0])

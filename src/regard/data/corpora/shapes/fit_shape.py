@@ -15,6 +15,7 @@ from regard.data.corpora.shapes.scene import SIDE
 DEGREES = np.arange(-ROTATION, ROTATION + 1, 4)
 SINE: Plane = np.sin(np.radians(DEGREES)).astype(np.float32)[:, None, None]
 COSINE: Plane = np.cos(np.radians(DEGREES)).astype(np.float32)[:, None, None]
+EDGE = 1.5  # pixels from no coverage to all: edges of generated pictures are softer than those of rendered ones, with 1
 MIDDLE = (RADII["small"][1] + RADII["large"][0]) / 2
 """The radius between small and large, in units."""
 
@@ -64,7 +65,7 @@ def fit_shape(coverage: Plane, side: float = SIDE) -> Fit:
     for shape, distance in DISTANCES.items():
         size, radius = _radius(sqrt(area / AREAS[shape]) / scale)
         pixels = radius * scale
-        template = np.clip(0.5 - pixels * distance(along / pixels, across / pixels), 0, 1)
+        template = np.clip(0.5 - distance(along / pixels, across / pixels) * (pixels / EDGE), 0, 1)
         differences = np.square(template - window).sum(axis=(1, 2))
         best = int(differences.argmin())
         explained = (inside - float(differences[best])) / everything

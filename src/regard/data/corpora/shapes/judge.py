@@ -71,7 +71,7 @@ def find_mentions(scene: Scene, caption: str) -> list[Mention]:
     for group, phrase in zip(scene.groups, matches, strict=True):
         if phrase is None:
             continue
-        pixels = mask(group, scene.pixels)
+        pixels = mask(group, scene.pixels, scene.side)
         if phrase.description.colour == group.colour:
             mentions.append(Mention(*phrase.colour_span, "colour", pixels))
         if phrase.description.shape == group.shape:
@@ -95,10 +95,13 @@ def _matches(phrases: list[Phrase], total: int) -> Iterator[Matches]:
     if total <= len(phrases):
         yield from permutations(phrases, total)
         return
-    # A picture can have many groups. The order of those without a phrase does not matter.
-    for places in permutations(range(total), len(phrases)):
-        phrase_at = dict(zip(places, phrases, strict=True))
-        yield [phrase_at.get(place) for place in range(total)]
+    # Not all permutations of phrases and None: a picture can have many groups.
+    rows = (
+        [places.index(group) if group in places else len(phrases) for group in range(total)]
+        for places in permutations(range(total), len(phrases))
+    )
+    for row in sorted(rows):
+        yield [[*phrases, None][index] for index in row]
 
 
 def _agreements(scene: Scene, matches: Matches) -> list[dict[str, bool]]:

@@ -22,7 +22,7 @@ ATTRIBUTES: Mapping[str, Callable[[Description], Hashable]] = {
 def judge_picture(reading: Reading, prompt: str) -> Judgement | None:
     """Compare a picture with the prompt from which it was generated.
 
-    A picture is exact if each of its spots is an object, and `judge_caption` finds the prompt exact for its scene.
+    A picture is exact if its spots are clearly objects, and `judge_caption` finds the prompt exact for its scene.
 
     The counts of "size", "colour", "shape" and "binding" are over the groups of the prompt. The groups of the picture
     need not agree otherwise: a blue circle and a red square have the colours and the shapes of "a red circle left of a
@@ -40,7 +40,7 @@ def judge_picture(reading: Reading, prompt: str) -> Judgement | None:
     wanted, relations = parsed
     if len({(each.size, each.pair) for each in wanted}) < len(wanted):
         return None
-    scene, complete = reading
+    scene, clear = reading
     shown = [group.description for group in scene.groups]
     same_number = sum(each.number for each in shown) == sum(each.number for each in wanted)
     correct = {"number": (int(same_number), 1)}
@@ -48,7 +48,7 @@ def judge_picture(reading: Reading, prompt: str) -> Judgement | None:
         correct[name] = (_agreeing(list(map(value, wanted)), list(map(value, shown))), len(wanted))
     phrases = read_phrases(prompt)
     correct["relation"] = (true_relations(scene, phrases, best_matches(scene, phrases)), len(relations))
-    exact = complete and len(shown) == len(wanted) and judge_caption(scene, prompt).exact
+    exact = clear and len(shown) == len(wanted) and judge_caption(scene, prompt).exact
     return Judgement(exact, correct)
 
 

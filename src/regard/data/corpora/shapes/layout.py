@@ -24,14 +24,16 @@ RADII: dict[Size, tuple[float, float]] = {"small": (3.0, 3.3), "large": (5.0, 5.
 # The objects of a group are in slots: the squares of a two by two grid. A slot leaves space around its object.
 SLOTS: dict[Size, float] = {"small": 8.5, "large": 11.5}
 SPACE = 0.5  # between an object and the side of its slot
-GAP = 2.0  # between the halves of the image
-HALF = (SIDE - GAP) / 2  # two large slots
+GAP = 2.0  # between the halves of the image; a half has two large slots
+NARROW_GAP = 1.0  # the same if a group has one object
 CLEARLY = 1.5  # two groups are at least this many times further apart along the axis of their relation than across it
 AXES: tuple[tuple[Relation, Relation], ...] = (("left of", "right of"), ("above", "below"))
 
 
-def draw_scene(random: Random, descriptions: Sequence[Description], pixels: int) -> Scene:
+def draw_scene(random: Random, descriptions: Sequence[Description], pixels: int, side: float = SIDE) -> Scene:
     """Draw a scene with these groups in this order.
+
+    A ``side`` below SIDE has space for one object in each group, which is then in one slot instead of one of four.
 
     The first of two groups is in one half of the image and the second in the other. The first of three groups is in a
     quadrant, one of the others beside it and one above or below it.
@@ -40,9 +42,9 @@ def draw_scene(random: Random, descriptions: Sequence[Description], pixels: int)
         axes = random.sample(AXES, len(descriptions) - 1)
         relations = tuple(random.choice(axis) for axis in axes)
         places = [relations, *(_replaced(relations, index) for index in range(len(relations)))]
-        groups = tuple(_draw_group(random, *each) for each in zip(descriptions, places, strict=True))
+        groups = tuple(_draw_group(random, *each, side) for each in zip(descriptions, places, strict=True))
         if all(_is_clear(groups[0], *each) for each in zip(relations, groups[1:], strict=True)):
-            return Scene(pixels, random.randint(*BACKGROUNDS), groups, relations)
+            return Scene(pixels, random.randint(*BACKGROUNDS), groups, relations, side)
 
 
 def _replaced(relations: tuple[Relation, ...], index: int) -> tuple[Relation, ...]:
@@ -50,18 +52,21 @@ def _replaced(relations: tuple[Relation, ...], index: int) -> tuple[Relation, ..
     return (*relations[:index], OPPOSITE[relations[index]], *relations[index + 1 :])
 
 
-def _draw_group(random: Random, description: Description, sides: Iterable[Relation]) -> Group:
+def _draw_group(random: Random, description: Description, sides: Iterable[Relation], side: float) -> Group:
     """Draw the objects of a group in the part of the image on these sides: all of it, a half or a quadrant."""
     number, size, colour, shape = description
-    slot = SLOTS[size]
-    left = random.uniform(SIDE - HALF if "right of" in sides else 0, (HALF if "left of" in sides else SIDE) - 2 * slot)
-    top = random.uniform(SIDE - HALF if "below" in sides else 0, (HALF if "above" in sides else SIDE) - 2 * slot)
+    slot, across = SLOTS[size], 2 if side == SIDE else 1
+    half = (side - (GAP if side == SIDE else NARROW_GAP)) / 2
+    left = random.uniform(
+        side - half if "right of" in sides else 0, (half if "left of" in sides else side) - across * slot
+    )
+    top = random.uniform(side - half if "below" in sides else 0, (half if "above" in sides else side) - across * slot)
     objects = []
-    for place in random.sample(range(4), number):
+    for place in random.sample(range(across**2), number):
         radius = random.uniform(*RADII[size])
         free = slot / 2 - radius - SPACE
-        x = left + slot * (place % 2 + 0.5) + random.uniform(-free, free)
-        y = top + slot * (place // 2 + 0.5) + random.uniform(-free, free)
+        x = left + slot * (place % across + 0.5) + random.uniform(-free, free)
+        y = top + slot * (place // across + 0.5) + random.uniform(-free, free)
         rotation = 0 if shape == "circle" else random.randint(-ROTATION, ROTATION)
         red, green, blue = (
             min(max(channel + random.randint(-RGB_JITTER, RGB_JITTER), 0), 255) for channel in RGB[colour]

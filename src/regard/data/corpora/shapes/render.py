@@ -70,30 +70,33 @@ def render(scene: Scene) -> npt.NDArray[np.uint8]:
     """Return the image, RGB "height width channel"."""
     image = np.full((scene.pixels, scene.pixels, 3), scene.background, dtype=np.float32)
     for group in scene.groups:
-        for each, (window, coverage) in zip(group.objects, _coverages(group, scene.pixels), strict=True):
+        for each, (window, coverage) in zip(group.objects, _coverages(group, scene.pixels, scene.side), strict=True):
             image[window] += coverage[..., None] * (np.array(each.rgb, dtype=np.float32) - image[window])
     return (image + 0.5).astype(np.uint8)
 
 
-def mask(group: Group, pixels: int) -> npt.NDArray[np.bool_]:
-    """Return which pixels show the objects of a group, "height width": those that they cover by half or more."""
+def mask(group: Group, pixels: int, side: float = SIDE) -> npt.NDArray[np.bool_]:
+    """Return which pixels show the objects of a group, "height width": those that they cover by half or more.
+
+    pixels, side: the side of the image, in pixels and in units
+    """
     covered = np.zeros((pixels, pixels), dtype=np.bool_)
-    for window, coverage in _coverages(group, pixels):
+    for window, coverage in _coverages(group, pixels, side):
         covered[window] |= coverage >= 0.5
     return covered
 
 
-def _coverages(group: Group, pixels: int) -> Iterator[tuple[tuple[slice, slice], Plane]]:
+def _coverages(group: Group, pixels: int, side: float) -> Iterator[tuple[tuple[slice, slice], Plane]]:
     """Yield for each object a window of the image, and the covered share of its pixels."""
     distance = DISTANCES[group.shape]
     for each in group.objects:
-        yield _coverage(each, distance, pixels)
+        yield _coverage(each, distance, pixels, side)
 
 
 def _coverage(
-    each: Object, distance: Callable[[Plane, Plane], Plane], pixels: int
+    each: Object, distance: Callable[[Plane, Plane], Plane], pixels: int, side: float
 ) -> tuple[tuple[slice, slice], Plane]:
-    scale = pixels / SIDE
+    scale = pixels / side
     radius = each.radius * scale
     columns, rows = (
         slice(max(floor(centre * scale - radius - 1), 0), min(ceil(centre * scale + radius + 1), pixels))

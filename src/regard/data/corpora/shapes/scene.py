@@ -1,6 +1,7 @@
 """Scenes: groups of equal objects in a square image, and their form as one line of JSON.
 
-Lengths are in units of 1/48 of the side of the image. x grows to the right and y grows downwards.
+Lengths are in units: 1/48 of the side of an image, or more if its `Scene.side` is smaller. x grows to the right and y
+grows downwards.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ RELATIONS: tuple[Relation, ...] = get_args(Relation)
 OPPOSITE: dict[Relation, Relation] = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
 SIDE = 48.0
-"""Side of the image, in units."""
+"""Largest side of the image, in units."""
+SMALLEST_SIDE = 24.0
 MOST_GROUPS = 3
-PIXELS = range(32, 513)
+PIXELS = range(16, 513)
 """Possible sides of the image, in pixels."""
 CHANNEL = range(256)
 DEGREES = range(-180, 181)
@@ -54,13 +56,14 @@ class Scene(NamedTuple):
     """An image: side in pixels, grey level of the background (0 to 255), groups in the order of the caption.
 
     ``relations`` has one item for each group after the first: what the caption says about the first group relative to
-    that group.
+    that group. ``side`` is the side of the image in units.
     """
 
     pixels: int
     background: int
     groups: tuple[Group, ...]
     relations: tuple[Relation, ...]
+    side: float = SIDE
 
 
 def holds(first: Group, relation: Relation, second: Group) -> bool:
@@ -77,8 +80,11 @@ def holds(first: Group, relation: Relation, second: Group) -> bool:
 
 
 def write_scene(scene: Scene) -> str:
-    """Return the scene as one line of JSON, its reference."""
-    return json.dumps(scene._asdict(), separators=(",", ":"))
+    """Return the scene as one line of JSON, its reference. It has the side only if that is not SIDE."""
+    content = scene._asdict()
+    if scene.side == SIDE:
+        del content["side"]
+    return json.dumps(content, separators=(",", ":"))
 
 
 def read_scene(reference: str) -> Scene:
@@ -97,25 +103,28 @@ def read_scene(reference: str) -> Scene:
 
 
 def _scene(data: Any) -> Scene:
+    given, side = data["groups"], data.get("side", SIDE)
+    if not SMALLEST_SIDE <= side <= SIDE:  # also true for NaN
+        raise ValueError(f"expected a side from {SMALLEST_SIDE:g} to {SIDE:g}")
     groups = tuple(
         Group(
             _one_of(SIZES, size),
             _one_of(COLOURS, colour),
             _one_of(SHAPES, shape),
-            tuple(map(_object, _one_to(NUMBERS[-1], objects, "objects"))),
+            tuple(_object(each, side) for each in _one_to(NUMBERS[-1], objects, "objects")),
         )
-        for size, colour, shape, objects in _one_to(MOST_GROUPS, data["groups"], "groups")
+        for size, colour, shape, objects in _one_to(MOST_GROUPS, given, "groups")
     )
     relations = tuple(_one_of(RELATIONS, relation) for relation in data["relations"])
     if len(relations) != len(groups) - 1:
         raise ValueError(f"expected {len(groups) - 1} relations")
-    return Scene(_integer(PIXELS, data["pixels"]), _integer(CHANNEL, data["background"]), groups, relations)
+    return Scene(_integer(PIXELS, data["pixels"]), _integer(CHANNEL, data["background"]), groups, relations, side)
 
 
-def _object(values: Any) -> Object:
+def _object(values: Any, side: float) -> Object:
     x, y, radius, rotation, (red, green, blue) = values
-    if not (0 < radius <= x <= SIDE - radius and radius <= y <= SIDE - radius):  # also true for NaN
-        raise ValueError(f"expected an object inside the image, whose side is {SIDE:g}")
+    if not (0 < radius <= x <= side - radius and radius <= y <= side - radius):  # also true for NaN
+        raise ValueError(f"expected an object inside the image, whose side is {side:g}")
     rgb = (_integer(CHANNEL, red), _integer(CHANNEL, green), _integer(CHANNEL, blue))
     return Object(x, y, radius, _integer(DEGREES, rotation), rgb)
 

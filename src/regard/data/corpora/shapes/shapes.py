@@ -16,7 +16,7 @@ from regard.data.corpora.shapes.judge_picture import judge_picture
 from regard.data.corpora.shapes.layout import draw_scene
 from regard.data.corpora.shapes.read_picture import read_picture
 from regard.data.corpora.shapes.render import render
-from regard.data.corpora.shapes.scene import MOST_GROUPS, PIXELS, read_scene, write_scene
+from regard.data.corpora.shapes.scene import MOST_GROUPS, PIXELS, SIDE, SMALLEST_SIDE, read_scene, write_scene
 from regard.errors import UsageError
 
 # Part of the fingerprint: raise it when the same arguments result in other scenes or images.
@@ -44,6 +44,8 @@ class Shapes:
         held_out_size: number of scenes of each part of `held_out`.
         most_groups: largest number of groups of a scene, 1 to 3.
         most_objects: largest number of objects of a group, 1 to 4. No part has tuples with a larger number.
+        side: side of the images in units, 24 to 48. With fewer than 48, objects are larger in the image, and
+            ``most_objects`` is 1.
     """
 
     columns = IMAGE_CAPTION
@@ -58,6 +60,7 @@ class Shapes:
         held_out_size: int = 500,
         most_groups: int = MOST_GROUPS,
         most_objects: int = NUMBERS[-1],
+        side: float = SIDE,
     ) -> None:
         self.size = size
         self.seed = seed
@@ -67,6 +70,7 @@ class Shapes:
         self.held_out_size = held_out_size
         self.most_groups = most_groups
         self.most_objects = most_objects
+        self.side = side
 
     def check(self) -> None:
         """Check that sizes are positive integers and that ``pixels`` and the limits are in their ranges.
@@ -85,10 +89,20 @@ class Shapes:
             number = getattr(self, key)
             if type(number) is not int or number not in options:
                 raise UsageError(f"data.{key}={number}: expected an integer from {options[0]} to {options[-1]}")
+        if not SMALLEST_SIDE <= self.side <= SIDE:
+            raise UsageError(f"data.side={self.side}: expected a number from {SMALLEST_SIDE:g} to {SIDE:g}")
+        if self.side < SIDE and self.most_objects > 1:
+            raise UsageError(
+                f"data.side={self.side}: groups of several objects need data.side={SIDE:g}; or give data.most_objects=1"
+            )
 
     def fingerprint(self) -> dict[str, object]:
         """Return everything that the scenes depend on."""
-        limits = {"most_groups": (self.most_groups, MOST_GROUPS), "most_objects": (self.most_objects, NUMBERS[-1])}
+        limits: dict[str, tuple[float, float]] = {
+            "most_groups": (self.most_groups, MOST_GROUPS),
+            "most_objects": (self.most_objects, NUMBERS[-1]),
+            "side": (self.side, SIDE),
+        }
         return {
             "corpus": "shapes",
             "generator": GENERATOR,
@@ -169,14 +183,14 @@ class Shapes:
 
         See `regard.data.corpora.shapes.judge_picture`. None: the prompt is not a caption of this corpus.
         """
-        return judge_picture(read_picture(pixels), prompt)
+        return judge_picture(read_picture(pixels, self.side), prompt)
 
     def picture_mentions(self, pixels: npt.NDArray[np.uint8], prompt: str) -> list[Mention]:
         """Return the colour words and nouns of a prompt that a square picture shows, with the pixels of their objects.
 
         See `read_picture` and `find_mentions`.
         """
-        return find_mentions(read_picture(pixels).scene, prompt)
+        return find_mentions(read_picture(pixels, self.side).scene, prompt)
 
     def _draw(
         self, part: str, size: int, one_of: Sequence[Description], without: set[str]
@@ -187,7 +201,7 @@ class Shapes:
         given = 0
         while given < size:
             descriptions = _draw_descriptions(random, random.randint(1, self.most_groups), one_of, seen)
-            scene = draw_scene(random, descriptions, self.pixels)
+            scene = draw_scene(random, descriptions, self.pixels, self.side)
             reference = write_scene(scene)
             if reference not in without:
                 given += 1

@@ -55,7 +55,9 @@ function drawSamples() {
   $("samples").replaceChildren(...drawn.map(({ run, index }) => {
     const [sample, map] = [sampleOf(run, sentence), mapOf(run, sentence)];
     const card = make("article", { className: "sample" }, make("h3", { title: run.name }, swatch(index), make("bdi", { textContent: nameOf(run) })));
-    if (sample) {
+    if (sample?.image) {
+      card.append(make("img", { src: sample.image, alt: `drawn for: ${sentence}` }), make("span", { className: "soft small", textContent: `step ${format(sample.step)}` }));
+    } else if (sample) {
       const same = sample.output === sample.reference;
       card.append(make("p", { textContent: sample.output || "(empty)", dir: "auto", className: sample.output ? "" : "soft" }),
         make("span", { className: "soft small", textContent: `step ${format(sample.step)}${same ? ", equal to the reference" : ""}` }));
@@ -68,7 +70,7 @@ function drawSamples() {
   else if (drawn.length < shown.size) notes.push(`${shown.size - drawn.length} of the selected runs do not have this sentence.`);
   if (drawn.some(({ run }) => mapOf(run, sentence))) notes.push("Maps: rows are queries, columns are keys. Point at a cell, or use the arrow keys.");
   if (data.mapsLeftOut) notes.push(`The maps of ${data.mapsLeftOut} runs are left out to limit the size of the page; see attention/index.html of each run.`);
-  if (data.samplesLeftOut) notes.push(`The samples of ${data.samplesLeftOut} runs are left out to limit the size of the page; see samples.jsonl of each run.`);
+  if (data.samplesLeftOut) notes.push(`The samples of ${data.samplesLeftOut} runs are left out to limit the size of the page; see samples.jsonl or samples/ of each run.`);
   $("about-samples").textContent = notes.join(" ");
 }
 

@@ -9,7 +9,7 @@ function make(tag, properties = {}, ...children) {
 }
 
 function draw(parent, tag, attributes, text = "") {
-  const node = document.createElementNS($("map").namespaceURI, tag);
+  const node = document.createElementNS(document.querySelector("svg").namespaceURI, tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
   node.textContent = text;
   parent.append(node);

@@ -1,0 +1,1 @@
+"""Images drawn from prompts: rectified flow, and the generator of a trained denoiser."""
