@@ -36,6 +36,7 @@ CASES = {
     "translation, shared keys and values": ("make_run", ["model.mixer.num_kv_heads=1", "positions=learned"]),
     "translation, recomputed layers": ("make_run", ["task.activation_checkpointing=true"]),
     "translation, H3": ("make_run", ["mixer=h3"]),
+    "translation, Muon": ("make_run", ["optimizer=muon"]),
     "language": ("make_language_run", []),
     "language, S4D and attention": (
         "make_language_run",
