@@ -18,5 +18,5 @@ class Drawing(NamedTuple):
     """
 
     steps: int = 20
-    guidance: float = 2.0
+    guidance: float = 3.0
     solver: Solver = "euler"
