@@ -61,11 +61,19 @@ def draw(random: Random, descriptions: list[Description], relations: tuple[str, 
 
 
 @pytest.mark.parametrize(
-    ("number", "arguments"), [(200, {}), (150, {"pixels": 32}), (50, {"pixels": 64}), (100, {"most_objects": 1})]
+    ("number", "arguments"),
+    [
+        (200, {}),
+        (150, {"pixels": 32}),
+        (50, {"pixels": 64}),
+        (100, {"most_groups": 2, "most_objects": 1}),
+        (100, {"pixels": 24, "side": 24, "most_groups": 2, "most_objects": 1}),
+    ],
 )
 def test_the_picture_of_a_scene_is_exact(number: int, arguments: dict[str, int]) -> None:
     for scene, caption in scenes(number, **arguments):
-        assert judge_picture(read_picture(render(scene)), caption) == (True, right(len(scene.groups)))
+        reading = read_picture(render(scene), scene.side)
+        assert judge_picture(reading, caption) == (True, right(len(scene.groups)))
 
 
 def test_noise_and_soft_edges_do_not_matter() -> None:
@@ -185,10 +193,12 @@ def grid(number: int) -> Picture:
         (np.full((48, 48, 3), 255, np.uint8), 0),
         (np.zeros((48, 48, 3), np.uint8), 0),
         (np.random.default_rng(1).integers(0, 256, (48, 48, 3), np.uint8), 0),
-        (np.linspace(0, 255, 48 * 48 * 3).reshape(48, 48, 3).astype(np.uint8), 1),
+        (np.linspace(0, 255, 48 * 48 * 3).reshape(48, 48, 3).astype(np.uint8), 0),
         (spot(slice(20, 21), slice(20, 21)), 0),
         (spot(slice(0, 20), slice(0, 20)), 1),
         (spot(slice(10, 14), slice(0, 48)), 1),
+        (255 - spot(slice(0, 20), slice(0, 20)), 0),
+        *((spot(slice(None), slice(None), rgb), 0) for rgb in RGB.values()),
         (grid(4), 4),
         (grid(12), 12),
         (grid(13), 0),

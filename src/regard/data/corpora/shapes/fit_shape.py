@@ -15,7 +15,9 @@ from regard.data.corpora.shapes.scene import SIDE
 DEGREES = np.arange(-ROTATION, ROTATION + 1, 4)
 SINE: Plane = np.sin(np.radians(DEGREES)).astype(np.float32)[:, None, None]
 COSINE: Plane = np.cos(np.radians(DEGREES)).astype(np.float32)[:, None, None]
-EDGE = 1.5  # pixels from no coverage to all: edges of generated pictures are softer than those of rendered ones, with 1
+EDGE = (
+    1.25  # pixels from no coverage to all: edges of generated pictures are softer than those of rendered ones, with 1
+)
 MIDDLE = (RADII["small"][1] + RADII["large"][0]) / 2
 """The radius between small and large, in units."""
 
