@@ -23,6 +23,7 @@ from regard.compare.comparison import compare
 from regard.compare.page import write_page
 from regard.compare.run import read_run
 from regard.compare.table import as_csv
+from regard.observe.draw.contact_sheet import Captioned, write_sheet
 from regard.observe.record.maps import SentenceMaps, save_maps
 from regard.runs.folder import RunFolder
 
@@ -326,6 +327,28 @@ def test_a_language_model_is_compared_by_its_self_attention(tmp_path: Path, fini
     assert found["maps"][0].startswith("decoder.0.self")
     assert found["sentences"] > 1
     assert found["parameters"] == "At least two runs are needed."
+
+
+def test_images_of_the_same_prompt_stand_side_by_side(tmp_path: Path, copy_run: CopyRun) -> None:
+    runs = [copy_run(tmp_path / name) for name in ("one", "two")]
+    images = [np.full((8, 8, 3), shade, np.uint8) for shade in (10, 200)]
+    for run, image in zip(runs, images, strict=True):
+        (run.path / "samples.jsonl").unlink()
+        shutil.rmtree(run.attention)
+        for step in (5, 10):
+            write_sheet(run.path / f"samples/step-{step:07d}.png", [Captioned("a red circle", image)] * 2)
+    found, console = ask(
+        written(tmp_path, *runs),
+        """await Promise.all($$("#samples img").map((image) => image.decode()));
+        const [sentences, steps] = [text("#sentence option"), text("#samples span.small")];
+        return { sentences, steps, shades: $$("#samples img").map((image) => {
+          const canvas = new OffscreenCanvas(8, 8).getContext("2d");
+          canvas.drawImage(image, 0, 0);
+          return canvas.getImageData(4, 4, 1, 1).data[0];
+        }) };""",
+    )
+    assert not console
+    assert found == {"sentences": ["a red circle"], "steps": ["step 10", "step 10"], "shades": [10, 200]}
 
 
 def test_nothing_leaves_the_page_and_no_text_becomes_code(page: Path) -> None:

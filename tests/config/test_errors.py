@@ -42,7 +42,8 @@ OWN = {
 
 
 NEEDS_CAPTIONING = (
-    "data.pixels=${batches.image_size}: there is no key batches.image_size; give task=captioning or task=text_to_image"
+    "data.most_groups=${tuned_scenes.most_groups}: there is no key tuned_scenes.most_groups; "
+    "give task=captioning or task=text_to_image"
 )
 
 

@@ -45,13 +45,14 @@ def combinations() -> list[list[str]]:
         [f"{path.relative_to(conf_folder())}={option.stem}" for option in sorted(path.glob("*.yaml"))]
         for path in groups
         if path not in (conf_folder(), conf_folder() / "experiment")
-        and path.name not in ("task", "sweeper", "encoder", "augmentation")
+        and path.name not in ("task", "sweeper", "encoder", "augmentation", "square")
     ]
     at_once = [[each for each in row if each] for row in zip_longest(*chosen)]
     encoders = sorted(option.stem for option in (conf_folder() / "model" / "encoder").glob("*.yaml"))
     return [
         *([f"task={task}", *row] for task in ("translation", "language") for row in at_once),
         *(["task=captioning", f"model/encoder={encoder}", "augmentation=standard"] for encoder in encoders),
+        *(["task=text_to_image", f"square={square}", "augmentation=standard"] for square in ("crop", "pad")),
     ]
 
 

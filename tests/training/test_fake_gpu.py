@@ -17,7 +17,12 @@ from torch.nn import Parameter
 
 from regard.data.batching import Batch
 from regard.inference.decoding import Sampling
+from regard.inference.drawing.drawing import Drawing
+from regard.inference.drawing.rectified_flow import draw
+from regard.inference.drawing.text_to_image import TextToImage
+from regard.inference.generator import TextGenerator
 from regard.instantiate import build
+from regard.model.transformer import Transformer
 from regard.runs.folder import RunFolder
 from regard.runs.work import make_task
 from regard.training.callbacks.metrics import MetricsLogger
@@ -36,12 +41,16 @@ CASES = {
     "translation, shared keys and values": ("make_run", ["model.mixer.num_kv_heads=1", "positions=learned"]),
     "translation, recomputed layers": ("make_run", ["task.activation_checkpointing=true"]),
     "translation, H3": ("make_run", ["mixer=h3"]),
+    "translation, Muon": ("make_run", ["optimizer=muon"]),
     "language": ("make_language_run", []),
     "language, S4D and attention": (
         "make_language_run",
         ["mixer=s4d", "model.depth=2", "model.mixer.attention_layers=[1]"],
     ),
     "language, isolated documents": ("make_language_run", ["batches.isolate_documents=true"]),
+    "answers": ("make_answers_run", []),
+    "captioning": ("make_captioning_run", []),
+    "text to image": ("make_drawing_run", []),
 }
 
 
@@ -100,14 +109,25 @@ def test_an_evaluation_step(case: str, request: pytest.FixtureRequest, monkeypat
         task.eval()
         task.on_validation_epoch_start()
         task.validation_step(batch, 0)
-        decoder, beams = task.model.decoder, 3
-        state = decoder.start(task.model.encode(batch.source), rows=len(batch.prefix) * beams)
-        rows = torch.arange(len(batch.prefix) * beams, device="cuda")
-        for _ in range(2):
-            logits, state = decoder.step(torch.ones_like(rows), state)
-            state = state.reorder(rows.flip(0))
-        assert Sampling(0.7, top_k=3, top_p=0.9).draw(logits, torch.rand(len(rows))).device.type == "cuda"
-        state.select(torch.arange(1, device="cuda"), torch.arange(beams, device="cuda"))
+        generator = task.generator
+        if isinstance(generator, TextToImage):
+            assert batch.source is not None
+            noise = generator.noise(range(len(batch.source)))
+            *_, last = draw(generator.model, batch.source, noise, Drawing(2, 1.5, "heun"))
+            assert generator.model.as_images(last.noisy).device.type == "cuda"
+        elif isinstance(generator, TextGenerator):
+            decode(generator.model, batch)
+
+
+def decode(model: Transformer, batch: Batch) -> None:
+    """Two steps with three beams."""
+    state = model.decoder.start(model.encode(batch.source), rows=len(batch.prefix) * 3)
+    rows = torch.arange(len(batch.prefix) * 3, device="cuda")
+    for _ in range(2):
+        logits, state = model.decoder.step(torch.ones_like(rows), state)
+        state = state.reorder(rows.flip(0))
+    assert Sampling(0.7, top_k=3, top_p=0.9).draw(logits, torch.rand(len(rows))).device.type == "cuda"
+    state.select(torch.arange(1, device="cuda"), torch.arange(3, device="cuda"))
 
 
 def test_a_tensor_left_on_the_cpu_is_found(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:

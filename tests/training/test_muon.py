@@ -66,8 +66,8 @@ def test_a_matrix_is_updated_as_by_torch(shape: tuple[int, int]) -> None:
     (own,), (expected,) = matrices(shape), matrices(shape)
     start = own.detach().clone()
     options = {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.5}
-    steps(Muon([{"params": [own], "hidden": True}], **(ADAMW | options), adamw_lr=9.0), [own], 3)
-    steps(torch.optim.Muon([expected], **options, adjust_lr_fn="match_rms_adamw"), [expected], 3)
+    steps(Muon([{"params": [own], "hidden": True}], **(ADAMW | options), adamw_lr=9.0, iterations=4), [own], 3)
+    steps(torch.optim.Muon([expected], **options, ns_steps=4, adjust_lr_fn="match_rms_adamw"), [expected], 3)
     # torch computes in bfloat16, whose relative precision is 1/256.
     assert (own - expected).norm() < 0.02 * (expected - start).norm()
 
@@ -137,6 +137,7 @@ def test_a_run_clips_gradients_and_can_be_resumed(make_run: Callable[..., RunFol
     ("wrong", "words"),
     [
         ("momentum=1.0", "optimizer.momentum=1.0: expected a number from 0 and below 1"),
+        ("iterations=0", "optimizer.iterations=0: expected an integer >= 1"),
         ("adamw_lr=-1", "optimizer.adamw_lr=-1: expected a number >= 0"),
         ("fused=true", "optimizer.fused: unknown key"),
     ],

@@ -44,7 +44,10 @@ SECTIONS: Mapping[str, Mapping[str, Kind]] = {
 }
 """Required keys of the sections that are not the arguments of a class."""
 
-OTHER_KEYS = {"": ("paths", "callbacks", "search", "tuned_steps", "tuned_label_smoothing")}
+TUNED = ("tuned_steps", "tuned_label_smoothing", "tuned_scenes", "tuned_pixel_mean", "tuned_lr")
+"""Values that a task and its corpus set for each other; other keys copy them."""
+
+OTHER_KEYS = {"": ("paths", "callbacks", "search", *TUNED)}
 """Further known keys of these sections, which are neither a value nor the arguments of a class."""
 
 REQUIRED = {
@@ -106,6 +109,7 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
     "regard.training.muon.Muon": {
         **dict.fromkeys(["lr", "adamw_lr", "eps", "weight_decay"], number(0)),
         "momentum": number(0, below=1),
+        "iterations": integer(1),
         "betas": sequence(number(0, below=1), 2),
     },
     "regard.training.schedule.": _SCHEDULE,

@@ -14,7 +14,6 @@ from torch.optim.adamw import adamw
 
 from regard.training.distributed.sharding import local_shard
 
-ITERATIONS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the terms of degree 1, 3 and 5: singular values from 0.003 to 1 become 0.7 to 1.2 in five iterations."""
 
@@ -32,6 +31,7 @@ class Muon(torch.optim.Optimizer):
     lr, momentum: of hidden matrices
     adamw_lr, betas, eps: of all other parameters
     weight_decay: of both, decoupled from the gradient
+    iterations: of `orthogonalise`
     """
 
     def __init__(
@@ -43,11 +43,14 @@ class Muon(torch.optim.Optimizer):
         adamw_lr: float,
         betas: tuple[float, float],
         eps: float,
+        iterations: int = 5,
     ) -> None:
-        hidden = {"hidden": True, "lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-        others = {"hidden": False, "lr": adamw_lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay}
+        hidden = {"hidden": True, "lr": lr, "momentum": momentum}
+        others = {"hidden": False, "lr": adamw_lr, "betas": tuple(betas), "eps": eps}
         others |= {"fused": True}  # torch then loads the number of steps to the device of the parameter
-        super().__init__([(hidden if group.get("hidden") else others) | group for group in params], {})
+        groups = [(hidden if group.get("hidden") else others) | group for group in params]
+        super().__init__(groups, {"weight_decay": weight_decay})
+        self.iterations = iterations
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -69,7 +72,7 @@ class Muon(torch.optim.Optimizer):
                 self.state[matrix]["momentum_buffer"] = torch.zeros_like(matrix)
         averages = [self.state[matrix]["momentum_buffer"] for matrix in matrices]
         torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])
-        updates = orthogonalise_all(torch._foreach_lerp(gradients, averages, group["momentum"]))
+        updates = orthogonalise_all(torch._foreach_lerp(gradients, averages, group["momentum"]), self.iterations)
         rates = [-group["lr"] * 0.2 * max(matrix.shape) ** 0.5 for matrix in matrices]
         torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
         torch._foreach_add_(matrices, torch._foreach_mul(updates, rates))
@@ -102,12 +105,12 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalise(
-    matrices: Float[Tensor, "batch rows columns"],
+    matrices: Float[Tensor, "batch rows columns"], iterations: int = 5
 ) -> Float[Tensor, "batch rows columns"]:
     """Return about U V^T for each matrix U S V^T: its nearest matrix with orthogonal rows or columns.
 
     Iterations of Newton and Schulz with a polynomial of degree 5 (Jordan et al. 2024) are in float32 on a CPU and in
-    bfloat16 on other devices, where it is faster. Singular values become 0.7 to 1.2. Zeros remain zeros.
+    bfloat16 on other devices, where it is faster. Five of them make singular values 0.7 to 1.2. Zeros remain zeros.
     """
     x = matrices.to(torch.float32 if matrices.device.type == "cpu" else torch.bfloat16)
     tall = x.shape[-2] > x.shape[-1]
@@ -115,13 +118,13 @@ def orthogonalise(
         x = x.mT
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     first, third, fifth = COEFFICIENTS
-    for _ in range(ITERATIONS):
+    for _ in range(iterations):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=third, alpha=fifth), x, beta=first)
     return (x.mT if tall else x).to(matrices.dtype)
 
 
-def orthogonalise_all(matrices: Sequence[Tensor]) -> list[Tensor]:
+def orthogonalise_all(matrices: Sequence[Tensor], iterations: int = 5) -> list[Tensor]:
     """Return the results of `orthogonalise` for matrices of any shapes. Those of the same shape are computed together.
 
     Sharded matrices are gathered, shape by shape, and each process computes all of them.
@@ -132,5 +135,5 @@ def orthogonalise_all(matrices: Sequence[Tensor]) -> list[Tensor]:
     results: dict[int, Tensor] = {}
     for numbers in by_shape.values():
         whole = [m.full_tensor() if isinstance(m, DTensor) else m for m in (matrices[number] for number in numbers)]
-        results |= zip(numbers, orthogonalise(torch.stack(whole)), strict=True)
+        results |= zip(numbers, orthogonalise(torch.stack(whole), iterations), strict=True)
     return [local_shard(results[number], matrix) for number, matrix in enumerate(matrices)]

@@ -15,6 +15,7 @@ import pytest
 
 from regard.data.corpora.captions.files import Captions
 from regard.data.corpora.captions.huggingface import HuggingFaceCaptions
+from regard.data.corpora.captions.padded import Padded
 from regard.data.corpora.corpus import SPLITS, MissingSplit
 from regard.errors import RegardError, UsageError
 
@@ -209,3 +210,18 @@ def test_a_dataset_with_several_captions_per_image(dataset: Path) -> None:
 def test_bad_datasets_are_reported(dataset: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(RegardError, match=message):
         list(HuggingFaceCaptions(str(dataset), **options, validation=0.4).records("train"))
+
+
+def test_padded_images_are_white_squares(photos: Path) -> None:
+    write(photos / "captions.csv", ROWS)
+    whole = Captions(str(photos), 0.5)
+    corpus = Padded(whole)
+    corpus.check()
+    assert list(corpus.records("train")) == list(whole.records("train"))
+    reference = str(photos / "b.png")
+    square = corpus.read_image(reference)
+    assert square.shape == (6, 6, 3)
+    assert (square[[0, 5]] == 255).all()
+    assert (square[1:5] == whole.read_image(reference)).all()
+    assert corpus.image_name(reference) == whole.image_name(reference)
+    assert corpus.fingerprint() != whole.fingerprint()
