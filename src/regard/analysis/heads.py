@@ -1,43 +1,59 @@
-"""Measures of all heads of a model: as a table, as images, and in the W&B run."""
+"""Measures of all heads of a model that writes text."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 from rich.table import Table
 from rich.text import Text
 
-from regard.analysis.sample import TextSample
-from regard.errors import RegardError, UsageError
-from regard.files import replacing
+from regard.analysis.head_report import PICTURES, HeadReport, Warn
+from regard.analysis.sample import TextSample, sample_files, sample_run
+from regard.errors import UsageError
 from regard.inference.generator import TextGenerator
-from regard.instantiate import build
 from regard.observe.draw.heads_image import draw_curves, draw_heads, head_curves
-from regard.observe.draw.image import png_bytes
 from regard.observe.measure.ablation import attention_modules
 from regard.observe.measure.head_measures import ALL_MEASURES, HeadMeasures, measure_heads
 from regard.observe.measure.heads import RARE_SHARE
 from regard.observe.record.forced import batch_maps
-from regard.observe.wandb.dashboard import finish_loggers
 from regard.runs.folder import RunFolder
-from regard.runs.sweep import group_and_tags
-from regard.training.callbacks.metrics_file import latest_values, read_rows
+from regard.training.callbacks.metrics_file import read_rows
 
-PICTURES = ("heads.png", "curves.png")
 COLUMNS = ("map", "head", *ALL_MEASURES)
 SHORT_NAMES = {"maximum": "max", "distance": "dist", "previous": "prev", "punctuation": "punct", "induction": "induct"}
 SHORT_NAMES |= {"agreement": "agree", "pointing": "point", "importance": "import"}
 
 
-def measure_sample(generator: TextGenerator, sample: TextSample) -> HeadMeasures:
-    """Compute all measures of all heads of the model on the sample."""
-    return measure_heads(generator, sample.batches, sample.links, sample.mentions)
+def report_text_heads(
+    generator: TextGenerator,
+    run: RunFolder | None,
+    count: int | None,
+    source: Path | None,
+    target: Path | None,
+    gold: Path | None,
+    warn: Warn,
+) -> HeadReport:
+    """Measure all heads on ``count`` examples: of the run, or of the user's files if they are given.
+
+    See `regard.analysis.sample`. Raises UsageError for a model without attention weights.
+    """
+    if run is None or source is not None or target is not None:
+        sample = sample_files(generator, source, target, count, gold, warn)
+    else:
+        sample = sample_run(run, generator, count, gold, warn)
+    _require_heads(generator, sample)
+    warn(_describe_passes(generator, sample))
+    found = measure_heads(generator, sample.batches, sample.links, sample.mentions)
+    heads, over_time = PICTURES
+    figures: dict[str, Figure] = {heads: draw_heads(found.heads, f"measured on {sample.description}")}
+    curves = head_curves(read_rows(run.metrics)) if run is not None and run.metrics.exists() else {}
+    if curves:
+        figures[over_time] = draw_curves(curves, "mean over the sentences that are recorded at each validation")
+    return HeadReport(list(found.rows()), COLUMNS, head_table(found), _describe_measures(found, sample), figures)
 
 
-def require_heads(generator: TextGenerator, sample: TextSample) -> None:
+def _require_heads(generator: TextGenerator, sample: TextSample) -> None:
     """Raise UsageError for a model without attention weights."""
     _, maps = next(batch_maps(generator, sample.batches[0]))
     if not maps.maps:
@@ -46,15 +62,15 @@ def require_heads(generator: TextGenerator, sample: TextSample) -> None:
         )
 
 
-def describe_passes(generator: TextGenerator, sample: TextSample) -> str:
-    """Describe the work of `measure_sample`, which may take long."""
+def _describe_passes(generator: TextGenerator, sample: TextSample) -> str:
+    """Describe the work of `measure_heads`, which may take long."""
     heads = sum(attention.num_heads for attention in attention_modules(generator.model).values())
     tokens = sum(batch.step_tokens for batch in sample.batches)
     passes = f"{heads + 1} passes: one with all heads, then one without each head"
     return f"measuring {sample.description} ({tokens:,} target tokens) in {passes}"
 
 
-def describe_measures(found: HeadMeasures, sample: TextSample) -> list[str]:
+def _describe_measures(found: HeadMeasures, sample: TextSample) -> list[str]:
     """Return lines that describe how the measures were computed."""
     sources, targets = found.rare
     rare = f"{targets} target tokens" + (f" and {sources} source tokens" if sample.links else "")
@@ -88,56 +104,3 @@ def head_table(found: HeadMeasures) -> Table:
         if is_uniform:
             table.add_section()
     return table
-
-
-def write_pictures(found: HeadMeasures, sample: TextSample, run: RunFolder | None, folder: Path) -> list[Path]:
-    """Write heads.png to ``folder``, and curves.png if metrics.csv of the run has head measures; return the paths.
-
-    Raises RegardError if the files cannot be written.
-    """
-    heads, over_time = PICTURES
-    figures: dict[str, Figure] = {heads: draw_heads(found.heads, f"measured on {sample.description}")}
-    curves = head_curves(read_rows(run.metrics)) if run is not None and run.metrics.exists() else {}
-    if curves:
-        figures[over_time] = draw_curves(curves, "mean over the sentences that are recorded at each validation")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, figure in figures.items():
-            with replacing(folder / name) as beside:
-                beside.write_bytes(png_bytes(figure))
-    except OSError as error:
-        raise RegardError(
-            f"{folder}: cannot be written ({error.strerror}); choose another path with --output"
-        ) from error
-    return [folder / name for name in figures]
-
-
-def require_not_running(run: RunFolder) -> None:
-    """Raise UsageError if the run is running: only one process at a time can log to a W&B run."""
-    if run.status()["status"] == "running":
-        raise UsageError(f"{run.path} is running, and so is its W&B run; wait until it ends, or omit --wandb")
-
-
-def log_to_wandb(run: RunFolder, found: HeadMeasures, pictures: list[Path]) -> None:
-    """Add the table ``heads`` and the images to the W&B run of the run, online or offline as configured.
-
-    Raises UsageError for a run without a W&B run.
-    """
-    import wandb
-
-    from regard.observe.wandb.logger import ResumableWandbLogger
-
-    config = run.config()
-    group, tags = group_and_tags(run)
-    attempt: int = run.status()["attempt"]
-    logger: Any = build(config["logger"])(folder=run.path, config=config, group=group, tags=tags, attempt=attempt)
-    if not isinstance(logger, ResumableWandbLogger):
-        raise UsageError(f"{run.path}: its logger is not Weights & Biases, or is disabled; omit --wandb")
-    rows = [
-        [row.get(column) for column in COLUMNS] for row in ({**row, "head": str(row["head"])} for row in found.rows())
-    ]
-    media: dict[str, Any] = {"heads": wandb.Table(list(COLUMNS), rows)}
-    media |= {f"heads/{path.stem}": wandb.Image(str(path)) for path in pictures}
-    logger.add(media, int(latest_values(run.metrics, ("step",)).get("step", 0)))
-    summary = run.path / "summary.json"
-    finish_loggers([logger], json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else None)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regard.cli.app import app, warn
-from regard.cli.models import Device, Run, Trust, load, load_as, load_text_generator
+from regard.cli.drawing import refuse
+from regard.cli.models import Device, Run, Trust, as_text_generator, load, load_as
 from regard.errors import UsageError
 from regard.files import require_writable
 
@@ -76,7 +77,9 @@ def heads(
     sentences: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Number of pairs or blocks. Default: 200 pairs or 32 blocks, at most 8,192 target tokens."
+            min=1,
+            help="Number of pairs, blocks or images. Default: 200 pairs or 32 blocks, at most 8,192 target tokens; "
+            "200 images.",
         ),
     ] = None,
     source_file: Annotated[Path | None, typer.Option(help="Your own sentences, one per line.")] = None,
@@ -98,18 +101,10 @@ def heads(
 
     from rich.console import Console
 
-    from regard.analysis.heads import (
-        PICTURES,
-        describe_measures,
-        describe_passes,
-        head_table,
-        log_to_wandb,
-        measure_sample,
-        require_heads,
-        require_not_running,
-        write_pictures,
-    )
-    from regard.analysis.sample import sample_files, sample_run
+    from regard.analysis.drawing_heads import report_drawing_heads
+    from regard.analysis.head_report import PICTURES, log_to_wandb, require_not_running, write_pictures
+    from regard.analysis.heads import report_text_heads
+    from regard.inference.drawing.text_to_image import TextToImage
     from regard.runs.folder import RunFolder
 
     folder = RunFolder.open(run) if run.is_dir() else None
@@ -120,26 +115,25 @@ def heads(
     place = output or (run / "heads" if run.is_dir() else Path("heads"))
     for name in PICTURES:
         require_writable("--output", place / name)
-    model = load_text_generator(run, device, trust)
-    if folder is None or source_file is not None or target_file is not None:
-        sample = sample_files(model, source_file, target_file, sentences, gold, warn)
+    model = load(run, device, trust)
+    if isinstance(model, TextToImage):
+        refuse({"--source-file": source_file, "--target-file": target_file, "--gold": gold}, model.noun)
+        report = report_drawing_heads(model, folder, sentences, warn)
     else:
-        sample = sample_run(folder, model, sentences, gold, warn)
-    require_heads(model, sample)
-    warn(describe_passes(model, sample))
-    found = measure_sample(model, sample)
-    pictures = write_pictures(found, sample, folder, place)
+        generator = as_text_generator(run, model)
+        report = report_text_heads(generator, folder, sentences, source_file, target_file, gold, warn)
+    pictures = write_pictures(report, place)
     if as_json:
-        for row in found.rows():
+        for row in report.rows:
             print(json.dumps(row))
     else:
         console = Console(highlight=False)
-        console.width = max(console.width, 120)
-        console.print(head_table(found))
-    for line in [*describe_measures(found, sample), *(f"picture\t{path}" for path in pictures)]:
+        console.width = max(console.width, 140)
+        console.print(report.table)
+    for line in [*report.lines, *(f"picture\t{path}" for path in pictures)]:
         warn(line)
     if wandb and folder is not None:
-        log_to_wandb(folder, found, pictures)
+        log_to_wandb(folder, report, pictures)
 
 
 @app.command()

@@ -103,7 +103,7 @@ def test_importance_is_the_change_of_the_loss(model: Transformer) -> None:
     ]
     log_p = [model(batch.prefix, batch.source).log_softmax(dim=-1)[0] for batch in batches]
     by_hand = -sum(log_p[0][i, t] for i, t in enumerate([5, 6, 7, 2])) - log_p[1][0, 9] - log_p[1][1, 2]
-    loss, changes = head_importance(model, batches)
+    loss, changes = head_importance(model, lambda: mean_loss(model, batches))
     assert loss == pytest.approx(by_hand.item() / 6, rel=1e-5)
     assert changes.keys() == attention_modules(model).keys()
     with ablated(model, {"decoder.1.self": [2]}):
@@ -112,6 +112,6 @@ def test_importance_is_the_change_of_the_loss(model: Transformer) -> None:
     attention = attention_modules(model)["encoder.0.self"]
     with torch.no_grad():
         attention.output.weight[:, 8:16] = 0
-    _, changes = head_importance(model, batches)
+    _, changes = head_importance(model, lambda: mean_loss(model, batches))
     assert changes["encoder.0.self"][1] == pytest.approx(0, abs=1e-7)
     assert np.abs(changes["encoder.0.self"][[0, 2]]).min() > 1e-6

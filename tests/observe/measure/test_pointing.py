@@ -36,7 +36,8 @@ def test_patches_on_an_object() -> None:
 
 def test_words_are_found_by_their_characters() -> None:
     mentions = [Mention(2, 5, "colour", mask(0, 0, 4, 4)), Mention(6, 12, "shape", mask(8, 8, 12, 12))]
-    found = list(pointed_words(sentence(np.zeros((1, 5, 9), dtype=np.float32)), mentions))
+    found = list(pointed_words(TARGET, (3, 3), mentions))
+    assert [word.kind for word in found] == ["colour", "shape"]
     assert [(CAPTION[m.start : m.end], word.pieces) for m, word in zip(mentions, found, strict=True)] == [
         ("red", range(1, 2)),
         ("circle", range(2, 4)),

@@ -66,19 +66,19 @@ def mean_loss(model: Transformer, batches: Sequence[Batch]) -> float:
     return total / tokens
 
 
-def head_importance(
-    model: Transformer, batches: Sequence[Batch]
-) -> tuple[float, dict[str, Float[np.ndarray, "heads"]]]:
-    """Return the loss in nats per token and, by map, its increase if a single head is ablated.
+def head_importance(model: nn.Module, loss: Callable[[], float]) -> tuple[float, dict[str, Float[np.ndarray, "heads"]]]:
+    """Return the loss of the model and, by map, its increase if a single head is ablated.
 
     The increase is negative if the model is better without the head.
+
+    loss: computes it with the present model, for example `mean_loss` of a sample
     """
-    whole = mean_loss(model, batches)
+    whole = loss()
     changes = {}
     for name, attention in attention_modules(model).items():
         losses = []
         for head in range(attention.num_heads):
             with ablated(model, {name: [head]}):
-                losses.append(mean_loss(model, batches))
+                losses.append(loss())
         changes[name] = np.array(losses) - whole
     return whole, changes

@@ -12,7 +12,7 @@ from regard.data.batching import Batch
 from regard.data.corpora.captions.judged import Mentioned
 from regard.data.corpora.links import Links
 from regard.inference.generator import TextGenerator
-from regard.observe.measure.ablation import head_importance
+from regard.observe.measure.ablation import head_importance, mean_loss
 from regard.observe.measure.alignment import Aligner, Moment, count_links
 from regard.observe.measure.heads import MEASURES, MeasureMeans, rare_pieces, row_measures, uniform_weights
 from regard.observe.measure.pointing import PointingScores
@@ -95,7 +95,7 @@ def measure_heads(
     for name, shares in pointing.shares().items():
         heads[name]["pointing"] = shares
         even[name]["pointing"] = np.array([pointing.chance / pointing.words])
-    loss, changes = head_importance(generator.model, batches)
+    loss, changes = head_importance(generator.model, lambda: mean_loss(generator.model, batches))
     for name, change in changes.items():
         if name in heads:
             heads[name]["importance"] = change

@@ -20,24 +20,26 @@ LEAST_COVER = 1 / 16
 
 
 class Pointed(NamedTuple):
-    """The pieces of a word, and the patches that are on its object."""
+    """A word that names an object: its kind, such as "colour", its pieces, and the patches that are on its object."""
 
+    kind: str
     pieces: range
     patches: Bool[np.ndarray, " patches"]
 
 
-def pointed_words(maps: SentenceMaps, mentions: Sequence[Mentioned]) -> Iterator[Pointed]:
-    """Yield the words of a caption that name an object, with its patches. Words that were cut off are left out."""
-    if maps.grid is None:
-        return
-    ends = np.cumsum([len(piece) for piece in maps.target])
+def pointed_words(pieces: Sequence[str], grid: tuple[int, int], mentions: Sequence[Mentioned]) -> Iterator[Pointed]:
+    """Yield the words of a caption that name an object. Words that were cut off are left out.
+
+    pieces: of the caption; grid: rows and columns of the patches
+    """
+    ends = np.cumsum([len(piece) for piece in pieces])
     # The first piece starts with the sign for a space, which the caption does not have.
-    shift = 1 if maps.target and maps.target[0].startswith(SPACE) else 0
+    shift = 1 if pieces and pieces[0].startswith(SPACE) else 0
     for mention in mentions:
         first = int(np.searchsorted(ends, mention.start + shift, side="right"))
         last = int(np.searchsorted(ends, mention.end + shift - 1, side="right"))
-        if last < len(maps.target):
-            yield Pointed(range(first, last + 1), covered_patches(mention.mask, maps.grid))
+        if last < len(pieces):
+            yield Pointed(mention.kind, range(first, last + 1), covered_patches(mention.mask, grid))
 
 
 def covered_patches(mask: Bool[np.ndarray, "height width"], grid: tuple[int, int]) -> Bool[np.ndarray, " patches"]:
@@ -59,7 +61,7 @@ class PointingScores:
 
     def add(self, maps: SentenceMaps, mentions: Sequence[Mentioned]) -> None:
         """Add the words of a caption. The weights of a word are the mean over its pieces, as it is predicted."""
-        for word in pointed_words(maps, mentions):
+        for word in () if maps.grid is None else pointed_words(maps.target, maps.grid, mentions):
             self.words += 1
             self.chance += float(word.patches.mean())
             for name, weights in maps.maps.items():

@@ -63,8 +63,8 @@ def draw(random: Random, descriptions: list[Description], relations: tuple[str, 
 @pytest.mark.parametrize(
     ("number", "arguments"),
     [
-        (200, {}),
-        (150, {"pixels": 32}),
+        (150, {}),
+        (100, {"pixels": 32}),
         (50, {"pixels": 64}),
         (100, {"most_groups": 2, "most_objects": 1}),
         (100, {"pixels": 24, "side": 24, "most_groups": 2, "most_objects": 1}),
@@ -83,7 +83,7 @@ def test_noise_and_soft_edges_do_not_matter() -> None:
 
 
 def test_objects_are_where_they_were_drawn() -> None:
-    for scene, _ in scenes(150):
+    for scene, _ in scenes(100):
         read = read_picture(render(scene)).scene
         assert abs(read.background - scene.background) <= 1
         assert Counter(group.description for group in read.groups) == Counter(
@@ -114,7 +114,7 @@ def test_edges_do_not_change_a_colour(colour: str) -> None:
 def test_a_change_of_one_attribute_is_found(attribute: str) -> None:
     random = Random(1)
     changed = 0
-    for scene, caption in scenes(150):
+    for scene, caption in scenes(100):
         descriptions = [group.description for group in scene.groups]
         place = random.randrange(len(descriptions))
         others = [each for each in OPTIONS[attribute] if each != getattr(descriptions[place], attribute)]
@@ -125,13 +125,13 @@ def test_a_change_of_one_attribute_is_found(attribute: str) -> None:
             exact, counts = judge_picture(read_picture(picture), caption)
             assert not exact
             assert wrong(counts) == {attribute: 1} | ({"binding": 1} if attribute in ("colour", "shape") else {})
-    assert changed > 140
+    assert changed > 90
 
 
 def test_a_change_of_one_relation_is_found() -> None:
     random = Random(1)
     changed = 0
-    for scene, caption in scenes(150):
+    for scene, caption in scenes(100):
         descriptions = [group.description for group in scene.groups]
         other = draw_scene(random, descriptions, 48)
         false = judge_caption(other, caption).correct["relation"]
@@ -140,11 +140,11 @@ def test_a_change_of_one_relation_is_found() -> None:
             exact, counts = judge_picture(read_picture(render(other)), caption)
             assert not exact
             assert wrong(counts) == {"relation": 1}
-    assert changed > 30
+    assert changed > 20
 
 
 def test_the_picture_of_another_prompt_is_hardly_ever_exact() -> None:
-    records = scenes(200)
+    records = scenes(150)
     pictures = [read_picture(render(scene)) for scene, _ in records]
     captions = [caption for _, caption in records]
     assert sum(judge_picture(*each).exact for each in zip(pictures, captions[1:], strict=False)) <= 2

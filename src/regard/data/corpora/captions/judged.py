@@ -39,6 +39,11 @@ class Mentioned(Protocol):
         ...
 
     @property
+    def kind(self) -> str:
+        """What it says about its object, such as "colour"."""
+        ...
+
+    @property
     def mask(self) -> npt.NDArray[np.bool_]:
         """The pixels of its object, "height width"."""
         ...
@@ -71,4 +76,14 @@ class JudgedPictures(ImageCorpus, Protocol):
 
     def picture_mentions(self, pixels: npt.NDArray[np.uint8], prompt: str) -> Sequence[Mentioned]:
         """Return the words of a prompt that the picture shows correctly."""
+        ...
+
+
+@runtime_checkable
+class WordKinds(Protocol):
+    """A corpus that knows what the words of its captions are about."""
+
+    @property
+    def word_kinds(self) -> Mapping[str, str]:
+        """The kind of each word, such as "colour" for "red"; kinds are displayed in this order."""
         ...

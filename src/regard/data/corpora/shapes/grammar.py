@@ -21,6 +21,16 @@ PLURALS: dict[Shape, str] = {shape: f"{shape}es" if shape == "cross" else f"{sha
 _NUMBER_OF = {word: number for number, word in NUMBER_WORDS.items()}
 _SHAPE_OF = {noun: shape for shape in SHAPES for noun in (shape, PLURALS[shape])}
 
+WORD_KINDS: dict[str, str] = {
+    **dict.fromkeys(_NUMBER_OF, "number"),
+    **dict.fromkeys(map(str, SIZES), "size"),
+    **dict.fromkeys(map(str, COLOURS), "colour"),
+    **dict.fromkeys(_SHAPE_OF, "shape"),
+    **dict.fromkeys(" ".join(RELATIONS).split(), "relation"),
+    "and": "and",
+}
+"""What each word of a caption is about."""
+
 
 def _any_of(words: Sequence[str]) -> str:
     return "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in words)

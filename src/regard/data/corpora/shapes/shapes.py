@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from regard.data.corpora.corpus import IMAGE_CAPTION, Split
 from regard.data.corpora.shapes.combinations import HELD_OUT_TUPLES, NUMBERS, SEEN, WITH_HELD_OUT_PAIR, Description
-from regard.data.corpora.shapes.grammar import describe
+from regard.data.corpora.shapes.grammar import WORD_KINDS, describe
 from regard.data.corpora.shapes.judge import Judgement, Mention, find_mentions, judge_caption
 from regard.data.corpora.shapes.judge_picture import judge_picture
 from regard.data.corpora.shapes.layout import draw_scene
@@ -191,6 +191,11 @@ class Shapes:
         See `read_picture` and `find_mentions`.
         """
         return find_mentions(read_picture(pixels, self.side).scene, prompt)
+
+    @property
+    def word_kinds(self) -> dict[str, str]:
+        """Return the kind of each word: number, size, colour, shape, relation, or "and"."""
+        return WORD_KINDS
 
     def _draw(
         self, part: str, size: int, one_of: Sequence[Description], without: set[str]
