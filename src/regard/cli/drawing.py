@@ -15,7 +15,7 @@ DEFAULTS = Drawing()
 
 Guidance = Annotated[
     float | None,
-    typer.Option(callback=finite, help="Image models: weight of the prompt; 1 for no guidance. Default: 2."),
+    typer.Option(callback=finite, help="Image models: weight of the prompt; 1 for no guidance. Default: 3."),
 ]
 Steps = Annotated[
     int | None, typer.Option(min=1, help="Image models: number of steps from noise to image. Default: 20.")
