@@ -27,7 +27,7 @@ FENCED = re.compile(r"```.*?```", re.DOTALL)
 PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|yaml|jinja|sbatch))`")
 INLINE = re.compile(r"`((?:regard|python|pytest|make|sbatch|wandb|pip) [^`]+)`")
 PLACEHOLDER = re.compile(r"--|\[?key=|experiment=NAME$")
-COMPOSING = ("train", "search", "cost")
+COMPOSING = ("train", "search", "cost", "bench")
 
 VERBS = get_command(app)
 assert isinstance(VERBS, TyperGroup)

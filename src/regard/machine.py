@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,6 +37,12 @@ def available_memory() -> int:
         group = Path("/sys/fs/cgroup", own)
         found.append(int((group / "memory.max").read_text()) - _read_numbers(group / "memory.stat")["anon"])
     return min(found)
+
+
+def peak_resident_memory() -> int:
+    """Return the largest number of bytes of physical memory that this process has used."""
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used if sys.platform == "darwin" else 1024 * used  # macOS: bytes; Linux: KiB
 
 
 def _read_numbers(file: Path) -> dict[str, int]:

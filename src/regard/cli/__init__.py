@@ -22,10 +22,11 @@ from regard.cli import images
 from regard.cli import analysis
 from regard.cli import compare
 from regard.cli import cost
+from regard.cli import bench
 
 # isort: on
 
-__all__ = ["analysis", "app", "attend", "compare", "cost", "generate", "images", "inference", "main", "runs"]
+__all__ = ["analysis", "app", "attend", "bench", "compare", "cost", "generate", "images", "inference", "main", "runs"]
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from itertools import islice
 from statistics import median
 
 import torch
@@ -26,7 +25,7 @@ SIZE = 1024
 
 def training_seconds(workload: Workload, device: torch.device, seconds: float) -> float:
     """Return the time of an optimizer step of one process; the measurement takes about ``seconds``."""
-    model = _real_model(workload, device)
+    model = real_model(workload, device)
     step = TrainingStep(model, workload.make_batch(model, device), workload.config, device)
     micro = median_seconds(lambda: step.backward(step.forward(), first=True), device, seconds)
     return workload.accumulated * micro + median_seconds(step.update, device, seconds / 4)
@@ -34,7 +33,7 @@ def training_seconds(workload: Workload, device: torch.device, seconds: float) -
 
 def generation_seconds(workload: Workload, device: torch.device, seconds: float) -> float:
     """Return the time to generate one of the last tokens of a sequence of ``workload.length`` tokens."""
-    model = _real_model(workload, device)
+    model = real_model(workload, device)
     generated = min(GENERATED, workload.length // 2)
     batch = workload.one_sequence.make_batch(model, device)
     generation = Generation(model, batch, workload.length - generated)
@@ -50,7 +49,14 @@ def flops_per_second(device: torch.device) -> float:
 def median_seconds(
     run: Callable[[], object], device: torch.device, seconds: float, repetitions: int = REPETITIONS
 ) -> float:
-    """Return the median time of ``run``: at most ``repetitions``, and none starts after ``seconds``.
+    """Return the median of `repeated_seconds`."""
+    return median(repeated_seconds(run, device, seconds, repetitions))
+
+
+def repeated_seconds(
+    run: Callable[[], object], device: torch.device, seconds: float, repetitions: int = REPETITIONS
+) -> list[float]:
+    """Return times of ``run``, in seconds: at most ``repetitions``, all within about ``seconds``.
 
     The first one, which also allocates memory and chooses kernels, counts only if there is no other.
     """
@@ -64,9 +70,10 @@ def median_seconds(
         times.append(time.perf_counter() - start)
         if time.perf_counter() + times[-1] - begin > seconds:
             break
-    return median(islice(times, 1, None)) if len(times) > 1 else times[0]
+    return times[1:] or times
 
 
-def _real_model(workload: Workload, device: torch.device) -> Transformer:
+def real_model(workload: Workload, device: torch.device) -> Transformer:
+    """Build the model of a workload on ``device``, with weights in the number format of the run."""
     with device:
         return workload.make_model().to(weights_format(workload.config["trainer"]["precision"]))

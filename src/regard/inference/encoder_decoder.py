@@ -20,8 +20,19 @@ from regard.errors import RegardError
 from regard.inference.decoding import Hypothesis, beam_search, greedy
 from regard.inference.forced_pass import target_log_probabilities
 from regard.inference.generator import EmbeddingTable, ForcedExample, Scored
+from regard.model.decoder import Decoder
 from regard.model.encoders.encoder import Encoded
 from regard.model.transformer import Transformer
+
+
+def search(
+    decoder: Decoder, encoded: Encoded, limits: Int[Tensor, " batch"], beam_size: int, alpha: float, end: int = EOS
+) -> list[Hypothesis]:
+    """Return the most likely output for each encoded source, up to ``end`` or its limit; with a beam of 1, greedily."""
+    state = decoder.start(encoded, rows=len(limits) * beam_size)
+    if beam_size == 1:
+        return greedy(decoder.step, state, limits, BOS, end)
+    return beam_search(decoder.step, state, limits, BOS, end, beam_size, alpha)
 
 
 class EncoderDecoder(ABC):
@@ -83,10 +94,7 @@ class EncoderDecoder(ABC):
         if encoded is None:
             raise TypeError(f"{self.noun} needs an encoder")
         limits = self.output_limits(encoded).clamp(max=self.model.max_length - 1)
-        state = self.model.decoder.start(encoded, rows=len(source) * beam_size)
-        if beam_size == 1:
-            return greedy(self.model.decoder.step, state, limits, BOS, EOS)
-        return beam_search(self.model.decoder.step, state, limits, BOS, EOS, beam_size, alpha)
+        return search(self.model.decoder, encoded, limits, beam_size, alpha)
 
     def encode_targets(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
         """Return the token ids of texts as targets, and the numbers of the texts that were cut to the limit."""

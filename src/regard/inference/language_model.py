@@ -14,10 +14,10 @@ from regard.data.sources.source import Source
 from regard.data.teacher_forcing import decoder_prefix
 from regard.data.tokenizer.specials import BOS, EOS, PAD
 from regard.data.tokenizer.tokenizer import Tokenizers
+from regard.inference.continuation import continue_rows, read_prompts
 from regard.inference.decoding import Sampling
 from regard.inference.forced_pass import target_log_probabilities
 from regard.inference.generator import EmbeddingTable, ForcedExample, Scored
-from regard.model.decoder import DecoderState
 from regard.model.transformer import Transformer
 
 
@@ -58,56 +58,16 @@ class LanguageModel:
             written[row].append(token)
         return written
 
-    @torch.inference_mode()
     def generate(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, max_new_tokens: int, seeds: Sequence[Sequence[int]]
     ) -> Iterator[tuple[int, int]]:
-        """Yield (row, next token) as tokens are sampled, up to ``max_new_tokens`` per row or the end of its document.
-
-        Prompts have at least one token and at most the context, and may differ in length. Each row has its own random
-        generator, and its tokens do not depend on the other rows. All rows advance by one position per step: a row at
-        the end of its prompt samples a token, others read the next token of their prompt. If the context is full, its
-        last half is read again as a new beginning.
-        """
-        texts = [list(prompt) for prompt in prompts]
-        generators = [np.random.default_rng(seed) for seed in seeds]
-        alive = list(range(len(texts))) if max_new_tokens > 0 else []
-        length = min(map(len, texts), default=0)
-        logits, state = self._read([texts[row][:length] for row in alive]) if alive else (None, None)
-        while logits is not None and state is not None:
-            samples = [len(texts[row]) == length for row in alive]
-            uniform = [generators[row].random() if now else 0.0 for row, now in zip(alive, samples, strict=True)]
-            logits[:, [PAD, BOS]] = -torch.inf  # never targets
-            # In float32, a number just below 1 would be rounded to 1, beyond the range of all tokens.
-            drawn = sampling.draw(logits, torch.tensor(uniform, dtype=torch.float64, device=logits.device)).tolist()
-            stays = []
-            for place, row in enumerate(alive):
-                if samples[place]:
-                    if drawn[place] == EOS:
-                        continue
-                    texts[row].append(drawn[place])
-                    yield row, drawn[place]
-                    if len(texts[row]) - len(prompts[row]) == max_new_tokens:
-                        continue
-                stays.append(place)
-            if not stays:
-                return
-            alive = [alive[place] for place in stays]
-            length += 1
-            if state.length == self.model.max_length:
-                half = max(1, self.model.max_length // 2)
-                logits, state = self._read([texts[row][length - half : length] for row in alive])
-                continue
-            if len(stays) < len(samples):
-                kept = torch.tensor(stays, device=self.device)
-                state = state.select(kept, kept)
-            tokens = torch.tensor([texts[row][length - 1] for row in alive], device=self.device)
-            logits, state = self.model.decoder.step(tokens, state)
+        """Yield (row, next token) of each prompt, see `regard.inference.continuation.continue_rows`."""
+        yield from continue_rows(self.model, prompts, sampling, max_new_tokens, seeds)
 
     @torch.inference_mode()
     def next_logits(self, prompt: Sequence[int]) -> Tensor:
         """Return the logits of the token after a prompt, "vocab"."""
-        logits, _ = self._read([list(prompt)])
+        logits, _ = read_prompts(self.model, [list(prompt)])
         logits[:, [PAD, BOS]] = -torch.inf
         return logits[0]
 
@@ -170,8 +130,3 @@ class LanguageModel:
             f"regard generate {run} --prompt {example} --next 10",
             f"regard attend {run} --target {example}",
         ]
-
-    def _read(self, rows: list[list[int]]) -> tuple[Tensor, DecoderState]:
-        """Return the logits after rows of the same length, and the state."""
-        decoder = self.model.decoder
-        return decoder.extend_last(torch.tensor(rows, device=self.device), decoder.start(None, len(rows)))

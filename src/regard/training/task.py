@@ -21,6 +21,7 @@ from regard.inference.generator import Generator
 from regard.model.encoders.with_encoder import WithEncoder
 from regard.training.activation_checkpointing import recompute_layers
 from regard.training.checkpoint import describe_model, rename_optimizer_state
+from regard.training.compilation import compile_training
 from regard.training.distributed.sharding import reshard, shard, unshard
 from regard.training.objectives.objective import Objective
 from regard.training.parameter_groups import optimizer_of
@@ -68,7 +69,7 @@ class Task(pl.LightningModule):
         if activation_checkpointing:
             recompute_layers(model)
         if compile:
-            model.compile(dynamic=True)  # in place: the names of the weights do not change
+            compile_training(model)
 
     def configure_model(self) -> None:
         """Shard the model if the strategy requires it. Lightning calls this before each fit and test."""

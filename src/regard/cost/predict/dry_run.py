@@ -37,7 +37,7 @@ class Flops:
 
 def step_flops(workload: Workload, device: torch.device) -> Flops:
     """Return the FLOPs of a micro-batch of training."""
-    with _fake(workload, device) as model, flop_counter() as counter:
+    with fake_model(workload, device) as model, flop_counter() as counter:
         step = TrainingStep(model, workload.make_batch(model, device), workload.config, device)
         loss = step.forward()
         forward = counter.get_total_flops()
@@ -50,7 +50,7 @@ def step_memory(workload: Workload, device: torch.device) -> Memory:
 
     Separate from `step_flops`: the counter of FLOPs keeps tensors of recomputed layers alive.
     """
-    with _fake(workload, device) as model, MemoryTracker(chain(model.parameters(), model.buffers())) as tracker:
+    with fake_model(workload, device) as model, MemoryTracker(chain(model.parameters(), model.buffers())) as tracker:
         weights = tracker.now
         step = TrainingStep(model, workload.make_batch(model, device), workload.config, device)
         for parameter in step.parameters:  # the steps before have left gradients and the state of the optimizer
@@ -76,21 +76,21 @@ def step_memory(workload: Workload, device: torch.device) -> Memory:
 
 def forward_flops(workload: Workload, device: torch.device) -> int:
     """Return the FLOPs of a forward pass of a micro-batch."""
-    with _fake(workload, device) as model, torch.no_grad(), flop_counter() as counter:
+    with fake_model(workload, device) as model, torch.no_grad(), flop_counter() as counter:
         TrainingStep(model, workload.make_batch(model, device), workload.config, device).forward()
     return counter.get_total_flops()
 
 
 def cache_bytes(workload: Workload, device: torch.device) -> int:
     """Return the memory of the state of generation after ``workload.length`` tokens of one sequence."""
-    with _fake(workload, device) as model:
+    with fake_model(workload, device) as model:
         generation = Generation(model, workload.one_sequence.make_batch(model, device), workload.length - 1)
         generation.step()  # the state of a long prefix may be a view of larger tensors
         return bytes_of(each for each in tree_leaves(generation.state) if isinstance(each, Tensor))
 
 
 @contextmanager
-def _fake(workload: Workload, device: torch.device) -> Iterator[Transformer]:
+def fake_model(workload: Workload, device: torch.device) -> Iterator[Transformer]:
     """Build the model of a workload with fake tensors on ``device``; all tensors of the with statement are fake."""
     with torch.device("meta"):
         model = workload.make_model().to(weights_format(workload.config["trainer"]["precision"]))

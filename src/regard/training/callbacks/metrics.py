@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from typing import Any
 
@@ -13,6 +11,7 @@ from torch import Tensor
 
 from regard.data.batching import Batch
 from regard.errors import RegardError
+from regard.machine import peak_resident_memory
 from regard.training.callbacks.metrics_file import MetricsFile, Row
 
 
@@ -162,8 +161,7 @@ def peak_memory_gib(device: torch.device) -> float:
     """Return the peak memory in GiB: of the GPU if ``device`` is one, else of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
-    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return kib / (2**30 if sys.platform == "darwin" else 2**20)
+    return peak_resident_memory() / 2**30
 
 
 def _metrics_of(trainer: pl.Trainer, split: str) -> Row:

@@ -1,0 +1,1 @@
+"""How fast a configuration trains, decodes and generates on a device, compared with its matrix products."""
