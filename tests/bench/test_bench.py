@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 import torch
 
+from regard.bench.bench import Bench
 from regard.bench.flops import inference_flops, training_flops
-from regard.bench.measurement import spread
+from regard.bench.measurement import Measurement, spread
 from regard.bench.outputs import all_outputs
 from regard.bench.products import products_flops_per_second, step_products
+from regard.bench.table import bench_table
 from regard.config.compose import compose_points
 from regard.cost.predict.dry_run import forward_flops, step_flops
 from regard.cost.workload import Workload, with_vocabulary, workload
@@ -52,7 +57,7 @@ def test_layers_that_are_computed_again_do_not_count() -> None:
 
 
 def test_micro_batches_of_a_step_all_count() -> None:
-    assert training_flops(make("trainer.accumulate_grad_batches=3"), CPU) == 3 * training_flops(make(), CPU)
+    assert training_flops(make("trainer.accumulate_grad_batches=2"), CPU) == 2 * training_flops(make(), CPU)
 
 
 def test_decoding_a_sequence_costs_a_forward_pass_over_it() -> None:
@@ -87,6 +92,24 @@ def test_searches_continue_to_their_limit() -> None:
     for outputs in all_outputs(model, at, CPU, 3):
         outputs.run(5)
     assert steps == [3] * 5 + [6] * 5
+
+
+def test_the_table_has_the_numbers_of_the_json() -> None:
+    measurement = Measurement("greedy search", 16, 1024, 9, 0.5, 0.031, 2048.0, 4 * 10**9, 8e9, 0.25, 3 * 10**6)
+    named: dict[str, Any] = {
+        "name": "model=demo",
+        "device": "cpu",
+        "torch": "2",
+        "precision": "32-true",
+        "parameters": 5,
+    }
+    measured = Bench(
+        **named, vocab_size=260, length=64, compiled=False, compilation_seconds=None, matmul_flops_per_second=32e9,
+        resident_memory=10**9, measurements=[measurement],
+    )  # fmt: skip
+    cells = re.split(r"  +", bench_table([measured], None).plain.splitlines()[1].strip())
+    expected = ["greedy search", "16", "1,024", "500 ms", "3%", "9", "2.05 k", "8 G", "25.0%", "3 MB"]
+    assert cells == ["model=demo", *expected]
 
 
 def test_the_spread_is_the_interquartile_range_as_a_share_of_the_median() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,20 +20,21 @@ SMALL = [
     "tokenizer=byte",
     "logger=none",
 ]
-QUICK = ["--seconds", "0.5", "--sequences", "3"]
+QUICK = ["--seconds", "600", "--sequences", "3"]  # nothing is left out on a busy machine
 Regard = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("regard.bench.measurement.REPETITIONS", 2)
     return tmp_path
 
 
 def test_every_task_is_measured_with_its_own_operations(regard: Regard, elsewhere: Path) -> None:
     found = regard(
         *("bench", "-m", *SMALL, "task=translation,language,captioning", "trainer.precision=bf16-mixed"),
-        *("positions=learned", "trainer.accumulate_grad_batches=2", "+batches.images_per_batch=4", *QUICK, "--json"),
+        *("positions=learned", "trainer.accumulate_grad_batches=2", *QUICK, "--json"),
     )
     assert found.code == 0, found.err
     benches = {each["name"].split()[0]: each for each in map(json.loads, found.out.splitlines())}
@@ -60,9 +62,9 @@ def test_every_task_is_measured_with_its_own_operations(regard: Regard, elsewher
 
 
 def test_flops_and_memory_of_training_are_those_of_cost(regard: Regard) -> None:
-    arguments = [*SMALL, "task=language", "batches.tokens_per_batch=64", "--seconds", "0.1", "--json"]
-    measured = json.loads(regard("bench", *arguments).out)["measurements"][0]
-    (predicted,) = json.loads(regard("cost", *arguments, "--lengths", "16").out)["lengths"]
+    arguments = [*SMALL, "task=language", "batches.tokens_per_batch=64", "--json"]
+    measured = json.loads(regard("bench", *arguments, *QUICK).out)["measurements"][0]
+    (predicted,) = json.loads(regard("cost", *arguments, "--seconds", "0.1", "--lengths", "16").out)["lengths"]
     assert measured["tokens"] == predicted["tokens"]
     assert measured["flops"] == pytest.approx(predicted["training_flops"] * predicted["tokens"])
     assert measured["memory"] == predicted["memory"]["peak"]
@@ -72,18 +74,27 @@ def test_the_table_has_the_operations(regard: Regard) -> None:
     found = regard("bench", *SMALL, "task=language", *QUICK, "--length", "12")
     assert found.code == 0, found.err
     lines = found.out.splitlines()
-    assert [line.split("  ")[1].strip() for line in lines[1:4]] == ["training step", "generation", "generation"]
+    assert [re.split(r"  +", line)[1] for line in lines[1:4]] == ["training step", "generation", "generation"]
     assert "matrix products of the training step" in found.out
     assert "sequences of 12 tokens" in found.out
 
 
-def test_what_does_not_fit_or_takes_too_long_is_noted(regard: Regard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_does_not_fit_is_not_run(regard: Regard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("regard.cost.device.available_memory", lambda: 1000)
     found = json.loads(regard("bench", *SMALL, "task=language", *QUICK, "--json").out)
     assert found["matmul_flops_per_second"] is None
     assert [at["name"] for at in found["measurements"]] == ["generation", "generation"]
     assert [at["share"] for at in found["measurements"]] == [None, None]
     assert any("no training step" in note and "usable memory" in note for note in found["notes"])
+
+
+def test_what_takes_too_long_is_not_run(regard: Regard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regard.bench.bench.flops_per_second", lambda device: 1.0)
+    monkeypatch.setattr("regard.bench.bench._seconds", lambda run, device: 10.0)  # of the first tokens
+    found = json.loads(regard("bench", *SMALL, "task=language", "--seconds", "1", "--sequences", "3", "--json").out)
+    assert found["measurements"] == []
+    assert any("no training step" in note and "--seconds 1" in note for note in found["notes"])
+    assert any("no generation of 3: it would take about 10 s (--seconds 1)" in note for note in found["notes"])
 
 
 def test_a_compiled_step_is_measured_after_its_compilation(regard: Regard, monkeypatch: pytest.MonkeyPatch) -> None:

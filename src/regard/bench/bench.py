@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -87,16 +88,20 @@ def bench(config: dict[str, Any], name: str, length: int | None, sequences: int,
     say(f"{name}: matrix products")
     speed, compilation, measurements = None, None, []
     model = real_model(at, device.torch)
-    if why := _why_not_trained(at, device, seconds):
+    flops, peak = training_flops(at, device.torch), step_memory(at, device.torch).peak
+    if why := _why_not_trained(flops, peak, device, seconds):
         notes.append(f"no training step and no share of the matrix products: {why}")
     else:
         speed = products_flops_per_second(step_products(at, device.torch), device.torch, seconds)
         say(f"{name}: training step")
-        compilation, step = _train(model, at, device.torch, seconds, speed)
+        compilation, step = _train(model, at, flops, peak, device.torch, seconds, speed)
         measurements.append(step)
     for outputs in all_outputs(model, at, device.torch, sequences):
         say(f"{name}: {outputs.name}, {outputs.sequences} at once")
-        measurements.extend(_decode(model, outputs, device.torch, seconds, speed, notes))
+        try:
+            measurements.extend(_decode(model, outputs, device.torch, seconds, speed, notes))
+        except torch.OutOfMemoryError:
+            notes.append(f"no {outputs.name} of {outputs.sequences}: the device is out of memory")
     return Bench(
         name=name,
         device=device.name,
@@ -114,19 +119,18 @@ def bench(config: dict[str, Any], name: str, length: int | None, sequences: int,
     )
 
 
-def _why_not_trained(at: Workload, device: Device, seconds: float) -> str:
-    """Return why a training step is not measured; empty if it is."""
-    peak = step_memory(at, device.torch).peak
+def _why_not_trained(flops: int, peak: int, device: Device, seconds: float) -> str:
+    """Return why a training step is not measured, given its FLOPs and its peak of memory; empty if it is."""
     if peak > device.usable:
         return f"a step needs {format_bytes(peak)} of {format_bytes(device.usable)} usable memory"
-    expected = training_flops(at, device.torch) / flops_per_second(device.torch)
+    expected = flops / flops_per_second(device.torch)
     if expected > seconds:
         return f"a step would take about {format_seconds(expected)} (--seconds {seconds:g})"
     return ""
 
 
 def _train(
-    model: Transformer, at: Workload, device: torch.device, seconds: float, speed: float
+    model: Transformer, at: Workload, flops: int, peak: int, device: torch.device, seconds: float, speed: float
 ) -> tuple[float | None, Measurement]:
     """Return the time of compilation, and the measurement of an optimizer step of one process."""
     compiled = bool(at.config["task"].get("compile"))
@@ -141,9 +145,8 @@ def _train(
 
     first = _seconds(step, device)
     tokens = at.accumulated * at.rows * at.length
-    operation = Operation("training step", at.rows * at.accumulated, tokens, training_flops(at, device), step)
-    memory = None if device.type == "cuda" else step_memory(at, device).peak
-    measured = operation.measure(device, seconds, speed, memory)
+    operation = Operation("training step", at.rows * at.accumulated, tokens, flops, step)
+    measured = operation.measure(device, seconds, speed, None if device.type == "cuda" else peak)
     training.optimizer.zero_grad()
     return first if compiled else None, measured
 
@@ -154,7 +157,7 @@ def _decode(
     """Measure ``outputs``, unless one repetition would take longer than ``seconds``."""
     model.eval()
     outputs.run(1)
-    short, longer = (_seconds(lambda tokens=tokens: outputs.run(tokens), device) for tokens in (1, 3))  # type: ignore[misc]
+    short, longer = (_seconds(partial(outputs.run, tokens), device) for tokens in (1, 3))
     expected = short + (longer - short) / 2 * (outputs.tokens - 1)
     if expected > seconds:
         notes.append(
@@ -172,7 +175,7 @@ def _decode(
         outputs.sequences,
         outputs.sequences * outputs.tokens,
         outputs.flops,
-        lambda: outputs.run(outputs.tokens),
+        partial(outputs.run, outputs.tokens),
     )
     yield operation.measure(device, seconds, speed, memory)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -85,7 +86,7 @@ def products_flops_per_second(products: Counter[Product], device: torch.device, 
     flops = total = 0.0
     for product, count in products.items():
         left, right = product.left.make(device), product.right.make(device)
-        once = median_seconds(lambda left=left, right=right: left @ right, device, seconds / len(products))  # type: ignore[misc]
+        once = median_seconds(partial(torch.matmul, left, right), device, seconds / len(products))
         flops += count * product.flops
         total += count * once
     return flops / total

@@ -105,7 +105,7 @@ def workload(config: dict[str, Any], length: int) -> Workload:
     batches = config["batches"]
     if "patch_size" in config["model"]:
         raise UsageError(
-            f"task={config['task']['name']}: the cost of drawing images is not predicted, since the length of its "
+            f"task={config['task']['name']}: drawing images is not supported by this command, since the length of its "
             "sequences is fixed by model.image_size and model.patch_size; use another task="
         )
     rows = next((batches[key] for key in ROWS if key in batches), batches.get("tokens_per_batch", length) // length)

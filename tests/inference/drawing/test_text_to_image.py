@@ -102,7 +102,7 @@ def test_generate_writes_images_and_a_contact_sheet(
         (["train", "task=text_to_image", "data=phrases"], "data has the columns source, target, this task reads image"),
         (["train", "task=text_to_image", "residual=pre_norm"], "use residual=ada_ln_zero"),
         (["train", "task=text_to_image", "task.scorer.guidance=0"], "task.scorer.guidance=0"),
-        (["cost", "task=text_to_image"], "task=text_to_image: the cost of drawing images is not predicted"),
+        (["cost", "task=text_to_image"], "task=text_to_image: drawing images is not supported by this command"),
     ],
 )
 def test_what_does_not_apply_is_refused_by_name(
