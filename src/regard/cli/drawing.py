@@ -23,7 +23,7 @@ Steps = Annotated[
 SolverName = Annotated[
     Solver | None, typer.Option(help="Image models: heun evaluates each step twice. Default: euler.")
 ]
-Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Image models: seed of the noise. Default: 0.")]
+Seed = Annotated[int | None, typer.Option(min=0, max=2**64 - 1, help="Image models: seed of the noise. Default: 0.")]
 
 
 def drawing_settings(steps: int | None, guidance: float | None, solver: Solver | None) -> Drawing:

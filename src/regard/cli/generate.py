@@ -33,7 +33,7 @@ def generate(
     ] = None,
     number: Annotated[int, typer.Option(min=1, help="Number of continuations or images per prompt.")] = 1,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the sampling. Default: a random one.")
+        int | None, typer.Option(min=0, max=2**64 - 1, help="Seed of the sampling. Default: a random one.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per continuation or image.")] = False,
     temperature: Annotated[
@@ -147,6 +147,7 @@ def _draw(
     ]
     if not wanted:
         raise UsageError("stdin is empty: expected a prompt per line, or give --prompt")
+    require_writable("--output", output / SHEET)
     warn(f"seed {seed}")
     output.mkdir(parents=True, exist_ok=True)
     drawn = []

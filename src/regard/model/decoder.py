@@ -1,5 +1,6 @@
 """The decoder: p(next token | prefix, memory), for whole prefixes and step by step."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,9 @@ from regard.model.layer import LayerFactory, Memory
 from regard.model.mixer import State
 from regard.model.recorder import Recorder
 from regard.model.stack import Stack
+
+Output = Callable[[Float[Tensor, "batch target dim"], Float[Tensor, "vocab dim"]], Tensor]
+"""Computes something from the final vectors and the weights of the output layer, for example a loss."""
 
 
 class DecoderState(NamedTuple):
@@ -56,11 +60,13 @@ class Decoder(nn.Module):
         encoded: Encoded | None,
         record: Recorder | None = None,
         documents: Int[Tensor, "batch target"] | None = None,
-    ) -> Float[Tensor, "batch target vocab"]:
-        """Compute the logits of the token after each position of a right-padded ``prefix``.
+        output: Output | None = None,
+    ) -> Tensor:
+        """Compute the logits of the token after each position of a right-padded ``prefix``, "batch target vocab".
 
         ``documents`` contains the number of the packed document that each token belongs to. A token then attends only
-        to its own document, and its position is counted from the first token of that document.
+        to its own document, and its position is counted from the first token of that document. With ``output``, its
+        result is returned instead of the logits.
         """
         # No padding mask: padding is on the right, and in a causal layer no real position attends to it.
         positions, mask = None, None
@@ -71,7 +77,8 @@ class Decoder(nn.Module):
             source, source_mask = encoded.states, encoded.mask[:, None, None, :]
         if record is not None:
             record.under("embedding").state(x)
-        return self.embedding.logits(self.norm(self.layers(x, mask, source, source_mask, record=record)))
+        hidden = self.norm(self.layers(x, mask, source, source_mask, record=record))
+        return self.embedding.logits(hidden) if output is None else output(hidden, self.embedding.tokens.weight)
 
     def start(self, encoded: Encoded | None, rows: int) -> DecoderState:
         """Return the state of ``rows`` empty prefixes, a multiple of the number of encoded sentences."""

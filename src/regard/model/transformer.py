@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from functools import partial
 
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 
-from regard.model.decoder import Decoder
+from regard.model.decoder import Decoder, Output
 from regard.model.embedding import Embedding, PositionsFactory
 from regard.model.encoders.with_encoder import WithEncoder
 from regard.model.layer import FeedForwardFactory, Layer, ResidualFactory
@@ -60,11 +60,12 @@ class Transformer(WithEncoder):
         source: Tensor | None = None,
         record: Recorder | None = None,
         documents: Int[Tensor, "batch target"] | None = None,
-    ) -> Float[Tensor, "batch target vocab"]:
+        output: Output | None = None,
+    ) -> Tensor:
         """Compute the logits of the token after each position of ``prefix``, given the whole source.
 
-        ``documents`` separates packed documents, see `regard.model.decoder.Decoder`.
+        See `regard.model.decoder.Decoder` for ``documents`` and ``output``.
         """
         encoded = self.encode(source, record)
-        logits: Tensor = self.decoder(prefix, encoded, record and record.under("decoder"), documents)
-        return logits
+        result: Tensor = self.decoder(prefix, encoded, record and record.under("decoder"), documents, output)
+        return result

@@ -116,6 +116,19 @@ def test_what_does_not_apply_is_refused_by_name(
     assert len(said.err.strip().splitlines()) == 1
 
 
+def test_the_seed_after_the_largest_one_is_0(painter: TextToImage) -> None:
+    assert painter.noise([2**64])[0].equal(painter.noise([0])[0])
+    assert not painter.noise([2**64 - 1])[0].equal(painter.noise([0])[0])
+
+
+def test_a_folder_that_cannot_be_written_is_refused(
+    regard: Regard, finished_drawing: RunFolder, tmp_path: Path
+) -> None:
+    (tmp_path / "images").write_text("a file")
+    said = regard("generate", finished_drawing.path, "--prompt", "a", "--output", tmp_path / "images")
+    assert (said.code, f"--output {tmp_path / 'images' / 'sheet.png'}: cannot be written" in said.err) == (2, True)
+
+
 def test_lines_of_stdin_are_named(regard: Regard, finished_drawing: RunFolder, tmp_path: Path) -> None:
     output = ["--output", tmp_path / "images"]
     blank = regard("generate", finished_drawing.path, *output, stdin=f"{PROMPT}\n\n")

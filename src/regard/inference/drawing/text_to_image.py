@@ -19,6 +19,8 @@ from regard.inference.generator import EmbeddingTable
 from regard.model.denoiser.denoiser import Denoiser
 
 IMAGES_TOGETHER = 32
+SEEDS = 1 << 64
+"""Number of seeds that torch accepts; greater ones start again with 0."""
 
 
 class Wanted(NamedTuple):
@@ -67,7 +69,7 @@ class TextToImage:
     def noise(self, seeds: Sequence[int]) -> Tensor:
         """Return the noise from which images are drawn, each from its own seed: the same on every device."""
         size = self.model.decoder.image_size
-        rows = [torch.randn(3, size, size, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        rows = [torch.randn(3, size, size, generator=torch.Generator().manual_seed(seed % SEEDS)) for seed in seeds]
         return torch.stack(rows).to(self.device)
 
     def draw(self, wanted: Sequence[Wanted], drawing: Drawing) -> Iterator[Pixels]:

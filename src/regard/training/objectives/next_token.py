@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -12,6 +13,7 @@ from regard.data.tokenizer.specials import PAD
 from regard.inference.forced_pass import forced_logits, summed_loss
 from regard.inference.perplexity import perplexity
 from regard.model.transformer import Transformer
+from regard.training.objectives.output_loss import output_loss
 
 
 class NextToken:
@@ -27,7 +29,9 @@ class NextToken:
 
     def share(self, model: Transformer, batch: Batch) -> Tensor:
         """Return the share of a batch in the loss of its optimizer step."""
-        return summed_loss(forced_logits(model, batch), batch.target, self.label_smoothing) / batch.step_tokens
+        loss = partial(output_loss, target=batch.target, label_smoothing=self.label_smoothing)
+        summed: Tensor = model(batch.prefix, batch.source, documents=batch.documents, output=loss)
+        return summed / batch.step_tokens
 
     def sums(self, model: Transformer, batch: Batch) -> Tensor:
         """Return the loss without smoothing, the number of target tokens, and the number of those predicted."""

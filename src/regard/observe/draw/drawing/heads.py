@@ -124,8 +124,8 @@ def _draw_curve(axes: Axes, found: DrawingHeads, name: str) -> None:
     axes.spines[["left", "bottom"]].set_color("#c8d0d8")
     axes.set_ylim(0, 1.02)
     axes.set_xlim(0, 1)
-    if name == _measures(found)[0] and len(means) <= len(HEAD_COLOURS):
-        axes.legend(fontsize=6, frameon=False, loc="upper left", labelspacing=0.2, handlelength=1.2)
+    if name == _measures(found)[-1] and len(means) <= len(HEAD_COLOURS):  # its curves are at the top
+        axes.legend(fontsize=6, frameon=False, loc="lower right", labelspacing=0.2, handlelength=1.2)
 
 
 def _label(place: Place) -> str:
