@@ -27,7 +27,7 @@ from regard.model.transformer import Transformer
 class Flops:
     """FLOPs of a micro-batch.
 
-    forward: of a forward pass
+    forward: of a forward pass alone. In training, gradients of the output layer are computed together with the loss
     training: of a forward and a backward pass, with what is computed again in the backward pass
     """
 
@@ -39,10 +39,8 @@ def step_flops(workload: Workload, device: torch.device) -> Flops:
     """Return the FLOPs of a micro-batch of training."""
     with fake_model(workload, device) as model, flop_counter() as counter:
         step = TrainingStep(model, workload.make_batch(model, device), workload.config, device)
-        loss = step.forward()
-        forward = counter.get_total_flops()
-        step.backward(loss, first=True)
-    return Flops(forward, counter.get_total_flops())
+        step.backward(step.forward(), first=True)
+    return Flops(forward_flops(workload, device), counter.get_total_flops())
 
 
 def step_memory(workload: Workload, device: torch.device) -> Memory:

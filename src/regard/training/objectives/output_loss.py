@@ -37,18 +37,22 @@ def output_loss(
 
     label_smoothing: the probability that is spread over all tokens (Szegedy et al. 2016, section 7)
     """
-    loss: Tensor = _OutputLoss.apply(hidden.flatten(0, -2), weight, target.flatten(), label_smoothing)
+    with_gradients = torch.is_grad_enabled()  # inside of a Function it is always off
+    loss: Tensor = _OutputLoss.apply(hidden.flatten(0, -2), weight, target.flatten(), label_smoothing, with_gradients)
     return loss
 
 
 class _OutputLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, target: Tensor, label_smoothing: float) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, target: Tensor, label_smoothing: float, with_gradients: bool
+    ) -> Tensor:
         device = hidden.device.type
         products = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+        with_gradients = with_gradients and any(ctx.needs_input_grad)
         with torch.autocast(device, enabled=False):
             loss, *gradients = _loss_and_gradients(
-                hidden.to(products), weight.to(products), target, label_smoothing, any(ctx.needs_input_grad)
+                hidden.to(products), weight.to(products), target, label_smoothing, with_gradients
             )
         ctx.save_for_backward(*(each.to(of.dtype) for each, of in zip(gradients, (hidden, weight), strict=False)))
         return loss
@@ -57,7 +61,7 @@ class _OutputLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, of_loss: Tensor) -> tuple[Tensor | None, ...]:
         of_hidden, of_weight = ctx.saved_tensors
-        return of_hidden * of_loss, of_weight * of_loss, None, None
+        return of_hidden * of_loss, of_weight * of_loss, None, None, None
 
 
 def _loss_and_gradients(
