@@ -1,16 +1,5 @@
 // Draw with the colour scale.
 
-function shade(node, weight) {
-  // null removes the colour
-  if (weight === null) {
-    node.style.background = node.style.color = "";
-    return;
-  }
-  const [red, green, blue] = scale().triples[stepOf(weight)];
-  node.style.background = `rgb(${red} ${green} ${blue})`;
-  node.style.color = 0.299 * red + 0.587 * green + 0.114 * blue > 130 ? "#10161d" : "#f4f8fc";
-}
-
 function paint(canvas, name, head) {
   // one pixel per cell
   const { queries, keys } = tokensOf(name);

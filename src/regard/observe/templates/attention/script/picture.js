@@ -1,36 +1,19 @@
 // One head over an image: words beside the picture, whose patches are the keys. In the encoder, patches are queries too.
 
-const LIGHTEST = 0.85; // opacity of the veil over a patch with weight 0; the patch with the largest weight has none
-
 const patchQueries = () => sidesOf(state.map).queries === "source";
-const patchBox = (index) => {
-  const [rows, columns] = sentence().grid;
-  return { x: index % columns, y: Math.floor(index / columns), width: 1, height: 1, rows, columns };
+const patchPlace = (index) => {
+  const [, columns] = sentence().grid;
+  return { x: index % columns, y: Math.floor(index / columns) };
 };
 
 function showPicture() {
   const { queries } = shownWeights();
-  const [rows, columns] = sentence().grid;
   const kind = data.kinds[kindOf(state.map)];
   $("word-side").textContent = patchQueries() ? "" : kind.query;
   $("words").parentNode.hidden = patchQueries();
   $("words").dir = direction(queries);
   $("words").replaceChildren(...(patchQueries() ? [] : queries.map(wordButton)));
-  const svg = $("patches");
-  svg.setAttribute("viewBox", `0 0 ${columns} ${rows}`);
-  svg.setAttribute(
-    "aria-label",
-    `Image of ${rows} rows by ${columns} columns of patches; arrow keys move, Enter selects`,
-  );
-  svg.replaceChildren();
-  const whole = { x: 0, y: 0, width: columns, height: rows };
-  draw(svg, "image", { href: sentence().image, ...whole, preserveAspectRatio: "none", class: "pixels" });
-  const veils = draw(svg, "g", { id: "veils" });
-  for (let index = 0; index < rows * columns; index++) {
-    const { x, y, width, height } = patchBox(index);
-    draw(veils, "rect", { x, y, width, height, class: "veil", "data-index": index });
-  }
-  draw(svg, "rect", { id: "patch", class: "frame", visibility: "hidden" });
+  showPatches($("patches"), sentence().image, sentence().grid);
 }
 
 function wordButton(token, index) {
@@ -38,13 +21,7 @@ function wordButton(token, index) {
   const here = { query: index, key: null };
   button.dataset.index = index;
   button.onclick = () => pick(here);
-  button.onpointerenter = () => point(here);
-  button.onpointerleave = () => point(null);
-  button.onfocus = () => {
-    if (button.matches(":focus-visible")) point(here);
-  };
-  button.onblur = () => point(null);
-  return make("li", {}, button);
+  return make("li", {}, pointer(button, here));
 }
 
 // A focused query dims the patches that it reads less; a focused patch colours the words that read it.
@@ -70,7 +47,7 @@ function lightPicture({ query, key }) {
   const framed = key ?? (patchQueries() ? query : null);
   $("patch").setAttribute("visibility", framed === null ? "hidden" : "visible");
   if (framed === null) return;
-  const { x, y } = patchBox(framed);
+  const { x, y } = patchPlace(framed);
   for (const [name, value] of Object.entries({ x, y, width: 1, height: 1 })) $("patch").setAttribute(name, value);
 }
 

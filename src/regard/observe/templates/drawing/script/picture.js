@@ -1,7 +1,5 @@
 // The finished image under a veil: the more weight a patch has, the brighter it is. In small pictures, too.
 
-const LIGHTEST = 0.85; // opacity of the veil over a patch with weight 0; the patch with the largest weight has none
-
 const opacity = (weight, most) => LIGHTEST * (1 - weight / most);
 
 function thumb() {
@@ -26,22 +24,7 @@ function paintVeil(canvas, values) {
 }
 
 function showPicture() {
-  const [rows, columns] = drawing().grid;
-  const svg = $("patches");
-  svg.setAttribute("viewBox", `0 0 ${columns} ${rows}`);
-  svg.setAttribute(
-    "aria-label",
-    `Image of ${rows} rows by ${columns} columns of patches; arrow keys move, Enter selects`,
-  );
-  svg.replaceChildren();
-  const whole = { x: 0, y: 0, width: columns, height: rows };
-  draw(svg, "image", { href: drawing().image, ...whole, preserveAspectRatio: "none", class: "pixels" });
-  const veils = draw(svg, "g", { id: "veils" });
-  for (let index = 0; index < rows * columns; index++) {
-    const [y, x] = [Math.floor(index / columns), index % columns];
-    draw(veils, "rect", { x, y, width: 1, height: 1, class: "veil", "data-index": index });
-  }
-  draw(svg, "rect", { id: "patch", class: "frame", width: 1, height: 1, visibility: "hidden" });
+  showPatches($("patches"), drawing().image, drawing().grid);
 }
 
 // The patches that read a word, or those that a patch reads.

@@ -11,13 +11,7 @@ function showWords() {
       const here = { word: index, patch: null };
       button.dataset.index = index;
       button.onclick = () => go({ word: index === state.word ? null : index });
-      button.onpointerenter = () => point(here);
-      button.onpointerleave = () => point(null);
-      button.onfocus = () => {
-        if (button.matches(":focus-visible")) point(here);
-      };
-      button.onblur = () => point(null);
-      return make("li", {}, button);
+      return make("li", {}, pointer(button, here));
     }),
   );
   $("words-about").textContent = plain
@@ -40,15 +34,4 @@ function lightWords({ word }) {
     button.tabIndex = index === (state.word ?? 0) ? 0 : -1;
     button.dataset.weight = value === undefined ? "" : value.toFixed(4);
   }
-}
-
-function shade(node, weight) {
-  // null removes the colour
-  if (weight === null) {
-    node.style.background = node.style.color = "";
-    return;
-  }
-  const [red, green, blue] = scale().triples[stepOf(weight)];
-  node.style.background = `rgb(${red} ${green} ${blue})`;
-  node.style.color = 0.299 * red + 0.587 * green + 0.114 * blue > 130 ? "#10161d" : "#f4f8fc";
 }
