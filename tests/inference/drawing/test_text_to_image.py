@@ -58,7 +58,7 @@ def test_generate_writes_images_and_a_contact_sheet(
     sheet = read_sheet(tmp_path / "a" / "b" / "sheet.png")
     assert [each.caption for each in sheet] == [prompt for _, prompt in lines]
     for image, (_, pixels) in zip(images, sheet, strict=True):
-        assert image.shape == (48, 48, 3)
+        assert image.shape == (24, 24, 3)
         assert (image == pixels).all()
     # The second image has the next seed. A line of JSON names the seed, with which the image can be repeated.
     again = regard(
@@ -98,7 +98,10 @@ def test_generate_writes_images_and_a_contact_sheet(
             ["evaluate", "{run}", "--target-file", "x"],
             "--source-file, --target-file: an image model is evaluated on the data of its run; leave them out",
         ),
-        (["train", "task=text_to_image", "model.patch_size=7"], "image_size=48 is not a multiple of patch_size=7"),
+        (
+            ["train", "task=text_to_image", "model.patch_size=7"],
+            "model.image_size=24 is not a multiple of model.patch_size=7; change one of them",
+        ),
         (["train", "task=text_to_image", "data=phrases"], "data has the columns source, target, this task reads image"),
         (["train", "task=text_to_image", "residual=pre_norm"], "use residual=ada_ln_zero"),
         (["train", "task=text_to_image", "task.scorer.guidance=0"], "task.scorer.guidance=0"),

@@ -25,7 +25,7 @@ class PatchDecoder(nn.Module):
         super().__init__()
         if image_size % patch_size:
             raise ValueError(
-                f"image_size={image_size} is not a multiple of patch_size={patch_size}; change one of them"
+                f"model.image_size={image_size} is not a multiple of model.patch_size={patch_size}; change one of them"
             )
         if dim % 4:
             raise ValueError(f"dim={dim} is not a multiple of 4, which positions in two dimensions need")
