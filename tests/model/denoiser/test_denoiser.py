@@ -118,5 +118,5 @@ def test_normalised_images_are_restored() -> None:
 
 
 def test_an_image_that_is_not_a_whole_number_of_patches_is_refused() -> None:
-    with pytest.raises(ValueError, match="model.image_size=14 is not a multiple of model.patch_size=4"):
+    with pytest.raises(ValueError, match=r"model\.image_size=14 is not a multiple of model\.patch_size=4"):
         make_denoiser(image_size=14)
