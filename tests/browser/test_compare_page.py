@@ -346,6 +346,7 @@ def test_images_of_the_same_prompt_stand_side_by_side(tmp_path: Path, copy_run: 
           canvas.drawImage(image, 0, 0);
           return canvas.getImageData(4, 4, 1, 1).data[0];
         }) };""",
+        wait=True,
     )
     assert not console
     assert found == {"sentences": ["a red circle"], "steps": ["step 10", "step 10"], "shades": [10, 200]}

@@ -21,6 +21,8 @@ LOGITS = 1 << 21
 """Number of logits of a chunk: 8 MiB in float32, which the caches of most processors hold."""
 FEWEST_ROWS = 256
 """Of a chunk: products of fewer rows are slower."""
+MOST_CHUNKS = 64
+"""Of a batch: with more, a long batch would take much time for many small operations."""
 
 
 def output_loss(
@@ -82,7 +84,7 @@ def _loss_and_gradients(
     mean_weight = weight.float().mean(dim=0)
     loss = hidden.new_zeros((), dtype=torch.float32)
     of_hidden, of_weight = torch.empty_like(hidden), torch.zeros_like(weight, dtype=torch.float32)
-    size = max(FEWEST_ROWS, LOGITS // vocab)
+    size = max(FEWEST_ROWS, LOGITS // vocab, -(-len(target) // MOST_CHUNKS))
     for some, answers, weights, result in zip(
         *(tensor.split(size) for tensor in (hidden, target[:, None], real[:, None], of_hidden)), strict=True
     ):
