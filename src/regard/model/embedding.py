@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from regard.model.dropout import Dropout
 from regard.model.positions import Positions
 
 PositionsFactory = Callable[[int, int], nn.Module]
@@ -26,7 +27,7 @@ class Embedding(nn.Module):
         nn.init.normal_(self.tokens.weight, std=dim**-0.5)
         self.positions = positions(max_length, dim)
         self.dim, self.max_length, self.scale = dim, max_length, math.sqrt(dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, tokens: Int[Tensor, "batch length"], start: int = 0, positions: Positions | None = None

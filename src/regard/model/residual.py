@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from regard.model.dropout import Dropout
 from regard.model.linear import ZeroLinear
 
 NormFactory = Callable[[int], nn.Module]
@@ -47,7 +48,7 @@ class PreNorm(nn.Module):
 
     def __init__(self, dim: int, dropout: float, norm: NormFactory) -> None:
         super().__init__()
-        self.norm, self.dropout = norm(dim), nn.Dropout(dropout)
+        self.norm, self.dropout = norm(dim), Dropout(dropout)
 
     def final_norm(self) -> nn.Module:
         """Return a norm for the output of the last layer, like this one but with separate weights."""
@@ -69,7 +70,7 @@ class PostNorm(nn.Module):
 
     def __init__(self, dim: int, dropout: float, norm: NormFactory) -> None:
         super().__init__()
-        self.norm, self.dropout = norm(dim), nn.Dropout(dropout)
+        self.norm, self.dropout = norm(dim), Dropout(dropout)
 
     def final_norm(self) -> nn.Module:
         """Return the identity: every layer ends with a norm."""
@@ -95,7 +96,7 @@ class AdaLNZero(nn.Module):
 
     def __init__(self, dim: int, dropout: float, norm: NormFactory) -> None:
         super().__init__()
-        self.norm, self.dropout = AdaptiveNorm(dim, norm), nn.Dropout(dropout)
+        self.norm, self.dropout = AdaptiveNorm(dim, norm), Dropout(dropout)
         self.gate = ZeroLinear(dim, dim)
 
     def final_norm(self) -> nn.Module:

@@ -89,10 +89,10 @@ def _loss_and_gradients(
         *(tensor.split(size) for tensor in (hidden, target[:, None], real[:, None], of_hidden)), strict=True
     ):
         logits = (some @ weight.T).float()
-        largest, where = logits.max(dim=-1, keepdim=True)
+        largest = logits.amax(dim=-1, keepdim=True)
         own = logits.gather(-1, answers)
         shares = torch.softmax(logits, dim=-1, out=logits)
-        log_sum = largest - shares.gather(-1, where).log()
+        log_sum = largest - shares.amax(dim=-1, keepdim=True).log()  # the share of the largest is exp(largest - log_sum)
         smooth = (some.float() @ mean_weight)[:, None]
         loss += ((log_sum - (1 - label_smoothing) * own - label_smoothing * smooth) * weights).sum()
         if with_gradients:
