@@ -10,6 +10,7 @@ from regard.cost.training_step import TrainingStep
 from regard.inference.continuation import continue_rows
 from regard.inference.decoding import Sampling
 from regard.inference.encoder_decoder import search
+from regard.inference.weights import arrange_weights
 from regard.training.compilation import compile_training
 
 NEVER = -1
@@ -38,7 +39,8 @@ lm = train
 def generate(work: Work) -> Step:
     """Continue prompts with the most likely tokens."""
     assert work.prompts is not None
-    model, prompts = real_model(work.workload, work.device).eval(), work.prompts.tolist()
+    model = arrange_weights(real_model(work.workload, work.device).eval())
+    prompts = work.prompts.tolist()
     seeds = [[row] for row in range(len(prompts))]
 
     def step(number: int) -> int:
@@ -49,7 +51,7 @@ def generate(work: Work) -> Step:
 
 def decode(work: Work) -> Step:
     """Translate by greedy or beam search."""
-    model = real_model(work.workload, work.device).eval()
+    model = arrange_weights(real_model(work.workload, work.device).eval())
 
     @torch.inference_mode()
     def step(number: int) -> int:

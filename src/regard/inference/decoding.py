@@ -190,6 +190,8 @@ class Sampling(NamedTuple):
 
     def draw(self, logits: Float[Tensor, "rows vocab"], uniform: Float[Tensor, " rows"]) -> Int[Tensor, " rows"]:
         """Return a token for each row, chosen by a number of that row drawn uniformly from [0, 1)."""
+        if self.temperature == 0:
+            return logits.argmax(dim=-1)
         cumulative = cumulative_sums(self.probabilities(logits))
         drawn = (uniform.to(logits.device, torch.float64)[:, None] * cumulative[:, -1:]).floor().to(torch.int64)
         found = torch.searchsorted(cumulative, drawn, right=True)

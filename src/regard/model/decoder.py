@@ -11,6 +11,7 @@ from regard.model.embedding import Embedding
 from regard.model.encoders.encoder import Encoded
 from regard.model.layer import LayerFactory, Memory
 from regard.model.mixer import State
+from regard.model.past import KeyValueCache, Origins, Past, read_next, shared_mask
 from regard.model.recorder import Recorder
 from regard.model.stack import Stack
 
@@ -21,28 +22,42 @@ Output = Callable[[Float[Tensor, "batch target dim"], Float[Tensor, "vocab dim"]
 class DecoderState(NamedTuple):
     """State of decoding: one row for each hypothesis, one memory for each sentence.
 
-    Rows are grouped by sentence, the same number for each. Only ``layers`` is per row. The memory is shared by all
-    rows of its sentence, so that beam search neither copies nor reorders it.
+    Rows are grouped by sentence, the same number for each. They share the memory of their sentence and a cache of keys
+    and values for their prefixes, so that beam search neither copies nor reorders these.
+
+    origins: which row of its sentence read each position of a prefix; None if each sentence has one row
     """
 
     layers: tuple[State, ...]
     length: int
+    origins: Origins | None
     memory: tuple[Memory | None, ...]
     memory_mask: Bool[Tensor, "sentences 1 1 source"] | None
 
     def reorder(self, rows: Int[Tensor, " rows"]) -> "DecoderState":
         """Return the state in which row i continues the present row ``rows[i]``, of the same sentence."""
-        return self._replace(layers=_select_rows(self.layers, rows))
+        if self.origins is None:
+            return self._replace(layers=tuple(_select(state, rows) for state in self.layers))
+        layers = tuple(state if isinstance(state, KeyValueCache) else _select(state, rows) for state in self.layers)
+        return self._replace(layers=layers, origins=_select_origins(self.origins, rows))
 
     def select(self, sentences: Int[Tensor, " kept"], rows: Int[Tensor, " kept_rows"]) -> "DecoderState":
         """Return the state of the given sentences and rows only."""
         memory = tuple(m and (m[0].index_select(0, sentences), m[1].index_select(0, sentences)) for m in self.memory)
         mask = None if self.memory_mask is None else self.memory_mask.index_select(0, sentences)
-        return DecoderState(_select_rows(self.layers, rows), self.length, memory, mask)
+        origins = None if self.origins is None else _select_origins(self.origins, rows)
+        of_caches = rows if self.origins is None else sentences
+        layers = tuple(_select(each, of_caches if isinstance(each, KeyValueCache) else rows) for each in self.layers)
+        return DecoderState(layers, self.length, origins, memory, mask)
 
 
-def _select_rows(layers: tuple[State, ...], rows: Tensor) -> tuple[State, ...]:
-    return tuple(tuple(tensor.index_select(0, rows) for tensor in state) for state in layers)
+def _select(state: State, rows: Tensor) -> State:
+    selected = [tensor.index_select(0, rows) for tensor in state]
+    return KeyValueCache(*selected) if isinstance(state, KeyValueCache) else tuple(selected)
+
+
+def _select_origins(origins: Origins, rows: Tensor) -> Int[Tensor, "kept rows length"]:
+    return origins.flatten(0, 1).index_select(0, rows).unflatten(0, (-1, origins.shape[1]))
 
 
 class Decoder(nn.Module):
@@ -82,12 +97,17 @@ class Decoder(nn.Module):
 
     def start(self, encoded: Encoded | None, rows: int) -> DecoderState:
         """Return the state of ``rows`` empty prefixes, a multiple of the number of encoded sentences."""
-        like = self.embedding.tokens.weight if encoded is None else encoded.states
+        if encoded is None:
+            layers = self.layers.initial_state(rows, self.embedding.tokens.weight)
+            return DecoderState(layers, 0, None, (None,) * len(self.layers), None)
+        sentences = len(encoded.mask)
+        nothing_read = encoded.mask.new_empty(sentences, rows // sentences, 0, dtype=torch.long)
         return DecoderState(
-            layers=self.layers.initial_state(rows, like),
+            layers=self.layers.initial_state(rows, encoded.states),
             length=0,
-            memory=(None,) * len(self.layers) if encoded is None else self.layers.memory(encoded.states),
-            memory_mask=None if encoded is None else encoded.mask[:, None, None, :],
+            origins=nothing_read if rows > sentences else None,
+            memory=self.layers.memory(encoded.states),
+            memory_mask=encoded.mask[:, None, None, :],
         )
 
     def extend(
@@ -117,8 +137,12 @@ class Decoder(nn.Module):
         self, tokens: Int[Tensor, "rows new"], state: DecoderState
     ) -> tuple[Float[Tensor, "rows new dim"], DecoderState]:
         x = self.embedding(tokens, start=state.length)
-        x, layers = self.layers.forward_next(x, state.layers, state.memory, state.memory_mask)
-        return self.norm(x), state._replace(layers=layers, length=state.length + tokens.shape[1])
+        new, origins, past = tokens.shape[1], state.origins, Past(state.length)
+        if origins is not None:
+            origins = read_next(origins, new)
+            past = Past(state.length, shared_mask(origins, new))
+        x, layers = self.layers.forward_next(x, state.layers, past, state.memory, state.memory_mask)
+        return self.norm(x), state._replace(layers=layers, length=state.length + new, origins=origins)
 
 
 def document_positions(documents: Int[Tensor, "batch length"]) -> Int[Tensor, "batch length"]:
