@@ -32,7 +32,7 @@ def test_each_peer_has_a_ratio_and_one_that_is_not_installed_is_left_out(tmp_pat
     for row in results["rows"]:
         assert row["tokens_per_second"].keys() == {"regard", "bare"}
         ours, theirs = (row["seconds_per_token"][name] for name in ("regard", "bare"))
-        assert len(ours) == row["steps"] >= 3
+        assert len(ours) == row["steps"] > 1
         assert row["ratios"]["bare"] == median(
             b / a for a, b in zip(ours, theirs, strict=True)
         )  # above 1: regard is faster

@@ -49,8 +49,6 @@ DEFAULT = {
     "decode": ("transformers", "ctranslate2"),
 }
 """The peers of each kind that are installed together; litgpt needs older packages."""
-FEWEST_ROUNDS = 3
-"""Of a row, also if they take longer than was asked for."""
 
 
 def main() -> None:
@@ -59,7 +57,7 @@ def main() -> None:
     parser.add_argument("what", nargs="*", metavar="KIND|KEY=VALUE", help=f"{', '.join(KINDS)} (default: all)")
     parser.add_argument("--peers", nargs="+", choices=PEERS, metavar="PEER", help=f"some of {', '.join(PEERS)}")
     parser.add_argument("--rows", nargs="+", metavar="TEXT", help="only rows whose name contains one of these")
-    parser.add_argument("--seconds", type=float, default=20.0, help="time of a row, at least three rounds (20)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="time of a row after its warm-up (20)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of a CPU (all)")
     parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--data", type=Path, default=Path("data/multi30k"), help="folder of Multi30k (data/multi30k)")
@@ -134,16 +132,20 @@ def makers(kind: str, peers: list[str]) -> dict[str, Any]:
 
 
 def alternate(steps: Mapping[str, Step], device: torch.device, seconds: float) -> dict[str, list[float]]:
-    """Return seconds per token of each step of each peer, in rounds of about ``seconds`` in total, after a warm-up."""
-    rounds(steps, device, seconds / 5, fewest=1)
-    return rounds(steps, device, seconds, FEWEST_ROUNDS)
+    """Return seconds per token of each step of each peer, in rounds of about ``seconds`` in total.
+
+    Rounds before them are a warm-up. If a single round takes longer than ``seconds``, it is the only one.
+    """
+    begin = time.perf_counter()
+    first = rounds(steps, device, seconds / 5)
+    return first if time.perf_counter() - begin > seconds else rounds(steps, device, seconds)
 
 
-def rounds(steps: Mapping[str, Step], device: torch.device, seconds: float, fewest: int) -> dict[str, list[float]]:
-    """Return seconds per token in rounds whose order is reversed every time."""
+def rounds(steps: Mapping[str, Step], device: torch.device, seconds: float) -> dict[str, list[float]]:
+    """Return seconds per token in rounds, at least one, whose order is reversed every time."""
     times: dict[str, list[float]] = {name: [] for name in steps}
     begin, number = time.perf_counter(), 0
-    while number < fewest or time.perf_counter() - begin < seconds:
+    while not number or time.perf_counter() - begin < seconds:
         for name in list(steps)[:: -1 if number % 2 else 1]:
             synchronize(device)
             start = time.perf_counter()
