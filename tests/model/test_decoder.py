@@ -142,26 +142,32 @@ def test_keys_and_values_are_written_in_place_and_not_copied_to_reorder_rows(mak
     assert len(set(caches)) == 5  # of 1, 2, 4, 8 and 16 positions
 
 
-def test_rows_without_a_sentence_are_reordered_by_copying(make_model: MakeModel) -> None:
-    model, rows = make_model(encoder=False), torch.tensor([2, 0, 0])
-    _, state = model.decoder.extend(PREFIX, model.decoder.start(None, rows=3))
-    logits, _ = model.decoder.step(PREFIX[:, 1], state.reorder(rows))
-    whole = model(torch.cat([PREFIX[rows], PREFIX[:, 1:2]], dim=1))
-    torch.testing.assert_close(logits, whole[:, -1], rtol=0, atol=1e-5)
-
-
 @with_or_without_encoder
 @every_mixer
-def test_selected_sentences_are_decoded_as_if_alone(make_model: MakeModel, encoder: bool, mixer: MixerFactory) -> None:
+@pytest.mark.parametrize("sentences", [[0, 2], [2, 0], [1], [2, 1, 0]], ids=str)
+@torch.inference_mode()
+def test_selected_sentences_are_decoded_as_if_alone(
+    make_model: MakeModel, encoder: bool, mixer: MixerFactory, sentences: list[int]
+) -> None:
     model = make_model(encoder=encoder, mixer=mixer)
-    first, after = torch.arange(1, 13).view(6, 2) % 9 + 3, torch.tensor([[5], [6], [7], [8]])
-    sentences, rows = torch.tensor([0, 2]), torch.tensor([1, 0, 5, 4])
-    state = model.decoder.start(model.encode(source_of(model)), rows=6)
+    first, after = torch.arange(1, 13).view(6, 2) % 9 + 3, torch.arange(2 * len(sentences))[:, None] + 4
+    state = model.decoder.start(model.encode(source_of(model)), rows=6, sentences=3)
     _, state = model.decoder.extend(first, state)
-    logits, _ = model.decoder.extend(after, state.select(sentences, rows))
-    source = SOURCE[sentences].repeat_interleave(2, 0) if encoder else None
-    whole = model(torch.cat([first[rows], after], dim=1), source)
+    swapped = torch.tensor([1, 0, 3, 2, 5, 4])
+    logits, _ = model.decoder.extend(after, state.reorder(swapped).select(sentences))
+    prefixes = torch.cat([first[swapped].view(3, 2, 2)[sentences].flatten(0, 1), after], dim=1)
+    whole = model(prefixes, SOURCE[sentences].repeat_interleave(2, 0) if encoder else None)
     torch.testing.assert_close(logits, whole[:, 2:], rtol=0, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_sentences_that_keep_their_place_are_not_copied(make_model: MakeModel) -> None:
+    model = make_model()
+    _, state = model.decoder.extend(PREFIX, model.decoder.start(model.encode(SOURCE), rows=3))
+    selected = state.select([0, 2])
+    for cache, before in zip(selected.layers[0], state.layers[0], strict=True):
+        assert cache.data_ptr() == before.data_ptr()
+        assert len(cache) == 2
 
 
 def test_a_prefix_over_the_maximum_length_raises(make_model: MakeModel) -> None:

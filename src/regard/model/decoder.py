@@ -1,6 +1,6 @@
 """The decoder: p(next token | prefix, memory), for whole prefixes and step by step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -37,27 +37,43 @@ class DecoderState(NamedTuple):
     def reorder(self, rows: Int[Tensor, " rows"]) -> "DecoderState":
         """Return the state in which row i continues the present row ``rows[i]``, of the same sentence."""
         if self.origins is None:
-            return self._replace(layers=tuple(_select(state, rows) for state in self.layers))
-        layers = tuple(state if isinstance(state, KeyValueCache) else _select(state, rows) for state in self.layers)
-        return self._replace(layers=layers, origins=_select_origins(self.origins, rows))
+            return self
+        origins = self.origins.flatten(0, 1).index_select(0, rows).view_as(self.origins)
+        layers = tuple(
+            state if isinstance(state, KeyValueCache) else tuple(tensor.index_select(0, rows) for tensor in state)
+            for state in self.layers
+        )
+        return self._replace(layers=layers, origins=origins)
 
-    def select(self, sentences: Int[Tensor, " kept"], rows: Int[Tensor, " kept_rows"]) -> "DecoderState":
-        """Return the state of the given sentences and rows only."""
-        memory = tuple(m and (m[0].index_select(0, sentences), m[1].index_select(0, sentences)) for m in self.memory)
-        mask = None if self.memory_mask is None else self.memory_mask.index_select(0, sentences)
-        origins = None if self.origins is None else _select_origins(self.origins, rows)
-        of_caches = rows if self.origins is None else sentences
-        layers = tuple(_select(each, of_caches if isinstance(each, KeyValueCache) else rows) for each in self.layers)
-        return DecoderState(layers, self.length, origins, memory, mask)
+    def select(self, sentences: Sequence[int]) -> "DecoderState":
+        """Return the state of some sentences, in this order, with all their rows. ``self`` is consumed.
 
+        Only sentences that are not at their present place are copied.
+        """
+        places = [place for place, sentence in enumerate(sentences) if place != sentence]
+        moved = torch.tensor([places, [sentences[place] for place in places]], dtype=torch.long)
 
-def _select(state: State, rows: Tensor) -> State:
-    selected = [tensor.index_select(0, rows) for tensor in state]
-    return KeyValueCache(*selected) if isinstance(state, KeyValueCache) else tuple(selected)
+        def kept(tensor: Tensor, rows: int = 1) -> Tensor:
+            by_sentence = tensor.unflatten(0, (-1, rows))
+            if places:
+                to, source = moved.to(tensor.device)
+                by_sentence.index_copy_(0, to, by_sentence.index_select(0, source))
+            return by_sentence[: len(sentences)].flatten(0, 1)
 
-
-def _select_origins(origins: Origins, rows: Tensor) -> Int[Tensor, "kept rows length"]:
-    return origins.flatten(0, 1).index_select(0, rows).unflatten(0, (-1, origins.shape[1]))
+        rows = 1 if self.origins is None else self.origins.shape[1]
+        layers = tuple(
+            KeyValueCache(*map(kept, state))
+            if isinstance(state, KeyValueCache)
+            else tuple(kept(t, rows) for t in state)
+            for state in self.layers
+        )
+        return DecoderState(
+            layers=layers,
+            length=self.length,
+            origins=None if self.origins is None else kept(self.origins),
+            memory=tuple(memory and (kept(memory[0]), kept(memory[1])) for memory in self.memory),
+            memory_mask=None if self.memory_mask is None else kept(self.memory_mask),
+        )
 
 
 class Decoder(nn.Module):
@@ -95,20 +111,20 @@ class Decoder(nn.Module):
         hidden = self.norm(self.layers(x, mask, source, source_mask, record=record))
         return self.embedding.logits(hidden) if output is None else output(hidden, self.embedding.tokens.weight)
 
-    def start(self, encoded: Encoded | None, rows: int) -> DecoderState:
-        """Return the state of ``rows`` empty prefixes, a multiple of the number of encoded sentences."""
-        if encoded is None:
-            layers = self.layers.initial_state(rows, self.embedding.tokens.weight)
-            return DecoderState(layers, 0, None, (None,) * len(self.layers), None)
-        sentences = len(encoded.mask)
-        nothing_read = encoded.mask.new_empty(sentences, rows // sentences, 0, dtype=torch.long)
-        return DecoderState(
-            layers=self.layers.initial_state(rows, encoded.states),
-            length=0,
-            origins=nothing_read if rows > sentences else None,
-            memory=self.layers.memory(encoded.states),
-            memory_mask=encoded.mask[:, None, None, :],
-        )
+    def start(self, encoded: Encoded | None, rows: int, sentences: int | None = None) -> DecoderState:
+        """Return the state of ``rows`` empty prefixes, a multiple of the number of encoded sentences.
+
+        sentences: their number without an encoder; by default, each row is one
+        """
+        like, memory_mask = self.embedding.tokens.weight, None
+        memory: tuple[Memory | None, ...] = (None,) * len(self.layers)
+        if encoded is not None:
+            like, memory = encoded.states, self.layers.memory(encoded.states)
+            memory_mask, sentences = encoded.mask[:, None, None, :], len(encoded.mask)
+        origins = None
+        if sentences is not None and sentences < rows:
+            origins = torch.empty(sentences, rows // sentences, 0, dtype=torch.long, device=like.device)
+        return DecoderState(self.layers.initial_state(rows, like), 0, origins, memory, memory_mask)
 
     def extend(
         self, tokens: Int[Tensor, "rows new"], state: DecoderState
