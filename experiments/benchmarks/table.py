@@ -24,8 +24,9 @@ TITLES = {
 def describe_machine(device: Device | None) -> str:
     """Return the processor or GPU, and the threads."""
     name = device.name if device else "no device"
-    if name.startswith("cpu"):
-        models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    information = Path("/proc/cpuinfo")  # of Linux
+    if name.startswith("cpu") and information.exists():
+        models = [line for line in information.read_text().splitlines() if line.startswith("model name")]
         name += f" of {models[0].partition(': ')[2]}" if models else ""
     return name
 

@@ -57,7 +57,7 @@ def generate(work: Work) -> Step:
     def step(number: int) -> int:
         if len(prompts) == 1:
             return sum(1 for _ in generate_fn(model, prompts[0], end, include_prompt=False, include_eos=True, **greedy))
-        steps = batched_generate_fn(model, prompts, end, greedy, include_prompt=False, include_eos=True)
+        steps = batched_generate_fn(model, prompts, end, sample_args=greedy, include_prompt=False, include_eos=True)
         return sum(len(tokens) for tokens in steps)
 
     return step
