@@ -20,7 +20,14 @@ from regard.config.resolve import any_image_size
 from regard.places import conf_folder
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "conf/README.md", "experiments/README.md", "slurm/README.md", "src/regard/README.md"]
+PAGES = [
+    "README.md",
+    "conf/README.md",
+    "experiments/README.md",
+    "experiments/benchmarks/README.md",
+    "slurm/README.md",
+    "src/regard/README.md",
+]
 LINK = re.compile(r"\]\(([^)]+)\)")
 SHELL_BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 FENCED = re.compile(r"```.*?```", re.DOTALL)

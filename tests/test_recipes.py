@@ -75,10 +75,12 @@ def test_the_mixer_of_the_recipe_extends_as_it_mixes(trained: Path, importable: 
 
     import torch
 
+    from regard.model.past import Past
+
     importable(trained)
     mixer = importlib.import_module("my_package.mean").CausalMean(8, 2, causal=True)
     x = torch.randn(3, 7, 8)
     whole = mixer(x, None)
-    first, state = mixer.extend(x[:, :4], mixer.initial_state(3, x))
-    rest, _ = mixer.extend(x[:, 4:], state)
+    first, state = mixer.extend(x[:, :4], mixer.initial_state(3, x), Past(0))
+    rest, _ = mixer.extend(x[:, 4:], state, Past(4))
     torch.testing.assert_close(torch.cat([first, rest], dim=1), whole)

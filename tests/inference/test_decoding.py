@@ -31,10 +31,10 @@ class Prefixes(NamedTuple):
         assert torch.equal(self.sentence, self.sentence[rows])  # rows stay with their sentence
         return Prefixes(self.tokens[rows], self.sentence)
 
-    def select(self, sentences: Tensor, rows: Tensor) -> Prefixes:
-        kept = Prefixes(self.tokens[rows], self.sentence[rows])
-        assert torch.equal(kept.sentence.unique(), self.sentence.unique()[sentences])
-        return kept
+    def select(self, sentences: list[int]) -> Prefixes:
+        rows = len(self.sentence) // len(self.sentence.unique())
+        tokens, sentence = self.tokens.unflatten(0, (-1, rows)), self.sentence.unflatten(0, (-1, rows))
+        return Prefixes(tokens[sentences].flatten(0, 1), sentence[sentences].flatten())
 
 
 class Toy:
@@ -270,7 +270,7 @@ def test_greedy_selects_the_most_likely_token_of_the_uncached_model(models: list
 
 def test_a_language_model_decodes_without_memory(make_model: MakeModel) -> None:
     model = make_model(encoder=False)
-    state = model.decoder.start(None, rows=8)
+    state = model.decoder.start(None, rows=8, sentences=2)
     found = beam_search(model.decoder.step, state, torch.tensor([6, 4]), BEGIN, END, 4, 1.0)
     assert all(len(hypothesis.tokens) <= limit for hypothesis, limit in zip(found, (6, 4), strict=True))
     assert found[0].log_probability < 0

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 
 from regard.model.attention import MultiHeadAttention
+from regard.model.hybrid import Hybrid
+from regard.model.mixer import MixerFactory, SelfAttention
+from regard.model.positions import Rotary
+from regard.model.state_space.h3 import H3
+from regard.model.state_space.s4d import S4D
 from regard.model.transformer import Transformer
 
 MakeModel = Callable[..., Transformer]
@@ -99,28 +105,69 @@ def test_memory_is_projected_once(make_model: MakeModel, monkeypatch: pytest.Mon
         assert projected.count(layer.mixer.attention) == 4
 
 
-def test_reordered_rows_continue_their_selected_prefixes(make_model: MakeModel) -> None:
-    model = make_model()
-    rows = torch.tensor([1, 1, 2, 3, 5, 4])  # each row stays within its sentence
-    first, after = torch.arange(1, 13).view(6, 2) % 9 + 3, torch.arange(6)[:, None] + 4
-    state = model.decoder.start(model.encode(SOURCE), rows=6)
-    _, state = model.decoder.extend(first, state)
-    logits, _ = model.decoder.extend(after, state.reorder(rows))
-    whole = model(torch.cat([first[rows], after], dim=1), SOURCE.repeat_interleave(2, 0))
-    torch.testing.assert_close(logits, whole[:, 2:], rtol=0, atol=1e-5)
+MIXERS = {
+    "attention": SelfAttention,
+    "grouped, rotary": partial(SelfAttention, num_kv_heads=1, rotation=Rotary),
+    "s4d": S4D,
+    "h3": H3,
+    "hybrid": Hybrid(H3, SelfAttention, [1]),
+}
+every_mixer = pytest.mark.parametrize("mixer", MIXERS.values(), ids=MIXERS.keys())
+
+
+@every_mixer
+@pytest.mark.parametrize("sizes", [[1] * 6, [2, 1, 3]], ids=str)
+def test_reordered_rows_continue_their_selected_prefixes(
+    make_model: MakeModel, mixer: MixerFactory, sizes: list[int]
+) -> None:
+    model = make_model(mixer=mixer)
+    tokens = torch.randint(4, 13, (6, 6), generator=torch.Generator().manual_seed(1))
+    state, prefixes = model.decoder.start(model.encode(SOURCE), rows=6), tokens[:, :0]
+    for chunk in tokens.split(sizes, dim=1):
+        logits, state = model.decoder.extend(chunk, state)
+        prefixes = torch.cat([prefixes, chunk], dim=1)
+        whole = model(prefixes, SOURCE.repeat_interleave(2, 0))
+        torch.testing.assert_close(logits, whole[:, -chunk.shape[1] :], rtol=0, atol=1e-5)
+        rows = torch.tensor([1, 1, 2, 3, 5, 4])  # each row stays within its sentence
+        state, prefixes = state.reorder(rows), prefixes[rows]
+
+
+def test_keys_and_values_are_written_in_place_and_not_copied_to_reorder_rows(make_model: MakeModel) -> None:
+    model, rows = make_model(), torch.tensor([1, 0, 2, 2, 5, 4])
+    state, caches = model.decoder.start(model.encode(SOURCE), rows=6), []
+    for _ in range(16):
+        _, state = model.decoder.step(rows + 4, state)
+        state = state.reorder(rows)
+        caches.append(state.layers[0][0].data_ptr())
+    assert len(set(caches)) == 5  # of 1, 2, 4, 8 and 16 positions
 
 
 @with_or_without_encoder
-def test_selected_sentences_are_decoded_as_if_alone(make_model: MakeModel, encoder: bool) -> None:
-    model = make_model(encoder=encoder)
-    first, after = torch.arange(1, 13).view(6, 2) % 9 + 3, torch.tensor([[5], [6], [7], [8]])
-    sentences, rows = torch.tensor([0, 2]), torch.tensor([1, 0, 5, 4])
-    state = model.decoder.start(model.encode(source_of(model)), rows=6)
+@every_mixer
+@pytest.mark.parametrize("sentences", [[0, 2], [2, 0], [1], [2, 1, 0]], ids=str)
+@torch.inference_mode()
+def test_selected_sentences_are_decoded_as_if_alone(
+    make_model: MakeModel, encoder: bool, mixer: MixerFactory, sentences: list[int]
+) -> None:
+    model = make_model(encoder=encoder, mixer=mixer)
+    first, after = torch.arange(1, 13).view(6, 2) % 9 + 3, torch.arange(2 * len(sentences))[:, None] + 4
+    state = model.decoder.start(model.encode(source_of(model)), rows=6, sentences=3)
     _, state = model.decoder.extend(first, state)
-    logits, _ = model.decoder.extend(after, state.select(sentences, rows))
-    source = SOURCE[sentences].repeat_interleave(2, 0) if encoder else None
-    whole = model(torch.cat([first[rows], after], dim=1), source)
+    swapped = torch.tensor([1, 0, 3, 2, 5, 4])
+    logits, _ = model.decoder.extend(after, state.reorder(swapped).select(sentences))
+    prefixes = torch.cat([first[swapped].view(3, 2, 2)[sentences].flatten(0, 1), after], dim=1)
+    whole = model(prefixes, SOURCE[sentences].repeat_interleave(2, 0) if encoder else None)
     torch.testing.assert_close(logits, whole[:, 2:], rtol=0, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_sentences_that_keep_their_place_are_not_copied(make_model: MakeModel) -> None:
+    model = make_model()
+    _, state = model.decoder.extend(PREFIX, model.decoder.start(model.encode(SOURCE), rows=3))
+    selected = state.select([0, 2])
+    for cache, before in zip(selected.layers[0], state.layers[0], strict=True):
+        assert cache.data_ptr() == before.data_ptr()
+        assert len(cache) == 2
 
 
 def test_a_prefix_over_the_maximum_length_raises(make_model: MakeModel) -> None:

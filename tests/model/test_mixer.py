@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from regard.model.mixer import Mixer, MixerFactory, SelfAttention, State
+from regard.model.past import Past
 from regard.model.positions import Rotary
 from regard.model.state_space.h3 import H3
 from regard.model.state_space.s4d import S4D
@@ -34,10 +35,11 @@ def make(mixer: MixerFactory) -> tuple[Mixer, Tensor]:
 
 
 def continued(mixer: Mixer, x: Tensor, sizes: list[int]) -> tuple[Tensor, State]:
-    state, outputs = mixer.initial_state(len(x), x), []
+    state, outputs, start = mixer.initial_state(len(x), x), [], 0
     for chunk in x.split(sizes, dim=1):
-        output, state = mixer.extend(chunk, state)
+        output, state = mixer.extend(chunk, state, Past(start))
         outputs.append(output)
+        start += chunk.shape[1]
     return torch.cat(outputs, dim=1), state
 
 
@@ -77,7 +79,7 @@ def test_states_are_batch_first_and_can_be_reordered(mixer: MixerFactory) -> Non
     rows = torch.tensor([2, 0, 0, 1, 2])
     picked = tuple(tensor.index_select(0, rows) for tensor in state)
     rest = torch.randn(len(rows), 3, DIM)
-    output, _ = made.extend(rest, picked)
+    output, _ = made.extend(rest, picked, Past(4))
     whole = made(torch.cat([x[rows, :4], rest], dim=1), None)
     torch.testing.assert_close(output, whole[:, 4:], rtol=0, atol=1e-5)
 

@@ -47,6 +47,7 @@ def test_trainers_on_gpus_share_one_precision(trainer: str) -> None:
 def test_float32_products_are_as_precise_as_asked(precision: str, accelerator: str, name: str) -> None:
     choose_kernels(precision, accelerator)
     assert torch.get_float32_matmul_precision() == name
+    assert torch.backends.cudnn.allow_tf32 == (name == "high")  # of convolutions
     torch.set_float32_matmul_precision("highest")
 
 

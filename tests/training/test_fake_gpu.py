@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.nn import Parameter
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from regard.data.batching import Batch
 from regard.inference.decoding import Sampling
@@ -32,26 +33,47 @@ from regard.training.task import Task
 
 MakeRun = Callable[..., RunFolder]
 
-CASES = {
-    "translation": ("make_run", []),
-    "translation, other pieces": (
-        "make_run",
-        ["positions=sinusoidal", "feed_forward=swiglu", "norm=rms_norm", "residual=post_norm"],
-    ),
-    "translation, shared keys and values": ("make_run", ["model.mixer.num_kv_heads=1", "positions=learned"]),
-    "translation, recomputed layers": ("make_run", ["task.activation_checkpointing=true"]),
-    "translation, H3": ("make_run", ["mixer=h3"]),
-    "translation, Muon": ("make_run", ["optimizer=muon"]),
-    "language": ("make_language_run", []),
-    "language, S4D and attention": (
-        "make_language_run",
-        ["mixer=s4d", "model.depth=2", "model.mixer.attention_layers=[1]"],
-    ),
-    "language, isolated documents": ("make_language_run", ["batches.isolate_documents=true"]),
-    "answers": ("make_answers_run", []),
-    "captioning": ("make_captioning_run", []),
-    "text to image": ("make_drawing_run", []),
+TASKS = {
+    "translation": "make_run",
+    "language": "make_language_run",
+    "answers": "make_answers_run",
+    "captioning": "make_captioning_run",
+    "text to image": "make_drawing_run",
 }
+MIXERS = {
+    "attention": [],
+    "H3": ["mixer=h3"],
+    "S4D": ["mixer=s4d"],
+    "S4D and attention": ["mixer=s4d", "model.depth=2", "model.mixer.attention_layers=[1]"],
+}
+OTHERS = {
+    "translation, other pieces": [
+        *("positions=sinusoidal", "feed_forward=swiglu", "norm=rms_norm", "residual=post_norm"),
+    ],
+    "translation, shared keys and values": ["model.mixer.num_kv_heads=1", "positions=learned"],
+    "translation, recomputed layers": ["task.activation_checkpointing=true"],
+    "translation, Muon": ["optimizer=muon"],
+    "language, isolated documents": ["batches.isolate_documents=true"],
+}
+CASES = {
+    **{f"{task}, {mixer}": (TASKS[task], MIXERS[mixer]) for task in TASKS for mixer in MIXERS},
+    **{case: (TASKS[case.partition(",")[0]], overrides) for case, overrides in OTHERS.items()},
+}
+EVALUATED = [case for case in CASES if "S4D" not in case or case.startswith("language")]
+
+
+class NoCopyBetweenDevices(TorchDispatchMode):
+    """Raises an error if a tensor is copied from one device to another: the host waits for such a copy.
+
+    Fake tensors raise one themselves if the host reads a value.
+    """
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func in (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default):
+            devices = {each.device.type for each in (*args, result) if isinstance(each, Tensor)}
+            assert len(devices) == 1, f"a copy between {' and '.join(sorted(devices))}"
+        return result
 
 
 @contextmanager
@@ -90,17 +112,21 @@ def test_a_training_step(case: str, request: pytest.FixtureRequest, tmp_path: Pa
         optimizer = task.configure_optimizers()["optimizer"]
         average = MovingAverage(0.9)
         average.on_train_start(stand_in(step=0), task)
-        outputs = task.training_step(batch, 0)
+        with NoCopyBetweenDevices():
+            outputs = task.training_step(batch, 0)
         assert {value.device.type for value in outputs.values()} == {"cuda"}
         for parameter in task.parameters():  # the backward pass needs a real GPU
             parameter.grad = torch.empty_like(parameter)
-        MetricsLogger(MetricsFile(tmp_path / "metrics.csv"), 2).on_before_optimizer_step(task.trainer, task, optimizer)
-        optimizer.step()
-        average.on_train_batch_end(task.trainer, task, outputs, batch, 0)
+        logger = MetricsLogger(MetricsFile(tmp_path / "metrics.csv"), 2)
+        with NoCopyBetweenDevices():
+            logger.on_before_optimizer_step(task.trainer, task, optimizer)
+            optimizer.step()
+            average.on_train_batch_end(task.trainer, task, outputs, batch, 0)
+            logger.on_train_batch_end(stand_in(step=3), task, outputs, batch, 0)
         average.on_validation_start(task.trainer, task)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", EVALUATED)
 def test_an_evaluation_step(case: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     fixture, overrides = CASES[case]
     with on_gpu(request.getfixturevalue(fixture), *overrides) as (task, batch), torch.no_grad():
@@ -127,9 +153,17 @@ def decode(model: Transformer, batch: Batch) -> None:
         logits, state = model.decoder.step(torch.ones_like(rows), state)
         state = state.reorder(rows.flip(0))
     assert Sampling(0.7, top_k=3, top_p=0.9).draw(logits, torch.rand(len(rows))).device.type == "cuda"
-    state.select(torch.arange(1, device="cuda"), torch.arange(3, device="cuda"))
+    state.select([1, 0])
 
 
 def test_a_tensor_left_on_the_cpu_is_found(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     with on_gpu(make_run) as (task, batch), pytest.raises(RuntimeError, match="cpu"):
         task.training_step(batch._replace(target=torch.ones(batch.target.shape, dtype=torch.long)), 0)
+
+
+@pytest.mark.parametrize("wait", [lambda loss: loss.cpu(), lambda loss: loss.item(), lambda loss: loss > 0 or loss])
+def test_a_wait_for_the_gpu_is_found(wait: Callable[[Tensor], object], make_run: MakeRun) -> None:
+    with on_gpu(make_run) as (task, batch):
+        loss = task.training_step(batch, 0)["loss"].detach()
+        with NoCopyBetweenDevices(), pytest.raises((AssertionError, DataDependentOutputException)):
+            wait(loss)

@@ -23,6 +23,7 @@ from regard.cost.training_step import TrainingStep
 from regard.cost.units import format_bytes, format_seconds
 from regard.cost.workload import UNKNOWN_VOCAB_SIZE, Workload, with_vocabulary, workload
 from regard.errors import UsageError
+from regard.inference.weights import arrange_weights
 from regard.machine import peak_resident_memory
 from regard.model.transformer import Transformer
 from regard.training.compilation import compile_training
@@ -96,6 +97,7 @@ def bench(config: dict[str, Any], name: str, length: int | None, sequences: int,
         say(f"{name}: training step")
         compilation, step = _train(model, at, flops, peak, device.torch, seconds, speed)
         measurements.append(step)
+    arrange_weights(model.eval())
     for outputs in all_outputs(model, at, device.torch, sequences):
         say(f"{name}: {outputs.name}, {outputs.sequences} at once")
         try:
@@ -155,7 +157,6 @@ def _decode(
     model: Transformer, outputs: Outputs, device: torch.device, seconds: float, speed: float | None, notes: list[str]
 ) -> Iterator[Measurement]:
     """Measure ``outputs``, unless one repetition would take longer than ``seconds``."""
-    model.eval()
     outputs.run(1)
     short, longer = (_seconds(partial(outputs.run, tokens), device) for tokens in (1, 3))
     expected = short + (longer - short) / 2 * (outputs.tokens - 1)

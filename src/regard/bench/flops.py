@@ -31,7 +31,8 @@ def inference_flops(workload: Workload, device: torch.device, beams: int, prompt
     with fake_model(workload, device) as model, torch.no_grad(), flop_counter() as counter:
         batch, decoder = workload.make_batch(model.eval(), device), model.decoder
         prefix = batch.prefix.repeat_interleave(beams, dim=0)[:, : prompt + tokens - 1]
-        state = decoder.start(model.encode(batch.source), rows=len(prefix))
+        # As many keys as each prefix has: keys of other prefixes in a shared cache are not useful.
+        state = decoder.start(model.encode(batch.source), rows=len(prefix))._replace(origins=None)
         _, state = decoder.extend_last(prefix[:, :prompt], state)
         if tokens > 1:
             decoder.extend(prefix[:, prompt:], state)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from regard.data.tokenizer.specials import BOS, EOS, PAD
-from regard.inference.decoding import Sampling
+from regard.inference.decoding import Sampling, without_gaps
 from regard.model.decoder import DecoderState
 from regard.model.transformer import Transformer
 
@@ -53,15 +53,14 @@ def continue_rows(
             stays.append(place)
         if not stays:
             return
-        alive = [alive[place] for place in stays]
+        if len(stays) < len(alive):
+            stays = without_gaps(stays)
+            alive, state = [alive[place] for place in stays], state.select(stays)
         length += 1
         if state.length == model.max_length:
             half = max(1, model.max_length // 2)
             logits, state = read_prompts(model, [texts[row][length - half : length] for row in alive])
             continue
-        if len(stays) < len(samples):
-            kept = torch.tensor(stays, device=logits.device)
-            state = state.select(kept, kept)
         tokens = torch.tensor([texts[row][length - 1] for row in alive], device=logits.device)
         logits, state = model.decoder.step(tokens, state)
 

@@ -4,7 +4,7 @@ A step reads one token per row and returns the logits of the next. Rows are grou
 sentence does not depend on the other sentences of the batch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -19,8 +19,8 @@ class DecodingState(Protocol):
     def reorder(self, rows: Tensor) -> Any:
         """Return the state in which row i continues the present row ``rows[i]``, of the same sentence."""
 
-    def select(self, sentences: Tensor, rows: Tensor) -> Any:
-        """Return the state of the given sentences and rows only."""
+    def select(self, sentences: Sequence[int]) -> Any:
+        """Return the state of some sentences, in this order, with all their rows."""
 
 
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
@@ -39,25 +39,33 @@ def greedy(
     step: Step, state: DecodingState, limits: Int[Tensor, " sentences"], begin: int, end: int
 ) -> list[Hypothesis]:
     """Decode the most likely token at each step, until ``end`` or ``limits`` tokens. One row per sentence."""
-    count = len(limits)
-    outputs: list[list[int]] = [[] for _ in range(count)]
-    scores = torch.zeros(count, device=limits.device)
-    alive = torch.arange(count, device=limits.device)
-    tokens = torch.full_like(alive, begin)
-    for length in range(1, int(limits.max()) + 1):
+    tokens, last = torch.full_like(limits, begin), limits.tolist()
+    outputs: list[list[int]] = [[] for _ in last]
+    scores = [0.0] * len(last)
+    alive = list(range(len(last)))
+    for length in range(1, max(last) + 1):
         logits, state = step(tokens, state)
         best, tokens = logits.float().log_softmax(dim=-1).max(dim=-1)
-        scores[alive] += best
-        for sentence, token in zip(alive.tolist(), tokens.tolist(), strict=True):
+        stays = []
+        for position, (score, token) in enumerate(zip(best.tolist(), tokens.tolist(), strict=True)):
+            sentence = alive[position]
+            scores[sentence] += score
             if token != end:
                 outputs[sentence].append(token)
-        stays = (tokens != end) & (limits[alive] > length)
-        if not stays.all():
-            kept = stays.nonzero()[:, 0]
-            if not len(kept):
-                break
-            alive, tokens, state = alive[kept], tokens[kept], state.select(kept, kept)
-    return [Hypothesis(output, score) for output, score in zip(outputs, scores.tolist(), strict=True)]
+                if length < last[sentence]:
+                    stays.append(position)
+        if not stays:
+            break
+        if len(stays) < len(alive):
+            stays = without_gaps(stays)
+            alive, tokens, state = [alive[position] for position in stays], tokens[stays], state.select(stays)
+    return [Hypothesis(output, score) for output, score in zip(outputs, scores, strict=True)]
+
+
+def without_gaps(stays: list[int]) -> list[int]:
+    """Return the numbers in an order in which most are at the place that they count: the last ones fill the gaps."""
+    inside, beyond = set(stays), [number for number in stays if number >= len(stays)]
+    return [place if place in inside else beyond.pop() for place in range(len(stays))]
 
 
 def length_penalty(length: int, alpha: float) -> float:
@@ -98,12 +106,12 @@ def beam_search(
         if normalised > best[sentence][0]:
             best[sentence] = normalised, Hypothesis(prefix[1:].tolist(), score)
 
-    alive = list(range(count))
+    alive, last = list(range(count)), limits.tolist()
     prefixes = torch.full((count, beam_size, 1), begin, device=device)
     # All prefixes of a sentence are the same at first: only one of them is extended.
     scores = torch.full((count, beam_size), -torch.inf, device=device)
     scores[:, 0] = 0.0
-    for length in range(1, int(limits.max()) + 1):
+    for length in range(1, max(last) + 1):
         logits, state = step(prefixes[:, :, -1].flatten(), state)
         extended = scores[:, :, None] + logits.float().log_softmax(dim=-1).unflatten(0, scores.shape)
         vocab = extended.shape[-1]
@@ -122,8 +130,8 @@ def beam_search(
         chosen = prefixes.gather(1, kept_origins[:, :, None].expand(-1, -1, prefixes.shape[-1]))
         prefixes = torch.cat([chosen, kept_tokens[:, :, None]], dim=-1)
         stays = []
-        best_open = zip(alive, limits.tolist(), scores[:, 0].tolist(), strict=True)
-        for position, (sentence, limit, score) in enumerate(best_open):
+        for position, (sentence, score) in enumerate(zip(alive, scores[:, 0].tolist(), strict=True)):
+            limit = last[sentence]
             # Log-probabilities only decrease, and the length penalty is largest at the limit.
             hopeless = score / length_penalty(limit, alpha) <= best[sentence][0]
             behind = score / length_penalty(length, alpha) <= best[sentence][0]
@@ -137,13 +145,11 @@ def beam_search(
         if not stays:
             break
         rows = kept_origins + torch.arange(len(alive), device=device)[:, None] * beam_size
+        state = state.reorder(rows.flatten())
         if len(stays) < len(alive):
-            kept = torch.tensor(stays, device=device)
-            alive, limits = [alive[position] for position in stays], limits[kept]
-            prefixes, scores = prefixes[kept], scores[kept]
-            state = state.select(kept, rows[kept].flatten())
-        else:
-            state = state.reorder(rows.flatten())
+            stays = without_gaps(stays)
+            alive, state = [alive[position] for position in stays], state.select(stays)
+            prefixes, scores = prefixes[stays], scores[stays]
     return [hypothesis for _, hypothesis in best]
 
 
@@ -190,6 +196,8 @@ class Sampling(NamedTuple):
 
     def draw(self, logits: Float[Tensor, "rows vocab"], uniform: Float[Tensor, " rows"]) -> Int[Tensor, " rows"]:
         """Return a token for each row, chosen by a number of that row drawn uniformly from [0, 1)."""
+        if self.temperature == 0:
+            return logits.argmax(dim=-1)
         cumulative = cumulative_sums(self.probabilities(logits))
         drawn = (uniform.to(logits.device, torch.float64)[:, None] * cumulative[:, -1:]).floor().to(torch.int64)
         found = torch.searchsorted(cumulative, drawn, right=True)

@@ -1,6 +1,6 @@
 """The decoder: p(next token | prefix, memory), for whole prefixes and step by step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,6 +11,7 @@ from regard.model.embedding import Embedding
 from regard.model.encoders.encoder import Encoded
 from regard.model.layer import LayerFactory, Memory
 from regard.model.mixer import State
+from regard.model.past import KeyValueCache, Origins, Past, read_next, shared_mask
 from regard.model.recorder import Recorder
 from regard.model.stack import Stack
 
@@ -21,28 +22,58 @@ Output = Callable[[Float[Tensor, "batch target dim"], Float[Tensor, "vocab dim"]
 class DecoderState(NamedTuple):
     """State of decoding: one row for each hypothesis, one memory for each sentence.
 
-    Rows are grouped by sentence, the same number for each. Only ``layers`` is per row. The memory is shared by all
-    rows of its sentence, so that beam search neither copies nor reorders it.
+    Rows are grouped by sentence, the same number for each. They share the memory of their sentence and a cache of keys
+    and values for their prefixes, so that beam search neither copies nor reorders these.
+
+    origins: which row of its sentence read each position of a prefix; None if each sentence has one row
     """
 
     layers: tuple[State, ...]
     length: int
+    origins: Origins | None
     memory: tuple[Memory | None, ...]
     memory_mask: Bool[Tensor, "sentences 1 1 source"] | None
 
     def reorder(self, rows: Int[Tensor, " rows"]) -> "DecoderState":
         """Return the state in which row i continues the present row ``rows[i]``, of the same sentence."""
-        return self._replace(layers=_select_rows(self.layers, rows))
+        if self.origins is None:
+            return self
+        origins = self.origins.flatten(0, 1).index_select(0, rows).view_as(self.origins)
+        layers = tuple(
+            state if isinstance(state, KeyValueCache) else tuple(tensor.index_select(0, rows) for tensor in state)
+            for state in self.layers
+        )
+        return self._replace(layers=layers, origins=origins)
 
-    def select(self, sentences: Int[Tensor, " kept"], rows: Int[Tensor, " kept_rows"]) -> "DecoderState":
-        """Return the state of the given sentences and rows only."""
-        memory = tuple(m and (m[0].index_select(0, sentences), m[1].index_select(0, sentences)) for m in self.memory)
-        mask = None if self.memory_mask is None else self.memory_mask.index_select(0, sentences)
-        return DecoderState(_select_rows(self.layers, rows), self.length, memory, mask)
+    def select(self, sentences: Sequence[int]) -> "DecoderState":
+        """Return the state of some sentences, in this order, with all their rows. ``self`` is consumed.
 
+        Only sentences that are not at their present place are copied.
+        """
+        places = [place for place, sentence in enumerate(sentences) if place != sentence]
+        moved = torch.tensor([places, [sentences[place] for place in places]], dtype=torch.long)
 
-def _select_rows(layers: tuple[State, ...], rows: Tensor) -> tuple[State, ...]:
-    return tuple(tuple(tensor.index_select(0, rows) for tensor in state) for state in layers)
+        def kept(tensor: Tensor, rows: int = 1) -> Tensor:
+            by_sentence = tensor.unflatten(0, (-1, rows))
+            if places:
+                to, source = moved.to(tensor.device)
+                by_sentence.index_copy_(0, to, by_sentence.index_select(0, source))
+            return by_sentence[: len(sentences)].flatten(0, 1)
+
+        rows = 1 if self.origins is None else self.origins.shape[1]
+        layers = tuple(
+            KeyValueCache(*map(kept, state))
+            if isinstance(state, KeyValueCache)
+            else tuple(kept(t, rows) for t in state)
+            for state in self.layers
+        )
+        return DecoderState(
+            layers=layers,
+            length=self.length,
+            origins=None if self.origins is None else kept(self.origins),
+            memory=tuple(memory and (kept(memory[0]), kept(memory[1])) for memory in self.memory),
+            memory_mask=None if self.memory_mask is None else kept(self.memory_mask),
+        )
 
 
 class Decoder(nn.Module):
@@ -80,15 +111,20 @@ class Decoder(nn.Module):
         hidden = self.norm(self.layers(x, mask, source, source_mask, record=record))
         return self.embedding.logits(hidden) if output is None else output(hidden, self.embedding.tokens.weight)
 
-    def start(self, encoded: Encoded | None, rows: int) -> DecoderState:
-        """Return the state of ``rows`` empty prefixes, a multiple of the number of encoded sentences."""
-        like = self.embedding.tokens.weight if encoded is None else encoded.states
-        return DecoderState(
-            layers=self.layers.initial_state(rows, like),
-            length=0,
-            memory=(None,) * len(self.layers) if encoded is None else self.layers.memory(encoded.states),
-            memory_mask=None if encoded is None else encoded.mask[:, None, None, :],
-        )
+    def start(self, encoded: Encoded | None, rows: int, sentences: int | None = None) -> DecoderState:
+        """Return the state of ``rows`` empty prefixes, a multiple of the number of encoded sentences.
+
+        sentences: their number without an encoder; by default, each row is one
+        """
+        like, memory_mask = self.embedding.tokens.weight, None
+        memory: tuple[Memory | None, ...] = (None,) * len(self.layers)
+        if encoded is not None:
+            like, memory = encoded.states, self.layers.memory(encoded.states)
+            memory_mask, sentences = encoded.mask[:, None, None, :], len(encoded.mask)
+        origins = None
+        if sentences is not None and sentences < rows:
+            origins = torch.empty(sentences, rows // sentences, 0, dtype=torch.long, device=like.device)
+        return DecoderState(self.layers.initial_state(rows, like), 0, origins, memory, memory_mask)
 
     def extend(
         self, tokens: Int[Tensor, "rows new"], state: DecoderState
@@ -117,8 +153,12 @@ class Decoder(nn.Module):
         self, tokens: Int[Tensor, "rows new"], state: DecoderState
     ) -> tuple[Float[Tensor, "rows new dim"], DecoderState]:
         x = self.embedding(tokens, start=state.length)
-        x, layers = self.layers.forward_next(x, state.layers, state.memory, state.memory_mask)
-        return self.norm(x), state._replace(layers=layers, length=state.length + tokens.shape[1])
+        new, origins, past = tokens.shape[1], state.origins, Past(state.length)
+        if origins is not None:
+            origins = read_next(origins, new)
+            past = Past(state.length, shared_mask(origins, new))
+        x, layers = self.layers.forward_next(x, state.layers, past, state.memory, state.memory_mask)
+        return self.norm(x), state._replace(layers=layers, length=state.length + new, origins=origins)
 
 
 def document_positions(documents: Int[Tensor, "batch length"]) -> Int[Tensor, "batch length"]:

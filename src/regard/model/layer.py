@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from regard.model.attention import MultiHeadAttention
 from regard.model.mixer import MixerByLayer, MixerFactory, SequenceMask, State
+from regard.model.past import Past
 from regard.model.recorder import Recorder
 from regard.model.residual import Condition, Residual
 
@@ -75,15 +76,16 @@ class Layer(nn.Module):
         self,
         x: Float[Tensor, "rows new dim"],
         state: State,
+        past: Past,
         memory: Memory | None = None,
         memory_mask: Bool[Tensor, "batch 1 1 source"] | None = None,
     ) -> tuple[Float[Tensor, "rows new dim"], State]:
-        """Apply the layer to the next positions of a sequence whose past is ``state``, which is consumed.
+        """Apply the layer to the next positions of a sequence, after ``past``. ``state`` is consumed.
 
         ``rows`` may be a multiple of the memory's batch. Consecutive rows (the beams of a sentence) then attend to the
         memory of one sentence, which is not copied. There is no condition.
         """
-        mixed, state = self.mixer.extend(self.mixer_path.input(x, None), state)
+        mixed, state = self.mixer.extend(self.mixer_path.input(x, None), state, past)
         return self._after_mixing(self.mixer_path.output(x, mixed, None), memory, memory_mask, None, None), state
 
     def _after_mixing(

@@ -6,16 +6,16 @@ Self-attention is one; any class with the methods of the protocol ``Mixer`` can 
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from regard.model.attention import MultiHeadAttention
+from regard.model.past import KeyValueCache, Past
 from regard.model.positions import NoRotation
 from regard.model.recorder import Recorder
 
-State = tuple[Tensor, ...]
-"""State of a mixer after a prefix: tensors whose first axis is the batch."""
+State = tuple[Tensor, ...] | KeyValueCache
+"""State of a mixer after a prefix: tensors whose first axis is the batch, or a cache that rows may share."""
 
 SequenceMask = Bool[Tensor, "batch #query length"]
 """True where a position may attend: one row for all positions (right padding) or one row for each (documents)."""
@@ -30,8 +30,8 @@ class Mixer(Protocol):
     def initial_state(self, batch: int, like: Tensor) -> State:
         """Return the state before the first token, with the device and dtype of ``like``."""
 
-    def extend(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Mix the next positions; input and output are "batch new dim". ``state`` is consumed."""
+    def extend(self, x: Tensor, state: State, past: Past) -> tuple[Tensor, State]:
+        """Mix the next positions, after ``past``; input and output are "batch new dim". ``state`` is consumed."""
 
 
 MixerFactory = Callable[..., Mixer]
@@ -78,13 +78,24 @@ class SelfAttention(nn.Module):
 
     def initial_state(self, batch: int, like: Tensor) -> State:
         empty = like.new_empty(batch, self.attention.num_kv_heads, 0, self.attention.head_dim)
-        return empty, empty
+        return KeyValueCache(empty, empty)
 
-    def extend(self, x: Float[Tensor, "batch new dim"], state: State) -> tuple[Tensor, State]:
-        start = state[0].shape[2]
+    def extend(self, x: Float[Tensor, "batch new dim"], state: State, past: Past) -> tuple[Tensor, State]:
         key, value = self.attention.keys_values(x)
-        query, key = self.rotation(self.attention.queries(x), start), self.rotation(key, start)
-        # In mixed precision the dtype of the first keys differs from that of the model, and the state is still empty.
-        key = torch.cat([state[0].to(key.dtype), key], dim=2)
-        value = torch.cat([state[1].to(value.dtype), value], dim=2)
-        return self.attention(query, key, value, causal=self.causal), (key, value)
+        query, key = self.rotation(self.attention.queries(x), past.length), self.rotation(key, past.length)
+        end = past.length + x.shape[1]
+        if past.mask is None:
+            cache = KeyValueCache(*state).write(key, value, end)
+            return self.attention(query, *cache.until(end), causal=self.causal), cache
+        sentences, rows = len(past.mask), len(x) // len(past.mask)
+        query, key, value = (_join_rows(each, sentences) for each in (query, key, value))
+        cache = KeyValueCache(*state).write(key, value, end * rows)
+        attended = self.attention(query, *cache.until(end * rows), past.mask)
+        return attended.unflatten(1, (-1, rows)).transpose(1, 2).flatten(0, 1), cache
+
+
+def _join_rows(
+    heads: Float[Tensor, "batch heads new head_dim"], sentences: int
+) -> Float[Tensor, "sentences heads joined head_dim"]:
+    """Return the positions of all rows of a sentence as one sequence, in the order of `Past`."""
+    return heads.unflatten(0, (sentences, -1)).permute(0, 2, 3, 1, 4).flatten(2, 3)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from regard.errors import UsageError
 from regard.model.layer import Layer, LayerFactory, Memory
 from regard.model.mixer import SequenceMask, State
+from regard.model.past import Past
 from regard.model.recorder import Recorder
 from regard.model.residual import Condition
 
@@ -73,13 +74,14 @@ class Stack(nn.ModuleList):
         self,
         x: Float[Tensor, "rows new dim"],
         states: Sequence[State],
+        past: Past,
         memory: Sequence[Memory | None],
         memory_mask: Bool[Tensor, "batch 1 1 source"] | None,
     ) -> tuple[Float[Tensor, "rows new dim"], tuple[State, ...]]:
-        """Apply all layers to the next positions of a sequence whose past is ``states``, which are consumed."""
+        """Apply all layers to the next positions of a sequence, after ``past``. ``states`` are consumed."""
         following = []
         for layer, state, of_layer in zip(self._layers(), states, memory, strict=True):
-            x, state = layer.extend(x, state, of_layer, memory_mask)
+            x, state = layer.extend(x, state, past, of_layer, memory_mask)
             following.append(state)
         return x, tuple(following)
 

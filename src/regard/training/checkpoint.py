@@ -21,6 +21,7 @@ from regard.compatibility import model_in_present_form
 from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers
 from regard.errors import RegardError, UsageError, one_line
 from regard.inference.generator import Generator
+from regard.inference.weights import arrange_weights
 from regard.instantiate import build
 from regard.model.encoders.with_encoder import WithEncoder
 from regard.training.distributed.sharding import local_shard
@@ -122,7 +123,7 @@ def load_model(path: Path, device: str | torch.device = "cpu", trust: bool = Fal
     require_trusted(about["generator"], trust, GENERATORS)
     model = build_model(about["model"], trust)
     load_weights(model, content, path)
-    model = model.to(device).eval()
+    model = arrange_weights(model.to(device).eval())
     tokenizers = read_tokenizers(content)
     generator: Generator = get_object(about["generator"])(model, tokenizers)
     return LoadedModel(about["task"], generator, about["model"], tokenizers, content.get("global_step", 0))

@@ -17,14 +17,15 @@ def decide_precision(precision: Any, accelerator: str) -> Any:
 def choose_kernels(precision: Any, accelerator: str) -> None:
     """Choose the GPU kernels of this process for matrix products and attention. On a CPU, this has no effect.
 
-    Products of float32 matrices may use TensorFloat32, unless the precision of the run is float32. Attention with a
-    mask does not use cuDNN, which takes about a second to plan each new shape of a batch (torch 2.11, pytorch#155958):
-    batches of sentences have hundreds of shapes.
+    Products of float32 matrices and convolutions may use TensorFloat32, unless the precision of the run is float32.
+    Attention with a mask does not use cuDNN, which takes about a second to plan each new shape of a batch (torch 2.11,
+    pytorch#155958): batches of sentences have hundreds of shapes.
     """
     import torch
 
     exact = not _on_gpu(accelerator) or precision in ("32-true", 32, "32")
     torch.set_float32_matmul_precision("highest" if exact else "high")
+    torch.backends.cudnn.allow_tf32 = not exact
     torch.backends.cuda.enable_cudnn_sdp(False)
 
 

@@ -51,6 +51,21 @@ def inputs() -> tuple[Tensor, Tensor, Tensor]:
     return torch.randn(2, 3, 12, 12), torch.tensor([0.2, 0.7]), torch.tensor([[5, 6, 7, 3], [8, 3, 0, 0]])
 
 
+def test_a_model_in_bfloat16_predicts_nearly_the_same() -> None:
+    """As in ``trainer.precision=bf16-true``, in which bfloat16 is also the default format of new tensors."""
+    images, times, prompts = inputs()
+    model = make_denoiser()
+    expected, waves = model(images, times, prompts), model.decoder.time(times)
+    model.bfloat16()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        found, found_waves = model(images, times, prompts), model.decoder.time(times)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert (found_waves - waves).norm() < 0.02 * waves.norm()
+    assert (found - expected).norm() < 0.05 * expected.norm()
+
+
 def test_an_untrained_model_predicts_the_mean_of_the_normalised_pixels() -> None:
     model = make_denoiser()
     for parameter in model.decoder.pixels.parameters():

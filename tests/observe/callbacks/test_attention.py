@@ -182,13 +182,12 @@ class Mean(nn.Module):
         return self.value(x).cumsum(1) / count
 
     def initial_state(self, batch, like):
-        return like.new_zeros(batch, like.shape[-1]), like.new_zeros(batch)
+        return (like.new_zeros(batch, like.shape[-1]),)
 
-    def extend(self, x, state):
-        total, count = state
-        sums = total[:, None] + self.value(x).cumsum(1)
-        counts = count[:, None] + torch.arange(1, x.shape[1] + 1)
-        return sums / counts[..., None], (sums[:, -1], counts[:, -1])
+    def extend(self, x, state, past):
+        sums = state[0][:, None] + self.value(x).cumsum(1)
+        counts = past.length + torch.arange(1, x.shape[1] + 1)
+        return sums / counts[:, None], (sums[:, -1],)
 """
 
 

@@ -51,7 +51,7 @@ class PatchDecoder(nn.Module):
         if encoded is None:
             raise TypeError("a denoiser needs an encoded prompt")
         condition = self.time(time)
-        x = self.patches(noisy).flatten(2).transpose(1, 2) + self.positions
+        x = self.patches(noisy.to(self.positions.dtype)).flatten(2).transpose(1, 2) + self.positions
         memory_mask = encoded.mask[:, None, None]
         x = self.layers(x, None, encoded.states, memory_mask, condition, record)
         clean: Tensor = self.fold(self.pixels(self.norm(x, condition)).transpose(1, 2))

@@ -21,7 +21,9 @@ class TimeEmbedding(nn.Module):
 
     def forward(self, time: Float[Tensor, " batch"]) -> Float[Tensor, "batch dim"]:
         """Embed times between 0 and 1."""
-        rates = torch.exp(torch.arange(self.waves, device=time.device) * (-math.log(10_000.0) / self.waves))
+        # In float32 also if the default is another format: angles would be inaccurate.
+        numbers = torch.arange(self.waves, dtype=torch.float32, device=time.device)
+        rates = torch.exp(numbers * (-math.log(10_000.0) / self.waves))
         angles = time.float()[:, None] * LONGEST * rates
         waves = torch.cat([angles.cos(), angles.sin()], dim=-1).to(self.input.weight.dtype)
         return self.output(silu(self.input(waves)))

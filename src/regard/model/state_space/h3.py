@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from regard.model.linear import initialise_linear
 from regard.model.mixer import SequenceMask, State
+from regard.model.past import Past
 from regard.model.state_space.diagonal import DiagonalSSM
 from regard.model.state_space.mixer import StateSpaceMixer
 from regard.model.state_space.shift import ShiftSSM
@@ -56,7 +57,7 @@ class H3(StateSpaceMixer):
             batch, *heads, device=like.device
         )
 
-    def extend(self, x: Float[Tensor, "batch new dim"], state: State) -> tuple[Tensor, State]:
+    def extend(self, x: Float[Tensor, "batch new dim"], state: State, past: Past) -> tuple[Tensor, State]:
         query, key, value = self.query_key_value(x).mT.float().chunk(3, dim=1)
         key, shifted = self.shift.extend(key, state[0])
         stored, remembered = self.memory.extend(self._product(key, value), state[1])

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from regard.model.linear import initialise_linear
 from regard.model.mixer import SequenceMask, State
+from regard.model.past import Past
 from regard.model.state_space.diagonal import DiagonalSSM
 from regard.model.state_space.mixer import StateSpaceMixer
 
@@ -30,7 +31,7 @@ class S4D(StateSpaceMixer):
     def initial_state(self, batch: int, like: Tensor) -> State:
         return (self.memory.initial_state(batch, device=like.device),)
 
-    def extend(self, x: Float[Tensor, "batch new dim"], state: State) -> tuple[Tensor, State]:
+    def extend(self, x: Float[Tensor, "batch new dim"], state: State, past: Past) -> tuple[Tensor, State]:
         remembered, after = self.memory.extend(x.mT, state[0])
         return self._read_out(remembered, x), (after,)
 

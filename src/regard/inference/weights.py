@@ -1,0 +1,43 @@
+"""Weights in the form in which a CPU computes the next tokens fastest."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def arrange_weights(model: M) -> M:
+    """Arrange the weights of a model that is not trained any more, in place, and return it.
+
+    The outputs are the same up to rounding. A step of decoding has few rows, so that its time is that of reading the
+    weights. On a CPU, therefore,
+
+    - a matrix with at least as many outputs as inputs is stored input by input, in longer lines. Its shape is the same.
+      With four times as many, a product with one row takes half the time, with 16 rows 0.85 times the time, and with
+      many rows the same;
+    - bfloat16 becomes float32 if the CPU emulates it. There, a product with 16 rows takes at least 6 times as long in
+      bfloat16 as in float32, and one with a single row as long.
+
+    Weights on other devices stay as they are.
+    """
+    for parameter in model.parameters():
+        if parameter.dtype == torch.bfloat16 and emulates_bfloat16(parameter.device):
+            parameter.data = parameter.data.float()
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear | nn.Embedding) and layer.weight.device.type == "cpu":
+            layer.weight.data = _with_long_lines(layer.weight.data)
+    return model
+
+
+def emulates_bfloat16(device: torch.device) -> bool:
+    """Return whether ``device`` is a CPU without instructions for products in bfloat16, such as AVX-512."""
+    supported = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return device.type == "cpu" and not supported
+
+
+def _with_long_lines(matrix: torch.Tensor) -> torch.Tensor:
+    return matrix.mT.contiguous().mT if matrix.shape[0] >= matrix.shape[1] else matrix

@@ -1,0 +1,73 @@
+"""The past of the rows that a decoder extends, and the cache of its keys and values.
+
+A beam search extends several rows for each sentence. If one of them continues another, their keys and values are not
+copied: the rows of a sentence share one cache, and each attends to those that belong to its own prefix.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from regard.model.attention import AttentionMask, Keys, causal_mask
+
+Origins = Int[Tensor, "sentences rows length"]
+"""The row of its sentence that read each position of a prefix."""
+
+
+class Past(NamedTuple):
+    """What rows have read before the positions that they read next.
+
+    length: number of positions, the same for all rows
+    mask: if rows share caches, what each next position of each row may attend to: the queries of a sentence, and its
+        keys, are in the order of positions, and those of a position in the order of rows. None if each row has its own.
+    """
+
+    length: int
+    mask: Bool[Tensor, "sentences 1 query key"] | None = None
+
+
+class KeyValueCache(NamedTuple):
+    """Keys and values of the positions so far, and room for more. Rows that share it are next to each other."""
+
+    keys: Float[Tensor, "batch heads capacity head_dim"]
+    values: Float[Tensor, "batch heads capacity head_dim"]
+
+    def write(self, keys: Keys, values: Keys, end: int) -> "KeyValueCache":
+        """Return a cache with new keys and values before ``end``. ``self`` is consumed."""
+        return KeyValueCache(_write(self.keys, keys, end), _write(self.values, values, end))
+
+    def until(self, end: int) -> tuple[Keys, Keys]:
+        """Return the keys and values before ``end``."""
+        return self.keys[:, :, :end], self.values[:, :, :end]
+
+
+def _write(cache: Tensor, new: Keys, end: int) -> Tensor:
+    """Write ``new`` in place, unless the cache is full: one of twice the capacity then replaces it.
+
+    In mixed precision, the dtype of the first keys differs from that of the model, and the cache is still empty.
+    """
+    start, capacity = end - new.shape[2], cache.shape[2]
+    if end > capacity:
+        past = cache[:, :, :start]
+        cache = new.new_empty(*new.shape[:2], max(end, 2 * capacity), new.shape[3])
+        if start:
+            cache[:, :, :start] = past
+    cache[:, :, start:end] = new
+    return cache
+
+
+def read_next(origins: Origins, new: int) -> Int[Tensor, "sentences rows new_length"]:
+    """Return ``origins`` after each row has read ``new`` positions."""
+    sentences, rows, _ = origins.shape
+    itself = torch.arange(rows, device=origins.device)[:, None].expand(sentences, rows, new)
+    return torch.cat([origins, itself], dim=2)
+
+
+def shared_mask(origins: Origins, new: int) -> AttentionMask:
+    """Return the mask of the last ``new`` positions, see `Past`: each attends to its own prefix, up to itself."""
+    rows, length = origins.shape[1:]
+    belongs = origins[..., None] == torch.arange(rows, device=origins.device)
+    not_ahead = causal_mask(new, length, origins.device)[0, :, :, None, :, None]
+    return (belongs[:, None] & not_ahead).flatten(3).flatten(1, 2)[:, None]
