@@ -9,7 +9,7 @@ import math
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn.functional import linear, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
 from regard.model.recorder import Recorder, Vectors
 
@@ -107,12 +107,6 @@ class MultiHeadAttention(nn.Module):
         """Project ``memory`` to keys and values for each of ``num_kv_heads`` heads."""
         key, value = self.key_value(memory).chunk(2, dim=-1)
         return self._split(key), self._split(value)
-
-    def queries_keys_values(self, x: Float[Tensor, "batch length dim"]) -> Float[Tensor, "batch all length head_dim"]:
-        """Project ``x`` to queries, keys and values of all their heads, in this order, with one matrix product."""
-        weight = torch.cat([self.query.weight, self.key_value.weight])
-        bias = None if self.query.bias is None else torch.cat([self.query.bias, self.key_value.bias])
-        return self._split(linear(x, weight, bias))
 
     def forward(
         self,

@@ -71,9 +71,8 @@ class SelfAttention(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch length dim"], mask: SequenceMask | None, record: Recorder | None = None
     ) -> Float[Tensor, "batch length dim"]:
-        queries, groups = self.attention.num_heads, self.attention.num_kv_heads
-        rotated, value = self.attention.queries_keys_values(x).split([queries + groups, groups], dim=1)
-        query, key = self.rotation(rotated).split([queries, groups], dim=1)
+        key, value = self.attention.keys_values(x)
+        query, key = self.rotation(self.attention.queries(x)), self.rotation(key)
         return self.attention(query, key, value, None if mask is None else mask[:, None], self.causal, record)
 
     def initial_state(self, batch: int, like: Tensor) -> State:
