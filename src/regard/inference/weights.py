@@ -16,8 +16,9 @@ def arrange_weights(model: M) -> M:
     The outputs are the same up to rounding. A step of decoding has few rows, so that its time is that of reading the
     weights. On a CPU, therefore,
 
-    - a matrix with more outputs than inputs is stored input by input, in longer lines. Its shape is the same. A product
-      with one row takes half the time, one with 16 rows 0.85 times the time, and with many rows the same;
+    - a matrix with at least as many outputs as inputs is stored input by input, in longer lines. Its shape is the same.
+      With four times as many, a product with one row takes half the time, with 16 rows 0.85 times the time, and with
+      many rows the same;
     - bfloat16 becomes float32 if the CPU emulates it. There, a product with 16 rows takes at least 6 times as long in
       bfloat16 as in float32, and one with a single row as long.
 
@@ -39,4 +40,4 @@ def emulates_bfloat16(device: torch.device) -> bool:
 
 
 def _with_long_lines(matrix: torch.Tensor) -> torch.Tensor:
-    return matrix.mT.contiguous().mT if matrix.shape[0] > matrix.shape[1] else matrix
+    return matrix.mT.contiguous().mT if matrix.shape[0] >= matrix.shape[1] else matrix
