@@ -1,4 +1,4 @@
-"""Whole training steps, with Lightning's loop and all callbacks, read no value of a tensor: on a GPU they would wait."""
+"""Training steps with Lightning's loop and all callbacks read no value of a tensor: on a GPU they would wait for it."""
 
 from __future__ import annotations
 
