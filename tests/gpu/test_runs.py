@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
+from regard.data.batching import Batch
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 from regard.training.checkpoint import read_checkpoint
+from regard.training.task import Task
 
 MakeRun = Callable[..., RunFolder]
 Regard = Callable[..., Any]
@@ -67,6 +71,30 @@ def test_a_model_that_draws_is_trained(precision: str, accelerator: str, make_ta
     on = [f"trainer.accelerator={accelerator}", f"trainer.precision={precision}"]
     run = trained(make_task_run("text_to_image", *STEPS, *on))
     assert 0 < column(run, "train/loss")[-1] < 10
+
+
+@pytest.mark.parametrize("task", ["translation", "language", "captioning", "text_to_image"])
+def test_no_step_of_a_run_waits_for_the_device(
+    task: str, accelerator: str, make_task_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the third step to the seventh, which is logged; with the loop, the callbacks and the moves of batches."""
+    step, modes = Task.training_step, iter(["default", "default", *["error"] * 4, "default"])
+
+    def watched(self: Task, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        mode = next(modes)
+        if accelerator == "gpu":
+            torch.cuda.set_sync_debug_mode(mode)
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Task, "training_step", watched)
+    rarely = [f"{key}=7" for key in ("max_steps", "val_check_interval", "log_every_n_steps")]
+    options = [*(f"trainer.{each}" for each in rarely), "callbacks.last.every_n_steps=7"]
+    try:
+        trained(make_task_run(task, *options, f"trainer.accelerator={accelerator}", "trainer.precision=bf16-mixed"))
+    finally:
+        if accelerator == "gpu":
+            torch.cuda.set_sync_debug_mode("default")
+    assert next(modes, None) is None
 
 
 @pytest.mark.parametrize("kind", KINDS)
