@@ -21,6 +21,7 @@ from regard.data.batching import Batch, Item, StepBatches
 from regard.data.translation import TranslationData
 from regard.errors import UsageError
 from regard.instantiate import build
+from regard.training.precision import with_computed_precision
 
 Step = Callable[[int], int]
 """Do the work with the batch of this number, and return how many tokens were trained on or written."""
@@ -58,13 +59,14 @@ class Work:
 
     @property
     def precision(self) -> str:
-        """The precision, as Lightning names it."""
+        """The precision of the row, as Lightning names it."""
         return str(self.config["trainer"]["precision"])
 
     @property
     def workload(self) -> Workload:
-        """The workload that `regard bench` would have."""
-        return workload(self.config, self.model["max_length"])
+        """The workload that `regard bench` would have, in the precision that regard computes in on this device."""
+        trainer = with_computed_precision(self.config["trainer"], say=lambda text: None)
+        return workload(self.config | {"trainer": trainer}, self.model["max_length"])
 
     @property
     def beam_size(self) -> int:

@@ -45,6 +45,17 @@ def peak_resident_memory() -> int:
     return used if sys.platform == "darwin" else 1024 * used  # macOS: bytes; Linux: KiB
 
 
+def emulates_bfloat16(device_type: str) -> bool:
+    """Return whether a device is a CPU without instructions for products in bfloat16, such as AVX-512.
+
+    PyTorch then computes them in loops that are up to 20 times as slow as products in float32 (torch 2.15).
+    """
+    import torch  # takes seconds
+
+    supported = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return device_type == "cpu" and not supported
+
+
 def _read_numbers(file: Path) -> dict[str, int]:
     """Return the first two words of each line, a name and a number."""
     return {name: int(number) for name, number, *_ in map(str.split, file.read_text().splitlines())}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from regard.inference import weights
-from regard.inference.weights import arrange_weights, emulates_bfloat16
+from regard.inference.weights import arrange_weights
 from regard.model.state_space.h3 import H3
 from regard.model.transformer import Transformer
 
@@ -40,11 +40,7 @@ def test_wide_matrices_are_stored_input_by_input(make_model: MakeModel) -> None:
 def test_bfloat16_becomes_float32_if_it_is_emulated(
     make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, emulated: bool
 ) -> None:
-    monkeypatch.setattr(weights, "emulates_bfloat16", lambda device: emulated)
+    monkeypatch.setattr(weights, "emulates_bfloat16", lambda device_type: emulated)
     model = arrange_weights(make_model().to(torch.bfloat16))
     assert {weight.dtype for weight in model.parameters()} == {torch.float32 if emulated else torch.bfloat16}
     assert model(PREFIX, SOURCE).dtype == (torch.float32 if emulated else torch.bfloat16)
-
-
-def test_only_cpus_emulate_bfloat16() -> None:
-    assert not emulates_bfloat16(torch.device("cuda"))

@@ -13,7 +13,7 @@ from regard.errors import UsageError
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 from regard.training.checkpoint import load_model, read_checkpoint
-from regard.training.precision import choose_kernels
+from regard.training.precision import choose_kernels, with_computed_precision
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true"])
@@ -49,6 +49,31 @@ def test_float32_products_are_as_precise_as_asked(precision: str, accelerator: s
     assert torch.get_float32_matmul_precision() == name
     assert torch.backends.cudnn.allow_tf32 == (name == "high")  # of convolutions
     torch.set_float32_matmul_precision("highest")
+
+
+@pytest.mark.parametrize("emulated", [True, False])
+def test_bf16_mixed_computes_in_float32_where_bfloat16_is_emulated(
+    monkeypatch: pytest.MonkeyPatch, emulated: bool
+) -> None:
+    monkeypatch.setattr("regard.training.precision.emulates_bfloat16", lambda accelerator: emulated)
+    said: list[str] = []
+    trainer = {"precision": "bf16-mixed", "accelerator": "cpu", "devices": 1}
+    computed = with_computed_precision(trainer, said.append)
+    assert computed == trainer | {"precision": "32-true" if emulated else "bf16-mixed"}
+    assert [text.startswith("trainer.precision=bf16-mixed: ") for text in said] == [True] * emulated
+    for other in ("32-true", "bf16-true", "16-mixed"):
+        assert with_computed_precision(trainer | {"precision": other}, said.append)["precision"] == other
+
+
+def test_a_run_says_and_records_the_precision_it_computes_in(
+    make_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("regard.training.precision.emulates_bfloat16", lambda accelerator: True)
+    run = make_run("trainer.max_steps=1", "trainer.precision=bf16-mixed")
+    assert work(run.path) == 0
+    assert json.loads((run.path / "summary.json").read_text())["precision"] == "32-true"
+    assert run.config()["trainer"]["precision"] == "bf16-mixed"
+    assert "products are computed in float32" in (run.path / "log.txt").read_text()
 
 
 def test_attention_kernel_is_not_replanned_for_each_shape() -> None:

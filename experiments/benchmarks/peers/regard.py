@@ -22,7 +22,7 @@ def train(work: Work) -> Step:
     model = real_model(work.workload, work.device)
     if work.config["task"]["compile"]:
         compile_training(model)
-    training = TrainingStep(model, work.batches[0], work.config, work.device)
+    training = TrainingStep(model, work.batches[0], work.workload.config, work.device)
 
     def step(number: int) -> int:
         training.batch = work.batches[number % len(work.batches)]

@@ -27,7 +27,7 @@ from regard.inference.weights import arrange_weights
 from regard.machine import peak_resident_memory
 from regard.model.transformer import Transformer
 from regard.training.compilation import compile_training
-from regard.training.precision import choose_kernels
+from regard.training.precision import choose_kernels, with_computed_precision
 
 Say = Callable[[str], None]
 
@@ -76,7 +76,7 @@ def bench(config: dict[str, Any], name: str, length: int | None, sequences: int,
         notes.append(
             f"{UNKNOWN_VOCAB_SIZE:,} tokens are assumed for the vocabulary of the text; see tokenizer.vocab_size"
         )
-    trainer = config["trainer"]
+    config["trainer"] = trainer = with_computed_precision(config["trainer"], notes.append)
     device = find_device(config)
     if device is None:
         raise UsageError(

@@ -13,18 +13,12 @@ from regard.cost.workload import Workload
 from regard.inference.continuation import continue_rows
 from regard.inference.decoding import Sampling
 from regard.inference.encoder_decoder import search
-from regard.inference.weights import emulates_bfloat16
 from regard.model.transformer import Transformer
 
 LONGEST = 64
 """Number of tokens of each output, if the sequences are not shorter."""
 NEVER = -1
 """Not the number of a token: no output ends before its limit."""
-
-
-def _precision(workload: Workload, device: torch.device) -> torch.autocast:
-    """Return the context of decoding: that of a forward pass, without conversion to a format that is emulated."""
-    return autocast("32-true" if emulates_bfloat16(device) else workload.config["trainer"]["precision"], device)
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ def _decoding(model: Transformer, workload: Workload, device: torch.device, beam
 
     @torch.inference_mode()
     def run(tokens: int) -> None:
-        with _precision(workload, device):
+        with autocast(workload.config["trainer"]["precision"], device):
             encoded = model.encode(source)
             assert encoded is not None
             search(model.decoder, encoded, torch.full((workload.rows,), tokens, device=device), beam_size, 1.0, NEVER)
@@ -83,7 +77,7 @@ def _generation(model: Transformer, workload: Workload, device: torch.device) ->
     seeds = [[row] for row in range(workload.rows)]
 
     def run(tokens: int) -> None:
-        with _precision(workload, device):
+        with autocast(workload.config["trainer"]["precision"], device):
             for _ in continue_rows(model, prompts, Sampling(), tokens, seeds, NEVER):
                 pass
 

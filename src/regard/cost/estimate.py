@@ -18,7 +18,7 @@ from regard.cost.predict.parameters import parameters_by_part
 from regard.cost.timing import flops_per_second, generation_seconds, training_seconds
 from regard.cost.units import format_bytes, format_seconds
 from regard.cost.workload import UNKNOWN_VOCAB_SIZE, Workload, with_vocabulary, workload
-from regard.training.precision import choose_kernels
+from regard.training.precision import choose_kernels, with_computed_precision
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,8 @@ def estimate(
         notes.append(
             f"{UNKNOWN_VOCAB_SIZE:,} tokens are assumed for the vocabulary of the text; see tokenizer.vocab_size"
         )
-    trainer, run_length = config["trainer"], int(config["model"]["max_length"])
+    config["trainer"] = trainer = with_computed_precision(config["trainer"], notes.append)
+    run_length = int(config["model"]["max_length"])
     device = find_device(config)
     on = torch.device("cpu") if device is None else device.torch
     if device is None:

@@ -7,6 +7,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from regard.machine import emulates_bfloat16
+
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -25,18 +27,12 @@ def arrange_weights(model: M) -> M:
     Weights on other devices stay as they are.
     """
     for parameter in model.parameters():
-        if parameter.dtype == torch.bfloat16 and emulates_bfloat16(parameter.device):
+        if parameter.dtype == torch.bfloat16 and emulates_bfloat16(parameter.device.type):
             parameter.data = parameter.data.float()
     for layer in model.modules():
         if isinstance(layer, nn.Linear | nn.Embedding) and layer.weight.device.type == "cpu":
             layer.weight.data = _with_long_lines(layer.weight.data)
     return model
-
-
-def emulates_bfloat16(device: torch.device) -> bool:
-    """Return whether ``device`` is a CPU without instructions for products in bfloat16, such as AVX-512."""
-    supported = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return device.type == "cpu" and not supported
 
 
 def _with_long_lines(matrix: torch.Tensor) -> torch.Tensor:

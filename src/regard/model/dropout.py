@@ -26,7 +26,9 @@ class Dropout(nn.Dropout):
 
 def _mask(x: Float[Tensor, "*shape"], p: float) -> Float[Tensor, "*shape"]:
     """Return a mask of the shape of ``x``: zeros with probability ``p``, and 1 / (1 - p) elsewhere."""
-    dropped = min(round(p * LEVELS), LEVELS - 1)
+    dropped = round(p * LEVELS)
+    if dropped == LEVELS:
+        return torch.zeros_like(x)
     random = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
     kept = random[: x.numel()].view(x.shape) >= dropped - LEVELS // 2
     return kept.to(x.dtype).mul_(LEVELS / (LEVELS - dropped))

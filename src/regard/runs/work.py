@@ -30,7 +30,7 @@ from regard.training.callbacks.metrics import FinalValidation, MetricsLogger
 from regard.training.callbacks.metrics_file import MetricsFile
 from regard.training.checkpoint import find_last_checkpoint, load_weights, read_checkpoint, read_tokenizers
 from regard.training.distributed.ranks import is_first_process, started_by_srun
-from regard.training.precision import choose_kernels
+from regard.training.precision import choose_kernels, with_computed_precision
 from regard.training.task import Task
 from regard.training.trainer import make_trainer
 
@@ -135,7 +135,7 @@ def training_trainer(run: RunFolder, config: dict[str, Any], console: Console, h
         callbacks.append(complete(callback, run, metrics_logger) if partial else callback)
     group, tags = group_and_tags(run)
     return make_trainer(
-        config["trainer"],
+        with_computed_precision(config["trainer"], functools.partial(say, console)),
         logger=build(config["logger"])(
             folder=run.path, config=config, group=group, tags=tags, attempt=run.status()["attempt"]
         ),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from regard.machine import emulates_bfloat16
 
 GPUS = ("gpu", "cuda")
 
@@ -12,6 +15,21 @@ def decide_precision(precision: Any, accelerator: str) -> Any:
     if precision != "auto":
         return precision
     return "bf16-mixed" if _on_gpu(accelerator) else "32-true"
+
+
+def with_computed_precision(trainer: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
+    """Return a trainer config whose precision is 32-true instead of bf16-mixed on a CPU that emulates bfloat16.
+
+    In both precisions the weights are float32, and products of bfloat16 are summed in float32. A step in float32 is up
+    to 20 times as fast there, and no less accurate. ``say`` receives a message if the precision is changed.
+    """
+    if trainer["precision"] != "bf16-mixed" or not emulates_bfloat16(trainer["accelerator"]):
+        return dict(trainer)
+    say(
+        "trainer.precision=bf16-mixed: this processor has no instructions for bfloat16; products are computed in "
+        "float32, which is faster here"
+    )
+    return {**trainer, "precision": "32-true"}
 
 
 def choose_kernels(precision: Any, accelerator: str) -> None:

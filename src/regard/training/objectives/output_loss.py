@@ -92,7 +92,7 @@ def _loss_and_gradients(
         largest = logits.amax(dim=-1, keepdim=True)
         own = logits.gather(-1, answers)
         shares = torch.softmax(logits, dim=-1, out=logits)
-        log_sum = largest - shares.amax(dim=-1, keepdim=True).log()  # the share of the largest is exp(largest - log_sum)
+        log_sum = largest - shares.amax(dim=-1, keepdim=True).log()  # that share is exp(largest - log_sum)
         smooth = (some.float() @ mean_weight)[:, None]
         loss += ((log_sum - (1 - label_smoothing) * own - label_smoothing * smooth) * weights).sum()
         if with_gradients:
