@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--data", type=Path, default=Path("data/multi30k"), help="folder of Multi30k (data/multi30k)")
     parser.add_argument("--output", type=Path, help="also write the results as JSON to this file")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     try:
         results = compare(options)
     except RegardError as error:
@@ -132,13 +132,12 @@ def makers(kind: str, peers: list[str]) -> dict[str, Any]:
 
 
 def alternate(steps: Mapping[str, Step], device: torch.device, seconds: float) -> dict[str, list[float]]:
-    """Return seconds per token of each step of each peer, in rounds of about ``seconds`` in total.
+    """Return seconds per token of each step of each peer, in rounds of about ``seconds`` in total, after a warm-up.
 
-    Rounds before them are a warm-up. If a single round takes longer than ``seconds``, it is the only one.
+    The warm-up has at least one round, in which models are compiled.
     """
-    begin = time.perf_counter()
-    first = rounds(steps, device, seconds / 5)
-    return first if time.perf_counter() - begin > seconds else rounds(steps, device, seconds)
+    rounds(steps, device, seconds / 5)
+    return rounds(steps, device, seconds)
 
 
 def rounds(steps: Mapping[str, Step], device: torch.device, seconds: float) -> dict[str, list[float]]:
