@@ -14,7 +14,7 @@ import torch
 from regard.data import shuffle
 from regard.data.batching import Item, StepBatches, StreamState, cut_batches, pad
 from regard.data.shuffle import Shuffle, fixed_sample
-from regard.data.translation import PairPlan
+from regard.data.translation import PairPlan, order_by_lengths
 
 BUDGET, MAX_LENGTH = 60, 27
 
@@ -102,10 +102,12 @@ def test_no_rows_are_no_batches() -> None:
 
 
 def test_batches_have_sentences_of_similar_length() -> None:
-    padded = sum(len(batch) * TARGET[batch].max() for batch in plan(budget=200))
-    in_order = sum(len(batch) * TARGET[batch].max() for batch in cut_batches(SENTENCES, TARGET, 200))
-    real = TARGET[SENTENCES].sum()
-    assert padded - real < (in_order - real) / 2
+    def padding(batches: list[np.ndarray]) -> int:
+        sides = SOURCE, TARGET
+        return sum(int(len(batch) * side[batch].max() - side[batch].sum()) for batch in batches for side in sides)
+
+    in_order = cut_batches(SENTENCES, np.maximum(SOURCE, TARGET), 200)
+    assert padding(plan(budget=200)) < padding(in_order) / 2
 
 
 @pytest.mark.usefixtures("pools")
@@ -327,3 +329,16 @@ def test_a_sample_is_random_and_always_the_same(size: int) -> None:
     assert set(sample) <= set(fixed_sample(1000, size + 50))
     if size == 100:
         assert abs(sample.mean() - 500) < 90
+
+
+@pytest.mark.parametrize("tokens_per_batch", [512, 1024, 2048])
+def test_batches_of_pairs_have_little_padding_on_both_sides(tokens_per_batch: int) -> None:
+    random = np.random.default_rng(0)
+    source = (random.poisson(13, 30_000) + 1).astype(np.int32)
+    target = np.maximum(1, np.round(source * random.normal(1.05, 0.18, len(source)))).astype(np.int32)
+    order = order_by_lengths(source, target, tokens_per_batch)
+    assert sorted(order) == list(range(len(source)))
+    batches = cut_batches(order, np.maximum(source, target), tokens_per_batch)
+    for lengths, most in ((target, 0.02), (source, 0.05)):
+        padded = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
+        assert 1 - lengths.sum() / padded <= most

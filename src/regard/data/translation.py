@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from torch.utils.data import Dataset
 
-from regard.data.batching import Batch, Indices, Item, Plan, PlannedBatch, cut_batches, pad
+from regard.data.batching import Batch, Indices, Item, Lengths, Plan, PlannedBatch, cut_batches, pad
 from regard.data.corpora.corpus import PAIR, Corpus, Split
 from regard.data.corpora.filters import Filter
 from regard.data.datamodule import NO_LIMITS, CorpusData, Limits
@@ -23,6 +23,9 @@ from regard.errors import RegardError
 
 COUNTED_AT_ONCE = 1 << 16
 """Number of pairs whose lengths are read at once to count those that are too long."""
+
+BATCHES_PER_GROUP = 4
+"""With more, there is less padding of sources and more of targets."""
 
 
 class TranslationData(CorpusData):
@@ -116,12 +119,24 @@ class TranslationData(CorpusData):
         return short
 
 
+def order_by_lengths(source: Lengths, target: Lengths, tokens_per_batch: int) -> Indices:
+    """Return the order of pairs in which consecutive batches have little padding on both sides.
+
+    Neighbouring target lengths form groups of about `BATCHES_PER_GROUP` batches. Each group is sorted by source length,
+    alternately upwards and downwards, so that a batch across two groups has similar sources too.
+    """
+    tokens = np.bincount(target) * np.arange(target.max(initial=0) + 1)  # for each target length
+    group = ((tokens.cumsum() - tokens) // (BATCHES_PER_GROUP * tokens_per_batch))[target]
+    _, group = np.unique(group, return_inverse=True)
+    return np.lexsort((target, np.where(group % 2, -source, source), group))
+
+
 class PairPlan:
     """The batches of every epoch: pairs of similar length, within a budget of padded tokens on each side.
 
-    The pairs of a pool are sorted by length and split into batches, and the batches are shuffled. Pairs with a side of
-    more than ``max_length`` tokens, including </s>, are dropped. Holds no lengths: those of a pool are read from the
-    memory map when it is planned.
+    The pairs of a pool are sorted by `order_by_lengths` and split into batches, and the batches are shuffled. Pairs
+    with a side of more than ``max_length`` tokens, including </s>, are dropped. Holds no lengths: those of a pool are
+    read from the memory map when it is planned.
     """
 
     def __init__(self, source: TokenFile, target: TokenFile, max_length: int, tokens_per_batch: int, seed: int) -> None:
@@ -138,7 +153,7 @@ class PairPlan:
         pairs, random = self.shuffle.pool(epoch, number)
         source, target = (tokens.lengths_of(pairs) + 1 for tokens in (self.source, self.target))
         longer = np.maximum(source, target)
-        order = np.lexsort((source, target))
+        order = order_by_lengths(source, target, self.tokens_per_batch)
         batches = cut_batches(order[longer[order] <= self.max_length], longer, self.tokens_per_batch)
         return [
             PlannedBatch(pairs[batches[place]], int(target[batches[place]].sum()))
