@@ -119,7 +119,7 @@ class TranslationData(CorpusData):
         return short
 
 
-def order_by_lengths(source: Lengths, target: Lengths, tokens_per_batch: int) -> Indices:
+def order_by_lengths(source: Indices | Lengths, target: Indices | Lengths, tokens_per_batch: int) -> Indices:
     """Return the order of pairs in which consecutive batches have little padding on both sides.
 
     Neighbouring target lengths form groups of about `BATCHES_PER_GROUP` batches. Each group is sorted by source length,
