@@ -75,6 +75,16 @@ SMALL_ANSWERS = [
     "optimizer.lr=0.01", "schedule.warmup_steps=1",
 ]  # fmt: skip
 
+# The code of a process that starts runs.
+LAUNCH = """
+import sys
+from pathlib import Path
+from regard.launch.start import start
+from regard.runs.folder import RunFolder
+
+sys.exit(start([RunFolder(Path(path)) for path in sys.argv[1:]]))
+"""
+
 COLOURS = {"red": "rot", "green": "grün", "blue": "blau", "white": "weiß", "black": "schwarz"}
 THINGS = {"house": "Haus", "roof": "Dach", "boat": "Boot", "book": "Buch", "horse": "Pferd", "sheet": "Blatt"}
 
@@ -280,6 +290,24 @@ def finished(make_run: Callable[..., RunFolder]) -> RunFolder:
 
 
 @pytest.fixture(scope="session")
+def watched(make_run: Callable[..., RunFolder], tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A small run that has been worked through and logged to W&B, offline; look, do not touch.
+
+    The home and current folder of the user were `home` in the folder of the fixture.
+    """
+    from regard.runs.work import work
+
+    run = make_run("logger=wandb", "logger.mode=offline", "name=watched")
+    home = run.path.with_name("home")
+    home.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setenv("HOME", str(home))
+        assert work(run.path) == 0
+    return run
+
+
+@pytest.fixture(scope="session")
 def make_language_run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunFolder]:
     """Freezes a small run of a language model; arguments override."""
     from regard.config.compose import compose_points, freeze
@@ -447,6 +475,51 @@ def start_warm(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     yield start
     for process in started:
         process.kill()
+
+
+@pytest.fixture
+def regard_warm(start_warm: StartWarm) -> Callable[..., Said]:
+    """Runs a command line in a process that has imported torch, as have the processes of runs that it starts."""
+
+    def run(*arguments: Any) -> Said:
+        process = start_warm("-m", "regard.cli", *map(str, arguments))
+        out, err = process.communicate()
+        assert process.returncode is not None
+        return Said(process.returncode, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def start_launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[list[RunFolder]], WarmProcess]]:
+    """Starts runs with their launchers in a process that has imported torch, as have its subprocesses."""
+    from warm import WarmProcess
+
+    started: list[WarmProcess] = []
+
+    def start_launch(runs: list[RunFolder]) -> WarmProcess:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("OMP_NUM_THREADS", "1")
+            paths = (str(run.path) for run in runs)
+            started.append(WarmProcess(tmp_path_factory.mktemp("process"), "-c", LAUNCH, *paths))
+        return started[-1]
+
+    yield start_launch
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture(scope="session")
+def launch(start_launch: Callable[[list[RunFolder]], WarmProcess]) -> Callable[[list[RunFolder]], int]:
+    """Does what `regard.launch.start.start` does, in such a process; returns the exit code."""
+
+    def launch(runs: list[RunFolder]) -> int:
+        process = start_launch(runs)
+        print(*process.communicate())
+        assert process.returncode is not None
+        return process.returncode
+
+    return launch
 
 
 @pytest.fixture(scope="session")

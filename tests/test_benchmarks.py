@@ -3,30 +3,47 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
+import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import pytest
 
+Compare = Callable[..., tuple[int, str, str]]
+
 ROOT = Path(__file__).parents[1]
 SMALL = ["model.depth=1", "model.dim=16", "model.num_heads=2", "model.ffn_dim=32", "model.max_length=8"]
 
 
-def compare(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "experiments" / "benchmarks" / "compare.py"), *arguments],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+@pytest.fixture
+def compare(
+    importable: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs compare.py in this process; returns the exit code, stdout and stderr."""
+    folder = ROOT / "experiments" / "benchmarks"
+    importable(folder)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["compare.py", *arguments])
+        code = 0
+        try:
+            runpy.run_path(str(folder / "compare.py"), run_name="__main__")
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return code, *capsys.readouterr()
+
+    return run
 
 
-def test_each_peer_has_a_ratio_and_one_that_is_not_installed_is_left_out(tmp_path: Path) -> None:
-    rows = ["--rows", "4 layers, dim 128, block 64", "--seconds", "0.1", "--threads", "1"]
-    done = compare(tmp_path, "lm", *SMALL, *rows, "--peers", "bare", "litgpt", "--output", "results.json")
-    assert done.returncode == 0, done.stderr
-    assert "litgpt is left out: litgpt is not installed; pip install litgpt==" in done.stderr
+def test_each_peer_has_a_ratio_and_one_that_is_not_installed_is_left_out(tmp_path: Path, compare: Compare) -> None:
+    rows = ["--rows", "4 layers, dim 128, block 64", "--seconds", "0.5", "--threads", "1"]
+    code, out, errors = compare(
+        "lm", *SMALL, *rows, "--peers", "bare", "litgpt", "--output", str(tmp_path / "results.json")
+    )
+    assert code == 0, errors
+    assert "litgpt is left out: litgpt is not installed; pip install litgpt==" in errors
     results = json.loads((tmp_path / "results.json").read_text())
     assert [row["row"][-4:] for row in results["rows"]] == ["fp32", "bf16"]
     for row in results["rows"]:
@@ -36,9 +53,9 @@ def test_each_peer_has_a_ratio_and_one_that_is_not_installed_is_left_out(tmp_pat
         assert row["ratios"]["bare"] == median(
             b / a for a, b in zip(ours, theirs, strict=True)
         )  # above 1: regard is faster
-        assert f"| {row['row']} |" in done.stdout
-    assert "| Language model training | regard, tokens/s | bare | steps |" in done.stdout
-    assert "model.depth=1" in done.stdout.splitlines()[0]
+        assert f"| {row['row']} |" in out
+    assert "| Language model training | regard, tokens/s | bare | steps |" in out
+    assert "model.depth=1" in out.splitlines()[0]
 
 
 @pytest.mark.parametrize(
@@ -50,8 +67,7 @@ def test_each_peer_has_a_ratio_and_one_that_is_not_installed_is_left_out(tmp_pat
         (["lm", "model.dmi=3"], "model.dim"),
     ],
 )
-def test_errors_are_one_line(arguments: list[str], words: str, tmp_path: Path) -> None:
-    done = compare(tmp_path, *arguments, "--peers", "bare")
-    assert done.returncode == 2
-    assert words in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+def test_errors_are_one_line(arguments: list[str], words: str, compare: Compare) -> None:
+    code, _, errors = compare(*arguments, "--peers", "bare")
+    assert code == 2
+    assert words in errors.splitlines()[-1]

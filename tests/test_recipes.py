@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from warm import WarmProcess
 
 pytestmark = pytest.mark.xdist_group("recipes")  # they share a run
 
 ROOT = Path(__file__).parents[1]
 FILE = re.compile(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", re.DOTALL)
-
-
-def regard(folder: Path, *arguments: str, stdin: str = "") -> str:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(folder)])}
-    done = subprocess.run(
-        [sys.executable, "-m", "regard.cli", *arguments],
-        cwd=folder, env=environment, input=stdin, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +40,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "+encoder=recurrent",
     ]
     small = ["data.size=500", "model.dim=16", "model.num_heads=2", "trainer=debug", "logger=none"]
-    assert "hi\n" in regard(folder, "train", "--config-dir", "my_conf", "callbacks=mine", *chosen, *small)
+    command = ["-m", "regard.cli", "train", "--config-dir", "my_conf", "callbacks=mine", *chosen, *small]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("PYTHONPATH", str(folder))
+        process = WarmProcess(tmp_path_factory.mktemp("process"), *command)
+    out, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "hi\n" in out
     return folder
 
 
@@ -65,9 +61,14 @@ def test_everything_that_a_recipe_makes_is_trained(trained: Path) -> None:
         assert f"my_package.{name}" in config
 
 
-def test_a_checkpoint_with_classes_of_the_user_is_used_with_trust(trained: Path) -> None:
+def test_a_checkpoint_with_classes_of_the_user_is_used_with_trust(
+    trained: Path, regard: Callable[..., Any], importable: Callable[[Path], None]
+) -> None:
+    importable(trained)
     (run,) = (trained / "runs" / "default").iterdir()
-    assert regard(trained, "translate", str(run), "--trust", stdin="12\n13\n").count("\n") == 2
+    translated = regard("translate", run, "--trust", stdin="12\n13\n")
+    assert translated.code == 0, translated.err
+    assert translated.out.count("\n") == 2
 
 
 def test_the_mixer_of_the_recipe_extends_as_it_mixes(trained: Path, importable: Callable[[Path], None]) -> None:

@@ -16,7 +16,6 @@ from regard.analysis import sample
 from regard.observe.measure.heads import MEASURES
 from regard.observe.wandb.offline_file import records
 from regard.runs.folder import RunFolder
-from regard.runs.work import work
 
 Regard = Callable[..., Any]
 
@@ -135,9 +134,8 @@ def test_nothing_is_logged_to_a_running_run(run: Path, regard: Regard) -> None:
     assert said.out == ""
 
 
-def test_table_and_images_are_logged_to_the_wandb_run(make_run: Callable[..., RunFolder], regard: Regard) -> None:
-    run = make_run("logger=wandb", "logger.mode=offline", "name=measured")
-    assert work(run.path) == 0
+def test_table_and_images_are_logged_to_the_wandb_run(watched: RunFolder, tmp_path: Path, regard: Regard) -> None:
+    run = RunFolder(shutil.copytree(watched.path, tmp_path / "run"))
     before = {path.name for path in (run.path / "wandb").glob("offline-run-*")}
     said = regard("heads", run.path, "--wandb")
     assert said.code == 0, said.err

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import json
 import math
 import re
 import shutil
-import subprocess
+import time
 from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
@@ -27,16 +26,9 @@ from regard.observe.draw.contact_sheet import Captioned, write_sheet
 from regard.observe.record.maps import SentenceMaps, save_maps
 from regard.runs.folder import RunFolder
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium found; install the package chromium")
-
-QUIET = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
-    "--enable-logging=stderr", "--window-size=1280,900",
-]  # fmt: skip
 HOSTILE = "<script>alert(1)</script></script><b>&amp;"
 CopyRun = Callable[..., RunFolder]
+Ask = Callable[..., tuple[Any, list[str]]]
 
 HELP = """
   const $$ = (selector) => [...document.querySelectorAll(selector)];
@@ -49,24 +41,29 @@ HELP = """
 """
 
 
-def ask(page: Path, script: str, *options: str, wait: bool = False) -> tuple[Any, list[str]]:
-    """What the body of an async function, run in the page when all is drawn, returns; and what the console said.
+@pytest.fixture
+def ask(browser: Any) -> Ask:
+    """Returns a function that opens a page and runs the body of an async function in it when all is drawn.
 
-    To ``wait`` for what the browser does later (pictures), time is virtual.
+    It returns what the function returns, and what the console said.
     """
-    asking = page.with_name("asking.html")
-    code = (
-        f'<pre id="answer"></pre><script>(async () => {{ {HELP} {script} }})()'
-        '.then((found) => { document.getElementById("answer").textContent = JSON.stringify(found ?? null); });</script>'
-    )
-    asking.write_text(page.read_text("utf-8").replace("</body>", f"{code}</body>"), "utf-8")
-    command = [str(BROWSER), *QUIET, *options, f"--user-data-dir={page.with_name('profile')}", "--dump-dom"]
-    command += ["--virtual-time-budget=10000"] if wait else []
-    done = subprocess.run([*command, asking.as_uri()], capture_output=True, timeout=120, check=True)
-    console = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if "CONSOLE" in line]
-    found = re.findall(r'<pre id="answer">(.*?)</pre>', done.stdout.decode("utf-8"), re.DOTALL)
-    assert found, console
-    return json.loads(html.unescape(found[-1])) if found[-1] else None, console
+
+    def call(page: Path, script: str, **opened: Any) -> tuple[Any, list[str]]:
+        asking = page.with_name("asking.html")
+        code = (
+            f'<pre id="answer"></pre><script>(async () => {{ {HELP} {script} }})()'
+            '.then((found) => { document.getElementById("answer").textContent = JSON.stringify(found ?? null); });'
+            "</script>"
+        )
+        asking.write_text(page.read_text("utf-8").replace("</body>", f"{code}</body>"), "utf-8")
+        browser.open(asking, **opened)
+        deadline = time.monotonic() + 30
+        while not (answer := browser.text("#answer")):
+            assert time.monotonic() < deadline, browser.console()
+            time.sleep(0.02)
+        return json.loads(answer), browser.console()
+
+    return call
 
 
 def rows(*values: float, **more: float) -> list[dict[str, Any]]:
@@ -101,7 +98,7 @@ def page(tmp_path: Path, copy_run: CopyRun) -> Path:
     return written(tmp_path, *runs)
 
 
-def test_everything_is_drawn_without_a_word_on_the_console(page: Path) -> None:
+def test_everything_is_drawn_without_a_word_on_the_console(page: Path, ask: Ask) -> None:
     found, console = ask(
         page,
         """return { names: names(), groups: $$("#groups tbody tr").length, lines: $("curves").data.length,
@@ -119,7 +116,7 @@ def test_everything_is_drawn_without_a_word_on_the_console(page: Path) -> None:
     assert "the best is r4 with 2" in " ".join(found["labels"])
 
 
-def test_a_click_on_a_head_sorts_and_says_so(page: Path) -> None:
+def test_a_click_on_a_head_sorts_and_says_so(page: Path, ask: Ask) -> None:
     found, console = ask(
         page,
         """
@@ -143,7 +140,7 @@ def test_a_click_on_a_head_sorts_and_says_so(page: Path) -> None:
     assert found[4][0] == ["r4", "r1", "r5", "r2", "r6", "r3"], "seeds, those of one seed in the order of the page"
 
 
-def test_ticks_choose_what_is_drawn_and_compared(page: Path) -> None:
+def test_ticks_choose_what_is_drawn_and_compared(page: Path, ask: Ask) -> None:
     found, console = ask(
         page,
         """
@@ -161,7 +158,7 @@ def test_ticks_choose_what_is_drawn_and_compared(page: Path) -> None:
     assert found["keys"] == ["optimizer.lr"], "r4 and r1 share their seed"
 
 
-def test_curves_go_by_step_tokens_and_time_and_are_smoothed(page: Path) -> None:
+def test_curves_go_by_step_tokens_and_time_and_are_smoothed(page: Path, ask: Ask) -> None:
     """r2 is of older code: it does not say how many tokens. 5 then 2, smoothed by 0.5: (2.5 / 2 + 2 / 2) / 0.75 = 3."""
     found, console = ask(
         page,
@@ -188,7 +185,7 @@ def test_curves_go_by_step_tokens_and_time_and_are_smoothed(page: Path) -> None:
     assert found["other"] == {}
 
 
-def test_every_plot_is_saved_as_svg_and_png_and_the_table_as_csv(page: Path) -> None:
+def test_every_plot_is_saved_as_svg_and_png_and_the_table_as_csv(page: Path, ask: Ask) -> None:
     found, console = ask(
         page,
         """
@@ -196,13 +193,12 @@ def test_every_plot_is_saved_as_svg_and_png_and_the_table_as_csv(page: Path) -> 
         HTMLAnchorElement.prototype.click = function () { saved.push([this.download, this.href]); };
         const buttons = $$("[data-plot]");
         for (const button of buttons) button.click();
-        await new Promise((done) => setTimeout(done, 5000));
+        while (saved.length < buttons.length) await new Promise((done) => setTimeout(done, 20));
         let blob;  // only now: Plotly draws its pictures by such addresses too
         URL.createObjectURL = (given) => { blob = given; return "#"; };
         $("csv").click();
         return { saved, csv: await blob.text(), buttons: buttons.map((node) => node.ariaLabel) };
         """,
-        wait=True,
     )
     assert console == []
     saved = dict(found["saved"])
@@ -218,7 +214,7 @@ def test_every_plot_is_saved_as_svg_and_png_and_the_table_as_csv(page: Path) -> 
     assert [row["best validation/loss"] for row in table][:2] == ["2.0", "2.2"]
 
 
-def test_hostile_text_is_shown_and_not_run(tmp_path: Path, copy_run: CopyRun) -> None:
+def test_hostile_text_is_shown_and_not_run(tmp_path: Path, copy_run: CopyRun, ask: Ask) -> None:
     """In the name of a run, a value, a key, a metric, a sample, a piece and a reason."""
     runs = []
     for name in ("<script>alert(1)<", "%{y}${x}"):
@@ -266,7 +262,7 @@ def test_hostile_text_is_shown_and_not_run(tmp_path: Path, copy_run: CopyRun) ->
     assert found["bold"] == 0
 
 
-def test_values_that_are_no_numbers_leave_a_gap(tmp_path: Path, copy_run: CopyRun) -> None:
+def test_values_that_are_no_numbers_leave_a_gap(tmp_path: Path, copy_run: CopyRun, ask: Ask) -> None:
     run = copy_run(tmp_path / "a", rows=rows(3, math.nan, 2, math.inf))
     empty = copy_run(tmp_path / "b", rows=rows(math.nan, math.nan))
     found, console = ask(
@@ -279,7 +275,7 @@ def test_values_that_are_no_numbers_leave_a_gap(tmp_path: Path, copy_run: CopyRu
     assert "2" in found["cells"]
 
 
-def test_attention_of_one_sentence_stands_side_by_side_and_is_read_by_keys_and_pointer(page: Path) -> None:
+def test_attention_of_one_sentence_stands_side_by_side_and_is_read_by_keys_and_pointer(page: Path, ask: Ask) -> None:
     found, console = ask(
         page,
         """
@@ -317,7 +313,9 @@ def test_attention_of_one_sentence_stands_side_by_side_and_is_read_by_keys_and_p
     assert found["single"] == spelt(0, 0, steps[1, 0, 0] / 255)
 
 
-def test_a_language_model_is_compared_by_its_self_attention(tmp_path: Path, finished_language: RunFolder) -> None:
+def test_a_language_model_is_compared_by_its_self_attention(
+    tmp_path: Path, finished_language: RunFolder, ask: Ask
+) -> None:
     found, console = ask(
         written(tmp_path, finished_language),
         'return { maps: text("#samples canvas ~ span"), sentences: $$("#sentence option").length, '
@@ -329,7 +327,7 @@ def test_a_language_model_is_compared_by_its_self_attention(tmp_path: Path, fini
     assert found["parameters"] == "At least two runs are needed."
 
 
-def test_images_of_the_same_prompt_stand_side_by_side(tmp_path: Path, copy_run: CopyRun) -> None:
+def test_images_of_the_same_prompt_stand_side_by_side(tmp_path: Path, copy_run: CopyRun, ask: Ask) -> None:
     runs = [copy_run(tmp_path / name) for name in ("one", "two")]
     images = [np.full((8, 8, 3), shade, np.uint8) for shade in (10, 200)]
     for run, image in zip(runs, images, strict=True):
@@ -346,13 +344,12 @@ def test_images_of_the_same_prompt_stand_side_by_side(tmp_path: Path, copy_run: 
           canvas.drawImage(image, 0, 0);
           return canvas.getImageData(4, 4, 1, 1).data[0];
         }) };""",
-        wait=True,
     )
     assert not console
     assert found == {"sentences": ["a red circle"], "steps": ["step 10", "step 10"], "shades": [10, 200]}
 
 
-def test_nothing_leaves_the_page_and_no_text_becomes_code(page: Path) -> None:
+def test_nothing_leaves_the_page_and_no_text_becomes_code(page: Path, ask: Ask) -> None:
     outside = [match for match in re.findall(r'(?:src|href)="([^"]*)"', page.read_text("utf-8")[:20_000]) if match]
     assert outside == ["data:,"]
     found, console = ask(
@@ -367,23 +364,23 @@ def test_nothing_leaves_the_page_and_no_text_becomes_code(page: Path) -> None:
     assert "Content Security Policy" in " ".join(console)
 
 
-def test_an_error_of_the_page_would_be_seen(page: Path) -> None:
-    assert "boom" in " ".join(ask(page, "setTimeout(() => { throw new Error('boom'); }); await null;", wait=True)[1])
+def test_an_error_of_the_page_would_be_seen(page: Path, ask: Ask) -> None:
+    script = "setTimeout(() => { throw new Error('boom'); }); await new Promise((done) => setTimeout(done, 50));"
+    assert "boom" in " ".join(ask(page, script)[1])
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_plots_have_the_colours_of_the_theme(page: Path, scheme: str) -> None:
-    option = f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}"
+def test_plots_have_the_colours_of_the_theme(page: Path, scheme: str, ask: Ask) -> None:
     script = """return { colour: $("curves").layout.paper_bgcolor,
                              fits: document.documentElement.scrollWidth <= innerWidth }"""
     for width in (1400, 500):
-        found, console = ask(page, script, option, f"--window-size={width},900")
+        found, console = ask(page, script, theme=scheme, width=width)
         assert console == []
         assert found["fits"], "the page itself does not scroll sideways"
     assert found["colour"] == {"dark": "#151a21", "light": "#ffffff"}[scheme]
 
 
-def test_the_page_of_a_hundred_runs_opens_and_sorts_in_two_seconds(tmp_path: Path, copy_run: CopyRun) -> None:
+def test_the_page_of_a_hundred_runs_opens_and_sorts_in_two_seconds(tmp_path: Path, copy_run: CopyRun, ask: Ask) -> None:
     random = np.random.default_rng(1)
     columns = [
         "validation/loss",

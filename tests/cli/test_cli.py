@@ -1,7 +1,8 @@
-"""The command line, in a subprocess where its streams or its imports matter."""
+"""The command line, in a process of its own where its streams or its imports matter."""
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
@@ -18,19 +19,6 @@ from regard.runs.folder import RunFolder
 Regard = Callable[..., Any]
 
 
-def command(
-    *arguments: str, stdin: str | bytes = b"", cwd: Path | None = None, **environment: str
-) -> subprocess.CompletedProcess[bytes]:
-    """Run ``regard`` in a subprocess."""
-    return subprocess.run(
-        [sys.executable, "-m", "regard.cli", *arguments],
-        input=stdin.encode() if isinstance(stdin, str) else stdin,
-        capture_output=True,
-        cwd=cwd,
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
-    )
-
-
 def test_help_imports_neither_torch_nor_hydra() -> None:
     code = (
         "import sys; sys.argv = ['regard', '--help']\n"
@@ -44,9 +32,10 @@ def test_help_imports_neither_torch_nor_hydra() -> None:
 
 def test_translate_keeps_order_and_empty_lines(finished: RunFolder, tmp_path: Path, regard: Regard) -> None:
     lines = ["the red house", "", "the blue boat is very, very white", "   ", "the book", "the red house"]
-    found = command("translate", str(finished.path), "--beam-size", "2", stdin="\n".join(lines))
+    command = [sys.executable, "-m", "regard.cli", "translate", finished.path, "--beam-size", "2"]
+    found = subprocess.run(command, input="\n".join(lines), capture_output=True, encoding="utf-8")
     assert found.returncode == 0, found.stderr
-    out = found.stdout.decode().split("\n")
+    out = found.stdout.split("\n")
     assert out[-1] == ""
     assert len(out) == len(lines) + 1
     assert out[1] == out[3] == ""
@@ -58,9 +47,9 @@ def test_translate_keeps_order_and_empty_lines(finished: RunFolder, tmp_path: Pa
 
 
 def test_translate_names_a_line_that_is_not_utf8_or_too_long(finished: RunFolder, regard: Regard) -> None:
-    bad = command("translate", str(finished.path), stdin=b"the red house\n\xff\xfe\n")
-    assert bad.returncode == 1
-    assert b"stdin, line 2: not UTF-8" in bad.stderr
+    bad = regard("translate", finished.path, stdin=io.TextIOWrapper(io.BytesIO(b"the red house\n\xff\xfe\n")))
+    assert bad.code == 1
+    assert "stdin, line 2: not UTF-8" in bad.err
     long = regard("translate", finished.path, stdin="the\n" + "the house " * 400)
     assert long.code == 0
     assert "line 2 is longer than the limit of the model (256 tokens)" in long.err
@@ -83,30 +72,30 @@ def test_evaluate_prints_the_metrics_of_the_run(finished: RunFolder, tmp_path: P
     assert regard("evaluate", finished.path, "--split", "tset").code == 2
 
 
-def test_evaluate_prints_only_scores_to_stdout(finished: RunFolder, tmp_path: Path) -> None:
+def test_evaluate_prints_only_scores_to_stdout(
+    finished: RunFolder, tmp_path: Path, regard_warm: Regard, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(finished.path, tmp_path / "run")
     config = finished.config()
     config["batches"]["cache"] = str(tmp_path / "cache")  # so that the text is prepared again
     (tmp_path / "run/config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/srun").touch(mode=0o755)  # Lightning advises to use srun if it is installed
-    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    found = command("evaluate", str(tmp_path / "run"), "--split", "validation", PATH=path)
-    assert found.returncode == 0, found.stderr
-    names = [line.partition("\t")[0] for line in found.stdout.decode().splitlines()]
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    found = regard_warm("evaluate", tmp_path / "run", "--split", "validation")
+    assert found.code == 0, found.err
+    names = [line.partition("\t")[0] for line in found.out.splitlines()]
     assert all(name.startswith("validation/") or name.endswith(" signature") for name in names), names
-    assert b"encoding" in found.stderr
-    assert b"srun" not in found.stderr
+    assert "encoding" in found.err
+    assert "srun" not in found.err
 
 
 def test_attend_writes_page_and_picture(finished: RunFolder, tmp_path: Path, regard: Regard) -> None:
     page = tmp_path / "maps" / "page.html"
     source = 'the "red" house, ünlike <b>'
-    found = command(
-        "attend", str(finished.path), "--source", source, "--target", "das rote Haus", "--output", str(page)
-    )
-    assert found.returncode == 0, found.stderr
-    assert "das rote Haus" in found.stdout.decode()
+    found = regard("attend", finished.path, "--source", source, "--target", "das rote Haus", "--output", page)
+    assert found.code == 0, found.err
+    assert "das rote Haus" in found.out
     assert "decoder.0.cross" in page.read_text()
     assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert regard("attend", finished.path, "--source", "  ").code == 2
@@ -141,13 +130,12 @@ def test_wrong_usage_is_one_line_and_an_exit_code(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_train_from_command_to_table(arguments: list[str], tmp_path: Path) -> None:
-    found = command("train", *arguments, f"paths.runs={tmp_path / 'runs'}", cwd=tmp_path)
-    assert found.returncode == 0, found.stderr
+def test_train_from_command_to_table(arguments: list[str], tmp_path: Path, regard_warm: Regard) -> None:
+    found = regard_warm("train", *arguments, f"paths.runs={tmp_path / 'runs'}")
+    assert found.code == 0, found.err
     (run,) = (tmp_path / "runs/default").iterdir()
-    shown = found.stderr.decode()
     for words in ("test/bleu", "test/exact", f"{run.name}/attention/index.html", "regard translate"):
-        assert words in shown.replace("\n", ""), shown
+        assert words in found.err.replace("\n", ""), found.err
 
 
 def test_a_sweep_runs_each_point_and_survives_a_failing_one(

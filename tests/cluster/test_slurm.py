@@ -54,14 +54,12 @@ def submit(*options: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(make_run: MakeRun) -> RunFolder:
+def undisturbed(make_run: MakeRun, launch: Callable[[list[RunFolder]], int]) -> RunFolder:
     """The same run in two processes on this machine."""
     run = make_run(
         *ON_SLURM, *LONG, "hydra/launcher=here", "trainer=ddp", "trainer.accelerator=cpu", "name=undisturbed"
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        assert start([run]) == 0
+    assert launch([run]) == 0
     return run
 
 

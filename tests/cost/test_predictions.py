@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
+from warm import WarmProcess
 
 from regard.config.compose import compose_points
 from regard.cost.generation import Generation
@@ -94,7 +93,7 @@ from regard.cost.training_step import TrainingStep
 from regard.cost.workload import Workload
 torch.set_num_threads(1)
 peaks = []
-for config, length, rows in json.loads(sys.stdin.read()):
+for config, length, rows in json.loads(sys.argv[1]):
     workload, device = Workload(config, length, rows), torch.device("cpu")
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         model = workload.make_model()
@@ -115,11 +114,13 @@ print(json.dumps(peaks))
 """
 
 
-def test_memory_is_that_of_the_allocator_in_real_steps() -> None:
+def test_memory_is_that_of_the_allocator_in_real_steps(start_warm: Callable[..., WarmProcess]) -> None:
     workloads = [make(*overrides) for overrides in TASKS.values()]
     given = json.dumps([(each.config, each.length, each.rows) for each in workloads])
-    done = subprocess.run([sys.executable, "-c", MEASURE], input=given, capture_output=True, text=True, check=True)
-    for name, each, peak in zip(TASKS, workloads, json.loads(done.stdout.splitlines()[-1]), strict=True):
+    process = start_warm("-c", MEASURE, given)
+    out, errors = process.communicate()
+    assert process.returncode == 0, errors
+    for name, each, peak in zip(TASKS, workloads, json.loads(out.splitlines()[-1]), strict=True):
         # The kernels of convolutions need memory of their own, which is not predicted.
         allowed = 0.15 if name == "frozen" else 0.02
         assert step_memory(each, CPU).peak == pytest.approx(peak, rel=allowed), name

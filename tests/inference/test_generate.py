@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -136,14 +135,12 @@ def test_generate_continues_a_prompt(regard: Regard, finished_language: RunFolde
     assert regard(*common[:-1], 0, "--prompt", "the house").out == "the house\n"
 
 
-def test_prompts_from_stdin_are_continued_in_order(finished_language: RunFolder, start: Callable[..., Any]) -> None:
+def test_prompts_from_stdin_are_continued_in_order(finished_language: RunFolder, regard: Regard) -> None:
     prompts = ["das Haus", "", "the boat ist grün"]
-    process: subprocess.Popen[str] = start(
-        "regard.cli", "generate", str(finished_language.path), "--seed", "3", "--max-new-tokens", "20", "--top-k", "40"
-    )
-    out, err = process.communicate("\n".join(prompts))
-    assert process.returncode == 0, err
-    answers = re.split(r"^---\n", out, flags=re.MULTILINE)
+    options = ["--seed", 3, "--max-new-tokens", 20, "--top-k", 40]
+    found = regard("generate", finished_language.path, *options, stdin="\n".join(prompts))
+    assert found.code == 0, found.err
+    answers = re.split(r"^---\n", found.out, flags=re.MULTILINE)
     assert len(answers) == 3
     assert all(answer.startswith(prompt) for answer, prompt in zip(answers, prompts, strict=True))
     assert len(answers[1]) > 1

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -100,7 +99,9 @@ def test_a_sweep_in_an_experiment_file_requires_m(at: list[str], regard: Regard)
     assert [config["seed"] for config, _ in compose_points([*at, "-m", "experiment=seeds"])] == [1, 2, 3]
 
 
-def test_retry_restarts_only_the_failed_runs_of_a_sweep(at: list[str], tmp_path: Path, regard: Regard) -> None:
+def test_retry_restarts_only_the_failed_runs_of_a_sweep(
+    at: list[str], tmp_path: Path, regard: Regard, regard_warm: Regard
+) -> None:
     text = Path(next(each for each in at if each.startswith("data.train=")).partition("=")[2])
     part = tmp_path / "part.tsv"
     part.write_bytes(text.read_bytes().partition(b"\n")[2])
@@ -108,7 +109,9 @@ def test_retry_restarts_only_the_failed_runs_of_a_sweep(at: list[str], tmp_path:
     runs = freeze(compose_points([*at, *SHORT, *LOCAL, cache, "-m", f"data.train={text},{part}"]))
     part.rename(tmp_path / "away.tsv")
     sweep = runs[0].path.parent
-    result = regard("resume", sweep)
+    for run in runs:
+        run.set_status("preempted")  # so that this process does not count as their submitter
+    result = regard_warm("resume", sweep)
     assert result.code == 1
     assert states(sweep) == ["finished", "failed"]
     assert f"failed    {runs[1].path}  " in result.err
@@ -117,7 +120,7 @@ def test_retry_restarts_only_the_failed_runs_of_a_sweep(at: list[str], tmp_path:
     assert "trained" in runs[0].console.read_text(), "the output of the process is in console.txt"
 
     (tmp_path / "away.tsv").rename(part)
-    result = regard("retry", sweep)
+    result = regard_warm("retry", sweep)
     assert result.code == 0
     assert result.out.startswith("retrying 1 of 2 runs (failed, lost)")
     assert states(sweep) == ["finished"] * 2
@@ -127,21 +130,19 @@ def test_retry_restarts_only_the_failed_runs_of_a_sweep(at: list[str], tmp_path:
     assert (result.code, "expected one of failed" in result.err) == (2, True)
 
 
-def test_a_sweep_that_is_stopped_by_a_signal_can_be_resumed(at: list[str], tmp_path: Path, regard: Regard) -> None:
-    def stop() -> None:
-        wait_until(lambda: len([*tmp_path.glob("runs/*/*/*/metrics.csv")]) == 2)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    with ThreadPoolExecutor() as another:
-        stopping = another.submit(stop)
-        result = regard("train", *at, *LONG, *LOCAL, "-m", "seed=1,2,3")
-    stopping.result()
-    assert result.code == 1
+def test_a_sweep_that_is_stopped_by_a_signal_can_be_resumed(
+    at: list[str], tmp_path: Path, start_warm: StartWarm, regard_warm: Regard
+) -> None:
+    process = start_warm("-m", "regard.cli", "train", *at, *LONG, *LOCAL, "-m", "seed=1,2,3")
+    wait_until(lambda: len([*tmp_path.glob("runs/*/*/*/metrics.csv")]) == 2)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
     (sweep,) = (tmp_path / "runs/default").iterdir()
     assert states(sweep) == ["preempted", "preempted", "cancelled"]
-    assert f"{sweep / '0'}\tpreempted\n" in result.out
+    assert f"{sweep / '0'}\tpreempted\n" in out
     reached = max(run.status()["step"] for run in find_runs([sweep], print)[:2])
-    result = regard("resume", sweep, f"trainer.max_steps={reached + 1}", "hydra/launcher=here")
+    result = regard_warm("resume", sweep, f"trainer.max_steps={reached + 1}", "hydra/launcher=here")
     assert result.code == 0, result.err
     assert states(sweep) == ["finished"] * 3
     assert [run.status()["attempt"] for run in find_runs([sweep], print)] == [2, 2, 1]

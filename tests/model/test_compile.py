@@ -1,4 +1,4 @@
-"""torch.compile: same numbers, same names of weights. Runs in a subprocess, in which shapes are not checked.
+"""torch.compile: same numbers, same names of weights. Runs in a process in which shapes are not checked.
 
 The test covers what regard can break: the whole model is captured, in one graph. The code that PyTorch generates from
 that graph is not tested; it takes a minute to compile.
@@ -6,10 +6,9 @@ that graph is not tested; it takes a minute to compile.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
+
+from warm import WarmProcess
 
 SCRIPT = """
 from functools import partial
@@ -58,8 +57,8 @@ print(counters["stats"]["unique_graphs"], sum(counters["graph_break"].values()))
 """
 
 
-def test_a_compiled_model_with_h3_and_attention_computes_the_same() -> None:
-    environment, root = os.environ | {"PYTHONPATH": "src", "OMP_NUM_THREADS": "1"}, Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=root, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["1", "0"]  # one graph for all lengths, which contains the whole model
+def test_a_compiled_model_with_h3_and_attention_computes_the_same(start_warm: Callable[..., WarmProcess]) -> None:
+    process = start_warm("-c", SCRIPT)
+    out, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert out.split() == ["1", "0"]  # one graph for all lengths, which contains the whole model

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import os
 import shutil
 import signal
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +13,10 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from warm import WarmProcess
 
 from regard.config.compose import compose_points
 from regard.errors import UsageError
-from regard.launch.start import start as launch
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 from regard.training.checkpoint import load_model, read_checkpoint
@@ -26,6 +24,7 @@ from regard.training.checkpoint import load_model, read_checkpoint
 pytestmark = pytest.mark.xdist_group("fsdp")  # they share a run
 
 MakeRun = Callable[..., RunFolder]
+Launch = Callable[[list[RunFolder]], int]
 
 # With a validation, after which only rank 0 records attention, and with a final validation.
 SHORT = ["model.depth=2", "trainer.max_steps=8", "trainer.log_every_n_steps=1", "callbacks.last.every_n_steps=8"]
@@ -35,13 +34,6 @@ SHORT += ["optimizer.eps=1e-5"]
 ONE = {"strategy": "auto", "devices": 1, "accumulate_grad_batches": 2, "val_check_interval": 8}
 SHARDED = ["trainer=fsdp", "trainer.accelerator=cpu", "trainer.val_check_interval=4", *SHORT]
 TRAINING = ("train/loss", "train/gradient_norm")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread_each() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        yield
 
 
 def column(run: RunFolder, name: str) -> list[float]:
@@ -63,7 +55,7 @@ def one(make_run: MakeRun) -> RunFolder:
 
 
 @pytest.fixture(scope="module")
-def two(make_run: MakeRun) -> RunFolder:
+def two(make_run: MakeRun, launch: Launch) -> RunFolder:
     run = make_run(*SHARDED, "model.dropout=0.0", "name=two")
     assert launch([run]) == 0, log(run)
     return run
@@ -105,7 +97,7 @@ def assert_alike(found: dict[str, torch.Tensor], expected: dict[str, torch.Tenso
 @pytest.mark.filterwarnings("default:the checkpoint was saved by:UserWarning")
 @pytest.mark.parametrize("begin", ["one", "two"])
 def test_sharded_and_unsharded_runs_can_resume_each_other(
-    begin: str, one: RunFolder, two: RunFolder, tmp_path: Path
+    begin: str, one: RunFolder, two: RunFolder, launch: Launch, tmp_path: Path
 ) -> None:
     """The optimizer state is restored although strategies number its parameters differently."""
     other = {"one": two, "two": one}[begin]
@@ -127,19 +119,19 @@ def stopped_early(finished: RunFolder, folder: Path) -> RunFolder:
     return run
 
 
-def interrupt(run: RunFolder) -> None:
-    """Send SIGTERM to this process, whose launcher forwards it, when the run is training."""
-    while not (run.metrics.exists() and len(column(run, "train/loss")) > 4):
-        time.sleep(0.01)
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def test_interrupted_and_resumed_equals_never_stopped(make_language_run: MakeRun) -> None:
+def test_interrupted_and_resumed_equals_never_stopped(
+    make_language_run: MakeRun, launch: Launch, start_launch: Callable[[list[RunFolder]], WarmProcess]
+) -> None:
     long = [*SHARDED, "model.dropout=0.2", "trainer.max_steps=60", "trainer.val_check_interval=25"]
     whole, run = (make_language_run(*long, f"name={name}") for name in ("whole", "interrupted"))
     assert launch([whole]) == 0, log(whole)
-    threading.Thread(target=interrupt, args=[run], daemon=True).start()
-    assert launch([run]) == 75, log(run)
+    process = start_launch([run])
+    while not (run.metrics.exists() and len(column(run, "train/loss")) > 4):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)  # which it forwards
+    process.communicate(timeout=60)
+    assert process.returncode == 75, log(run)
     assert run.status()["status"] == "preempted"
     assert log(run).count("stopped by SIGTERM; its state is saved") == 2, "each rank says so"
     assert len(column(run, "train/loss")) < 60

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +14,13 @@ from pathlib import Path
 import pytest
 from warm import WarmProcess
 
-from regard.launch.start import start as launch
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 from regard.training.checkpoint import read_checkpoint
 
 MakeRun = Callable[..., RunFolder]
+Launch = Callable[[list[RunFolder]], int]
+StartWarm = Callable[..., WarmProcess]
 
 EXACT = ["model.dropout=0.0", "trainer.max_steps=8", "trainer.val_check_interval=8"]
 TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", *EXACT, "trainer.log_every_n_steps=1"]
@@ -42,9 +42,8 @@ def column(run: RunFolder, name: str) -> list[float]:
     ids=["sampled pieces, and a sample", "translation with Muon", "language", "captioning with H3"],
 )
 def test_same_losses_as_one_process_with_the_same_global_batch(
-    make: str, options: list[str], scores: list[str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    make: str, options: list[str], scores: list[str], request: pytest.FixtureRequest, launch: Launch
 ) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     make_run: MakeRun = request.getfixturevalue(make)
     one = make_run(*EXACT, *options, "trainer.accumulate_grad_batches=2", "trainer.val_check_interval=16", "name=one")
     assert work(one.path) == 0
@@ -76,7 +75,7 @@ def test_ranks_stop_together(make_run: MakeRun, start: Callable[..., subprocess.
 
 
 def test_a_time_limit_signal_to_any_rank_stops_all_and_requeues_the_job(
-    make_run: MakeRun, start_warm: Callable[..., WarmProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_run: MakeRun, start_warm: StartWarm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rank 0 writes the file that requeues the job, whichever rank received the signal."""
     monkeypatch.setenv("REGARD_REQUEUE", str(tmp_path / "requeue"))
@@ -91,8 +90,8 @@ def test_a_time_limit_signal_to_any_rank_stops_all_and_requeues_the_job(
         time.sleep(0.05)
     torchrun = Path(f"/proc/{run.status()['pid']}/stat").read_text().rpartition(") ")[2].split()[1]
     ranks = Path(f"/proc/{torchrun}/task/{torchrun}/children").read_text().split()
-    (other,) = [pid for pid in ranks if b"\0RANK=1\0" in Path(f"/proc/{pid}/environ").read_bytes()]
-    os.kill(int(other), signal.SIGUSR1)
+    (other,) = {int(pid) for pid in ranks} - {run.status()["pid"]}
+    os.kill(other, signal.SIGUSR1)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 75, errors
     assert run.status()["status"] == "preempted"
@@ -102,25 +101,27 @@ def test_a_time_limit_signal_to_any_rank_stops_all_and_requeues_the_job(
     assert (tmp_path / "requeue").exists()
 
 
-def test_rank_that_waits_for_a_dead_rank_exits(make_run: MakeRun) -> None:
+def test_rank_that_waits_for_a_dead_rank_exits(
+    make_run: MakeRun, start_warm: StartWarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It waits in C code, where Python does not handle signals."""
     run = make_run(*TWO, "name=waiting")
     torchrun = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_RUN_ID": "none"}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         torchrun["MASTER_PORT"] = str(free.getsockname()[1])
-    alone = os.environ | torchrun | {"OMP_NUM_THREADS": "1", "RANK": "0", "LOCAL_RANK": "0", "GROUP_RANK": "0"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "regard.runs", run.path], env=alone, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stderr is not None
-        assert any("Initializing distributed" in line for line in process.stderr)
-        time.sleep(1)
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=30)
-    finally:
-        process.kill()
+    with monkeypatch.context() as alone:
+        for name, value in (torchrun | {"RANK": "0", "LOCAL_RANK": "0", "GROUP_RANK": "0"}).items():
+            alone.setenv(name, value)
+        process = start_warm("-m", "regard.runs", str(run.path))
+    deadline = time.monotonic() + 120
+    while "Initializing distributed" not in process.errors:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.errors
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=30)
     assert process.returncode == 75
     assert "stopped by SIGTERM; resume with" in errors
     assert run.status()["status"] == "preempted"

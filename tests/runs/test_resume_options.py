@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import csv
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +12,8 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import yaml
+from warm import WarmProcess
 
-from regard.launch.start import start as launch
 from regard.runs.folder import RunFolder
 from regard.runs.work import work
 from regard.stop import STOP
@@ -24,6 +21,8 @@ from regard.training.callbacks.last_checkpoint import LastCheckpoint
 from regard.training.checkpoint import read_checkpoint
 
 MakeRun = Callable[..., RunFolder]
+Launch = Callable[[list[RunFolder]], int]
+StartWarm = Callable[..., WarmProcess]
 
 STEPS, STOPPED = 12, 7
 BASIC = [f"trainer.max_steps={STEPS}", "trainer.val_check_interval=6", "model.dropout=0.2"]
@@ -165,27 +164,29 @@ from functools import partialmethod
 from pathlib import Path
 from torch.nn import Module
 from regard.runs.folder import RunFolder
+
+run, tests = map(Path, sys.argv[1:])
+sys.path.append(str(tests))
 from test_resume_options import stops_and_resumes
 
 Module.compile = partialmethod(Module.compile, backend="eager")
-stops_and_resumes(RunFolder(Path(sys.argv[1])))
+stops_and_resumes(RunFolder(run))
 """
 
 
-def test_a_compiled_model_is_resumed_exactly(make_run: MakeRun) -> None:
-    """In a subprocess without shape checks, and without the minutes of code generation."""
+def test_a_compiled_model_is_resumed_exactly(make_run: MakeRun, start_warm: StartWarm) -> None:
+    """In a process without shape checks, and without the minutes of code generation."""
     run = make_run(*BASIC, "task.compile=true", "trainer.val_check_interval=100")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)])}
-    done = subprocess.run([sys.executable, "-c", COMPILED, str(run.path)], capture_output=True, env=environment)
-    assert done.returncode == 0, done.stderr.decode()
+    process = start_warm("-c", COMPILED, str(run.path), str(Path(__file__).parent))
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
 
 
 @pytest.mark.filterwarnings("default:the checkpoint was saved by:UserWarning")
 def test_two_processes_are_resumed_exactly(
-    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    make_run: MakeRun, launch: Launch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With sub-word sampling, so that the processes have to sum their numbers of tokens."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.accumulate_grad_batches=2"]
     options = ["batches.sampling_alpha=0.3", "trainer.limit_train_batches=5", "trainer.val_check_interval=14"]
     whole = make_run(*BASIC, *two, *options, "callbacks.last.every_n_steps=7")

@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,8 @@ from warm import WarmProcess
 
 from regard.errors import UsageError
 from regard.instantiate import build
-from regard.launch import processes
 from regard.launch.cancel import cancel_search
 from regard.runs.folder import RunFolder
-from regard.runs.resources import Resources
 from regard.search import start as search_start
 from regard.search import worker
 from regard.search.space import Search, distribution
@@ -30,6 +27,7 @@ from regard.search.start import describe_best, start_search
 OPTIONS = ["search=tpe", "trainer.val_check_interval=3"]
 RATES = "+search.space.optimizer.lr={low: 0.001, high: 0.1}"
 
+Regard = Callable[..., Any]
 StartWarm = Callable[..., WarmProcess]
 
 
@@ -46,25 +44,15 @@ def search_arguments(arguments: list[str], tmp_path: Path) -> list[str]:
 
 
 @pytest.fixture
-def run_search(search_arguments: list[str], tmp_path: Path) -> Callable[..., Path]:
+def run_search(search_arguments: list[str], tmp_path: Path, regard_warm: Regard) -> Callable[..., Path]:
     """Returns a function that runs a search with overrides to its end and returns its folder."""
 
     def call(*overrides: str) -> Path:
-        assert start_search([*search_arguments, *overrides]) == 0
+        result = regard_warm("search", *search_arguments, *overrides)
+        assert result.code == 0, result.err
         return folder_of(tmp_path)
 
     return call
-
-
-@pytest.fixture
-def worker_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The worker of a search works in this process, which has imported torch already. Its trials are subprocesses."""
-
-    def run_search(folder: Path, workers: int, required: Resources) -> int:
-        assert workers == 1
-        return worker.work_on(folder)
-
-    monkeypatch.setattr(processes, "run_search", run_search)
 
 
 def folder_of(tmp_path: Path) -> Path:
@@ -127,7 +115,7 @@ def test_two_workers_try_each_point_once_and_record_its_result(run_search: Calla
     ]
 
 
-def test_a_trial_can_be_pruned(worker_here: None, run_search: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_trial_can_be_pruned(run_search: Callable[..., Path], tmp_path: Path) -> None:
     pruner = {"_target_": "optuna.pruners.ThresholdPruner", "upper": 1e-9}
     mine = option(tmp_path, pruner=pruner, space={"seed": {"low": 1, "high": 9}})
     folder = run_search(*mine, "trainer.max_steps=100000", "trainer.val_check_interval=20")
@@ -156,7 +144,7 @@ def started(
 
 
 def test_a_killed_search_resumes_its_unfinished_trial(
-    worker_here: None, tmp_path: Path, started: Callable[..., WarmProcess], regard: Callable[..., Any]
+    tmp_path: Path, started: Callable[..., WarmProcess], regard: Regard, regard_warm: Regard
 ) -> None:
     long = ["trainer.max_steps=300", "trainer.val_check_interval=100", "callbacks.last.every_n_steps=10"]
     process = started(*long, "search.trials=1")
@@ -168,7 +156,7 @@ def test_a_killed_search_resumes_its_unfinished_trial(
     assert [trial.state for trial in study(folder).get_trials()] == [TrialState.RUNNING]
     parameters = study(folder).get_trials()[0].params
 
-    result = regard("resume", folder, "search.trials=2")
+    result = regard_warm("resume", folder, "search.trials=2")
     assert result.code == 0, result.err
     trials = study(folder).get_trials()
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 2
@@ -232,35 +220,32 @@ def test_cancelling_a_search_while_a_trial_is_composed_cancels_the_trial(
 
 
 def test_a_search_can_be_resumed_from_any_folder(
-    worker_here: None, run_search: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, regard: Callable[..., Any]
+    run_search: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, regard_warm: Regard
 ) -> None:
     """Workers change to the folder where the search was started: its arguments may contain relative paths."""
     folder = run_search("search=tpe", "search.trials=1", RATES)
     monkeypatch.chdir(folder.parent)
-    result = regard("resume", folder.name, "search.trials=2")
+    result = regard_warm("resume", folder.name, "search.trials=2")
     assert result.code == 0, result.err
     assert [trial.state for trial in study(folder).get_trials()] == [TrialState.COMPLETE] * 2
 
 
 def test_a_cancelled_search_starts_no_more_trials(
-    tmp_path: Path, search_arguments: list[str], regard: Callable[..., Any]
+    tmp_path: Path, search_arguments: list[str], start_warm: StartWarm, regard: Regard
 ) -> None:
-    def cancel() -> Any:
-        wait_for_rows(tmp_path, trial=0)
-        return regard("cancel", folder_of(tmp_path))
-
     long = ["trainer.max_steps=20000", "trainer.val_check_interval=20000", "search.trials=2"]
-    with ThreadPoolExecutor() as another:
-        cancelled = another.submit(cancel)
-        assert start_search([*search_arguments, "search=tpe", RATES, *long]) == 75
-    assert cancelled.result().out == "1 of 1 runs cancelled\n"
+    process = start_warm("-m", "regard.cli", "search", *search_arguments, "search=tpe", RATES, *long)
+    wait_for_rows(tmp_path, trial=0)
+    assert regard("cancel", folder_of(tmp_path)).out == "1 of 1 runs cancelled\n"
+    process.communicate(timeout=60)
+    assert process.returncode == 75
     folder = folder_of(tmp_path)
     assert not (folder / "1").exists()
     assert RunFolder(folder / "0").status()["status"] == "cancelled"
 
 
 def test_a_search_continues_after_one_of_its_runs_is_cancelled(
-    tmp_path: Path, regard: Callable[..., Any], started: Callable[..., WarmProcess]
+    tmp_path: Path, regard: Regard, started: Callable[..., WarmProcess]
 ) -> None:
     process = started("trainer.max_steps=20000", "trainer.val_check_interval=20000", "search.trials=2")
     folder = folder_of(tmp_path)

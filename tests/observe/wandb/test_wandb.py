@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,9 +30,14 @@ def key_of(item: Any) -> str:
     return item.key or "/".join(item.nested_key)
 
 
-def test_config_metrics_samples_and_images_are_in_one_offline_run(make_run: Callable[..., RunFolder]) -> None:
-    run = make_run("logger=wandb", "logger.mode=offline", "name=watched")
-    assert work(run.path) == 0
+@pytest.fixture
+def copied(watched: RunFolder, tmp_path: Path) -> RunFolder:
+    """A copy of a run that has been logged."""
+    return RunFolder(shutil.copytree(watched.path, tmp_path / "run"))
+
+
+def test_config_metrics_samples_and_images_are_in_one_offline_run(watched: RunFolder) -> None:
+    run = watched
     (folder,) = (run.path / "wandb").glob("offline-run-*")
     assert folder.name.endswith((run.path / "wandb/run-id").read_text().strip())
     (file,) = folder.glob("*.wandb")
@@ -90,14 +96,8 @@ def test_config_metrics_samples_and_images_are_in_one_offline_run(make_run: Call
     assert len(table["data"]) == 10
 
 
-def test_nothing_is_written_outside_the_run_folder(
-    make_run: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    run = make_run("logger=wandb", "logger.mode=offline", "trainer=debug", "name=tidy")
-    assert work(run.path) == 0
-    assert list(tmp_path.iterdir()) == []
+def test_nothing_is_written_outside_the_run_folder(watched: RunFolder) -> None:
+    assert list(watched.path.with_name("home").iterdir()) == []
 
 
 @pytest.mark.filterwarnings("default:W&B cannot be reached:UserWarning")
@@ -165,11 +165,8 @@ def test_what_is_still_to_come_at_the_last_step_that_wandb_has_is_new_to_it(
     assert logged == [(8, "validation/loss"), (9, "train/loss")]
 
 
-def test_a_damaged_file_of_wandbs_is_read_as_far_as_it_is_whole_and_fails_no_run(
-    make_run: Callable[..., RunFolder],
-) -> None:
-    run = make_run("logger=wandb", "logger.mode=offline", "name=damaged")
-    assert work(run.path) == 0
+def test_a_damaged_file_of_wandbs_is_read_as_far_as_it_is_whole_and_fails_no_run(copied: RunFolder) -> None:
+    run = copied
     (file,) = (run.path / "wandb").glob("offline-run-*/*.wandb")
     whole = file.read_bytes()
     before = len(list(records(file)))
@@ -185,13 +182,12 @@ def test_a_damaged_file_of_wandbs_is_read_as_far_as_it_is_whole_and_fails_no_run
 
 @pytest.mark.filterwarnings("default:W&B cannot start:UserWarning")
 def test_a_run_does_not_fail_because_what_wandb_has_cannot_be_told(
-    make_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+    copied: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(path: Path) -> Any:
         raise ZeroDivisionError("whatever it is")
 
-    run = make_run("logger=wandb", "logger.mode=offline", "name=unreadable")
-    assert work(run.path) == 0
+    run = copied
     monkeypatch.setattr(wandb_logger, "history", broken)
     prepare_resume([run], ["trainer.max_steps=8"])
     assert work(run.path) == 0

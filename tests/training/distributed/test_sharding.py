@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+
+from warm import WarmProcess
 
 SCRIPT = """
 import sys
@@ -117,21 +117,7 @@ torch.distributed.destroy_process_group()
 """
 
 
-def test_two_processes_train_one_sharded_model(tmp_path: Path) -> None:
-    environment, root = os.environ | {"PYTHONPATH": "src", "OMP_NUM_THREADS": "1"}, Path(__file__).parents[3]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(rank), str(tmp_path / "store")],
-            cwd=root,
-            env=environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        errors = [process.communicate(timeout=120)[1] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
+def test_two_processes_train_one_sharded_model(tmp_path: Path, start_warm: Callable[..., WarmProcess]) -> None:
+    processes = [start_warm("-c", SCRIPT, str(rank), str(tmp_path / "store")) for rank in range(2)]
+    errors = [process.communicate(timeout=120)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], "\n".join(errors)
