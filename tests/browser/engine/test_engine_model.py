@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from regard.exchange.page.engine import engine_source
 from regard.exchange.page.model import describe_model
 from regard.exchange.page.weights import WeightFormat, pack_weights
 from regard.inference.continuation import continue_rows
@@ -54,7 +55,7 @@ LANGUAGE_MODELS: dict[str, dict[str, Any]] = {
 }
 BEAMS = [(1, 1.0), (3, 1.0), (4, 0.0), (2, 2.0)]
 SAMPLINGS = [Sampling(), Sampling(0.7, top_k=5), Sampling(1.3, top_p=0.8), Sampling(1.2, 9, 0.9), Sampling(0)]
-LIMIT, NEW_TOKENS, SEED, DISTANCES = 20, 50, 7, 9
+LIMIT, NEW_TOKENS, SEED = 20, 50, 7
 
 DRIVER = """
 const lastOf = (steps) => {
@@ -63,25 +64,24 @@ const lastOf = (steps) => {
     if (done) return value;
   }
 };
-onmessage = ({ data: { cases, beams, limit, samplings, new_tokens: newTokens, seed, distances } }) => {
+onmessage = ({ data: { cases, beams, limit, samplings, new_tokens: newTokens, seed } }) => {
   for (const { name, description, tensors, weights, source, prefix } of cases) {
     const model = new Transformer(description, new Weights(tensors, bytesOfBase64(weights).buffer));
     const record = new Recorder();
     const logits = model.forward(prefix, source, record);
     const plain = (values, of) => Object.fromEntries(Object.entries(values).map(([key, value]) => [key, of(value)]));
     postMessage({
-      kind: "computed", name,
+      kind: "part", name,
       logits: [...logits],
       maps: plain(record.maps, ({ weights }) => [...weights]),
       vectors: plain(record.vectors, ({ query, key, value }) => [query, key, value].map((x) => [...x])),
       states: plain(record.states, (state) => [...state]),
-      kernels: plain(record.kernels, (kernelsOf) => [...kernelsOf(distances)]),
       found: source && beams.map(([size, alpha]) => lastOf(search(model, model.encode(source), limit, size, alpha))),
       continued: source ? null : samplings.map(([temperature, topK, topP]) =>
         lastOf(continueText(model, prefix, { temperature, topK, topP }, newTokens, seed)).tokens),
     });
   }
-  postMessage({ kind: "end" });
+  postMessage({ kind: "whole" });
 };
 """
 
@@ -124,9 +124,9 @@ def computed(compute: Callable[..., list[Any]], cases: dict[str, Case]) -> dict[
     messages += [cases["rotary"].message(matrices, matrices) for matrices in formats]
     given = {
         "cases": messages, "beams": BEAMS, "limit": LIMIT, "samplings": SAMPLINGS, "new_tokens": NEW_TOKENS,
-        "seed": SEED, "distances": DISTANCES,
+        "seed": SEED,
     }  # fmt: skip
-    return {answer["name"]: answer for answer in compute(DRIVER, [given], "end")[:-1]}
+    return {answer["name"]: answer for answer in compute(engine_source() + DRIVER, [given])[:-1]}
 
 
 @pytest.mark.parametrize("name", [*TRANSLATORS, *LANGUAGE_MODELS])
@@ -140,15 +140,12 @@ def test_logits_and_records_are_those_of_pytorch(
     assert_close(found["logits"], logits)
     assert found["maps"].keys() == record.maps.keys()
     assert found["states"].keys() == record.states.keys()
-    assert found["kernels"].keys() == record.kernels.keys()
     for key, weights in record.maps.items():
         assert_close(found["maps"][key], weights)
         for vectors, expected in zip(found["vectors"][key], record.vectors[key], strict=True):
             assert_close(vectors, expected.transpose(1, 2))
     for key, state in record.states.items():
         assert_close(found["states"][key], state)
-    for key, kernels_of in record.kernels.items():
-        assert_close(found["kernels"][key], kernels_of(DISTANCES))
 
 
 @pytest.mark.parametrize("name", TRANSLATORS)

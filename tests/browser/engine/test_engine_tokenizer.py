@@ -12,6 +12,7 @@ from sentencepiece import sentencepiece_model_pb2 as proto
 
 from regard.data.tokenizer.tokenizer import Tokenizer, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
+from regard.exchange.page.engine import engine_source
 from regard.exchange.page.vocabulary import describe_tokenizer
 
 LANGUAGES = ("de", "vi", "ru", "el", "ar", "zh", "ja", "hi")
@@ -48,9 +49,9 @@ onmessage = ({ data }) => {
     ids.forEach((row, i) => check("decode", row, tokenizer.decode(row), texts[i]));
     random.forEach((row, i) => check("decode", row, tokenizer.decode(row), random_texts[i]));
     random.forEach((row, i) => check("pieces", row, tokenizer.shown(row), pieces[i]));
-    postMessage({ kind: "checked", name, checks: lines.length + ids.length + 2 * random.length, wrong });
+    postMessage({ kind: "part", name, checks: lines.length + ids.length + 2 * random.length, wrong });
   }
-  postMessage({ kind: "end" });
+  postMessage({ kind: "whole" });
 };
 """
 
@@ -106,7 +107,7 @@ def checked(
     compute: Callable[..., list[Any]], tokenizers: dict[str, Tokenizer], lines: list[str]
 ) -> dict[str, dict[str, Any]]:
     cases = [case(name, tokenizer, lines) for name, tokenizer in tokenizers.items()]
-    return {answer["name"]: answer for answer in compute(DRIVER, [cases], "end")[:-1]}
+    return {answer["name"]: answer for answer in compute(engine_source() + DRIVER, [cases])[:-1]}
 
 
 def case(name: str, tokenizer: Tokenizer, lines: list[str]) -> dict[str, Any]:

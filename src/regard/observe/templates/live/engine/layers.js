@@ -1,7 +1,8 @@
 // Layers of an encoder or decoder: a mixer, cross-attention and a feed-forward network.
 //
 // A mixer has the methods initialState(rows), reorder(state, rows), which returns the state of other rows, and
-// extend(x, step, state, record), which mixes the next positions and updates the state.
+// extend(x, step, state, record), which mixes the next positions and updates the state. Only attention is recorded:
+// the kernels of the others do not depend on the input.
 
 // Which positions are read together: `count` of each of `rows`, after `past`.
 // slots: for each row, the slots of all its positions in the caches, the new ones included; size: slots in use
@@ -30,8 +31,17 @@ function erf(x) {
   return x < 0 ? -value : value;
 }
 
-const relu = (x) => x.map((value) => (value > 0 ? value : 0));
-const gelu = (x) => x.map((value) => 0.5 * value * (1 + erf(value * Math.SQRT1_2)));
+// Activations change their argument in place.
+function relu(x) {
+  for (let i = 0; i < x.length; i++) if (x[i] < 0) x[i] = 0;
+  return x;
+}
+
+function gelu(x) {
+  for (let i = 0; i < x.length; i++) x[i] *= 0.5 * (1 + erf(x[i] * Math.SQRT1_2));
+  return x;
+}
+
 const swish = (value) => value / (1 + Math.exp(-value));
 
 // Combines the first half of the channels with the second half.

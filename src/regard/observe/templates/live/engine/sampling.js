@@ -6,8 +6,13 @@ const FIXED_POINT = 2 ** 52;
 // token; topK and topP: only the most likely tokens, of a number or of a total probability; null for all
 function samplingProbabilities(logits, { temperature, topK, topP }) {
   const best = largest(logits);
-  if (temperature === 0) return Float64Array.from(logits, (_, token) => (token === best ? 1 : 0));
-  const shares = Float64Array.from(logits, (logit) => Math.exp((logit - logits[best]) / temperature));
+  const shares = new Float64Array(logits.length);
+  if (temperature === 0) {
+    shares[best] = 1;
+    return shares;
+  }
+  for (let token = 0; token < shares.length; token++)
+    shares[token] = Math.exp((logits[token] - logits[best]) / temperature);
   const normalise = () => {
     const total = shares.reduce((a, b) => a + b, 0);
     for (let i = 0; i < shares.length; i++) shares[i] /= total;

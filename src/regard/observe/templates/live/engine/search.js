@@ -3,12 +3,13 @@
 // its tokens without special ones, and its log-probability (natural, the end included).
 
 function logSoftmax(logits) {
-  let most = -Infinity;
-  for (const logit of logits) if (logit > most) most = logit;
+  const most = logits[largest(logits)];
   let total = 0;
-  for (const logit of logits) total += Math.exp(logit - most);
+  for (let i = 0; i < logits.length; i++) total += Math.exp(logits[i] - most);
   const log = most + Math.log(total);
-  return Float64Array.from(logits, (logit) => logit - log);
+  const logs = new Float64Array(logits.length);
+  for (let i = 0; i < logits.length; i++) logs[i] = logits[i] - log;
+  return logs;
 }
 
 function largest(values) {

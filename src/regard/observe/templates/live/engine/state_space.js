@@ -90,21 +90,6 @@ class DiagonalModel {
     }
     return outputs;
   }
-
-  // The response to an input after 0, 1, ... steps, without the skip connection: by direction, channel and distance.
-  kernels(length) {
-    const out = new Float32Array(this.directions * this.channels * length);
-    const state = this.initialState(1);
-    for (let distance = 0; distance < length; distance++) {
-      this.feed(state, new Float32Array(this.channels).fill(distance === 0 ? 1 : 0));
-      for (let direction = 0; direction < this.directions; direction++) {
-        const response = new Float32Array(this.channels);
-        this.read(state, direction, response);
-        response.forEach((value, channel) => (out[(direction * this.channels + channel) * length + distance] = value));
-      }
-    }
-    return out;
-  }
 }
 
 const copyOfState = ({ real, imaginary }) => ({ real: real.slice(), imaginary: imaginary.slice() });
@@ -137,8 +122,7 @@ class S4D {
     return rows.map((row) => copyOfState(state[row]));
   }
 
-  extend(x, step, state, record) {
-    if (record) record.kernel((length) => this.memory.kernels(length));
+  extend(x, step, state) {
     const remembered = state.flatMap((each, row) => this.memory.extend(positionsOf(x, step, row), each));
     const twice = multiply(this.output, gelu(joined(remembered)));
     return gated(twice, this.output.rows / 2, (value, gate) => value / (1 + Math.exp(-gate)));
@@ -169,8 +153,7 @@ class H3 {
     return rows.map((row) => ({ keys: state[row].keys.slice(), memory: copyOfState(state[row].memory) }));
   }
 
-  extend(x, step, state, record) {
-    if (record) record.kernel((length) => this.memory.kernels(length));
+  extend(x, step, state) {
     const all = multiply(this.queryKeyValue, x);
     const read = state.flatMap((each, row) => {
       const positions = positionsOf(all, step, row);

@@ -23,7 +23,9 @@ class Weights {
     if (format === "float16") return floatsOfHalves(new Uint16Array(this.buffer, offset, size));
     const { scales, values } = this.bytes(name);
     const columns = size / scales.length;
-    return Float32Array.from(values, (value, i) => value * scales[Math.floor(i / columns)]);
+    const floats = new Float32Array(size);
+    for (let i = 0; i < size; i++) floats[i] = values[i] * scales[Math.floor(i / columns)];
+    return floats;
   }
 
   // The numbers of a tensor if it is there, else null.
@@ -64,12 +66,15 @@ function floatsOfHalves(halves) {
     else if (exponent === 31) table[bits] = fraction ? NaN : sign * Infinity;
     else table[bits] = sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
   }
-  return Float32Array.from(halves, (bits) => table[bits]);
+  const floats = new Float32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) floats[i] = table[halves[i]];
+  return floats;
 }
 
 // A row of a matrix, times a factor.
 function matrixRow(matrix, row, factor) {
   const scale = (matrix.scales ? matrix.scales[row] : 1) * factor;
-  const values = matrix.values.subarray(row * matrix.columns, (row + 1) * matrix.columns);
-  return Float32Array.from(values, (value) => value * scale);
+  const vector = new Float32Array(matrix.columns);
+  for (let i = 0; i < vector.length; i++) vector[i] = matrix.values[row * vector.length + i] * scale;
+  return vector;
 }
