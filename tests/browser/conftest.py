@@ -83,7 +83,7 @@ class Browser:
         """The addresses asked for since last asked, the page's own apart."""
         events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         urls = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
-        return [url for url in urls if not url.startswith(("file:", "data:", "about:"))]
+        return [url for url in urls if not url.startswith(("file:", "data:", "about:", "blob:"))]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""Trained models in other forms: pages that run a model, other engines, other people's formats."""

@@ -1,0 +1,46 @@
+"""All that the worker of a page needs to run a model."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import NamedTuple
+
+from regard.data.sources.text import TextSource
+from regard.exchange.page.layers import Plain
+from regard.exchange.page.model import describe_model
+from regard.exchange.page.vocabulary import describe_tokenizer
+from regard.exchange.page.weights import WeightFormat, pack_weights
+from regard.inference.answer_model import AnswerModel
+from regard.inference.generator import TextGenerator
+from regard.observe.record.likelihood import TEMPERATURES
+
+
+class Live(NamedTuple):
+    """A model for the message ``load`` of the worker.
+
+    description: plain values for JSON
+    weights: in base64
+    """
+
+    description: Plain
+    weights: str
+
+
+def describe_generator(generator: TextGenerator, matrices: WeightFormat) -> Live:
+    """Describe a model and its tokenizers, with the matrices of its weights in a format.
+
+    Raises UsageError naming the option of the model that a page cannot compute.
+    """
+    source, target = generator.source, generator.target_tokenizer
+    separate = isinstance(source, TextSource) and source.tokenizer != target
+    model = describe_model(generator.model)
+    packed = pack_weights(generator.model, matrices)
+    description = {
+        "model": model,
+        "tensors": packed.tensors,
+        "source": describe_tokenizer(source.tokenizer) if isinstance(source, TextSource) and separate else None,
+        "target": describe_tokenizer(target),
+        "begins": isinstance(generator, AnswerModel),  # prompts are read after <s>
+        "temperatures": TEMPERATURES,
+    }
+    return Live(description, b64encode(packed.block).decode("ascii"))

@@ -1,0 +1,46 @@
+"""A model as plain values: sizes and options, which the JavaScript of a page builds it from."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from regard.exchange.page.layers import Plain, describe_stack
+from regard.exchange.page.unsupported import unsupported
+from regard.model.embedding import Embedding
+from regard.model.encoders.text import TextEncoder
+from regard.model.encoders.with_encoder import WithEncoder
+from regard.model.positions import Learned, NoPositions, Sinusoidal
+from regard.model.transformer import Transformer
+
+POSITIONS: dict[type, str] = {Sinusoidal: "sinusoidal", Learned: "learned", NoPositions: "none"}
+
+
+def describe_model(model: WithEncoder) -> Plain:
+    """Return the description of a model, from which, with its weights, a page computes it.
+
+    Raises UsageError naming the option of the model that a page cannot compute.
+    """
+    if type(model) is not Transformer:
+        raise unsupported("model", model, "Transformer")
+    decoder = {"embedding": describe_embedding(model.decoder.embedding, "decoder.embedding")}
+    return {
+        "dim": model.decoder.embedding.dim,
+        "max_length": model.max_length,
+        "encoder": None if model.encoder is None else describe_encoder(model.encoder, model.decoder.embedding),
+        "decoder": decoder | describe_stack(model.decoder.layers),
+    }
+
+
+def describe_encoder(encoder: nn.Module, target: Embedding) -> Plain:
+    """Return the description of an encoder. ``target`` is the embedding of the decoder, which it may share."""
+    if type(encoder) is not TextEncoder:
+        raise unsupported("model.encoder", encoder, "TextEncoder")
+    name = "decoder.embedding" if encoder.embedding is target else "encoder.embedding"
+    return {"embedding": describe_embedding(encoder.embedding, name)} | describe_stack(encoder.layers)
+
+
+def describe_embedding(embedding: Embedding, name: str) -> Plain:
+    """Return the name of an embedding in the weights, and the kind of its positions."""
+    if type(embedding.positions) not in POSITIONS:
+        raise unsupported("model.positions", embedding.positions, "Sinusoidal, Learned, Rotary or NoPositions")
+    return {"name": name, "positions": POSITIONS[type(embedding.positions)]}

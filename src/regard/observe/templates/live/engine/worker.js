@@ -1,0 +1,128 @@
+// Messages between the page and the worker. Each request has an `id`, which its answers repeat. A new request ends the
+// one before. A failure is answered with { kind: "error", id, message }.
+//
+// load       { description, weights }, from regard.exchange.page.live -> ready { seconds }
+// translate  { text, beamSize, alpha } -> token..., done
+// continue   { text, temperature, topK, topP, limit, seed } -> token..., done
+// next       { text, temperature, topK, topP } -> next { candidates }: of the token after the text
+// trace      { text, output }: a source and its translation; of a language model, only `output` -> traced { sentence,
+//            floats }, see sentence.js
+// stop       {}
+//
+// token      { text, tokens, candidates }: the output so far, and what its last token was chosen from: pieces and
+//            probabilities; null in a beam search
+// done       { text, tokens, wasCut, firstSeconds, seconds }: of a source or prompt that was too long, the rest was used
+
+const SHOWN_CANDIDATES = 10;
+const PLAIN_SAMPLING = { temperature: 1, topK: null, topP: null };
+
+let live = null;
+let latest = null;
+
+// Lets the worker receive messages.
+const channel = new MessageChannel();
+function pause() {
+  return new Promise((resolve) => {
+    channel.port1.onmessage = resolve;
+    channel.port2.postMessage(null);
+  });
+}
+
+function candidatesOf(logits, sampling) {
+  const shown = logits.slice();
+  shown[PAD] = shown[BOS] = -Infinity;
+  const shares = samplingProbabilities(shown, sampling);
+  return largestOf(shares, SHOWN_CANDIDATES)
+    .filter((token) => shares[token] > 0)
+    .map((token) => ({ token, piece: live.target.shown([token])[0], probability: shares[token] }));
+}
+
+// Runs a search to its end, and posts what it yields. makeSteps: starts it; textOf: from the tokens of the output
+async function post(id, makeSteps, sampling, textOf, wasCut) {
+  const begin = performance.now();
+  const seconds = () => (performance.now() - begin) / 1000;
+  let firstSeconds = null;
+  const steps = makeSteps();
+  for (;;) {
+    const { done, value } = steps.next();
+    const { tokens, logits = null } = value;
+    firstSeconds ??= seconds();
+    const text = textOf(tokens);
+    if (done) {
+      postMessage({ kind: "done", id, text, tokens, wasCut, firstSeconds, seconds: seconds() });
+      return;
+    }
+    postMessage({ kind: "token", id, text, tokens, candidates: logits && candidatesOf(logits, sampling) });
+    await pause();
+    if (latest !== id) return;
+  }
+}
+
+// The tokens of a source with its end, and whether they were cut to the limit of the model.
+function readSource(text) {
+  const ids = live.source.encode(text);
+  const most = live.model.maxLength - 1;
+  return { ids: [...ids.slice(0, most), EOS], wasCut: ids.length > most };
+}
+
+// The tokens of a prompt: the end of one that is longer than the context.
+function readPrompt(text) {
+  const ids = live.target.encode(text);
+  const begin = live.begins ? [BOS] : [];
+  const most = live.model.maxLength - begin.length;
+  const kept = [...begin, ...ids.slice(-most)];
+  return { ids: kept.length ? kept : [BOS], wasCut: ids.length > most };
+}
+
+const REQUESTS = {
+  load({ id, description, weights }) {
+    const begin = performance.now();
+    const { model, tensors, source, target, begins, temperatures } = description;
+    const tokenizer = new Tokenizer(target);
+    live = {
+      model: new Transformer(model, new Weights(tensors, bytesOfBase64(weights).buffer)),
+      source: source ? new Tokenizer(source) : tokenizer,
+      target: tokenizer,
+      begins,
+      temperatures,
+    };
+    postMessage({ kind: "ready", id, seconds: (performance.now() - begin) / 1000 });
+  },
+
+  translate({ id, text, beamSize, alpha }) {
+    const { ids, wasCut } = readSource(text);
+    const limit = Math.min(2 * ids.length + 10, live.model.maxLength - 1);
+    const makeSteps = () => search(live.model, live.model.encode(ids), limit, beamSize, alpha);
+    return post(id, makeSteps, PLAIN_SAMPLING, (tokens) => live.target.decode(tokens), wasCut);
+  },
+
+  continue({ id, text, limit, seed, ...sampling }) {
+    const { ids, wasCut } = readPrompt(text);
+    const before = live.target.decode(ids).length;
+    const textOf = (tokens) => live.target.decode([...ids, ...tokens]).slice(before);
+    return post(id, () => continueText(live.model, ids, sampling, limit, seed), sampling, textOf, wasCut);
+  },
+
+  next({ id, text, ...sampling }) {
+    const [logits] = live.model.extendLast(readPrompt(text).ids, live.model.start(null));
+    postMessage({ kind: "next", id, candidates: candidatesOf(logits, sampling) });
+  },
+
+  trace({ id, text, output }) {
+    const sourceIds = live.model.encoder && readSource(text).ids;
+    const targetIds = live.target.encode(output).slice(0, live.model.maxLength - 1);
+    const traced = sentenceOf(live, sourceIds, targetIds, text || "", output);
+    postMessage({ kind: "traced", id, ...traced });
+  },
+
+  stop() {},
+};
+
+onmessage = async ({ data }) => {
+  latest = data.id;
+  try {
+    await REQUESTS[data.kind](data);
+  } catch (error) {
+    postMessage({ kind: "error", id: data.id, message: String(error) });
+  }
+};
