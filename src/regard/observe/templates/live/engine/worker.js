@@ -14,6 +14,7 @@
 // done       { text, tokens, wasCut, firstSeconds, seconds }: of a source or prompt that was too long, the rest was used
 
 const SHOWN_CANDIDATES = 10;
+const WARM_UP_TOKENS = 16;
 const PLAIN_SAMPLING = { temperature: 1, topK: null, topP: null };
 
 let live = null;
@@ -86,6 +87,9 @@ const REQUESTS = {
       begins,
       temperatures,
     };
+    // Read a few tokens, so that the browser has compiled most functions before the first request.
+    const tokens = new Int32Array(Math.min(WARM_UP_TOKENS, live.model.maxLength)).fill(EOS);
+    live.model.forward(tokens, live.model.encoder && tokens);
     postMessage({ kind: "ready", id, seconds: (performance.now() - begin) / 1000 });
   },
 
