@@ -139,9 +139,9 @@ def test_train_from_command_to_table(arguments: list[str], tmp_path: Path, regar
 
 
 def test_a_sweep_runs_each_point_and_survives_a_failing_one(
-    arguments: list[str], tmp_path: Path, regard: Regard
+    arguments: list[str], tmp_path: Path, regard_warm: Regard
 ) -> None:
-    found = regard("train", "-m", *arguments, "trainer=debug", "optimizer.lr=1e-3,1e300", f"paths.runs={tmp_path}")
+    found = regard_warm("train", "-m", *arguments, "trainer=debug", "optimizer.lr=1e-3,1e300", f"paths.runs={tmp_path}")
     assert found.code == 1
     shown = dict(line.split("\t") for line in found.out.splitlines())
     assert sorted(shown.values()) == ["failed", "finished"], found.err

@@ -106,43 +106,51 @@ def stand_in(step: int) -> pl.Trainer:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_training_step(case: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_the_steps_of_a_task(
+    case: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fixture, overrides = CASES[case]
     with on_gpu(request.getfixturevalue(fixture), *overrides) as (task, batch):
-        optimizer = task.configure_optimizers()["optimizer"]
-        average = MovingAverage(0.9)
-        average.on_train_start(stand_in(step=0), task)
-        with NoCopyBetweenDevices():
-            outputs = task.training_step(batch, 0)
-        assert {value.device.type for value in outputs.values()} == {"cuda"}
-        for parameter in task.parameters():  # the backward pass needs a real GPU
-            parameter.grad = torch.empty_like(parameter)
-        logger = MetricsLogger(MetricsFile(tmp_path / "metrics.csv"), 2)
-        with NoCopyBetweenDevices():
-            logger.on_before_optimizer_step(task.trainer, task, optimizer)
-            optimizer.step()
-            average.on_train_batch_end(task.trainer, task, outputs, batch, 0)
-            logger.on_train_batch_end(stand_in(step=3), task, outputs, batch, 0)
-        average.on_validation_start(task.trainer, task)
+        train(task, batch, tmp_path)
+        if case in EVALUATED:
+            # Decoding depends on the values of tokens, which fake tensors do not have. Its steps are run one by one.
+            monkeypatch.setattr(task.scorer, "outputs", lambda *_: {})
+            evaluate(task, batch)
 
 
-@pytest.mark.parametrize("case", EVALUATED)
-def test_an_evaluation_step(case: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    fixture, overrides = CASES[case]
-    with on_gpu(request.getfixturevalue(fixture), *overrides) as (task, batch), torch.no_grad():
-        # Decoding depends on the values of tokens, which fake tensors do not have. Its steps are run one by one below.
-        monkeypatch.setattr(task.scorer, "outputs", lambda *_: {})
-        task.eval()
-        task.on_validation_epoch_start()
-        task.validation_step(batch, 0)
-        generator = task.generator
-        if isinstance(generator, TextToImage):
-            assert batch.source is not None
-            noise = generator.noise(range(len(batch.source)))
-            *_, last = draw(generator.model, batch.source, noise, Drawing(2, 1.5, "heun"))
-            assert generator.model.as_images(last.noisy).device.type == "cuda"
-        elif isinstance(generator, TextGenerator):
-            decode(generator.model, batch)
+def train(task: Task, batch: Batch, folder: Path) -> None:
+    """One training step with the callbacks that follow every step."""
+    optimizer = task.configure_optimizers()["optimizer"]
+    average = MovingAverage(0.9)
+    average.on_train_start(stand_in(step=0), task)
+    with NoCopyBetweenDevices():
+        outputs = task.training_step(batch, 0)
+    assert {value.device.type for value in outputs.values()} == {"cuda"}
+    for parameter in task.parameters():  # the backward pass needs a real GPU
+        parameter.grad = torch.empty_like(parameter)
+    logger = MetricsLogger(MetricsFile(folder / "metrics.csv"), 2)
+    with NoCopyBetweenDevices():
+        logger.on_before_optimizer_step(task.trainer, task, optimizer)
+        optimizer.step()
+        average.on_train_batch_end(task.trainer, task, outputs, batch, 0)
+        logger.on_train_batch_end(stand_in(step=3), task, outputs, batch, 0)
+    average.on_validation_start(task.trainer, task)
+
+
+@torch.no_grad()
+def evaluate(task: Task, batch: Batch) -> None:
+    """One validation step, and steps of the generator."""
+    task.eval()
+    task.on_validation_epoch_start()
+    task.validation_step(batch, 0)
+    generator = task.generator
+    if isinstance(generator, TextToImage):
+        assert batch.source is not None
+        noise = generator.noise(range(len(batch.source)))
+        *_, last = draw(generator.model, batch.source, noise, Drawing(2, 1.5, "heun"))
+        assert generator.model.as_images(last.noisy).device.type == "cuda"
+    elif isinstance(generator, TextGenerator):
+        decode(generator.model, batch)
 
 
 def decode(model: Transformer, batch: Batch) -> None:
