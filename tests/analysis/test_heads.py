@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 from PIL import Image
 
 from regard.analysis import sample
@@ -142,6 +143,7 @@ def test_table_and_images_are_logged_to_the_wandb_run(watched: RunFolder, tmp_pa
     (new,) = (path for path in (run.path / "wandb").glob("offline-run-*") if path.name not in before)
     identity = (run.path / "wandb/run-id").read_text().strip()
     assert new.name.endswith(identity)
+    wandb.teardown()  # W&B's other process may still be writing the file
     (file,) = new.glob("*.wandb")
     found = list(records(file))
     assert next(record.run.run_id for record in found if record.HasField("run")) == identity

@@ -133,6 +133,7 @@ def test_a_run_that_was_stopped_is_one_run_there_and_logs_nothing_twice(
     if was == "online":  # what W&B calls the folder of an attempt that reached its server
         first.rename(first.with_name(first.name.removeprefix("offline-")))
     assert work(run.path) == 0
+    wandb.teardown()  # W&B's other process may still be writing the file
     folders = sorted((run.path / "wandb").glob("*run-*-*"))
     assert len(folders) == 2
     assert {folder.name.rpartition("-")[2] for folder in folders} == {(run.path / "wandb/run-id").read_text().strip()}
@@ -160,6 +161,7 @@ def test_what_is_still_to_come_at_the_last_step_that_wandb_has_is_new_to_it(
     logger.log_metrics({"validation/loss": 2.5}, 8)
     logger.log_metrics({"train/loss": 1.25}, 9)
     logger.finish(None)
+    wandb.teardown()  # W&B's other process may still be writing the file
     (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
     logged = [(row["trainer/global_step"], name) for row in history(file) for name in row if "/loss" in name]
     assert logged == [(8, "validation/loss"), (9, "train/loss")]

@@ -80,11 +80,13 @@ def forward_flops(workload: Workload, device: torch.device) -> int:
 
 
 def cache_bytes(workload: Workload, device: torch.device) -> int:
-    """Return the memory of the state of generation after ``workload.length`` tokens of one sequence."""
+    """Return the memory of the state of generation after ``workload.length`` tokens of one sequence.
+
+    Caches that grow while tokens are generated have room for more, up to as many again, which is not counted.
+    """
     with fake_model(workload, device) as model:
-        generation = Generation(model, workload.one_sequence.make_batch(model, device), workload.length - 1)
-        generation.step()  # the state of a long prefix may be a view of larger tensors
-        return bytes_of(each for each in tree_leaves(generation.state) if isinstance(each, Tensor))
+        generation = Generation(model, workload.one_sequence.make_batch(model, device), workload.length)
+        return sum(each.nbytes for each in tree_leaves(generation.state) if isinstance(each, Tensor))
 
 
 @contextmanager
