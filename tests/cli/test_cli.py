@@ -1,4 +1,4 @@
-"""The command line, in a process of its own where its streams or its imports matter."""
+"""The command line, in a separate process where its streams or its imports are tested."""
 
 from __future__ import annotations
 

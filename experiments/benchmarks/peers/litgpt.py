@@ -1,4 +1,4 @@
-"""litgpt: its GPT with the layers of nanoGPT, but rotary positions and an output layer of its own."""
+"""litgpt: its GPT with the layers of nanoGPT, but rotary positions and a separate output layer."""
 
 from __future__ import annotations
 

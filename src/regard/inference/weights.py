@@ -15,10 +15,10 @@ M = TypeVar("M", bound=nn.Module)
 def arrange_weights(model: M) -> M:
     """Arrange the weights of a model that is not trained any more, in place, and return it.
 
-    The outputs are the same up to rounding. A step of decoding has few rows, so that its time is that of reading the
-    weights. On a CPU, therefore,
+    The outputs are the same up to rounding. A decoding step has few rows, and reading the weights takes most of its
+    time. On a CPU, therefore,
 
-    - a matrix with at least as many outputs as inputs is stored input by input, in longer lines. Its shape is the same.
+    - a matrix with at least as many outputs as inputs is stored in column-major order. Its shape is the same.
       With four times as many, a product with one row takes half the time, with 16 rows 0.85 times the time, and with
       many rows the same;
     - bfloat16 becomes float32 if the CPU emulates it. There, a product with 16 rows takes at least 6 times as long in

@@ -46,7 +46,7 @@ class KeyValueCache(NamedTuple):
 def _write(cache: Tensor, new: Keys, end: int) -> Tensor:
     """Write ``new`` in place, unless the cache is full: one of twice the capacity then replaces it.
 
-    In mixed precision, the dtype of the first keys differs from that of the model, and the cache is still empty.
+    In mixed precision, the first keys have another dtype than the empty cache that they replace.
     """
     start, capacity = end - new.shape[2], cache.shape[2]
     if end > capacity:

@@ -1,4 +1,4 @@
-"""What a page is told of a model: what it cannot compute is refused, and weights are packed as they are."""
+"""The description of a model for a page: unsupported models are refused, and weights are packed unchanged."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ class CharacterMap {
     this.replacements = compiled.subarray(4 + size);
   }
 
-  // The longest rule at a position: [its length, its replacement]; null if there is none.
+  // The longest rule at a position: [its length, its replacement]; null without a rule.
   find(bytes, start) {
     let found = null;
     let node = CharacterMap.offset(this.units[0]);
