@@ -123,7 +123,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
     try:
         with safe_open(path, "pt") as file:
-            weights = {name: file.get_tensor(name) for name in file.keys()}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a dict
             same = file.metadata() or {}
     except OSError as error:
         raise RegardError(f"{path}: {error.strerror or one_line(error)}; export the model again") from error
