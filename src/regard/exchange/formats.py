@@ -14,6 +14,7 @@ from regard.exchange.unsupported import Unsupported
 from regard.training.checkpoint import LoadedModel
 
 FORMATS: dict[str, str] = {
+    "huggingface": "regard.exchange.huggingface.format.HuggingFace",
     "safetensors": "regard.exchange.safetensors.Safetensors",
 }
 """Class of each format, imported only when it is used."""
