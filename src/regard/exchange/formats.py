@@ -13,7 +13,9 @@ from regard.errors import UsageError
 from regard.exchange.unsupported import Unsupported
 from regard.training.checkpoint import LoadedModel
 
-FORMATS: dict[str, str] = {}
+FORMATS: dict[str, str] = {
+    "safetensors": "regard.exchange.safetensors.Safetensors",
+}
 """Class of each format, imported only when it is used."""
 
 
