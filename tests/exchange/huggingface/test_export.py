@@ -93,11 +93,11 @@ def test_weights_in_float16_have_half_the_size(
         ("llama", {"residual": piece("residual.PreNorm", norm=LAYER_NORM)}, "norm=layer_norm: expected rms_norm"),
         ("llama", {"mixer": ATTENTION | {"rotation": ROTARY}}, "model.mixer.bias=true: expected false"),
         ("llama", {"mixer": ATTENTION | {"bias": False}}, "model.positions=none: expected rotary"),
-        ("default", {"positions": piece("positions.Sinusoidal")}, "model.positions=sinusoidal: expected rotary"),
+        ("default", {"positions": piece("positions.Sinusoidal")}, "model.positions=sinusoidal with rotary: "),
         ("default", {"feed_forward": piece("feed_forward.relu", bias=False)}, "_forward.bias=false: expected true"),
         ("gpt2", {"mixer": ATTENTION | {"num_kv_heads": 1}}, "model.mixer.num_kv_heads=1: expected null"),
-        ("gpt2", {"mixer": ATTENTION | {"rotation": ROTARY}}, "model.positions=rotary: expected learned"),
-        ("default", {"mixer": piece("state_space.s4d.S4D")}, "model.mixer=s4d: expected attention in every layer"),
+        ("gpt2", {"mixer": ATTENTION | {"rotation": ROTARY}}, "model.positions=learned with rotary: "),
+        ("default", {"mixer": piece("state_space.s4d.S4D")}, "model.mixer=s4d: expected attention in all layers"),
     ],
 )  # fmt: skip
 def test_what_no_layout_has_is_refused_before_anything_is_written(

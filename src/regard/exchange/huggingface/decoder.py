@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 
 from regard.exchange.huggingface.blocks import Block, Piece, modules, same, scaled
-from regard.exchange.huggingface.requirements import layer_of, require
-from regard.exchange.page.layers import Plain
+from regard.exchange.huggingface.requirements import require_positions
+from regard.exchange.layers import Plain
+from regard.exchange.uniform import Uniform
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import LoadedModel
 
@@ -22,23 +23,21 @@ def tied_embedding(model: Transformer, embedding: str, norm: str) -> Iterator[Bl
     yield from modules(model.state_dict(), "decoder.norm", Piece(norm, scaled(1 / scale)))
 
 
-def rotary_config(model: LoadedModel, plan: Plain) -> Plain:
+def rotary_config(model: LoadedModel, stack: Uniform) -> Plain:
     """Return the sizes of a decoder with rotary positions, by the names of Llama and of models like it.
 
     Raises Unsupported for other positions.
     """
-    positions, mixer = plan["decoder"]["embedding"]["positions"], layer_of(plan["decoder"])["mixer"]
-    base = mixer["rotary_base"]
-    require("model.positions", positions, positions == "none" and base is not None, "rotary")
+    require_positions(stack, "rotary")
     return {
-        "hidden_size": plan["dim"],
+        "hidden_size": model.config["dim"],
         "intermediate_size": model.config["ffn_dim"],
-        "num_hidden_layers": len(plan["decoder"]["layers"]),
-        "num_attention_heads": mixer["heads"],
-        "num_key_value_heads": mixer["groups"],
-        "max_position_embeddings": plan["max_length"],
-        "rope_theta": base,  # until transformers 4
-        "rope_parameters": {"rope_type": "default", "rope_theta": base},
+        "num_hidden_layers": stack.depth,
+        "num_attention_heads": stack.heads,
+        "num_key_value_heads": stack.groups,
+        "max_position_embeddings": model.model.max_length,
+        "rope_theta": stack.rotary_base,  # until transformers 4
+        "rope_parameters": {"rope_type": "default", "rope_theta": stack.rotary_base},
         "attention_dropout": 0.0,
         "tie_word_embeddings": True,
     }

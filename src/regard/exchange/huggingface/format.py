@@ -15,8 +15,8 @@ from regard.exchange.huggingface.gpt2 import GPT2
 from regard.exchange.huggingface.layout import Layout
 from regard.exchange.huggingface.llama import Llama
 from regard.exchange.huggingface.starcoder2 import Starcoder2
-from regard.exchange.page.layers import Plain
-from regard.exchange.page.model import describe_model
+from regard.exchange.layers import Plain
+from regard.exchange.model import describe_model
 from regard.exchange.unsupported import Unsupported
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import LoadedModel
@@ -35,7 +35,7 @@ class HuggingFace:
         plan = describe_model(model.model)
         choose_layout(plan).config(model, plan)
 
-    def write(self, model: LoadedModel, output: Path, weights: str) -> dict[str, object]:
+    def write(self, model: LoadedModel, run: Path, output: Path, weights: str) -> dict[str, object]:
         """See `Format`."""
         from safetensors.torch import save_file
 

@@ -9,14 +9,15 @@ from typing import ClassVar
 from regard.exchange.huggingface.blocks import Block, Piece, layers, same, scaled, transposed
 from regard.exchange.huggingface.decoder import tied_embedding
 from regard.exchange.huggingface.requirements import (
-    layer_of,
     require,
     require_biases,
     require_feed_forward,
     require_norm,
-    require_residual,
+    require_positions,
+    require_pre_norm,
 )
-from regard.exchange.page.layers import Plain
+from regard.exchange.layers import Plain
+from regard.exchange.uniform import uniform_stack
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import LoadedModel
 
@@ -29,24 +30,20 @@ class GPT2:
 
     def config(self, model: LoadedModel, plan: Plain) -> Plain:
         """See `Layout`."""
-        layer, positions = layer_of(plan["decoder"]), plan["decoder"]["embedding"]["positions"]
-        mixer = layer["mixer"]
-        rotated = mixer["rotary_base"] is not None
-        require(
-            "model.positions", "rotary" if rotated else positions, positions == "learned" and not rotated, "learned"
-        )
-        require("model.mixer.num_kv_heads", mixer["groups"], mixer["groups"] == mixer["heads"], "null")
-        require_residual(layer, "pre_norm")
+        stack = uniform_stack(plan["decoder"], "model")
+        require_positions(stack, "learned")
+        require("model.mixer.num_kv_heads", stack.groups, stack.groups == stack.heads, "null")
+        require_pre_norm(stack)
         require_biases(model.model, True)
         return {
-            "n_embd": plan["dim"],
-            "n_layer": len(plan["decoder"]["layers"]),
-            "n_head": mixer["heads"],
+            "n_embd": model.config["dim"],
+            "n_layer": stack.depth,
+            "n_head": stack.heads,
             "n_inner": model.config["ffn_dim"],
-            "n_positions": plan["max_length"],
-            "n_ctx": plan["max_length"],
-            "activation_function": require_feed_forward(layer, "gelu", "relu"),
-            "layer_norm_epsilon": require_norm(layer, "layer_norm"),
+            "n_positions": model.model.max_length,
+            "n_ctx": model.model.max_length,
+            "activation_function": require_feed_forward(stack, "gelu", "relu"),
+            "layer_norm_epsilon": require_norm(stack, "layer_norm"),
             "attn_pdrop": 0.0,
             "embd_pdrop": 0.0,
             "resid_pdrop": 0.0,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Protocol
 
 from regard.exchange.huggingface.blocks import Block
-from regard.exchange.page.layers import Plain
+from regard.exchange.layers import Plain
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import LoadedModel
 
@@ -24,7 +24,7 @@ class Layout(Protocol):
     def config(self, model: LoadedModel, plan: Plain) -> Plain:
         """Return what config.json contains beyond the names of the class, sizes of the vocabulary and special ids.
 
-        ``plan`` describes the model, see `regard.exchange.page.model.describe_model`. Raises Unsupported for a model
+        ``plan`` describes the model, see `regard.exchange.model.describe_model`. Raises Unsupported for a model
         that the layout cannot represent.
         """
 

@@ -9,13 +9,13 @@ from regard.exchange.huggingface.blocks import Block, Piece, layers, rotated_by_
 from regard.exchange.huggingface.decoder import rotary_config, tied_embedding
 from regard.exchange.huggingface.requirements import (
     head_dim,
-    layer_of,
     require_biases,
     require_feed_forward,
     require_norm,
-    require_residual,
+    require_pre_norm,
 )
-from regard.exchange.page.layers import Plain
+from regard.exchange.layers import Plain
+from regard.exchange.uniform import uniform_stack
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import LoadedModel
 
@@ -28,16 +28,16 @@ class Llama:
 
     def config(self, model: LoadedModel, plan: Plain) -> Plain:
         """See `Layout`."""
-        layer = layer_of(plan["decoder"])
-        require_residual(layer, "pre_norm")
-        require_feed_forward(layer, "swiglu")
+        stack = uniform_stack(plan["decoder"], "model")
+        require_pre_norm(stack)
+        require_feed_forward(stack, "swiglu")
         require_biases(model.model, False)
         return {
-            "rms_norm_eps": require_norm(layer, "rms_norm"),
+            "rms_norm_eps": require_norm(stack, "rms_norm"),
             "hidden_act": "silu",
             "attention_bias": False,
             "mlp_bias": False,
-            **rotary_config(model, plan),
+            **rotary_config(model, stack),
         }
 
     def blocks(self, model: Transformer) -> Iterator[Block]:

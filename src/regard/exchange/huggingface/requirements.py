@@ -6,24 +6,9 @@ from typing import Any
 
 from torch import nn
 
-from regard.exchange.page.layers import Plain
+from regard.exchange.uniform import Uniform
 from regard.exchange.unsupported import Unsupported
 from regard.model.transformer import Transformer
-
-
-def layer_of(stack: Plain) -> Plain:
-    """Return the description of each layer of a stack, from that of `describe_stack`.
-
-    Raises Unsupported if there is no layer, if layers differ, or if their mixer is not attention.
-    """
-    layers: list[Plain] = stack["layers"]
-    if not layers:
-        raise Unsupported("model.depth", "0", "at least 1")
-    for layer in layers:
-        if layer["mixer"]["kind"] != "attention":
-            raise Unsupported("model.mixer", layer["mixer"]["kind"], "attention in every layer")
-        require("model.mixer", "layers that differ", layer == layers[0], "the same in every layer")
-    return layers[0]
 
 
 def require(option: str, found: object, holds: bool, expected: str) -> None:
@@ -32,25 +17,29 @@ def require(option: str, found: object, holds: bool, expected: str) -> None:
         raise Unsupported(option, str(found), expected)
 
 
-def require_norm(layer: Plain, kind: str, eps: float | None = None) -> float:
+def require_norm(stack: Uniform, kind: str, eps: float | None = None) -> float:
     """Return the number that a norm adds to the variance. Raises Unsupported for another kind of norm or number."""
-    norm = layer["norm"]
-    require("model.residual.norm", norm["kind"], norm["kind"] == kind, kind)
-    require("model.residual.norm.eps", norm["eps"], eps in (None, norm["eps"]), str(eps))
-    found: float = norm["eps"]
-    return found
+    require("model.residual.norm", stack.norm, stack.norm == kind, kind)
+    require("model.residual.norm.eps", stack.eps, eps in (None, stack.eps), str(eps))
+    return stack.eps
 
 
-def require_residual(layer: Plain, kind: str) -> None:
-    """Raise Unsupported for another residual connection."""
-    require("model.residual", layer["residual"], layer["residual"] == kind, kind)
+def require_pre_norm(stack: Uniform, holds: bool = True) -> None:
+    """Raise Unsupported for another residual connection than pre-norm, or for pre-norm."""
+    names = {True: "pre_norm", False: "post_norm"}
+    require("model.residual", names[stack.pre_norm], stack.pre_norm == holds, names[holds])
 
 
-def require_feed_forward(layer: Plain, *kinds: str) -> str:
+def require_feed_forward(stack: Uniform, *kinds: str) -> str:
     """Return the kind of the feed-forward network. Raises Unsupported for another kind."""
-    found: str = layer["feed_forward"]
-    require("model.feed_forward", found, found in kinds, " or ".join(kinds))
-    return found
+    require("model.feed_forward", stack.feed_forward, stack.feed_forward in kinds, " or ".join(kinds))
+    return stack.feed_forward
+
+
+def require_positions(stack: Uniform, kind: str) -> None:
+    """Raise Unsupported for another kind of positions."""
+    found = stack.positions if stack.rotary_base is None else "rotary"
+    require("model.positions", found, found == kind, kind)
 
 
 def require_biases(model: nn.Module, biases: bool) -> None:

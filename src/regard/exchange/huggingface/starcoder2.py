@@ -10,13 +10,13 @@ from regard.exchange.huggingface.decoder import rotary_config, tied_embedding
 from regard.exchange.huggingface.requirements import (
     has_biases,
     head_dim,
-    layer_of,
     require_biases,
     require_feed_forward,
     require_norm,
-    require_residual,
+    require_pre_norm,
 )
-from regard.exchange.page.layers import Plain
+from regard.exchange.layers import Plain
+from regard.exchange.uniform import uniform_stack
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import LoadedModel
 
@@ -29,18 +29,18 @@ class Starcoder2:
 
     def config(self, model: LoadedModel, plan: Plain) -> Plain:
         """See `Layout`."""
-        layer = layer_of(plan["decoder"])
-        require_residual(layer, "pre_norm")
+        stack = uniform_stack(plan["decoder"], "model")
+        require_pre_norm(stack)
         biases = has_biases(model.model)
         require_biases(model.model, biases)
         return {
-            "norm_epsilon": require_norm(layer, "layer_norm"),
-            "hidden_act": require_feed_forward(layer, "gelu", "relu"),
+            "norm_epsilon": require_norm(stack, "layer_norm"),
+            "hidden_act": require_feed_forward(stack, "gelu", "relu"),
             "use_bias": biases,
             "sliding_window": None,
             "residual_dropout": 0.0,
             "embedding_dropout": 0.0,
-            **rotary_config(model, plan),
+            **rotary_config(model, stack),
         }
 
     def blocks(self, model: Transformer) -> Iterator[Block]:
