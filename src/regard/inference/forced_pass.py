@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from regard.data.batching import Batch
-from regard.data.tokenizer.specials import BOS, PAD
+from regard.data.tokenizer.specials import PAD
 from regard.model.transformer import Transformer
 
 
@@ -37,16 +37,18 @@ def summed_loss(
 
 
 @torch.inference_mode()
-def target_log_probabilities(model: Transformer, batches: Iterable[Batch]) -> Iterator[tuple[int, list[float]]]:
+def target_log_probabilities(
+    model: Transformer, batches: Iterable[Batch], never: Sequence[int] = ()
+) -> Iterator[tuple[int, list[float]]]:
     """Yield the number of each row and the log-probabilities (natural) of its target tokens, batch by batch.
 
-    As in generation, ``<pad>`` and ``<s>``, which are never targets, have no probability.
+    The tokens ``never`` have no probability.
     """
     device = next(model.parameters()).device
-    never = torch.tensor([PAD, BOS], device=device)
+    excluded = torch.tensor(never, dtype=torch.long, device=device)
     for batch in batches:
         batch = batch.on(device)
-        scores = forced_logits(model, batch).float().index_fill(-1, never, -torch.inf).log_softmax(dim=-1)
+        scores = forced_logits(model, batch).float().index_fill(-1, excluded, -torch.inf).log_softmax(dim=-1)
         values = scores.gather(-1, batch.target[..., None])[..., 0].tolist()
         lengths = (batch.target != PAD).sum(dim=-1).tolist()
         for row, length, row_values in zip(batch.rows, lengths, values, strict=True):
