@@ -14,8 +14,10 @@ from regard.exchange.unsupported import Unsupported
 from regard.training.checkpoint import LoadedModel
 
 FORMATS: dict[str, str] = {
-    "huggingface": "regard.exchange.huggingface.format.HuggingFace",
     "safetensors": "regard.exchange.safetensors.Safetensors",
+    "huggingface": "regard.exchange.huggingface.format.HuggingFace",
+    "ctranslate2": "regard.exchange.ctranslate2.format.CTranslate2",
+    "onnx": "regard.exchange.onnx.format.Onnx",
 }
 """Class of each format, imported only when it is used."""
 
