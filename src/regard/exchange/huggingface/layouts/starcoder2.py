@@ -1,17 +1,25 @@
-"""Llama (Touvron et al. 2023): RMSNorm, SwiGLU and rotary positions, without biases."""
+"""Starcoder2 (Lozhkov et al. 2024): layer norm, two feed-forward matrices and rotary positions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regard.exchange.huggingface.blocks import Block, Piece, layers, rotated_by_halves
-from regard.exchange.huggingface.decoder import decoder_sizes, rotary_config, rotary_mixer, tied_embedding
-from regard.exchange.huggingface.parts import language_model, part
-from regard.exchange.huggingface.requirements import (
+from regard.exchange.huggingface.layouts.blocks import Block, Piece, layers, rotated_by_halves
+from regard.exchange.huggingface.layouts.decoder import (
+    ACTIVATIONS,
+    LAYER_NORM_EPS,
+    decoder_sizes,
+    rotary_config,
+    rotary_mixer,
+    their_activation,
+    tied_embedding,
+)
+from regard.exchange.huggingface.layouts.parts import language_model, part
+from regard.exchange.huggingface.layouts.requirements import (
+    has_biases,
     head_dim,
     require_biases,
-    require_feed_forward,
     require_norm,
     require_pre_norm,
 )
@@ -22,11 +30,11 @@ from regard.model.transformer import Transformer
 from regard.training.checkpoint import LoadedModel
 
 
-class Llama:
+class Starcoder2:
     """See `Layout`."""
 
-    model_type: ClassVar[str] = "llama"
-    architecture: ClassVar[str] = "LlamaForCausalLM"
+    model_type: ClassVar[str] = "starcoder2"
+    architecture: ClassVar[str] = "Starcoder2ForCausalLM"
     task: ClassVar[str] = "language"
     unused: ClassVar[str] = r".*\.rotary_emb\.inv_freq"
 
@@ -34,27 +42,31 @@ class Llama:
         """See `Layout`."""
         stack = uniform_stack(plan["decoder"], "model")
         require_pre_norm(stack)
-        require_feed_forward(stack, "swiglu")
-        require_biases(model.model, False)
+        biases = has_biases(model.model)
+        require_biases(model.model, biases)
         return {
-            "rms_norm_eps": require_norm(stack, "rms_norm"),
-            "hidden_act": "silu",
-            "attention_bias": False,
-            "mlp_bias": False,
+            "norm_epsilon": require_norm(stack, "layer_norm"),
+            "hidden_act": their_activation(stack),
+            "use_bias": biases,
+            "sliding_window": None,
+            "residual_dropout": 0.0,
+            "embedding_dropout": 0.0,
             **rotary_config(model, stack),
         }
 
     def options(self, config: TheirConfig) -> Plain:
         """See `Layout`."""
-        config.require("hidden_act", "silu")
-        config.require("attention_bias", False)
-        config.require("mlp_bias", False)
+        sizes, bias = decoder_sizes(config), bool(config.get("use_bias", True))
+        if (window := config.get("sliding_window", sizes["max_length"])) < sizes["max_length"]:
+            raise config.refused("sliding_window", window, "null")
+        config.require("norm_epsilon", LAYER_NORM_EPS)
+        activation = ACTIVATIONS[config.require("hidden_act", "gelu_pytorch_tanh", *ACTIVATIONS)]
         return language_model(
-            decoder_sizes(config),
+            sizes,
             "NoPositions",
-            rotary_mixer(config, bias=False),
-            part("feed_forward.SwiGLU"),
-            part("norm.rms_norm", eps=config.get("rms_norm_eps", 1e-6)),
+            rotary_mixer(config, bias),
+            part(f"feed_forward.{activation}", bias=bias),
+            part("norm.layer_norm"),
         )
 
     def blocks(self, model: Transformer) -> Iterator[Block]:
@@ -71,7 +83,7 @@ class Llama:
                 ("mixer.attention.key_value", Piece("self_attn.k_proj", rotated), "self_attn.v_proj"),
                 ("mixer.attention.output", "self_attn.o_proj"),
                 ("feed_forward_path.norm", "post_attention_layernorm"),
-                ("feed_forward.gate_value", "mlp.gate_proj", "mlp.up_proj"),
-                ("feed_forward.output", "mlp.down_proj"),
+                ("feed_forward.0", "mlp.c_fc"),
+                ("feed_forward.2", "mlp.c_proj"),
             ],
         )
