@@ -6,6 +6,7 @@ from base64 import b64encode
 from typing import NamedTuple
 
 from regard.data.sources.text import TextSource
+from regard.exchange.page.deviation import describe_reference
 from regard.exchange.page.layers import Plain
 from regard.exchange.page.model import describe_model
 from regard.exchange.page.vocabulary import describe_tokenizer
@@ -42,5 +43,6 @@ def describe_generator(generator: TextGenerator, matrices: WeightFormat) -> Live
         "target": describe_tokenizer(target),
         "begins": isinstance(generator, AnswerModel),  # prompts are read after <s>
         "temperatures": TEMPERATURES,
+        "reference": describe_reference(generator),
     }
     return Live(description, b64encode(packed.block).decode("ascii"))
