@@ -45,6 +45,16 @@ def replacing(path: Path, suffix: str = "") -> Generator[Path, None, None]:
 
 
 @contextmanager
+def replacing_folder(path: Path) -> Generator[Path, None, None]:
+    """Yield a new folder beside ``path``. Without an error it is renamed to ``path``, which is missing or empty."""
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as temporary:
+        folder = Path(temporary) / path.name
+        folder.mkdir()
+        yield folder
+        folder.replace(path)
+
+
+@contextmanager
 def disk_errors(folder: Path) -> Generator[None, None, None]:
     """Convert the errors of a full disk, a used-up quota or a read-only folder to a RegardError that names it."""
     try:
@@ -71,6 +81,18 @@ def require_writable(option: str, path: Path) -> None:
             _write_temporary_file(path.parent)
     except OSError as error:
         raise UsageError(f"{option} {path}: cannot be written ({error.strerror}); choose another file") from error
+
+
+def require_new_folder(option: str, folder: Path) -> None:
+    """Check that ``folder`` can be created, or is empty. Raises UsageError naming ``option`` and ``folder``."""
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{option} {folder}: not empty; give the name of a new folder")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{option} {folder}: a file; give the name of a new folder")
+    try:
+        _write_temporary_file(folder)
+    except OSError as error:
+        raise UsageError(f"{option} {folder}: cannot be written ({error.strerror}); choose another folder") from error
 
 
 def require_writable_folder(option: str, folder: Path) -> None:

@@ -23,10 +23,24 @@ from regard.cli import analysis
 from regard.cli import compare
 from regard.cli import cost
 from regard.cli import bench
+from regard.cli import exchange
 
 # isort: on
 
-__all__ = ["analysis", "app", "attend", "bench", "compare", "cost", "generate", "images", "inference", "main", "runs"]
+__all__ = [
+    "analysis",
+    "app",
+    "attend",
+    "bench",
+    "compare",
+    "cost",
+    "exchange",
+    "generate",
+    "images",
+    "inference",
+    "main",
+    "runs",
+]
 
 
 def main() -> None:

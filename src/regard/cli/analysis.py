@@ -40,7 +40,7 @@ def align(
     from regard.analysis.aligner import choose_aligner, rank_by_links
     from regard.data.corpora.reading.lines import read_pairs
     from regard.inference.translator import Translator
-    from regard.runs.folder import RunFolder
+    from regard.runs.folder import RunFolder, find_run
 
     given = [source is not None or target is not None, bool(source_file or target_file), split is not None]
     if sum(given) != 1 or (source is None) != (target is None) or (source_file is None) != (target_file is None):
@@ -60,7 +60,7 @@ def align(
     if split == "validation" and gold is not None and links is not None:
         aligner, why = rank_by_links(translator, pairs, links, str(gold), warn).best(layer, head)
     else:
-        folder = RunFolder.open(run) if run.is_dir() else None
+        folder = find_run(run)
         aligner, why = choose_aligner(folder, translator, pairs, layer, head, warn)
     found = []
     for one in align_pairs(translator, aligner, pairs, warn):
@@ -105,9 +105,9 @@ def heads(
     from regard.analysis.head_report import PICTURES, log_to_wandb, require_not_running, write_pictures
     from regard.analysis.heads import report_text_heads
     from regard.inference.drawing.text_to_image import TextToImage
-    from regard.runs.folder import RunFolder
+    from regard.runs.folder import find_run
 
-    folder = RunFolder.open(run) if run.is_dir() else None
+    folder = find_run(run)
     if wandb and folder is None:
         raise UsageError("--wandb: a checkpoint has no W&B run; give a run folder")
     if wandb and folder is not None:

@@ -36,7 +36,7 @@ def usable_device(name: str) -> str:
     return name
 
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder or checkpoint.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, checkpoint, or folder of a model.")]
 Device = Annotated[str, typer.Option(help="Device to compute on: cpu, cuda, cuda:1, ...", callback=usable_device)]
 Trust = Annotated[bool, typer.Option("--trust", help="Allow classes from outside regard in the checkpoint.")]
 

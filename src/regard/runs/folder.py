@@ -21,6 +21,7 @@ from regard.errors import UsageError
 from regard.runs.create import create_atomically, write_atomically
 from regard.runs.parse import damaged_file, load_yaml, parse_file
 from regard.runs.status.content import is_alive, is_lost
+from regard.training.model_folder import is_model_folder
 
 
 class RunFolder:
@@ -216,14 +217,23 @@ class RunFolder:
         write_atomically(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
+def find_run(run: Path) -> RunFolder | None:
+    """Return the run folder RUN; None for a model alone: a checkpoint or a folder of `regard.training.model_folder`.
+
+    Raises UsageError if ``run`` is another folder or does not exist.
+    """
+    return None if run.is_file() or is_model_folder(run) else RunFolder.open(run)
+
+
 def find_checkpoint(run: Path) -> Path:
     """Return the checkpoint that RUN means: ``run`` itself, or the best or else the last one of a run folder.
 
-    Raises UsageError if there is none.
+    ``run`` itself may be a file or a folder that `regard.training.model_folder` describes. Raises UsageError if there
+    is no checkpoint.
     """
-    if run.is_file():
+    folder = find_run(run)
+    if folder is None:
         return run
-    folder = RunFolder.open(run)
     for name in ("best.ckpt", "last.ckpt"):
         if (folder.checkpoints / name).is_file():
             return folder.checkpoints / name

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import is_zipfile
 
-import numpy as np
 import torch
 from hydra.utils import get_object
 from torch import Tensor
@@ -25,19 +24,23 @@ from regard.inference.weights import arrange_weights
 from regard.instantiate import build
 from regard.model.encoders.with_encoder import WithEncoder
 from regard.training.distributed.sharding import local_shard
+from regard.training.model_folder import PREFIX, as_bytes, as_tensor, is_model_folder, read_model_folder
 from regard.training.trust import GENERATORS, MODELS, require_trusted, targets
 
 FORMAT = 1
-PREFIX = "model."  # of the names of the model's weights in the state of the LightningModule
 
 
 class LoadedModel(NamedTuple):
-    """A model loaded from a checkpoint: the generator that uses it, its configuration, and its vocabularies."""
+    """A model loaded from a checkpoint: the generator that uses it, its configuration, and its vocabularies.
+
+    tokenizer_config: the settings that the vocabularies were learned with; None if an old version wrote the checkpoint
+    """
 
     task: str
     generator: Generator
     config: dict[str, Any]
     tokenizers: Tokenizers
+    tokenizer_config: dict[str, Any] | None
     step: int
 
     @property
@@ -50,7 +53,7 @@ def describe_model(
     task: str,
     generator: type[Generator],
     config: dict[str, Any],
-    tokenizer_config: dict[str, Any],
+    tokenizer_config: dict[str, Any] | None,
     tokenizers: Tokenizers,
 ) -> dict[str, Any]:
     """Return the key ``regard`` of a checkpoint: configurations of the model and tokenizers, and the vocabularies."""
@@ -62,8 +65,8 @@ def describe_model(
             "generator": f"{generator.__module__}.{generator.__qualname__}",
             "model": config,
             "tokenizer": tokenizer_config,
-            "source_tokenizer": None if tokenizers.joint else _as_tensor(tokenizers.source.model),
-            "target_tokenizer": _as_tensor(tokenizers.target.model),
+            "source_tokenizer": None if tokenizers.joint else as_tensor(tokenizers.source.model),
+            "target_tokenizer": as_tensor(tokenizers.target.model),
         }
     }
 
@@ -71,8 +74,8 @@ def describe_model(
 def read_tokenizers(content: dict[str, Any]) -> Tokenizers:
     """Return the tokenizers that the weights of a checkpoint were trained with."""
     about = content["regard"]
-    target = Tokenizer(_as_bytes(about["target_tokenizer"]))
-    source = target if about["source_tokenizer"] is None else Tokenizer(_as_bytes(about["source_tokenizer"]))
+    target = Tokenizer(as_bytes(about["target_tokenizer"]))
+    source = target if about["source_tokenizer"] is None else Tokenizer(as_bytes(about["source_tokenizer"]))
     return Tokenizers(source, target)
 
 
@@ -88,10 +91,21 @@ def build_model(config: dict[str, Any], trust: bool = False) -> WithEncoder:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint to the CPU, with the present names in the configuration of its model.
+    """Read a checkpoint, or a folder of `write_model_folder`, with the present names in the configuration of its model.
 
-    Raises RegardError if the file does not exist, cannot be read or is not a checkpoint of regard.
+    Tensors are on the CPU. Raises RegardError if the path does not exist, cannot be read or is not from regard.
     """
+    content = read_model_folder(path) if is_model_folder(path) else _read_file(path)
+    about = content["regard"]
+    if about.get("format") != FORMAT:
+        raise RegardError(
+            f"{path}: checkpoint format {about.get('format')}, but this version of regard reads format {FORMAT}; "
+            "use the version that wrote it"
+        )
+    return content | {"regard": model_in_present_form(about)}
+
+
+def _read_file(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise RegardError(f"{path}: no such checkpoint")
     if not is_zipfile(path):  # torch.save writes zip files
@@ -105,12 +119,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     about = content.get("regard") if isinstance(content, dict) else None
     if not isinstance(about, dict) or "state_dict" not in content:
         raise RegardError(f"{path}: a PyTorch file, but not a checkpoint written by regard")
-    if about.get("format") != FORMAT:
-        raise RegardError(
-            f"{path}: checkpoint format {about.get('format')}, but this version of regard reads format {FORMAT}; "
-            "use the version that wrote it"
-        )
-    return content | {"regard": model_in_present_form(about)}
+    return content
 
 
 def load_model(path: Path, device: str | torch.device = "cpu", trust: bool = False) -> LoadedModel:
@@ -126,7 +135,8 @@ def load_model(path: Path, device: str | torch.device = "cpu", trust: bool = Fal
     model = arrange_weights(model.to(device).eval())
     tokenizers = read_tokenizers(content)
     generator: Generator = get_object(about["generator"])(model, tokenizers)
-    return LoadedModel(about["task"], generator, about["model"], tokenizers, content.get("global_step", 0))
+    step = content.get("global_step", 0)
+    return LoadedModel(about["task"], generator, about["model"], tokenizers, about.get("tokenizer"), step)
 
 
 def load_weights(model: WithEncoder, content: dict[str, Any], path: Path) -> None:
@@ -213,11 +223,3 @@ def _weights(content: dict[str, Any]) -> dict[str, Tensor]:
     """Weights of the model in a checkpoint, by their names in the model."""
     state = content["state_dict"]
     return {name.removeprefix(PREFIX): weight for name, weight in state.items() if name.startswith(PREFIX)}
-
-
-def _as_tensor(content: bytes) -> Tensor:
-    return torch.from_numpy(np.frombuffer(content, dtype=np.uint8).copy())
-
-
-def _as_bytes(content: Tensor) -> bytes:
-    return content.numpy().tobytes()

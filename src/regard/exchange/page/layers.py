@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from regard.exchange.page.unsupported import unsupported
+from regard.exchange.unsupported import Unsupported
 from regard.model.attention import MultiHeadAttention
 from regard.model.feed_forward import SwiGLU
 from regard.model.layer import Layer
@@ -28,17 +28,17 @@ ACTIVATIONS: dict[type, str] = {nn.ReLU: "relu", nn.GELU: "gelu"}
 def describe_stack(layers: Stack) -> Plain:
     """Return the description of all layers, and of the norm after them.
 
-    Raises UsageError naming the option of the model that a page cannot compute.
+    Raises Unsupported naming the option of the model that a page cannot compute.
     """
     described = [describe_layer(layer) for layer in layers if isinstance(layer, Layer)]
     return {"layers": described, "norm": describe_norm(layers.final_norm())}
 
 
 def describe_layer(layer: Layer) -> Plain:
-    """Return the description of a layer. Raises UsageError as `describe_stack` does."""
+    """Return the description of a layer. Raises Unsupported as `describe_stack` does."""
     residual: Any = layer.mixer_path
     if type(residual) not in RESIDUALS:
-        raise unsupported("model.residual", residual, "PreNorm or PostNorm")
+        raise Unsupported("model.residual", residual, "PreNorm or PostNorm")
     return {
         "residual": RESIDUALS[type(residual)],
         "norm": describe_norm(residual.norm),
@@ -49,7 +49,7 @@ def describe_layer(layer: Layer) -> Plain:
 
 
 def describe_mixer(mixer: object) -> Plain:
-    """Return the kind of a mixer and its options. Raises UsageError for another mixer than those of regard."""
+    """Return the kind of a mixer and its options. Raises Unsupported for another mixer than those of regard."""
     if type(mixer) is SelfAttention:
         base = describe_rotation(mixer.rotation)
         return {"kind": "attention", "causal": mixer.causal, "rotary_base": base, **describe_heads(mixer.attention)}
@@ -57,7 +57,7 @@ def describe_mixer(mixer: object) -> Plain:
         return {"kind": "h3", "causal": mixer.shift.future == 0, "head_dim": mixer.head_dim}
     if type(mixer) is S4D:
         return {"kind": "s4d"}
-    raise unsupported("model.mixer", mixer, "SelfAttention, H3 or S4D")
+    raise Unsupported("model.mixer", mixer, "SelfAttention, H3 or S4D")
 
 
 def describe_rotation(rotation: nn.Module) -> float | None:
@@ -66,7 +66,7 @@ def describe_rotation(rotation: nn.Module) -> float | None:
         return rotation.base
     if type(rotation) is NoRotation:
         return None
-    raise unsupported("model.mixer.rotation", rotation, "Rotary or NoRotation")
+    raise Unsupported("model.mixer.rotation", rotation, "Rotary or NoRotation")
 
 
 def describe_heads(attention: MultiHeadAttention) -> Plain:
@@ -82,7 +82,7 @@ def describe_norm(norm: nn.Module) -> Plain | None:
         return {"kind": "layer_norm", "eps": norm.eps}
     if type(norm) is nn.RMSNorm and norm.elementwise_affine and norm.eps is not None:
         return {"kind": "rms_norm", "eps": norm.eps}
-    raise unsupported("model.residual.norm", norm, "layer_norm or rms_norm")
+    raise Unsupported("model.residual.norm", norm, "layer_norm or rms_norm")
 
 
 def describe_feed_forward(network: nn.Module) -> str:
@@ -94,4 +94,4 @@ def describe_feed_forward(network: nn.Module) -> str:
         is_exact = getattr(activation, "approximate", "none") == "none"
         if type(first) is type(second) is nn.Linear and type(activation) in ACTIVATIONS and is_exact:
             return ACTIVATIONS[type(activation)]
-    raise unsupported("model.feed_forward", network, "relu, gelu or SwiGLU")
+    raise Unsupported("model.feed_forward", network, "relu, gelu or SwiGLU")

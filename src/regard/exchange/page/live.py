@@ -30,7 +30,7 @@ class Live(NamedTuple):
 def describe_generator(generator: TextGenerator, matrices: WeightFormat) -> Live:
     """Describe a model and its tokenizers, with the matrices of its weights in a format.
 
-    Raises UsageError naming the option of the model that a page cannot compute.
+    Raises Unsupported naming the option of the model that a page cannot compute.
     """
     source, target = generator.source, generator.target_tokenizer
     separate = isinstance(source, TextSource) and source.tokenizer != target

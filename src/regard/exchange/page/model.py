@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from regard.exchange.page.layers import Plain, describe_stack
-from regard.exchange.page.unsupported import unsupported
+from regard.exchange.unsupported import Unsupported
 from regard.model.embedding import Embedding
 from regard.model.encoders.text import TextEncoder
 from regard.model.encoders.with_encoder import WithEncoder
@@ -18,10 +18,10 @@ POSITIONS: dict[type, str] = {Sinusoidal: "sinusoidal", Learned: "learned", NoPo
 def describe_model(model: WithEncoder) -> Plain:
     """Return the description of a model, from which, with its weights, a page computes it.
 
-    Raises UsageError naming the option of the model that a page cannot compute.
+    Raises Unsupported naming the option of the model that a page cannot compute.
     """
     if type(model) is not Transformer:
-        raise unsupported("model", model, "Transformer")
+        raise Unsupported("model", model, "Transformer")
     decoder = {"embedding": describe_embedding(model.decoder.embedding, "decoder.embedding")}
     return {
         "dim": model.decoder.embedding.dim,
@@ -34,7 +34,7 @@ def describe_model(model: WithEncoder) -> Plain:
 def describe_encoder(encoder: nn.Module, target: Embedding) -> Plain:
     """Return the description of an encoder. ``target`` is the embedding of the decoder, which it may share."""
     if type(encoder) is not TextEncoder:
-        raise unsupported("model.encoder", encoder, "TextEncoder")
+        raise Unsupported("model.encoder", encoder, "TextEncoder")
     name = "decoder.embedding" if encoder.embedding is target else "encoder.embedding"
     return {"embedding": describe_embedding(encoder.embedding, name)} | describe_stack(encoder.layers)
 
@@ -42,5 +42,5 @@ def describe_encoder(encoder: nn.Module, target: Embedding) -> Plain:
 def describe_embedding(embedding: Embedding, name: str) -> Plain:
     """Return the name of an embedding in the weights, and the kind of its positions."""
     if type(embedding.positions) not in POSITIONS:
-        raise unsupported("model.positions", embedding.positions, "Sinusoidal, Learned, Rotary or NoPositions")
+        raise Unsupported("model.positions", embedding.positions, "Sinusoidal, Learned, Rotary or NoPositions")
     return {"name": name, "positions": POSITIONS[type(embedding.positions)]}

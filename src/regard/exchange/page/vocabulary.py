@@ -8,10 +8,11 @@ import numpy as np
 from sentencepiece import sentencepiece_model_pb2 as proto
 
 from regard.data.tokenizer.tokenizer import Tokenizer
-from regard.errors import UsageError
 from regard.exchange.page.layers import Plain
+from regard.exchange.unsupported import Unsupported
 
 KINDS = {proto.TrainerSpec.BPE: "bpe", proto.TrainerSpec.UNIGRAM: "unigram", proto.TrainerSpec.CHAR: "char"}
+EXPECTED = "BPE, unigram or characters, with the space at the start of a piece, and output as it is"
 
 
 def describe_tokenizer(tokenizer: Tokenizer) -> Plain:
@@ -20,16 +21,16 @@ def describe_tokenizer(tokenizer: Tokenizer) -> Plain:
     ``types`` has a digit for each piece, its type in ``sentencepiece_model.proto`` (1 for a normal one); scores are in
     the fewest digits that give the same float32.
 
-    Raises UsageError for a SentencePiece model of words, and for settings that only such models of other programs have.
+    Raises Unsupported for a SentencePiece model of words, and for settings that only models of other programs have.
     """
     model = proto.ModelProto.FromString(tokenizer.model)
     settings, trained = model.normalizer_spec, model.trainer_spec
     if trained.model_type not in KINDS:
-        raise _unsupported("words")
+        raise Unsupported("tokenizer.model", "a vocabulary of words", EXPECTED)
     if trained.treat_whitespace_as_suffix:
-        raise _unsupported("pieces that end with a space")
+        raise Unsupported("tokenizer.model", "pieces that end with a space", EXPECTED)
     if model.denormalizer_spec.precompiled_charsmap:
-        raise _unsupported("replacements in its output")
+        raise Unsupported("tokenizer.model", "replacements in its output", EXPECTED)
     return {
         "kind": KINDS[trained.model_type],
         "pieces": [piece.piece for piece in model.pieces],
@@ -41,10 +42,3 @@ def describe_tokenizer(tokenizer: Tokenizer) -> Plain:
         "escape_whitespaces": settings.escape_whitespaces,
         "character_map": base64.b64encode(settings.precompiled_charsmap).decode("ascii"),
     }
-
-
-def _unsupported(has: str) -> UsageError:
-    return UsageError(
-        f"tokenizer.model: it has {has}, which a page in a browser cannot encode with; "
-        "expected BPE, unigram or characters"
-    )
