@@ -14,6 +14,7 @@ from regard.exchange.unsupported import Unsupported
 from regard.training.checkpoint import LoadedModel
 
 FORMATS: dict[str, str] = {
+    "page": "regard.exchange.page.page.Page",
     "safetensors": "regard.exchange.safetensors.Safetensors",
 }
 """Class of each format, imported only when it is used."""

@@ -18,7 +18,7 @@ from regard.inference.decoding import Sampling
 from regard.inference.generator import ForcedExample, TextGenerator
 from regard.inference.language_model import LanguageModel
 
-EXAMPLES = 8
+EXAMPLES = 16
 EXAMPLE_TOKENS = 24
 SEED = 0
 REFERENCE_TOKENS = 500

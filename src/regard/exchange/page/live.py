@@ -32,17 +32,22 @@ def describe_generator(generator: TextGenerator, matrices: WeightFormat) -> Live
 
     Raises Unsupported naming the option of the model that a page cannot compute.
     """
-    source, target = generator.source, generator.target_tokenizer
-    separate = isinstance(source, TextSource) and source.tokenizer != target
-    model = describe_model(generator.model)
     packed = pack_weights(generator.model, matrices)
-    description = {
-        "model": model,
+    description = describe_architecture(generator) | {
         "tensors": packed.tensors,
-        "source": describe_tokenizer(source.tokenizer) if isinstance(source, TextSource) and separate else None,
-        "target": describe_tokenizer(target),
-        "begins": isinstance(generator, AnswerModel),  # prompts are read after <s>
         "temperatures": TEMPERATURES,
         "reference": describe_reference(generator),
     }
     return Live(description, b64encode(packed.block).decode("ascii"))
+
+
+def describe_architecture(generator: TextGenerator) -> Plain:
+    """Describe a model and its tokenizers, without its weights. Raises Unsupported as `describe_generator` does."""
+    source, target = generator.source, generator.target_tokenizer
+    separate = isinstance(source, TextSource) and source.tokenizer != target
+    return {
+        "model": describe_model(generator.model),
+        "source": describe_tokenizer(source.tokenizer) if isinstance(source, TextSource) and separate else None,
+        "target": describe_tokenizer(target),
+        "begins": isinstance(generator, AnswerModel),  # prompts are read after <s>
+    }

@@ -60,7 +60,7 @@ ask(
       for (const button of document.querySelectorAll("#request .actions :not(#halt)")) button.disabled = false;
       $("progress").textContent = `Loaded in ${inSeconds(seconds)}.`;
       $("deviation-here").textContent =
-        `In this browser, the logits of a test example differ by at most ${deviation.toPrecision(2)}.`;
+        `In this browser, the logits of one of them differ from PyTorch by at most ${deviation.toPrecision(2)}.`;
       inputChanged();
     },
   },

@@ -1,17 +1,18 @@
 // A guided tour: each stop explains an element of the page and marks it.
 
-// The strongest weight of the selected head, which the stops about attention explain.
-function strongest() {
-  const { queries, keys } = shownWeights();
-  const weights = weightsOf(state.map, state.head);
-  const at = weights.indexOf(Math.max(...weights));
-  return { query: Math.floor(at / keys.length), key: at % keys.length };
+// A weight of the selected head for the stops about attention: the largest one that leaves some weight to other keys.
+function instructive() {
+  const { queries, keys, row } = shownWeights();
+  const cells = queries.flatMap((_, query) => row(query).map((weight, key) => ({ query, key, weight })));
+  const shared = cells.filter(({ weight }) => weight < 0.9);
+  const { query, key } = (shared.length ? shared : cells).reduce((a, b) => (b.weight > a.weight ? b : a));
+  return { query, key };
 }
 
 const showHead = () => go({ view: "attention", shape: state.shape === "map" ? "lines" : state.shape, units: "pieces" });
 const showWeight = () => {
   showHead();
-  go(strongest());
+  go(instructive());
 };
 
 // view: that a stop needs; show: what is selected; find: the element
@@ -21,7 +22,7 @@ const STOPS = [
     text: `The text is split into tokens, which are words or parts of words. The model replaces each token by its embedding: a vector of ${description.model.dim} numbers from a table that was learned in training.`,
     view: VIEWS[0],
     show: () => (HAS_MAPS ? showHead() : go({ view: VIEWS[0] })),
-    find: () => (HAS_MAPS && shapeOf() === "lines" ? $("keys") : $("sentences")),
+    find: () => (HAS_MAPS && shapeOf() === "lines" ? $("keys") : $("chips")),
   },
   {
     title: "Query and key",

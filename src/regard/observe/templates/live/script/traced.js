@@ -9,6 +9,7 @@ function showTraced({ sentence, floats }) {
   unpacked.set(sentence, floats);
   data.sentences = [sentence, ...data.sentences.filter(isOther)].slice(0, KEPT_SENTENCES);
   $("traced").hidden = false;
+  $("earlier").hidden = data.sentences.length === 1;
   $("take-tour").disabled = false;
   if (isFirst) readAddress(true);
   else go({ sentence: 0, query: null, key: null, token: null }, true);
