@@ -39,7 +39,7 @@ def language_page(finished_language: RunFolder, tmp_path_factory: pytest.TempPat
 
 
 def written(run: RunFolder, page: Path) -> Path:
-    Page().write(load_model(find_checkpoint(run.path)), page, "float32")
+    Page().write(load_model(find_checkpoint(run.path)), run.path, page, "float32")
     return page
 
 
@@ -191,18 +191,18 @@ def test_the_next_token_is_shown_as_a_text_is_typed(
 
 def test_a_continuation_can_be_stopped(browser: Browser, language_page: Path, language_model: LanguageModel) -> None:
     ids, _ = language_model.encode_prompt("the")
-    lengths = (len(language_model.continue_prompts([ids], Sampling(2.0), 600, seed)[0]) for seed in range(100))
-    long = next(seed for seed, length in enumerate(lengths) if length == 600)
+    lengths = (len(language_model.continue_prompts([ids], Sampling(2.0), 150, seed)[0]) for seed in range(100))
+    long = next(seed for seed, length in enumerate(lengths) if length == 150)
     open_page(browser, language_page)
     browser.run("$('sampling-temperature').value = 2")
-    enter(browser, "#limit", 600)
+    enter(browser, "#limit", 150)
     enter(browser, "#seed", long)
     browser.find("#input").send_keys("the", Keys.CONTROL + Keys.ENTER)
     wait_for(browser, "written?.tokens.length > 3")
     browser.find("#halt").click()
     assert browser.text("#progress").startswith("Stopped after ")
     count = len(browser.texts("#chips button"))
-    assert count < 600
+    assert count < 150
     wait_for(browser, "data.sentences[0]?.targetText.length > 3")
     assert len(browser.texts("#chips button")) == count
 

@@ -45,7 +45,7 @@ def export(
     check(to, model)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing_folder(path) if form.is_folder else replacing(path) as written:
-        facts = form.write(model, written, kind)
+        facts = form.write(model, run, written, kind)
     print(f"{to}\t{path}")
     for label, fact in facts.items():
         print(f"{label}\t{fact}")

@@ -14,6 +14,7 @@ from regard.exchange.unsupported import Unsupported
 from regard.training.checkpoint import LoadedModel
 
 FORMATS: dict[str, str] = {
+    "huggingface": "regard.exchange.huggingface.format.HuggingFace",
     "page": "regard.exchange.page.page.Page",
     "safetensors": "regard.exchange.safetensors.Safetensors",
 }
@@ -37,10 +38,11 @@ class Format(Protocol):
     def check(self, model: LoadedModel) -> None:
         """Raise Unsupported if the format cannot represent the model. Writes nothing."""
 
-    def write(self, model: LoadedModel, output: Path, weights: str) -> Mapping[str, object]:
-        """Write a model that passes `check`. ``output`` is a file to write, or an empty folder.
+    def write(self, model: LoadedModel, run: Path, output: Path, weights: str) -> Mapping[str, object]:
+        """Write a model that passes `check`.
 
-        Return facts to print, by label.
+        ``run`` is its run folder or checkpoint; ``output`` is the file to write, or an empty folder. Return facts to
+        print, by label.
         """
 
 

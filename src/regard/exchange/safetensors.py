@@ -20,7 +20,7 @@ class Safetensors:
     def check(self, model: LoadedModel) -> None:
         """See `Format`."""
 
-    def write(self, model: LoadedModel, output: Path, weights: str) -> dict[str, object]:
+    def write(self, model: LoadedModel, run: Path, output: Path, weights: str) -> dict[str, object]:
         """See `Format`."""
         write_model_folder(output, checkpoint_content(model))
         return {"weights": f"{(output / WEIGHTS).stat().st_size:,} bytes"}

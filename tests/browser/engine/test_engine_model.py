@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from regard.exchange.model import describe_model
 from regard.exchange.page.engine import engine_source
-from regard.exchange.page.model import describe_model
 from regard.exchange.page.weights import WeightFormat, pack_weights
 from regard.inference.continuation import continue_rows
 from regard.inference.decoding import Hypothesis, Sampling

@@ -15,7 +15,7 @@ from torch import nn
 
 from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.errors import UsageError
-from regard.exchange.page.model import describe_model
+from regard.exchange.model import describe_model
 from regard.exchange.page.vocabulary import describe_tokenizer
 from regard.exchange.page.weights import WeightFormat, pack_weights
 from regard.model.encoders.patches import PatchEncoder

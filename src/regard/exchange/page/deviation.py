@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from regard.data.batching import pad
 from regard.data.teacher_forcing import decoder_prefix
 from regard.data.tokenizer.specials import BOS, EOS, UNK
-from regard.exchange.page.layers import Plain
+from regard.exchange.layers import Plain
 from regard.exchange.page.weights import WeightFormat, as_stored
 from regard.inference.decoding import Sampling
 from regard.inference.generator import ForcedExample, TextGenerator

@@ -6,9 +6,9 @@ from base64 import b64encode
 from typing import NamedTuple
 
 from regard.data.sources.text import TextSource
+from regard.exchange.layers import Plain
+from regard.exchange.model import describe_model
 from regard.exchange.page.deviation import describe_reference
-from regard.exchange.page.layers import Plain
-from regard.exchange.page.model import describe_model
 from regard.exchange.page.vocabulary import describe_tokenizer
 from regard.exchange.page.weights import WeightFormat, pack_weights
 from regard.inference.answer_model import AnswerModel

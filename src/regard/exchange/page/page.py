@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, get_args
 
+from regard.exchange.layers import Plain
 from regard.exchange.page.deviation import Deviation, measure_deviation
-from regard.exchange.page.layers import Plain
 from regard.exchange.page.live import describe_architecture, describe_generator
 from regard.exchange.page.render import render_live_page
 from regard.exchange.page.weights import WeightFormat
@@ -38,14 +38,14 @@ class Page:
         _form(model)
         describe_architecture(generator)
 
-    def write(self, model: LoadedModel, output: Path, weights: str) -> Mapping[str, object]:
+    def write(self, model: LoadedModel, run: Path, output: Path, weights: str) -> Mapping[str, object]:
         """See `Format`. A page of a run is opened with one of its samples."""
         generator, (matrices,) = _text_generator(model), [each for each in get_args(WeightFormat) if each == weights]
         live = describe_generator(generator, matrices)
         deviation = measure_deviation(generator, matrices)
         about = describe_deviation(deviation, matrices)
         facts = describe_size(generator, live.description["model"]) | {"weights": weights}
-        page = render_live_page(generator, live, _form(model), facts, about, example_input(model.path))
+        page = render_live_page(generator, live, _form(model), facts, about, example_input(run))
         content = page.encode("utf-8", errors="replace")  # a sample may contain lone surrogates
         output.write_bytes(content)
         return {
@@ -81,12 +81,12 @@ def describe_size(generator: TextGenerator, description: Plain) -> dict[str, str
     }
 
 
-def example_input(checkpoint: Path) -> str:
-    """Return an input of the samples of the run that a checkpoint belongs to; empty if there is none.
+def example_input(run: Path) -> str:
+    """Return an input of the samples of a run folder; empty if there is none, as for a checkpoint.
 
     It is the longest one of at most EXAMPLE_CHARACTERS.
     """
-    samples = checkpoint.parent.parent / "samples.jsonl"
+    samples = run / "samples.jsonl"
     try:
         inputs = [str(json.loads(line)["source"]) for line in samples.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError, KeyError, TypeError):

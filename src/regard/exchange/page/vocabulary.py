@@ -8,7 +8,7 @@ import numpy as np
 from sentencepiece import sentencepiece_model_pb2 as proto
 
 from regard.data.tokenizer.tokenizer import Tokenizer
-from regard.exchange.page.layers import Plain
+from regard.exchange.layers import Plain
 from regard.exchange.unsupported import Unsupported
 
 KINDS = {proto.TrainerSpec.BPE: "bpe", proto.TrainerSpec.UNIGRAM: "unigram", proto.TrainerSpec.CHAR: "char"}

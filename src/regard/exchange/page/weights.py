@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from regard.exchange.page.layers import Plain
+from regard.exchange.layers import Plain
 
 WeightFormat = Literal["float32", "float16", "int8"]
 """Of matrices. Vectors are in float32."""

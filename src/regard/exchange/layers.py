@@ -1,4 +1,4 @@
-"""Layers as plain values, which the JavaScript of a page builds them from."""
+"""Layers as plain values: sizes and options, which formats build them from."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ACTIVATIONS: dict[type, str] = {nn.ReLU: "relu", nn.GELU: "gelu"}
 def describe_stack(layers: Stack) -> Plain:
     """Return the description of all layers, and of the norm after them.
 
-    Raises Unsupported naming the option of the model that a page cannot compute.
+    Raises Unsupported naming the option of the model that has no description.
     """
     described = [describe_layer(layer) for layer in layers if isinstance(layer, Layer)]
     return {"layers": described, "norm": describe_norm(layers.final_norm())}

@@ -1,10 +1,10 @@
-"""A model as plain values: sizes and options, which the JavaScript of a page builds it from."""
+"""A model as plain values: sizes and options, which formats build it from."""
 
 from __future__ import annotations
 
 from torch import nn
 
-from regard.exchange.page.layers import Plain, describe_stack
+from regard.exchange.layers import Plain, describe_stack
 from regard.exchange.unsupported import Unsupported
 from regard.model.embedding import Embedding
 from regard.model.encoders.text import TextEncoder
@@ -16,9 +16,9 @@ POSITIONS: dict[type, str] = {Sinusoidal: "sinusoidal", Learned: "learned", NoPo
 
 
 def describe_model(model: WithEncoder) -> Plain:
-    """Return the description of a model, from which, with its weights, a page computes it.
+    """Return the description of a model, which computes the same with its weights.
 
-    Raises Unsupported naming the option of the model that a page cannot compute.
+    Raises Unsupported naming the option of the model that has no description.
     """
     if type(model) is not Transformer:
         raise Unsupported("model", model, "Transformer")

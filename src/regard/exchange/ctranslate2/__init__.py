@@ -1,0 +1,1 @@
+"""CTranslate2, an engine that translates and generates on CPUs and GPUs."""

@@ -1,0 +1,1 @@
+"""Folders that the library transformers loads, and models of regard from such folders."""

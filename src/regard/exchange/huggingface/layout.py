@@ -1,0 +1,32 @@
+"""Layouts: models of the library transformers that compute the same as a model of regard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, Protocol
+
+from regard.exchange.huggingface.blocks import Block
+from regard.exchange.layers import Plain
+from regard.model.transformer import Transformer
+from regard.training.checkpoint import LoadedModel
+
+
+class Layout(Protocol):
+    """A class of models of transformers.
+
+    model_type: its name in config.json
+    architecture: the class, with a head that predicts tokens
+    """
+
+    model_type: ClassVar[str]
+    architecture: ClassVar[str]
+
+    def config(self, model: LoadedModel, plan: Plain) -> Plain:
+        """Return what config.json contains beyond the names of the class, sizes of the vocabulary and special ids.
+
+        ``plan`` describes the model, see `regard.exchange.model.describe_model`. Raises Unsupported for a model
+        that the layout cannot represent.
+        """
+
+    def blocks(self, model: Transformer) -> Iterator[Block]:
+        """Yield the weights of a model that the layout can represent. Weights that are tied there are one tensor."""

@@ -1,0 +1,60 @@
+"""Llama (Touvron et al. 2023): RMSNorm, SwiGLU and rotary positions, without biases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from regard.exchange.huggingface.blocks import Block, Piece, layers, rotated_by_halves
+from regard.exchange.huggingface.decoder import rotary_config, tied_embedding
+from regard.exchange.huggingface.requirements import (
+    head_dim,
+    require_biases,
+    require_feed_forward,
+    require_norm,
+    require_pre_norm,
+)
+from regard.exchange.layers import Plain
+from regard.exchange.uniform import uniform_stack
+from regard.model.transformer import Transformer
+from regard.training.checkpoint import LoadedModel
+
+
+class Llama:
+    """See `Layout`."""
+
+    model_type: ClassVar[str] = "llama"
+    architecture: ClassVar[str] = "LlamaForCausalLM"
+
+    def config(self, model: LoadedModel, plan: Plain) -> Plain:
+        """See `Layout`."""
+        stack = uniform_stack(plan["decoder"], "model")
+        require_pre_norm(stack)
+        require_feed_forward(stack, "swiglu")
+        require_biases(model.model, False)
+        return {
+            "rms_norm_eps": require_norm(stack, "rms_norm"),
+            "hidden_act": "silu",
+            "attention_bias": False,
+            "mlp_bias": False,
+            **rotary_config(model, stack),
+        }
+
+    def blocks(self, model: Transformer) -> Iterator[Block]:
+        """See `Layout`."""
+        rotated = rotated_by_halves(head_dim(model))
+        yield from tied_embedding(model, "model.embed_tokens", "model.norm")
+        yield from layers(
+            model.state_dict(),
+            "decoder.layers",
+            "model.layers",
+            [
+                ("mixer_path.norm", "input_layernorm"),
+                ("mixer.attention.query", Piece("self_attn.q_proj", rotated)),
+                ("mixer.attention.key_value", Piece("self_attn.k_proj", rotated), "self_attn.v_proj"),
+                ("mixer.attention.output", "self_attn.o_proj"),
+                ("feed_forward_path.norm", "post_attention_layernorm"),
+                ("feed_forward.gate_value", "mlp.gate_proj", "mlp.up_proj"),
+                ("feed_forward.output", "mlp.down_proj"),
+            ],
+        )

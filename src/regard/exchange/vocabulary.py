@@ -1,0 +1,23 @@
+"""The vocabularies of a model as other programs read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sentencepiece import sentencepiece_model_pb2 as proto
+
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers
+
+
+def pieces(tokenizer: Tokenizer) -> list[str]:
+    """Return the pieces of a SentencePiece model, by id, as SentencePiece itself writes them."""
+    return [piece.piece for piece in proto.ModelProto.FromString(tokenizer.model).pieces]
+
+
+def write_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
+    """Write ``tokenizer.model``, or for separate vocabularies ``source.model`` and ``target.model``."""
+    if tokenizers.joint:
+        (folder / "tokenizer.model").write_bytes(tokenizers.target.model)
+    else:
+        (folder / "source.model").write_bytes(tokenizers.source.model)
+        (folder / "target.model").write_bytes(tokenizers.target.model)
