@@ -4,9 +4,11 @@ let written = null; // the last answer with a part of the output
 let candidatesOf = []; // the candidates of each of its tokens; null in a beam search
 let pointedChip = null;
 let startedAt = 0;
-let isDrawn = true;
+let frame = 0; // in which the output will be drawn; 0 if it is drawn
 
 function clearOutput() {
+  cancelAnimationFrame(frame);
+  frame = 0;
   written = null;
   candidatesOf = [];
   pointedChip = null;
@@ -20,8 +22,7 @@ function clearOutput() {
 function takeToken(answer) {
   written = answer;
   candidatesOf[answer.tokens.length - 1] = answer.candidates;
-  if (isDrawn) requestAnimationFrame(drawOutput);
-  isDrawn = false;
+  frame ||= requestAnimationFrame(drawOutput);
 }
 
 function takeEnd(answer) {
@@ -37,8 +38,8 @@ const inSeconds = (seconds) => (seconds < 1 ? `${Math.round(1000 * seconds)} ms`
 const perSecond = (rate) => `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} tokens/s`;
 
 function drawOutput() {
-  isDrawn = true;
-  if (!written) return;
+  cancelAnimationFrame(frame);
+  frame = 0;
   const { text, tokens, pieces } = written;
   $("output").textContent = text;
   if (written.kind === "token") {
@@ -49,7 +50,7 @@ function drawOutput() {
   [...$("chips").children].slice(kept < 0 ? $("chips").children.length : kept).forEach((chip) => chip.remove());
   $("chips").append(...pieces.slice($("chips").children.length).map((piece, i) => chipOf(piece, i + $("chips").children.length)));
   $("chips").dir = direction(pieces);
-  showCandidatesOf(pointedChip ?? pieces.length - 1);
+  showCandidatesOf(Math.min(pointedChip ?? Infinity, pieces.length - 1));
 }
 
 function chipOf(piece, place) {

@@ -48,6 +48,7 @@ $("halt").onclick = () => {
   ask({ kind: "stop" }, {});
   setBusy(false);
   if (!written) return;
+  drawOutput();
   $("progress").textContent = `Stopped after ${inTokens(written.tokens.length)}.`;
   trace(written);
 };
