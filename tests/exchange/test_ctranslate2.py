@@ -126,7 +126,7 @@ def test_alignments_are_the_weights_of_the_chosen_head(
         assert np.allclose(found[0].attention[0], expected[:tokens, : len(found[0].attention[0][0])], atol=1e-5)
 
 
-def test_int8_is_smaller_and_nearly_the_same(
+def test_fewer_bits_are_smaller_and_nearly_the_same(
     make_model: MakeModel, tokenizer: Tokenizer, pairs: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     model = make_model(vocab_size=tokenizer.vocab_size, dim=64, ffn_dim=128)
@@ -136,10 +136,10 @@ def test_int8_is_smaller_and_nearly_the_same(
         (folder := tmp_path / weights).mkdir()
         CTranslate2().write(loaded(model, tokenizer), tmp_path, folder, weights)
         sizes[weights] = (folder / "model.bin").stat().st_size
-        engine = ctranslate2.Translator(str(folder), intra_threads=1)
+        engine = ctranslate2.Translator(str(folder), intra_threads=1, compute_type="float32")  # the weights alone
         scores[weights] = engine.score_batch([encode(pairs[0][0])], [encode(pairs[0][1])])[0].log_probs
     assert sizes["int8"] < 0.6 * sizes["float16"] < 0.36 * sizes["float32"]
-    assert np.allclose(scores["int8"], scores["float32"], atol=0.2)
+    assert np.allclose(scores["int8"], scores["float32"], atol=0.1)
     assert np.allclose(scores["float16"], scores["float32"], atol=5e-3)
 
 

@@ -49,3 +49,23 @@ def export(
     print(f"{to}\t{path}")
     for label, fact in facts.items():
         print(f"{label}\t{fact}")
+
+
+@app.command(name="import")
+def import_model(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="Format of PATH: huggingface.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of the model.")],
+    output: Annotated[Path, typer.Option(help="New folder to write, which other verbs take in place of RUN.")],
+) -> None:
+    """Make a model that was trained elsewhere a model of regard. Nothing is downloaded."""
+    from regard.exchange.formats import find_reader
+
+    require_new_folder("--output", output)
+    content = find_reader(form)(path)
+
+    from regard.training.model_folder import write_model_folder
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with replacing_folder(output) as written:
+        write_model_folder(written, content)
+    print(f"model\t{output}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from hydra.utils import get_object
 
@@ -14,11 +14,21 @@ from regard.exchange.unsupported import Unsupported
 from regard.training.checkpoint import LoadedModel
 
 FORMATS: dict[str, str] = {
+    "ctranslate2": "regard.exchange.ctranslate2.format.CTranslate2",
     "huggingface": "regard.exchange.huggingface.format.HuggingFace",
+    "onnx": "regard.exchange.onnx.format.Onnx",
     "page": "regard.exchange.page.page.Page",
     "safetensors": "regard.exchange.safetensors.Safetensors",
 }
 """Class of each format, imported only when it is used."""
+
+READERS: dict[str, str] = {"huggingface": "regard.exchange.huggingface.read.read_folder"}
+"""Function that reads a model of each format that can be imported."""
+
+READERS_NEED = ("safetensors", "tokenizers")
+
+Reader = Callable[[Path], dict[str, Any]]
+"""Returns what a checkpoint of a model would contain. Raises UsageError for what no model of regard has."""
 
 
 class Format(Protocol):
@@ -51,10 +61,23 @@ def find_format(name: str) -> Format:
     if name not in FORMATS:
         raise UsageError(f"--to {name}: unknown format; expected one of {', '.join(FORMATS)}")
     found: Format = get_object(FORMATS[name])()
-    for package in found.packages:
-        if importlib.util.find_spec(package) is None:
-            raise UsageError(f"--to {name} needs the package {package}: pip install 'regard[export]'")
+    _require_packages(f"--to {name}", found.packages)
     return found
+
+
+def find_reader(name: str) -> Reader:
+    """Return the reader of a format. Raises UsageError naming the known ones, or a package that is not installed."""
+    if name not in READERS:
+        raise UsageError(f"FORMAT {name}: regard cannot read it; expected {', '.join(READERS)}")
+    _require_packages(f"import {name}", READERS_NEED)
+    found: Reader = get_object(READERS[name])
+    return found
+
+
+def _require_packages(what: str, packages: tuple[str, ...]) -> None:
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise UsageError(f"{what} needs the package {package}: pip install 'regard[export]'")
 
 
 def check(name: str, model: LoadedModel) -> None:

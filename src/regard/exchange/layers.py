@@ -91,7 +91,7 @@ def describe_feed_forward(network: nn.Module) -> str:
         return "swiglu"
     if isinstance(network, nn.Sequential) and len(network) == 3:
         first, activation, second = network
-        is_exact = getattr(activation, "approximate", "none") == "none"
-        if type(first) is type(second) is nn.Linear and type(activation) in ACTIVATIONS and is_exact:
-            return ACTIVATIONS[type(activation)]
-    raise Unsupported("model.feed_forward", network, "relu, gelu or SwiGLU")
+        if type(first) is type(second) is nn.Linear and type(activation) in ACTIVATIONS:
+            approximate = getattr(activation, "approximate", "none") == "tanh"
+            return ACTIVATIONS[type(activation)] + approximate * "_tanh"
+    raise Unsupported("model.feed_forward", network, "relu, gelu, gelu_tanh or SwiGLU")

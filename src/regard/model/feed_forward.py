@@ -14,6 +14,11 @@ def gelu(dim: int, ffn_dim: int, bias: bool = True) -> nn.Module:
     return nn.Sequential(nn.Linear(dim, ffn_dim, bias), nn.GELU(), nn.Linear(ffn_dim, dim, bias))
 
 
+def gelu_tanh(dim: int, ffn_dim: int, bias: bool = True) -> nn.Module:
+    """The same with the approximation of GELU by a tanh, as in GPT-2 (Hendrycks and Gimpel 2016, section 2)."""
+    return nn.Sequential(nn.Linear(dim, ffn_dim, bias), nn.GELU("tanh"), nn.Linear(ffn_dim, dim, bias))
+
+
 class SwiGLU(nn.Module):
     """(Swish(x W) * x V) W2, without biases (Shazeer 2020, equation 6).
 

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from regard.data.tokenizer.json_processor import is_json
 from regard.errors import RegardError, UsageError, one_line
 
 if TYPE_CHECKING:  # torch takes seconds: it is imported where it is used
@@ -38,7 +39,9 @@ def write_model_folder(folder: Path, content: dict[str, Any]) -> None:
     joint = about["source_tokenizer"] is None
     for key, name in VOCABULARIES.items():
         if (model := about.pop(key)) is not None:
-            (folder / f"{JOINT if joint else name}.model").write_bytes(as_bytes(model))
+            vocabulary = as_bytes(model)
+            ending = "json" if is_json(vocabulary) else "model"
+            (folder / f"{JOINT if joint else name}.{ending}").write_bytes(vocabulary)
     written, same = _without_repeated(
         {name.removeprefix(PREFIX): w for name, w in content["state_dict"].items() if name.startswith(PREFIX)}
     )
@@ -100,8 +103,8 @@ def _without_repeated(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], di
 
 
 def _find_vocabulary(folder: Path, name: str) -> bytes | None:
-    path = folder / f"{name}.model"
-    return path.read_bytes() if path.is_file() else None
+    paths = (folder / f"{name}.{ending}" for ending in ("model", "json"))
+    return next((path.read_bytes() for path in paths if path.is_file()), None)
 
 
 def _read_config(path: Path) -> dict[str, Any]:

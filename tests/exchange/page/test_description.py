@@ -46,10 +46,6 @@ def tanh_network(dim: int, ffn_dim: int) -> nn.Module:
     return nn.Sequential(nn.Linear(dim, ffn_dim), nn.Tanh(), nn.Linear(ffn_dim, dim))
 
 
-def approximate_gelu(dim: int, ffn_dim: int) -> nn.Module:
-    return nn.Sequential(nn.Linear(dim, ffn_dim), nn.GELU("tanh"), nn.Linear(ffn_dim, dim))
-
-
 @pytest.mark.parametrize(
     ("options", "named"),
     [
@@ -60,7 +56,6 @@ def approximate_gelu(dim: int, ffn_dim: int) -> nn.Module:
         ({"residual": partial(PreNorm, norm=partial(nn.GroupNorm, 1))}, "model.residual.norm=GroupNorm"),
         ({"residual": partial(PreNorm, norm=partial(nn.LayerNorm, bias=False))}, "model.residual.norm=LayerNorm"),
         ({"feed_forward": tanh_network}, "model.feed_forward=Sequential"),
-        ({"feed_forward": approximate_gelu}, "model.feed_forward=Sequential"),
     ],
 )
 def test_what_a_page_cannot_compute_is_refused_by_name(

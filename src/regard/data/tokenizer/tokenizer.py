@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sentencepiece
 
+from regard.data.tokenizer.json_processor import JsonProcessor, is_json
 from regard.data.tokenizer.space_sign import replace_spaces, restore_spaces
 from regard.data.tokenizer.specials import BOS, EOS, NUM_SPECIALS, PAD, UNK
 from regard.data.tokenizer.subword_sampling import Sampler
@@ -122,19 +123,17 @@ class TokenizerSettings:
 
 
 class Tokenizer:
-    """A SentencePiece model. Tokenizers with the same bytes are equal; pickles and copies contain the bytes.
+    """A SentencePiece model, or the JSON of a tokenizer that was trained elsewhere (see `JsonProcessor`).
+
+    Tokenizers with the same bytes are equal; pickles and copies contain the bytes.
 
     Raises:
-        RegardError: ``model`` is not a SentencePiece model with the special ids of `regard.data.tokenizer.specials`.
+        RegardError: ``model`` is not such a model with the special ids of `regard.data.tokenizer.specials`.
     """
 
     def __init__(self, model: bytes) -> None:
         self.model = model
-        self._processor = sentencepiece.SentencePieceProcessor()
-        try:
-            self._processor.LoadFromSerializedProto(model)
-        except (RuntimeError, TypeError) as error:
-            raise RegardError("the vocabulary is not a SentencePiece model; prepare the data again") from error
+        self._processor: Any = JsonProcessor(model) if is_json(model) else _sentencepiece(model)
         ids = tuple(getattr(self._processor, f"{name}_id")() for name in ("pad", "bos", "eos", "unk"))
         if ids != (PAD, BOS, EOS, UNK):
             raise RegardError(
@@ -180,6 +179,8 @@ class Tokenizer:
         """
         if not 0 < alpha <= 1:
             raise UsageError(f"batches.sampling_alpha={alpha}: expected a number in (0, 1], or null")
+        if is_json(self.model):
+            raise UsageError(f"batches.sampling_alpha={alpha}: only SentencePiece models can sample; give null")
         if not self._sampler.can_sample:
             raise UsageError(
                 f"batches.sampling_alpha={alpha}: the segmentation into characters or bytes is unique; "
@@ -199,6 +200,15 @@ class Tokenizer:
     @cached_property
     def _sampler(self) -> Sampler:
         return Sampler(self.model)
+
+
+def _sentencepiece(model: bytes) -> Any:
+    processor = sentencepiece.SentencePieceProcessor()
+    try:
+        processor.LoadFromSerializedProto(model)
+    except (RuntimeError, TypeError) as error:
+        raise RegardError("the vocabulary is not a SentencePiece model; prepare the data again") from error
+    return processor
 
 
 class Tokenizers(NamedTuple):

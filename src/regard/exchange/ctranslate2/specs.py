@@ -35,7 +35,12 @@ from regard.model.positions import Learned, Sinusoidal
 from regard.model.transformer import Transformer
 from regard.observe.measure.alignment import Aligner
 
-ACTIVATIONS = {"relu": Activation.RELU, "gelu": Activation.GELU, "swiglu": Activation.SWISH}
+ACTIVATIONS = {
+    "relu": Activation.RELU,
+    "gelu": Activation.GELU,
+    "gelu_tanh": Activation.GELUTanh,
+    "swiglu": Activation.SWISH,
+}
 
 Numbers = Float[np.ndarray, "*shape"]
 

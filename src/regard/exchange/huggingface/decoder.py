@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator
 
 from regard.exchange.huggingface.blocks import Block, Piece, modules, same, scaled
-from regard.exchange.huggingface.requirements import require_positions
+from regard.exchange.huggingface.parts import part
+from regard.exchange.huggingface.requirements import require_feed_forward, require_positions
+from regard.exchange.huggingface.their_config import TheirConfig
 from regard.exchange.layers import Plain
 from regard.exchange.uniform import Uniform
 from regard.model.transformer import Transformer
@@ -21,6 +23,45 @@ def tied_embedding(model: Transformer, embedding: str, norm: str) -> Iterator[Bl
     scale = math.sqrt(model.decoder.embedding.dim)
     yield same(f"{embedding}.weight", "decoder.embedding.tokens.weight", scaled(scale))
     yield from modules(model.state_dict(), "decoder.norm", Piece(norm, scaled(1 / scale)))
+
+
+LAYER_NORM_EPS = 1e-5
+"""What `regard.model.norm.layer_norm` adds to the variance."""
+
+ACTIVATIONS = {"gelu_pytorch_tanh": "gelu_tanh", "gelu_new": "gelu_tanh", "gelu": "gelu", "relu": "relu"}
+"""Names of activations, and the feed-forward networks of regard that have them."""
+
+
+def their_activation(stack: Uniform) -> str:
+    """Return the name of the activation of a feed-forward network. Raises Unsupported for another kind."""
+    found = require_feed_forward(stack, "gelu", "gelu_tanh", "relu")
+    return next(name for name, ours in ACTIVATIONS.items() if ours == found)
+
+
+def decoder_sizes(config: TheirConfig) -> dict[str, int]:
+    """Return the sizes of a model by the names of regard, from those of Llama and of models like it.
+
+    Raises UsageError if a size is missing, or if the heads together have not the size of the model.
+    """
+    dim, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    config.require("head_dim", dim // heads)
+    return {
+        "dim": dim,
+        "depth": config.size("num_hidden_layers"),
+        "num_heads": heads,
+        "ffn_dim": config.size("intermediate_size"),
+        "max_length": config.size("max_position_embeddings"),
+    }
+
+
+def rotary_mixer(config: TheirConfig, bias: bool) -> dict[str, object]:
+    """Return the arguments of self-attention with rotary positions. Raises UsageError if their angles are scaled."""
+    heads, groups = config.size("num_attention_heads"), config.size("num_key_value_heads", "num_attention_heads")
+    return {
+        "num_kv_heads": None if groups == heads else groups,
+        "bias": bias,
+        "rotation": part("positions.Rotary", base=config.rotary_base()),
+    }
 
 
 def rotary_config(model: LoadedModel, stack: Uniform) -> Plain:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 
+from regard.data.tokenizer.json_processor import is_json
 from regard.data.tokenizer.specials import BOS, EOS, PAD, UNK
 from regard.exchange.huggingface.blocks import to_theirs
 from regard.exchange.huggingface.fast_tokenizer import fast_tokenizer, not_converted
@@ -80,12 +81,20 @@ def choose_layout(plan: Plain) -> Layout:
 
 
 def write_tokenizer(model: LoadedModel, output: Path) -> str:
-    """Write the SentencePiece model and, if it can be converted, tokenizer.json; return a description."""
+    """Write the SentencePiece model and, if it can be converted, tokenizer.json, or that of an imported model.
+
+    Return a description.
+    """
     tokenizer = model.tokenizers.target
-    (output / "tokenizer.model").write_bytes(tokenizer.model)
-    if (reason := not_converted(tokenizer.model)) is not None:
-        return f"tokenizer.model alone, since it has {reason}"
-    fast_tokenizer(tokenizer.model, ends=False).save(str(output / "tokenizer.json"))
+    if is_json(tokenizer.model):
+        (output / "tokenizer.json").write_bytes(tokenizer.model)
+        written = "tokenizer.json"
+    else:
+        (output / "tokenizer.model").write_bytes(tokenizer.model)
+        if (reason := not_converted(tokenizer.model)) is not None:
+            return f"tokenizer.model alone, since it has {reason}"
+        fast_tokenizer(tokenizer.model, ends=False).save(str(output / "tokenizer.json"))
+        written = "tokenizer.json and tokenizer.model"
     names = {"pad_token": PAD, "bos_token": BOS, "eos_token": EOS, "unk_token": UNK}
     pieces = tokenizer.pieces(list(names.values()))
     _write_json(
@@ -100,7 +109,7 @@ def write_tokenizer(model: LoadedModel, output: Path) -> str:
             "padding_side": "left",
         },
     )
-    return "tokenizer.json and tokenizer.model"
+    return written
 
 
 def _write_json(path: Path, content: Plain) -> None:

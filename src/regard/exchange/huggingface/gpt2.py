@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regard.exchange.huggingface.blocks import Block, Piece, layers, same, scaled, transposed
-from regard.exchange.huggingface.decoder import tied_embedding
+from regard.exchange.huggingface.decoder import ACTIVATIONS, LAYER_NORM_EPS, their_activation, tied_embedding
+from regard.exchange.huggingface.parts import language_model, part
 from regard.exchange.huggingface.requirements import (
     require,
     require_biases,
-    require_feed_forward,
     require_norm,
     require_positions,
     require_pre_norm,
 )
+from regard.exchange.huggingface.their_config import TheirConfig
 from regard.exchange.layers import Plain
 from regard.exchange.uniform import uniform_stack
 from regard.model.transformer import Transformer
@@ -27,6 +28,8 @@ class GPT2:
 
     model_type: ClassVar[str] = "gpt2"
     architecture: ClassVar[str] = "GPT2LMHeadModel"
+    task: ClassVar[str] = "language"
+    unused: ClassVar[str] = r".*\.attn\.(bias|masked_bias)"
 
     def config(self, model: LoadedModel, plan: Plain) -> Plain:
         """See `Layout`."""
@@ -42,13 +45,32 @@ class GPT2:
             "n_inner": model.config["ffn_dim"],
             "n_positions": model.model.max_length,
             "n_ctx": model.model.max_length,
-            "activation_function": require_feed_forward(stack, "gelu", "relu"),
+            "activation_function": their_activation(stack),
             "layer_norm_epsilon": require_norm(stack, "layer_norm"),
             "attn_pdrop": 0.0,
             "embd_pdrop": 0.0,
             "resid_pdrop": 0.0,
             "tie_word_embeddings": True,
         }
+
+    def options(self, config: TheirConfig) -> Plain:
+        """See `Layout`."""
+        config.require("layer_norm_epsilon", LAYER_NORM_EPS)
+        config.require("scale_attn_weights", True)
+        config.require("scale_attn_by_inverse_layer_idx", False)
+        config.require("add_cross_attention", False)
+        activation = ACTIVATIONS[config.require("activation_function", "gelu_new", *ACTIVATIONS)]
+        dim = config.size("n_embd")
+        sizes = {
+            "dim": dim,
+            "depth": config.size("n_layer"),
+            "num_heads": config.size("n_head"),
+            "ffn_dim": config.get("n_inner", 4 * dim),
+            "max_length": config.size("n_positions"),
+        }
+        feed_forward = part(f"feed_forward.{activation}", bias=True)
+        mixer: dict[str, object] = {"num_kv_heads": None, "bias": True}
+        return language_model(sizes, "Learned", mixer, feed_forward, part("norm.layer_norm"))
 
     def blocks(self, model: Transformer) -> Iterator[Block]:
         """See `Layout`."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regard.exchange.huggingface.blocks import Block, Piece, layers, rotated_by_halves
-from regard.exchange.huggingface.decoder import rotary_config, tied_embedding
+from regard.exchange.huggingface.decoder import decoder_sizes, rotary_config, rotary_mixer, tied_embedding
+from regard.exchange.huggingface.parts import language_model, part
 from regard.exchange.huggingface.requirements import (
     head_dim,
     require_biases,
@@ -14,6 +15,7 @@ from regard.exchange.huggingface.requirements import (
     require_norm,
     require_pre_norm,
 )
+from regard.exchange.huggingface.their_config import TheirConfig
 from regard.exchange.layers import Plain
 from regard.exchange.uniform import uniform_stack
 from regard.model.transformer import Transformer
@@ -25,6 +27,8 @@ class Llama:
 
     model_type: ClassVar[str] = "llama"
     architecture: ClassVar[str] = "LlamaForCausalLM"
+    task: ClassVar[str] = "language"
+    unused: ClassVar[str] = r".*\.rotary_emb\.inv_freq"
 
     def config(self, model: LoadedModel, plan: Plain) -> Plain:
         """See `Layout`."""
@@ -39,6 +43,19 @@ class Llama:
             "mlp_bias": False,
             **rotary_config(model, stack),
         }
+
+    def options(self, config: TheirConfig) -> Plain:
+        """See `Layout`."""
+        config.require("hidden_act", "silu")
+        config.require("attention_bias", False)
+        config.require("mlp_bias", False)
+        return language_model(
+            decoder_sizes(config),
+            "NoPositions",
+            rotary_mixer(config, bias=False),
+            part("feed_forward.SwiGLU"),
+            part("norm.rms_norm", eps=config.get("rms_norm_eps", 1e-6)),
+        )
 
     def blocks(self, model: Transformer) -> Iterator[Block]:
         """See `Layout`."""

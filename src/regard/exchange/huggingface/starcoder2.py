@@ -6,15 +6,24 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regard.exchange.huggingface.blocks import Block, Piece, layers, rotated_by_halves
-from regard.exchange.huggingface.decoder import rotary_config, tied_embedding
+from regard.exchange.huggingface.decoder import (
+    ACTIVATIONS,
+    LAYER_NORM_EPS,
+    decoder_sizes,
+    rotary_config,
+    rotary_mixer,
+    their_activation,
+    tied_embedding,
+)
+from regard.exchange.huggingface.parts import language_model, part
 from regard.exchange.huggingface.requirements import (
     has_biases,
     head_dim,
     require_biases,
-    require_feed_forward,
     require_norm,
     require_pre_norm,
 )
+from regard.exchange.huggingface.their_config import TheirConfig
 from regard.exchange.layers import Plain
 from regard.exchange.uniform import uniform_stack
 from regard.model.transformer import Transformer
@@ -26,6 +35,8 @@ class Starcoder2:
 
     model_type: ClassVar[str] = "starcoder2"
     architecture: ClassVar[str] = "Starcoder2ForCausalLM"
+    task: ClassVar[str] = "language"
+    unused: ClassVar[str] = r".*\.rotary_emb\.inv_freq"
 
     def config(self, model: LoadedModel, plan: Plain) -> Plain:
         """See `Layout`."""
@@ -35,13 +46,28 @@ class Starcoder2:
         require_biases(model.model, biases)
         return {
             "norm_epsilon": require_norm(stack, "layer_norm"),
-            "hidden_act": require_feed_forward(stack, "gelu", "relu"),
+            "hidden_act": their_activation(stack),
             "use_bias": biases,
             "sliding_window": None,
             "residual_dropout": 0.0,
             "embedding_dropout": 0.0,
             **rotary_config(model, stack),
         }
+
+    def options(self, config: TheirConfig) -> Plain:
+        """See `Layout`."""
+        sizes, bias = decoder_sizes(config), bool(config.get("use_bias", True))
+        if (window := config.get("sliding_window", sizes["max_length"])) < sizes["max_length"]:
+            raise config.refused("sliding_window", window, "null")
+        config.require("norm_epsilon", LAYER_NORM_EPS)
+        activation = ACTIVATIONS[config.require("hidden_act", "gelu_pytorch_tanh", *ACTIVATIONS)]
+        return language_model(
+            sizes,
+            "NoPositions",
+            rotary_mixer(config, bias),
+            part(f"feed_forward.{activation}", bias=bias),
+            part("norm.layer_norm"),
+        )
 
     def blocks(self, model: Transformer) -> Iterator[Block]:
         """See `Layout`."""

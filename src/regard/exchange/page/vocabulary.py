@@ -10,6 +10,7 @@ from sentencepiece import sentencepiece_model_pb2 as proto
 from regard.data.tokenizer.tokenizer import Tokenizer
 from regard.exchange.layers import Plain
 from regard.exchange.unsupported import Unsupported
+from regard.exchange.vocabulary import sentencepiece_model
 
 KINDS = {proto.TrainerSpec.BPE: "bpe", proto.TrainerSpec.UNIGRAM: "unigram", proto.TrainerSpec.CHAR: "char"}
 EXPECTED = "BPE, unigram or characters, with the space at the start of a piece, and output as it is"
@@ -23,7 +24,7 @@ def describe_tokenizer(tokenizer: Tokenizer) -> Plain:
 
     Raises Unsupported for a SentencePiece model of words, and for settings that only models of other programs have.
     """
-    model = proto.ModelProto.FromString(tokenizer.model)
+    model = sentencepiece_model(tokenizer)
     settings, trained = model.normalizer_spec, model.trainer_spec
     if trained.model_type not in KINDS:
         raise Unsupported("tokenizer.model", "a vocabulary of words", EXPECTED)

@@ -42,6 +42,15 @@ function gelu(x) {
   return x;
 }
 
+// The approximation with tanh (Hendrycks and Gimpel 2016, section 2).
+function geluTanh(x) {
+  for (let i = 0; i < x.length; i++) {
+    const value = x[i];
+    x[i] = 0.5 * value * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (value + 0.044715 * value ** 3)));
+  }
+  return x;
+}
+
 const swish = (value) => value / (1 + Math.exp(-value));
 
 // Combines the first half of the channels with the second half.
@@ -67,7 +76,7 @@ function swiglu(weights, prefix) {
   return (x) => multiply(second, gated(multiply(first, x), first.rows / 2, (gate, value) => swish(gate) * value));
 }
 
-const FEED_FORWARDS = { relu: twoLayers(relu), gelu: twoLayers(gelu), swiglu };
+const FEED_FORWARDS = { relu: twoLayers(relu), gelu: twoLayers(gelu), gelu_tanh: twoLayers(geluTanh), swiglu };
 const MIXERS = { attention: SelfAttention, h3: H3, s4d: S4D };
 
 function add(x, y) {

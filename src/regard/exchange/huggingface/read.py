@@ -1,0 +1,103 @@
+"""Models of the library transformers as models of regard."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from regard.data.tokenizer.tokenizer import Tokenizers
+from regard.errors import UsageError, one_line
+from regard.exchange.huggingface.blocks import Block, to_ours
+from regard.exchange.huggingface.layouts import LAYOUTS
+from regard.exchange.huggingface.their_config import TheirConfig
+from regard.exchange.huggingface.vocabularies import read_vocabulary
+from regard.inference.language_model import LanguageModel
+from regard.instantiate import build
+from regard.model.transformer import Transformer
+from regard.training.checkpoint import describe_model
+from regard.training.model_folder import PREFIX
+
+EMBEDDING = "decoder.embedding.tokens.weight"
+
+
+def read_folder(folder: Path) -> dict[str, Any]:
+    """Return what a checkpoint of the model in a folder of transformers would contain.
+
+    Raises UsageError naming what no model of regard has: a key of config.json and its value, or a tensor.
+    """
+    config = TheirConfig(folder)
+    if (kind := config.get("model_type")) not in LAYOUTS:
+        raise config.refused("model_type", kind, " or ".join(LAYOUTS))
+    layout = LAYOUTS[kind]()
+    options = layout.options(config)
+    vocabulary = read_vocabulary(folder, config)
+    sizes = {"vocab_size": len(vocabulary.rows), "source_vocab_size": None}
+    with torch.device("meta"):
+        model: Transformer = build(options | sizes | {"vocab_size": config.size("vocab_size")})
+    blocks = list(layout.blocks(model))
+    weights = read_weights(folder)
+    require_all_used(folder, blocks, weights, layout.unused)
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    try:
+        ours = to_ours(blocks, weights, shapes)
+    except ValueError as error:
+        raise UsageError(f"{folder}: {error}") from error
+    ours[EMBEDDING] = in_order(ours[EMBEDDING], vocabulary.rows)
+    tokenizers = Tokenizers(vocabulary.tokenizer, vocabulary.tokenizer)
+    about = describe_model(layout.task, LanguageModel, options | sizes, None, tokenizers)
+    return {"state_dict": {PREFIX + name: tensor for name, tensor in ours.items()}, "global_step": 0, **about}
+
+
+def in_order(embedding: Tensor, rows: list[int | None]) -> Tensor:
+    """Return the rows of an embedding in another order. A token without a row gets the mean of all rows.
+
+    Its logit is then the mean of all logits, and its probability at most one in the size of the vocabulary.
+    """
+    mean = embedding.mean(dim=0, keepdim=True)
+    return torch.cat([mean, embedding])[[0 if row is None else row + 1 for row in rows]]
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Read the tensors of a folder in float32: model.safetensors, or the files that its index names.
+
+    Raises UsageError if there is none, or if it is damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    index = folder / "model.safetensors.index.json"
+    names = {"model.safetensors"}
+    weights: dict[str, Tensor] = {}
+    try:
+        if index.is_file():
+            names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        for name in sorted(names):
+            weights |= load_file(folder / Path(name).name)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: model.safetensors cannot be read ({error.strerror or one_line(error)}); older folders are "
+            "written anew by save_pretrained of transformers"
+        ) from error
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{folder}: damaged weights ({one_line(error)})") from error
+    return {name: tensor.float() for name, tensor in weights.items()}
+
+
+def require_all_used(folder: Path, blocks: list[Block], weights: Mapping[str, Tensor], unused: str) -> None:
+    """Raise UsageError for a tensor that no block has, unless it is tied to the embedding or has no effect."""
+    used = {piece.name for block in blocks for piece in block.theirs}
+    embedding = next(block.theirs[0].name for block in blocks if block.ours == (EMBEDDING,))
+    for name in sorted(weights.keys() - used):
+        if name == "lm_head.weight":
+            if not torch.equal(weights[name], weights[embedding]):
+                raise UsageError(
+                    f"{folder / 'config.json'}: tie_word_embeddings=false: regard has no such model; expected true"
+                )
+        elif not re.fullmatch(unused, name):
+            raise UsageError(f"{folder}: the tensor {name} has no place in a model of regard")

@@ -1,0 +1,1 @@
+"""ONNX: graphs of operators that many engines compute."""

@@ -1,0 +1,254 @@
+"""Models that transformers wrote are models of regard: the same logits, probabilities and tokens."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tokenizers
+import torch
+from safetensors.torch import load_file, save_file
+from sentencepiece import SentencePieceProcessor
+from sentencepiece import sentencepiece_model_pb2 as proto
+from torch import nn
+
+from regard.config.flatten import flatten
+from regard.data.tokenizer.specials import BOS, EOS, PAD, UNK
+from regard.data.tokenizer.tokenizer import TokenizerSettings
+from regard.data.tokenizer.vocabulary import train_tokenizer
+from regard.training.checkpoint import LoadedModel, load_model, read_checkpoint
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    transformers = pytest.importorskip("transformers")
+
+TEXT = Path(__file__).read_text(encoding="utf-8").splitlines()
+LINES = ["def test_it() -> None:", "  naïve café — 東京 🙂", "<s> </s> <|endoftext|>", "import torch", "\tx = 1\n\n"]
+SIZES = {"vocab_size": 500, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4}
+
+
+@pytest.fixture
+def import_model(regard: Callable[..., Any], tmp_path: Path) -> Callable[..., LoadedModel]:
+    def import_model(folder: Path) -> LoadedModel:
+        said = regard("import", "huggingface", folder, "--output", tmp_path / "imported")
+        assert said.code == 0, said.err
+        return load_model(tmp_path / "imported")
+
+    return import_model
+
+
+def randomise(model: nn.Module) -> None:
+    """Give every weight an effect, also those that begin as ones and zeros."""
+    torch.manual_seed(4)
+    for parameter in model.parameters():
+        if parameter.dim() == 1:
+            parameter.data += 0.3 * torch.randn_like(parameter)
+        else:
+            parameter.data = 0.3 * torch.randn_like(parameter)
+
+
+def sentencepiece_folder(folder: Path) -> None:
+    """A vocabulary with the special ids of Llama, as other programs train it."""
+    ours = train_tokenizer(TEXT, TokenizerSettings(vocab_size=500))
+    model = proto.ModelProto.FromString(ours.model)
+    _, bos, eos, unk, *others = model.pieces
+    pieces = [proto.ModelProto.SentencePiece.FromString(each.SerializeToString()) for each in (unk, bos, eos, *others)]
+    del model.pieces[:]
+    model.pieces.extend(pieces)
+    spec = model.trainer_spec
+    spec.unk_id, spec.bos_id, spec.eos_id, spec.pad_id = 0, 1, 2, -1
+    (folder / "tokenizer.model").write_bytes(model.SerializeToString())
+
+
+def byte_level_folder(folder: Path) -> Any:
+    """A vocabulary of GPT-2, small: bytes, merges and one special token at the end."""
+    trained = tokenizers.ByteLevelBPETokenizer()
+    trained.train_from_iterator(TEXT, vocab_size=499, min_frequency=1, show_progress=False)
+    trained.save_model(str(folder))
+    vocabulary = json.loads((folder / "vocab.json").read_text())
+    vocabulary["<|endoftext|>"] = len(vocabulary)
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    theirs = transformers.GPT2Tokenizer.from_pretrained(folder)
+    assert len(theirs) == len(vocabulary)
+    return theirs
+
+
+def assert_same(
+    loaded: LoadedModel, model: Any, encode: Callable[[str], list[int]], order: list[int], bos: int, eos: int
+) -> None:
+    """The same tokens, logits and log-probabilities. ``order`` are the ids of regard, by those of the other library."""
+    ours, ids = loaded.tokenizers.target, torch.tensor(order)
+    for text in LINES:
+        there, here = encode(text), ours.encode(text)
+        assert [order[token] for token in there] == here
+        with torch.no_grad():
+            theirs = model(torch.tensor([[bos, *there]])).logits
+            logits = loaded.model(torch.tensor([[BOS, *here]]))
+        torch.testing.assert_close(logits[..., ids], theirs[..., : len(order)], atol=1e-4, rtol=1e-5)
+        (scored,) = loaded.generator.log_probabilities([text])
+        if bos != eos:  # regard gives no probability to the beginning of a text
+            theirs[..., bos] = -torch.inf
+        expected = theirs.log_softmax(-1)[0].gather(-1, torch.tensor([*there, eos])[:, None])[:, 0]
+        torch.testing.assert_close(torch.tensor([value for _, value in scored]), expected, atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("groups", [4, 2])
+def test_a_llama_computes_the_same(tmp_path: Path, import_model: Callable[..., LoadedModel], groups: int) -> None:
+    sizes = {"intermediate_size": 40, "max_position_embeddings": 64, "num_key_value_heads": groups}
+    rope = {"rope_type": "default", "rope_theta": 500.0}
+    config = transformers.LlamaConfig(
+        **SIZES | sizes | {"vocab_size": 499}, tie_word_embeddings=True, rms_norm_eps=1e-5, rope_parameters=rope
+    )
+    model = transformers.LlamaForCausalLM(config).eval()
+    randomise(model)
+    model.save_pretrained(tmp_path)
+    sentencepiece_folder(tmp_path)
+    processor = SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
+    assert_same(import_model(tmp_path), model, processor.encode, [UNK, BOS, EOS, *range(4, 500)], 1, 2)
+
+
+@pytest.mark.parametrize("activation", ["gelu_new", "relu"])
+def test_a_gpt2_computes_the_same(tmp_path: Path, import_model: Callable[..., LoadedModel], activation: str) -> None:
+    theirs = byte_level_folder(tmp_path)
+    end = len(theirs) - 1
+    sizes = {
+        "n_embd": 24,
+        "n_layer": 2,
+        "n_head": 4,
+        "n_positions": 64,
+        "vocab_size": 512,
+    }  # more than there are pieces
+    config = transformers.GPT2Config(**sizes, activation_function=activation, bos_token_id=end, eos_token_id=end)
+    model = transformers.GPT2LMHeadModel(config).eval()
+    randomise(model)
+    model.save_pretrained(tmp_path)
+    loaded = import_model(tmp_path)
+    order = [*(token + 3 for token in range(end)), EOS]
+    assert_same(loaded, model, lambda text: theirs(text, split_special_tokens=True).input_ids, order, end, end)
+    ours = loaded.tokenizers.target
+    assert [ours.decode(ours.encode(text)) for text in LINES] == LINES
+    assert ours.pieces(ours.encode("def t")) == ["def", "▁t"]
+    assert ours.pieces([PAD, BOS, EOS]) == ["<pad>", "<s>", "<|endoftext|>"]
+    assert ours.pieces(ours.encode("東"))[0].startswith("<0xE6>")
+
+
+@pytest.mark.parametrize("options", ["llama with groups", "default", "without biases", "gpt2"])
+def test_an_export_comes_back_as_it_was(
+    make_checkpoint: Callable[..., Path], regard: Callable[..., Any], tmp_path: Path, options: str
+) -> None:
+    """Weights up to rounding, and the same options and vocabulary."""
+    checkpoint = make_checkpoint(options, dropout=0.0)
+    assert regard("export", checkpoint, "--to", "huggingface", "--output", tmp_path / "exported").code == 0
+    said = regard("import", "huggingface", tmp_path / "exported", "--output", tmp_path / "imported")
+    assert said.code == 0, said.err
+    before, after = read_checkpoint(checkpoint), read_checkpoint(tmp_path / "imported")
+    assert before["state_dict"].keys() == after["state_dict"].keys()
+    for name, weight in before["state_dict"].items():
+        torch.testing.assert_close(after["state_dict"][name], weight, atol=1e-6, rtol=1e-6)
+    assert torch.equal(before["regard"]["target_tokenizer"], after["regard"]["target_tokenizer"])
+    configs = [flatten(each["regard"]["model"]) for each in (before, after)]
+    for key in configs[0].keys() & configs[1].keys():
+        assert configs[0][key] == configs[1][key], key
+
+
+def write_config(folder: Path, **values: Any) -> None:
+    (folder / "config.json").write_text(json.dumps(values))
+
+
+LLAMA = {
+    "model_type": "llama",
+    **SIZES,
+    "intermediate_size": 40,
+    "max_position_embeddings": 64,
+    "eos_token_id": 2,
+    "tie_word_embeddings": True,
+}
+GPT2 = {"model_type": "gpt2", "n_embd": 24, "n_layer": 2, "n_head": 4, "n_positions": 64, "vocab_size": 500}
+STARCODER2 = {**LLAMA, "model_type": "starcoder2"}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"model_type": "mamba"}, 'model_type="mamba": regard has no such model; expected llama or'),
+        (LLAMA | {"attention_bias": True}, "attention_bias=true: regard has no such model; expected false"),
+        (LLAMA | {"mlp_bias": True}, "mlp_bias=true: "),
+        (LLAMA | {"hidden_act": "gelu"}, 'hidden_act="gelu": regard has no such model; expected "silu"'),
+        (LLAMA | {"head_dim": 32}, "head_dim=32: regard has no such model; expected 6"),
+        (LLAMA | {"hidden_size": None}, "hidden_size=null: "),
+        (LLAMA | {"rope_scaling": {"type": "linear"}}, 'rope_scaling={"type": "linear"}: '),
+        (LLAMA | {"rope_parameters": {"rope_type": "llama3"}}, 'rope_parameters={"rope_type": "llama3"}: '),
+        (STARCODER2 | {"sliding_window": 32}, "sliding_window=32: regard has no such model; expected null"),
+        (STARCODER2 | {"norm_epsilon": 1e-6}, "norm_epsilon=1e-06: regard has no such model; expected 1e-05"),
+        (STARCODER2 | {"hidden_act": "silu"}, 'hidden_act="silu": '),
+        (GPT2 | {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx=true: "),
+        (GPT2 | {"layer_norm_epsilon": 1e-12}, "layer_norm_epsilon=1e-12: "),
+        (GPT2 | {"activation_function": "swish"}, 'activation_function="swish": '),
+        (GPT2 | {"vocab_size": 300}, "vocab_size=300: expected at least 500, as in vocab.json"),
+        (GPT2 | {"eos_token_id": [1, 2]}, "eos_token_id=[1, 2]: expected one id"),
+    ],
+)  # fmt: skip
+def test_what_no_model_of_regard_has_is_refused(
+    regard: Callable[..., Any], tmp_path: Path, config: dict[str, Any], message: str
+) -> None:
+    byte_level_folder(tmp_path)
+    write_config(tmp_path, **config)
+    said = regard("import", "huggingface", tmp_path, "--output", tmp_path / "imported")
+    assert said.code == 2
+    assert said.err.startswith(f"regard: {tmp_path / 'config.json'}: {message}")
+    assert said.err.count("\n") == 1
+    assert not (tmp_path / "imported").exists()
+
+
+def test_separate_output_weights_and_other_tensors_are_refused(regard: Callable[..., Any], tmp_path: Path) -> None:
+    byte_level_folder(tmp_path)
+    config = transformers.GPT2Config(**{key: value for key, value in GPT2.items() if key != "model_type"})
+    config.eos_token_id = config.bos_token_id = 499
+    config.tie_word_embeddings = False
+    model = transformers.GPT2LMHeadModel(config)
+    model.save_pretrained(tmp_path)
+    said = regard("import", "huggingface", tmp_path, "--output", tmp_path / "imported")
+    assert (said.code, "tie_word_embeddings=false: " in said.err) == (2, True)
+    weights = load_file(tmp_path / "model.safetensors")
+    del weights["lm_head.weight"]
+    save_file(weights | {"transformer.adapter": torch.zeros(3)}, tmp_path / "model.safetensors")
+    said = regard("import", "huggingface", tmp_path, "--output", tmp_path / "imported")
+    assert "the tensor transformer.adapter has no place in a model of regard" in said.err
+    del weights["transformer.h.1.ln_2.bias"]
+    save_file(weights, tmp_path / "model.safetensors")
+    said = regard("import", "huggingface", tmp_path, "--output", tmp_path / "imported")
+    assert f"{tmp_path}: transformer.h.1.ln_2.bias is missing" in said.err
+    (tmp_path / "model.safetensors").unlink()
+    said = regard("import", "huggingface", tmp_path, "--output", tmp_path / "imported")
+    assert f"{tmp_path}: model.safetensors cannot be read" in said.err
+
+
+def test_verbs_use_an_imported_model(regard: Callable[..., Any], tmp_path: Path) -> None:
+    byte_level_folder(tmp_path)
+    config = transformers.GPT2Config(**{key: value for key, value in GPT2.items() if key != "model_type"})
+    config.eos_token_id = config.bos_token_id = 499
+    model = transformers.GPT2LMHeadModel(config)
+    model.save_pretrained(tmp_path)
+    folder = tmp_path / "imported"
+    assert regard("import", "huggingface", tmp_path, "--output", folder).code == 0
+    assert (folder / "tokenizer.json").is_file()
+    said = regard("generate", folder, "--prompt", "import torch", "--max-new-tokens", "8", "--temperature", "0")
+    assert said.out.startswith("import torch"), said.err
+    assert regard("attend", folder, "--target", "import torch", "--output", tmp_path / "page.html").code == 0
+    assert "import" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    (tmp_path / "text").write_text("\n".join(TEXT[:20]), encoding="utf-8")
+    said = regard("heads", folder, "--target-file", tmp_path / "text", "--output", tmp_path)
+    assert said.code == 0, said.err
+    said = regard("export", folder, "--to", "huggingface", "--output", tmp_path / "again")
+    assert said.code == 0, said.err
+    again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "again")
+    assert again.config.activation_function in ("gelu_new", "gelu_pytorch_tanh")
+    encoded = transformers.AutoTokenizer.from_pretrained(tmp_path / "again")("import torch").input_ids
+    assert encoded == load_model(folder).tokenizers.target.encode("import torch")
+    with torch.inference_mode():
+        logits = again(torch.tensor([encoded])).logits
+        torch.testing.assert_close(load_model(folder).model(torch.tensor([encoded])), logits, atol=1e-4, rtol=1e-5)
