@@ -14,10 +14,11 @@ from regard.exchange.unsupported import Unsupported
 from regard.training.checkpoint import LoadedModel
 
 FORMATS: dict[str, str] = {
-    "safetensors": "regard.exchange.safetensors.Safetensors",
-    "huggingface": "regard.exchange.huggingface.format.HuggingFace",
     "ctranslate2": "regard.exchange.ctranslate2.format.CTranslate2",
+    "huggingface": "regard.exchange.huggingface.format.HuggingFace",
     "onnx": "regard.exchange.onnx.format.Onnx",
+    "page": "regard.exchange.page.page.Page",
+    "safetensors": "regard.exchange.safetensors.Safetensors",
 }
 """Class of each format, imported only when it is used."""
 

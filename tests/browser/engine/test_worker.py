@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from regard.data.tokenizer.specials import EOS
 from regard.exchange.page.engine import worker_source
 from regard.exchange.page.live import describe_generator
 from regard.inference.decoding import Sampling
@@ -45,6 +46,7 @@ def ask(compute: Compute, generator: Translator | LanguageModel, *requests: dict
     load = {"kind": "load", "description": live.description, "weights": live.weights}
     answers = compute(worker_source(), [{"id": number} | each for number, each in enumerate([load, *requests])])
     assert answers[0]["kind"] == "ready"
+    assert 0 < answers[0]["deviation"] < 1e-4
     return answers[1:]
 
 
@@ -70,7 +72,8 @@ def test_tokens_come_one_by_one_with_what_they_were_chosen_from(compute: Compute
     assert [answer["tokens"] for answer in tokens] == [done["tokens"][: count + 1] for count in range(len(tokens))]
     for answer in tokens:
         assert answer["candidates"][0]["token"] == answer["tokens"][-1]
-        assert answer["candidates"][0]["piece"] == translator.target_tokenizer.pieces(answer["tokens"][-1:])[0]
+        assert answer["pieces"] == translator.target_tokenizer.pieces(answer["tokens"])
+        assert answer["candidates"][0]["piece"] == answer["pieces"][-1]
         shares = [candidate["probability"] for candidate in answer["candidates"]]
         assert shares == sorted(shares, reverse=True)
         assert sum(shares) <= 1 + 1e-6
@@ -105,6 +108,14 @@ def test_the_next_tokens_have_the_probabilities_of_sampling(compute: Compute, la
     assert len(answer["candidates"]) == 10
 
 
+def test_a_sampled_token_is_among_its_candidates(compute: Compute, language_model: LanguageModel) -> None:
+    request = {"kind": "continue", "text": "the", "limit": 30, "seed": 1, "temperature": 50, "topK": None, "topP": None}
+    *tokens, _ = ask(compute, language_model, request)
+    assert any(len(answer["candidates"]) == 11 for answer in tokens)
+    for answer in tokens:
+        assert answer["tokens"][-1] in [candidate["token"] for candidate in answer["candidates"]]
+
+
 def test_a_new_request_ends_the_one_before(compute: Compute, language_model: LanguageModel) -> None:
     endless = {"kind": "continue", "text": "the", "limit": 10**6, "seed": 1, "temperature": 50, "topK": None}
     following = {"kind": "next", "text": "the h", **IN_MESSAGES, "after": "token"}
@@ -123,7 +134,9 @@ def test_a_sentence_is_what_the_attention_page_shows(
     compute: Compute, translator: Translator, language_model: LanguageModel, text: str
 ) -> None:
     output = "das Haus ist sehr groß"
-    (found,) = ask(compute, translator, {"kind": "trace", "text": text, "output": output})
+    traced = {"kind": "trace", "text": text, "output": output}
+    (found, given) = ask(compute, translator, traced, {**traced, "tokens": [9, 8, 9]})
+    assert given["sentence"]["target"] == translator.target_tokenizer.pieces([9, 8, 9, EOS])
     assert_same_sentence(found, trace(translator, text, output))
     (found,) = ask(compute, language_model, {"kind": "trace", "output": text[:16]})
     assert_same_sentence(found, trace(language_model, None, text[:16]))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from regard.data.sources.text import TextSource
 from regard.exchange.layers import Plain
 from regard.exchange.model import describe_model
+from regard.exchange.page.deviation import describe_reference
 from regard.exchange.page.vocabulary import describe_tokenizer
 from regard.exchange.page.weights import WeightFormat, pack_weights
 from regard.inference.answer_model import AnswerModel
@@ -31,16 +32,22 @@ def describe_generator(generator: TextGenerator, matrices: WeightFormat) -> Live
 
     Raises Unsupported naming the option of the model that a page cannot compute.
     """
+    packed = pack_weights(generator.model, matrices)
+    description = describe_architecture(generator) | {
+        "tensors": packed.tensors,
+        "temperatures": TEMPERATURES,
+        "reference": describe_reference(generator),
+    }
+    return Live(description, b64encode(packed.block).decode("ascii"))
+
+
+def describe_architecture(generator: TextGenerator) -> Plain:
+    """Describe a model and its tokenizers, without its weights. Raises Unsupported as `describe_generator` does."""
     source, target = generator.source, generator.target_tokenizer
     separate = isinstance(source, TextSource) and source.tokenizer != target
-    model = describe_model(generator.model)
-    packed = pack_weights(generator.model, matrices)
-    description = {
-        "model": model,
-        "tensors": packed.tensors,
+    return {
+        "model": describe_model(generator.model),
         "source": describe_tokenizer(source.tokenizer) if isinstance(source, TextSource) and separate else None,
         "target": describe_tokenizer(target),
         "begins": isinstance(generator, AnswerModel),  # prompts are read after <s>
-        "temperatures": TEMPERATURES,
     }
-    return Live(description, b64encode(packed.block).decode("ascii"))

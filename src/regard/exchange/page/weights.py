@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Literal, NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from torch import nn
 
@@ -36,7 +38,7 @@ def pack_weights(model: nn.Module, matrices: WeightFormat) -> Packed:
     A parameter under several names is packed once, under the last of them.
     """
     names = {id(parameter): name for name, parameter in model.named_parameters(remove_duplicate=False)}
-    is_matrix = {id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Linear | nn.Embedding)}
+    is_matrix = {id(parameter) for parameter in matrices_of(model)}
     tensors: dict[str, Plain] = {}
     parts: list[bytes] = []
     offset = 0
@@ -48,6 +50,28 @@ def pack_weights(model: nn.Module, matrices: WeightFormat) -> Packed:
         parts.append(content + bytes(-len(content) % ALIGNMENT))
         offset += len(parts[-1])
     return Packed(tensors, b"".join(parts))
+
+
+def as_stored(model: nn.Module, matrices: WeightFormat) -> nn.Module:
+    """Return a copy of a model with the numbers that a page reads from its packed weights."""
+    copied = deepcopy(model)
+    for parameter in matrices_of(copied):
+        values = parameter.detach().float().cpu().numpy()
+        parameter.data = torch.from_numpy(unpack(pack(values, matrices), values.shape, matrices))
+    return copied
+
+
+def matrices_of(model: nn.Module) -> list[torch.Tensor]:
+    """Return the parameters that are stored in the format for matrices."""
+    return [layer.weight for layer in model.modules() if isinstance(layer, nn.Linear | nn.Embedding)]
+
+
+def unpack(content: bytes, shape: tuple[int, ...], kind: WeightFormat) -> Float[np.ndarray, "*shape"]:
+    """Return the numbers that `pack` was given, as they are stored, in float32."""
+    if kind != "int8":
+        return np.frombuffer(content, {"float32": "<f4", "float16": "<f2"}[kind]).reshape(shape).astype(np.float32)
+    scales = np.frombuffer(content, "<f4", shape[0])
+    return np.frombuffer(content, np.int8, offset=scales.nbytes).reshape(shape) * scales[:, None]
 
 
 def pack(values: Float[np.ndarray, "*shape"], kind: WeightFormat) -> bytes:

@@ -17,7 +17,7 @@ from regard.data.images.image import Pixels
 from regard.observe.draw.palette import DARK, LIGHT
 from regard.observe.record.lens import LogitLens
 from regard.observe.record.likelihood import TEMPERATURES, Likelihood
-from regard.observe.record.maps import AttentionKind, SentenceMaps, entropy
+from regard.observe.record.maps import SentenceMaps, entropy
 from regard.observe.record.trace import HeadVectors, Trace
 from regard.observe.record.words import group_words, merge_words
 
@@ -27,11 +27,13 @@ PNG_BYTES = 1 << 16
 HALF_MAX = float(np.finfo(np.float16).max)
 
 
-def pack_common(kinds: Mapping[str, AttentionKind]) -> dict[str, object]:
-    """Return the data that all sentences share: colour scale, ``kinds`` of attention, temperatures."""
+def pack_common(maps: SentenceMaps) -> dict[str, object]:
+    """Return the data that all sentences of a model share: colour scale, kinds of attention, temperatures."""
     return {
         "palette": {"light": LIGHT, "dark": DARK},
-        "kinds": {name: asdict(kind) for name, kind in kinds.items()},
+        "kinds": {name: asdict(kind) for name, kind in maps.kinds.items()},
+        "hasMaps": bool(maps.maps),
+        "hasImages": maps.grid is not None,
         "temperatures": TEMPERATURES,
     }
 

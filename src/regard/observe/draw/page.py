@@ -72,7 +72,7 @@ def render_page(
     packed = [pack_sentence(sentence) for sentence in sentences]
     vectors = [pack_vectors(sentence.vectors) for sentence in sentences if sentence.vectors]
     mixers = pack_mixers(sentences[0].mixers, int(KERNEL_SHARE * max_bytes))
-    common = pack_common(sentences[0].maps.kinds) | {"mixers": mixers.data, "notes": list(notes)}
+    common = pack_common(sentences[0].maps) | {"mixers": mixers.data, "notes": list(notes)}
 
     def html(count: int, with_vectors: int, left_out: str) -> bytes:
         text = template.render(

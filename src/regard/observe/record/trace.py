@@ -13,7 +13,7 @@ from regard.data.batching import pad
 from regard.data.images.image import Image, Pixels
 from regard.data.teacher_forcing import decoder_prefix
 from regard.data.tokenizer.specials import EOS
-from regard.inference.generator import TextGenerator
+from regard.inference.generator import ForcedExample, TextGenerator
 from regard.model.recorder import FullRecorder, Vectors
 from regard.observe.record.lens import LogitLens, logit_lens
 from regard.observe.record.likelihood import Likelihood, score_target
@@ -52,7 +52,6 @@ class Trace(NamedTuple):
     image: Pixels | None = None
 
 
-@torch.inference_mode()
 def trace(
     generator: TextGenerator,
     given: Any | None,
@@ -71,6 +70,20 @@ def trace(
     mixers: those of another trace of the same weights, if there is one: kernels are the same for every sentence
     """
     example = generator.forced_example(given, target, beam_size, alpha)
+    return trace_example(generator, example, given.pixels if isinstance(given, Image) else None, mixers)
+
+
+@torch.inference_mode()
+def trace_example(
+    generator: TextGenerator,
+    example: ForcedExample,
+    image: Pixels | None = None,
+    mixers: dict[str, OtherMixer] | None = None,
+) -> Trace:
+    """Return the trace of a model for an input and an output of its generator. See `trace`.
+
+    image: the image that is the input
+    """
     model, tokenizer, source = generator.model, generator.target_tokenizer, generator.source
     recorder = FullRecorder()
     collated = None if source is None else source.collate([example.source])
@@ -93,7 +106,7 @@ def trace(
         likelihood=score_target(logits, ids, tokenizer),
         lens=logit_lens(model.decoder, recorder.states, ids, tokenizer),
         mixers=other_mixers(model, recorder, max(model.max_length, len(maps.source))) if mixers is None else mixers,
-        image=given.pixels if isinstance(given, Image) else None,
+        image=image,
     )
 
 

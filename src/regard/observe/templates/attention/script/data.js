@@ -3,7 +3,7 @@
 const data = JSON.parse($("data").textContent);
 
 // What there is to see: all sentences are of the same model.
-const HAS_MAPS = Object.keys(data.sentences[0].maps).length > 0;
+const HAS_MAPS = data.hasMaps;
 const WITH_KERNELS = Object.keys(data.mixers).filter((name) => data.mixers[name].kernels);
 const VIEWS = [...(HAS_MAPS ? ["attention"] : []), ...(WITH_KERNELS.length ? ["kernels"] : []), "likelihood", "layers"];
 
@@ -18,7 +18,7 @@ const state = {
   sentence: 0,
   map: "",
   head: 0,
-  shape: data.sentences[0].image ? "picture" : "lines",
+  shape: data.hasImages ? "picture" : "lines",
   units: "pieces",
   query: null,
   key: null,
@@ -78,13 +78,15 @@ function stepsOf(name, head) {
   return map.bytes.subarray(head * size, (head + 1) * size);
 }
 
-const cachedWeights = new Map();
+const cachedWeights = new WeakMap(); // by sentence
 
 // The weights of a head, row by row, in the selected units. For words: the sum over the pieces of the key and the mean
 // over the pieces of the query (Clark et al. 2019, section 4.1).
 function weightsOf(name, head) {
-  const cacheKey = `${state.sentence} ${name} ${head} ${state.units}`;
-  if (cachedWeights.has(cacheKey)) return cachedWeights.get(cacheKey);
+  if (!cachedWeights.has(sentence())) cachedWeights.set(sentence(), new Map());
+  const cache = cachedWeights.get(sentence());
+  const cacheKey = `${name} ${head} ${state.units}`;
+  if (cache.has(cacheKey)) return cache.get(cacheKey);
   const sides = sidesOf(name);
   const [rows, columns] = [rangesOf(sides.queries), rangesOf(sides.keys)];
   const steps = stepsOf(name, head);
@@ -97,7 +99,7 @@ function weightsOf(name, head) {
       weights[row * columns.length + column] = Math.min(1, sum / 255 / (bottom - top));
     }),
   );
-  cachedWeights.set(cacheKey, weights);
+  cache.set(cacheKey, weights);
   return weights;
 }
 

@@ -31,6 +31,23 @@ function markToken(buttons) {
   });
 }
 
+// A line of a list of candidates: rank, token, bar and probability.
+function candidateLine(piece, share, rank, isWritten) {
+  const bar = make("span", { className: "share" });
+  bar.style.width = `${100 * share}%`;
+  const item = make(
+    "li",
+    {},
+    make("span", { className: "rank soft", textContent: rank }),
+    spelt(piece),
+    make("span", { className: "shares" }, bar),
+    make("span", { className: "percent", textContent: percent(share) }),
+  );
+  item.dataset.probability = share;
+  item.classList.toggle("written", isWritten);
+  return item;
+}
+
 function ordinal(rank) {
   // 0 is the most likely
   const number = rank + 1;

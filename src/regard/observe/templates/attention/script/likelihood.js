@@ -47,23 +47,10 @@ function showCandidates() {
   const written = sentence().target[token];
   markToken([...$("text").querySelectorAll("button")]);
   $("candidates-of").replaceChildren("Alternatives to ", named(written), `, token ${token + 1}`);
-  const row = (piece, share, rank) => {
-    const bar = make("span", { className: "share" });
-    bar.style.width = `${100 * share}%`;
-    const item = make(
-      "li",
-      {},
-      make("span", { className: "rank soft", textContent: rank }),
-      spelt(piece),
-      make("span", { className: "shares" }, bar),
-      make("span", { className: "percent", textContent: percent(share) }),
-    );
-    item.dataset.probability = share;
-    item.classList.toggle("written", piece === written);
-    return item;
-  };
-  const rows = candidates[token].map((piece, i) => row(piece, chance(candidateLogits[token][i], token), i + 1));
-  if (!candidates[token].includes(written)) rows.push(row(written, ownChance(token), "\u2026"));
+  const rows = candidates[token].map((piece, i) =>
+    candidateLine(piece, chance(candidateLogits[token][i], token), i + 1, piece === written),
+  );
+  if (!candidates[token].includes(written)) rows.push(candidateLine(written, ownChance(token), "\u2026", true));
   $("candidates").replaceChildren(...rows);
 }
 

@@ -9,11 +9,11 @@ async function showOrigin() {
   if (units === "words") return fillOrigin(closeButton(), originTitle(query, key), ...piecesOf(query, key));
   let parts;
   try {
-    const packed = await vectorsOf(number);
+    const vectors = await vectorsOfSentence();
     const still = { view, sentence: number, map, head, units, query, key };
     if (Object.entries(still).some(([name, value]) => state[name] !== value)) return; // the selection has changed
-    parts = packed
-      ? explain(headVectors(packed, map, head), query, key)
+    parts = vectors
+      ? explain(headVectors(vectors, map, head), query, key)
       : [note("The vectors of this sentence are not in this page, to limit its size.")];
   } catch (error) {
     parts = [note(error.message)];

@@ -1,12 +1,12 @@
-// Query, key and value vectors: float16, all low bytes before all high bytes, deflated, in base64.
+// Query, key and value vectors. In the page: float16, all low bytes before all high bytes, deflated, in base64.
 
-const unpacked = new Map();
+const unpacked = new WeakMap(); // by sentence
 
-// The bytes of the vectors of a sentence and the offsets of each map, or null if the page does not have them.
-// Throws if the browser cannot decompress them.
-function vectorsOf(number) {
-  if (!unpacked.has(number)) unpacked.set(number, unpack(number));
-  return unpacked.get(number);
+// The vectors of the selected sentence, { name: { query, key, value } } as floats by head, position and channel; null if
+// the page does not have them. Throws if the browser cannot decompress them.
+function vectorsOfSentence() {
+  if (!unpacked.has(sentence())) unpacked.set(sentence(), unpack(state.sentence));
+  return unpacked.get(sentence());
 }
 
 async function unpack(number) {
@@ -19,15 +19,15 @@ async function unpack(number) {
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
   const tokens = data.sentences[number];
-  const starts = {};
+  const vectors = {};
   let start = 0;
+  const next = (size) => Float32Array.from({ length: size }, () => half(bytes, start++));
   for (const [name, { heads, groups, dim }] of Object.entries(tokens.vectors)) {
     const { queries, keys } = sidesOf(name);
     const [asking, read] = [heads * tokens[queries].length * dim, groups * tokens[keys].length * dim];
-    starts[name] = { query: start, key: start + asking, value: start + asking + read };
-    start += asking + 2 * read;
+    vectors[name] = { query: next(asking), key: next(read), value: next(read) };
   }
-  return { bytes, starts };
+  return vectors;
 }
 
 function half(bytes, index) {
@@ -40,19 +40,19 @@ function half(bytes, index) {
 }
 
 // The query, key and value vectors of a head by position; heads may share keys and values (Ainslie et al. 2023).
-function headVectors({ bytes, starts }, name, head) {
+function headVectors(vectors, name, head) {
   const { heads, groups, dim } = sentence().vectors[name];
   const { queries, keys } = sidesOf(name);
   const [rows, columns] = [sentence()[queries].length, sentence()[keys].length];
   const group = Math.floor(head / (heads / groups));
-  const read = (start) => Array.from({ length: dim }, (_, channel) => half(bytes, start + channel));
+  const read = (side, place) => Array.from(vectors[name][side].subarray(place * dim, (place + 1) * dim));
   return {
     dim,
     group,
     shared: groups < heads,
-    query: (place) => read(starts[name].query + (head * rows + place) * dim),
-    key: (place) => read(starts[name].key + (group * columns + place) * dim),
-    value: (place) => read(starts[name].value + (group * columns + place) * dim),
+    query: (place) => read("query", head * rows + place),
+    key: (place) => read("key", group * columns + place),
+    value: (place) => read("value", group * columns + place),
   };
 }
 

@@ -3,6 +3,7 @@
 const CHOICES = { view: VIEWS, shape: ["lines", "map", "picture"], units: ["pieces", "words"], axis: AXES };
 
 function go(request, all = false) {
+  if (!data.sentences.length) return; // in a page that computes them: not yet
   const before = { ...state };
   Object.assign(state, request);
   for (const [name, choices] of Object.entries(CHOICES)) if (!choices.includes(state[name])) state[name] = choices[0];
@@ -152,4 +153,3 @@ addEventListener("resize", () => {
   drawnWidth = innerWidth;
 });
 showScale();
-readAddress(true);

@@ -1,20 +1,21 @@
 // Messages between the page and the worker. Each request has an `id`, which its answers repeat. A new request ends the
 // one before. A failure is answered with { kind: "error", id, message }.
 //
-// load       { description, weights }, from regard.exchange.page.live -> ready { seconds }
+// load       { description, weights }, from regard.exchange.page.live -> ready { seconds, deviation }: the largest
+//            difference of a logit from that of PyTorch, for an example in the description
 // translate  { text, beamSize, alpha } -> token..., done
 // continue   { text, temperature, topK, topP, limit, seed } -> token..., done
 // next       { text, temperature, topK, topP } -> next { candidates }: of the token after the text
-// trace      { text, output }: a source and its translation; of a language model, only `output` -> traced { sentence,
-//            floats }, see sentence.js
+// trace      { text, output, tokens }: a source, its translation, and the tokens of the translation if they are known;
+//            of a language model, only `output` -> traced { sentence, floats }, see sentence.js
 // stop       {}
 //
-// token      { text, tokens, candidates }: the output so far, and what its last token was chosen from: pieces and
-//            probabilities; null in a beam search
-// done       { text, tokens, wasCut, firstSeconds, seconds }: of a source or prompt that was too long, the rest was used
+// token      { text, tokens, pieces, candidates }: the output so far, and what its last token was chosen from: the most
+//            likely tokens and the token itself, with their probabilities; null in a beam search
+// done       { text, tokens, pieces, wasCut, firstSeconds, seconds }: of a source or prompt that was too long, a part was
+//            used
 
 const SHOWN_CANDIDATES = 10;
-const WARM_UP_TOKENS = 16;
 const PLAIN_SAMPLING = { temperature: 1, topK: null, topP: null };
 
 let live = null;
@@ -29,13 +30,15 @@ function pause() {
   });
 }
 
-function candidatesOf(logits, sampling) {
+// The most likely tokens; with the `chosen` one at the end, if it is another.
+function candidatesOf(logits, sampling, chosen = null) {
   const shown = logits.slice();
   shown[PAD] = shown[BOS] = -Infinity;
   const shares = samplingProbabilities(shown, sampling);
-  return largestOf(shares, SHOWN_CANDIDATES)
-    .filter((token) => shares[token] > 0)
-    .map((token) => ({ token, piece: live.target.shown([token])[0], probability: shares[token] }));
+  const likely = largestOf(shares, SHOWN_CANDIDATES).filter((token) => shares[token] > 0);
+  return (chosen === null || likely.includes(chosen) ? likely : [...likely, chosen]).map(
+    (token) => ({ token, piece: live.target.shown([token])[0], probability: shares[token] }),
+  );
 }
 
 // Runs a search to its end, and posts what it yields. makeSteps: starts it; textOf: from the tokens of the output
@@ -48,12 +51,12 @@ async function post(id, makeSteps, sampling, textOf, wasCut) {
     const { done, value } = steps.next();
     const { tokens, logits = null } = value;
     firstSeconds ??= seconds();
-    const text = textOf(tokens);
+    const found = { id, text: textOf(tokens), tokens, pieces: live.target.shown(tokens) };
     if (done) {
-      postMessage({ kind: "done", id, text, tokens, wasCut, firstSeconds, seconds: seconds() });
+      postMessage({ kind: "done", ...found, wasCut, firstSeconds, seconds: seconds() });
       return;
     }
-    postMessage({ kind: "token", id, text, tokens, candidates: logits && candidatesOf(logits, sampling) });
+    postMessage({ kind: "token", ...found, candidates: logits && candidatesOf(logits, sampling, tokens.at(-1)) });
     await pause();
     if (latest !== id) return;
   }
@@ -75,10 +78,24 @@ function readPrompt(text) {
   return { ids: kept.length ? kept : [BOS], wasCut: ids.length > most };
 }
 
+// The largest difference of a logit from `reference`, an example with the logits of PyTorch.
+function deviationFrom({ source, prefix, vocabulary, logits }) {
+  const found = live.model.forward(prefix, source);
+  const expected = new Float32Array(bytesOfBase64(logits).buffer);
+  const size = found.length / prefix.length;
+  let most = 0;
+  prefix.forEach((_, place) =>
+    vocabulary.forEach((token, i) => {
+      most = Math.max(most, Math.abs(found[place * size + token] - expected[place * vocabulary.length + i]));
+    }),
+  );
+  return most;
+}
+
 const REQUESTS = {
   load({ id, description, weights }) {
     const begin = performance.now();
-    const { model, tensors, source, target, begins, temperatures } = description;
+    const { model, tensors, source, target, begins, temperatures, reference } = description;
     const tokenizer = new Tokenizer(target);
     live = {
       model: new Transformer(model, new Weights(tensors, bytesOfBase64(weights).buffer)),
@@ -87,10 +104,9 @@ const REQUESTS = {
       begins,
       temperatures,
     };
-    // Read a few tokens, so that the browser has compiled most functions before the first request.
-    const tokens = new Int32Array(Math.min(WARM_UP_TOKENS, live.model.maxLength)).fill(EOS);
-    live.model.forward(tokens, live.model.encoder && tokens);
-    postMessage({ kind: "ready", id, seconds: (performance.now() - begin) / 1000 });
+    // This also lets the browser compile most functions before the first request.
+    const deviation = deviationFrom(reference);
+    postMessage({ kind: "ready", id, seconds: (performance.now() - begin) / 1000, deviation });
   },
 
   translate({ id, text, beamSize, alpha }) {
@@ -112,9 +128,9 @@ const REQUESTS = {
     postMessage({ kind: "next", id, candidates: candidatesOf(logits, sampling) });
   },
 
-  trace({ id, text, output }) {
+  trace({ id, text, output, tokens }) {
     const sourceIds = live.model.encoder && readSource(text).ids;
-    const targetIds = live.target.encode(output).slice(0, live.model.maxLength - 1);
+    const targetIds = (tokens ?? live.target.encode(output)).slice(0, live.model.maxLength - 1);
     const traced = sentenceOf(live, sourceIds, targetIds, text || "", output);
     postMessage({ kind: "traced", id, ...traced });
   },
