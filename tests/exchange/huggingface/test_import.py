@@ -164,6 +164,8 @@ def test_an_export_comes_back_as_it_was(
     for name, weight in before["state_dict"].items():
         torch.testing.assert_close(after["state_dict"][name], weight, atol=1e-6, rtol=1e-6)
     assert torch.equal(before["regard"]["target_tokenizer"], after["regard"]["target_tokenizer"])
+    said = regard("export", tmp_path / "imported", "--to", "page", "--output", tmp_path / "page.html")
+    assert said.code == 0, said.err
     configs = [flatten(each["regard"]["model"]) for each in (before, after)]
     for key in configs[0].keys() & configs[1].keys():
         assert configs[0][key] == configs[1][key], key
@@ -412,3 +414,44 @@ def test_the_printed_options_make_the_model(
     parts = [f"data.{name}={corpus / name}.tsv" for name in ("train", "validation", "test")]
     ((config, _),) = compose_points([*given, *data, *parts, "logger=none"])
     assert config["init_from"] == str(tmp_path / "imported")
+
+
+def test_tokenizer_json_and_weights_in_parts_are_read(
+    make_checkpoint: Callable[..., Path], regard: Callable[..., Any], tmp_path: Path
+) -> None:
+    """As folders have them that have no SentencePiece model, and large models."""
+    before = load_model(make_checkpoint("llama"))
+    exported = tmp_path / "exported"
+    regard("export", tmp_path / "best.ckpt", "--to", "huggingface", "--output", exported)
+    (exported / "tokenizer.model").unlink()
+    weights = load_file(exported / "model.safetensors")
+    (exported / "model.safetensors").unlink()
+    names = {name: f"part-{place % 2}.safetensors" for place, name in enumerate(sorted(weights))}
+    for part in set(names.values()):
+        save_file({name: weights[name] for name in weights if names[name] == part}, exported / part)
+    (exported / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+    said = regard("import", "huggingface", exported, "--output", tmp_path / "imported")
+    assert said.code == 0, said.err
+    after = load_model(tmp_path / "imported")
+    texts = ["the red house is very green", "", "the  sheet is very, very black ", "book is boat"]
+    ids = before.tokenizers.target.encode_batch(texts)
+    assert after.tokenizers.target.encode_batch(texts) == ids
+    assert [after.tokenizers.target.decode(row) for row in ids] == [before.tokenizers.target.decode(row) for row in ids]
+    assert after.tokenizers.target.pieces(range(70)) == before.tokenizers.target.pieces(range(70))
+    with torch.inference_mode():
+        torch.testing.assert_close(after.model(torch.tensor([ids[0]])), before.model(torch.tensor([ids[0]])))
+
+
+def test_what_needs_a_sentencepiece_model_refuses_another_tokenizer(regard: Callable[..., Any], tmp_path: Path) -> None:
+    byte_level_folder(tmp_path)
+    config = transformers.GPT2Config(**{key: value for key, value in GPT2.items() if key != "model_type"})
+    config.eos_token_id = config.bos_token_id = 499
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    regard("import", "huggingface", tmp_path, "--output", tmp_path / "imported")
+    for form in ("ctranslate2", "page"):
+        said = regard("export", tmp_path / "imported", "--to", form, "--output", tmp_path / "exported")
+        assert "tokenizer=tokenizer.json: expected a SentencePiece model" in said.err
+        assert said.code == 2
+        assert not (tmp_path / "exported").exists()
+    with pytest.raises(UsageError, match="only SentencePiece models can sample; give null"):
+        load_model(tmp_path / "imported").tokenizers.target.sample([[5, 6]], 0.1, 1)
