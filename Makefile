@@ -69,10 +69,15 @@ $(VENV)/.uv: requirements.lock $(VENV)/.made
 # uv does not notice a partly installed package either: after an interrupted setup, all are reinstalled.
 # Packages are compiled to bytecode here, which uv does not do by default: with PYTHONDONTWRITEBYTECODE, common in
 # containers, torch would otherwise be compiled at every start, which takes longer than the rest of the start.
+# transformers, which only tests of `regard export` and `regard import` use, is installed in a folder of its own:
+# torchmetrics imports it where it finds it, and every start of `regard train` would take 1.4 s longer.
 $(VENV)/.installed: requirements.lock pyproject.toml $(VENV)/.uv
+	@awk '/^[^ #]/ { apart = /^transformers==/ } { print > ("$(VENV)/" (apart ? "apart" : "together") ".txt") }' \
+	    requirements.lock
 	@again=; if [ -e $(VENV)/.installing ]; then again=--reinstall; fi; touch $(VENV)/.installing; \
-	 $(UV) pip install --python $(PY) $$again --compile-bytecode --no-deps --no-build-isolation --require-hashes \
-	    --requirement requirements.lock && \
+	 install='$(UV) pip install --python $(PY) --compile-bytecode --no-deps --no-build-isolation --require-hashes' && \
+	 $$install $$again --requirement $(VENV)/together.txt && \
+	 $$install $$again --target $(VENV)/apart --requirement $(VENV)/apart.txt && \
 	 $(UV) pip install --python $(PY) --no-deps --no-build-isolation --editable .
 	@rm -f $(VENV)/.installing
 	@touch $@

@@ -42,6 +42,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "feed_forward": piece("feed_forward.gelu", bias=False),
     },
     "gpt2": GPT2,
+    "translator": {},
+    "post-norm translator": {"residual": piece("residual.PostNorm", norm=LAYER_NORM)},
     "gpt2 with relu": GPT2 | {"feed_forward": piece("feed_forward.relu", bias=True)},
 }
 """Options of models, by name."""

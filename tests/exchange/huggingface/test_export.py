@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 import torch
 
+from regard.data.batching import pad
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
+from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.inference.decoding import Sampling
 from regard.training.checkpoint import load_model
 
@@ -67,6 +70,43 @@ def test_a_language_model_has_the_same_logits_and_the_same_tokens(
             torch.testing.assert_close(model(tokens).logits, loaded.model(tokens), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize(
+    ("options", "separate", "architecture"),
+    [
+        ("translator", False, "PegasusForConditionalGeneration"),
+        ("post-norm translator", False, "MarianMTModel"),
+        ("post-norm translator", True, "MarianMTModel"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
+def test_a_translator_has_the_same_logits_tokens_and_translations(
+    make_checkpoint: Callable[..., Path],
+    export: Callable[..., Path],
+    tokenizer: Tokenizer,
+    options: str,
+    separate: bool,
+    architecture: str,
+) -> None:
+    settings = TokenizerSettings(vocab_size=40, byte_fallback=False, character_coverage=1.0)
+    tokenizers = Tokenizers(train_tokenizer(LINES, settings) if separate else tokenizer, tokenizer)
+    checkpoint = make_checkpoint(options, translates=True, tokenizers=tokenizers)
+    folder, loaded = export(checkpoint), load_model(checkpoint)
+    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
+    fast = transformers.AutoTokenizer.from_pretrained(folder)
+    assert type(model).__name__ == architecture
+    (rows, _), target = loaded.generator.source.encode(LINES), tokenizer.encode("das Haus ist rot")
+    assert fast(LINES).input_ids == rows
+    assert fast(text_target="das Haus ist rot").input_ids == [*target, 2]
+    assert fast.decode(target) == "das Haus ist rot"
+    source, prefix = pad(rows), torch.tensor([[1, *target]]).expand(len(rows), -1)
+    with torch.inference_mode():
+        theirs = model(source, (source != 0).long(), decoder_input_ids=prefix).logits
+        torch.testing.assert_close(theirs, loaded.model(prefix, source), atol=1e-5, rtol=0)
+        written = model.generate(source, attention_mask=(source != 0).long(), do_sample=False, max_new_tokens=12)
+    for row, hypothesis in zip(written.tolist(), loaded.generator.decode(source), strict=True):
+        assert row[1:][: len(hypothesis.tokens)] == hypothesis.tokens[:12]
+
+
 def test_generation_is_that_of_regard(make_checkpoint: Callable[..., Path], export: Callable[..., Path]) -> None:
     checkpoint = make_checkpoint("llama")
     loaded, model = load_model(checkpoint), transformers.AutoModelForCausalLM.from_pretrained(export(checkpoint))
@@ -116,3 +156,17 @@ def test_what_no_layout_has_is_refused_before_anything_is_written(
     assert "formats that can represent it: " in said.err
     assert "safetensors" in said.err.splitlines()[-1]
     assert not (tmp_path / "exported").exists()
+
+
+def test_a_translator_that_no_layout_has_is_refused(
+    make_checkpoint: Callable[..., Path], regard: Callable[..., Any], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    other = train_tokenizer(LINES, TokenizerSettings(vocab_size=40, byte_fallback=False, character_coverage=1.0))
+    for options, source, message in (
+        ("default", tokenizer, "model.positions=rotary: expected sinusoidal"),
+        ("translator", other, "tokenizer.joint=false: expected true"),
+    ):
+        checkpoint = make_checkpoint(options, translates=True, tokenizers=Tokenizers(source, tokenizer))
+        said = regard("export", checkpoint, "--to", "huggingface", "--output", tmp_path / "exported")
+        assert f"--to huggingface: {message}; formats that can represent it: " in said.err
+        assert not (tmp_path / "exported").exists()

@@ -25,13 +25,18 @@ SENTENCES = [
 NEWLINES = {"newlines": True, "add_dummy_prefix": False, "remove_extra_whitespaces": False}
 
 
-def lines() -> list[str]:
-    """The sentences, and random mixtures of their words and characters."""
+def mixtures() -> list[str]:
+    """Random words of all lines."""
     draw = random.Random(5)
     words = [word for line in (*SENTENCES, *TEXT) for word in line.split(" ")]
+    return [" ".join(draw.choices(words, k=draw.randint(1, 12))) for _ in range(300)]
+
+
+def mixed_characters() -> list[str]:
+    """Random characters, also marks after characters that never have them."""
+    draw = random.Random(6)
     characters = list("".join(SENTENCES))
-    mixed = [" ".join(draw.choices(words, k=draw.randint(1, 12))) for _ in range(300)]
-    return [*SENTENCES, *TEXT, *mixed, *("".join(draw.choices(characters, k=draw.randint(1, 12))) for _ in range(300))]
+    return ["".join(draw.choices(characters, k=draw.randint(1, 12))) for _ in range(300)]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +59,9 @@ def test_it_has_the_same_ids_and_texts(settings: dict[str, Any]) -> None:
     assert not_converted(tokenizer.model) is None
     fast = fast_tokenizer(tokenizer.model, ends=False)
     fast.encode_special_tokens = True
-    texts = [*lines(), "\n".join(TEXT[:20])]
+    texts = [*SENTENCES, *TEXT, *mixtures(), "\n".join(TEXT[:20])]
+    if "normalization" not in settings:  # the library loses marks after a character that the normalisation changes
+        texts += mixed_characters()
     if settings["kind"] == "unigram":  # the library finds the names of special pieces in a text
         texts = [text for text in texts if "<" not in text]
     different = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import shlex
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +18,16 @@ from sentencepiece import SentencePieceProcessor
 from sentencepiece import sentencepiece_model_pb2 as proto
 from torch import nn
 
+from regard.config.compose import compose_points, freeze
 from regard.config.flatten import flatten
 from regard.data.tokenizer.specials import BOS, EOS, PAD, UNK
-from regard.data.tokenizer.tokenizer import TokenizerSettings
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
+from regard.errors import UsageError
+from regard.exchange.huggingface.read import read_folder
+from regard.inference.stream import translate_lines
+from regard.runs.folder import find_checkpoint
+from regard.runs.work import work
 from regard.training.checkpoint import LoadedModel, load_model, read_checkpoint
 
 with warnings.catch_warnings():
@@ -29,6 +37,12 @@ with warnings.catch_warnings():
 TEXT = Path(__file__).read_text(encoding="utf-8").splitlines()
 LINES = ["def test_it() -> None:", "  naïve café — 東京 🙂", "<s> </s> <|endoftext|>", "import torch", "\tx = 1\n\n"]
 SIZES = {"vocab_size": 500, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4}
+RMS = {
+    "_target_": "regard.model.residual.PreNorm",
+    "_partial_": True,
+    "norm": {"_target_": "regard.model.norm.rms_norm", "_partial_": True, "eps": 1e-5},
+}
+MARIAN_LAYERS = {"attention_heads": 4, "ffn_dim": 20}
 
 
 @pytest.fixture
@@ -150,6 +164,8 @@ def test_an_export_comes_back_as_it_was(
     for name, weight in before["state_dict"].items():
         torch.testing.assert_close(after["state_dict"][name], weight, atol=1e-6, rtol=1e-6)
     assert torch.equal(before["regard"]["target_tokenizer"], after["regard"]["target_tokenizer"])
+    said = regard("export", tmp_path / "imported", "--to", "page", "--output", tmp_path / "page.html")
+    assert said.code == 0, said.err
     configs = [flatten(each["regard"]["model"]) for each in (before, after)]
     for key in configs[0].keys() & configs[1].keys():
         assert configs[0][key] == configs[1][key], key
@@ -189,7 +205,7 @@ STARCODER2 = {**LLAMA, "model_type": "starcoder2"}
         (GPT2 | {"layer_norm_epsilon": 1e-12}, "layer_norm_epsilon=1e-12: "),
         (GPT2 | {"activation_function": "swish"}, 'activation_function="swish": '),
         (GPT2 | {"vocab_size": 300}, "vocab_size=300: expected at least 500, as in vocab.json"),
-        (GPT2 | {"eos_token_id": [1, 2]}, "eos_token_id=[1, 2]: expected one id"),
+        (GPT2 | {"eos_token_id": [1, 2]}, "eos_token_id=[1, 2]: expected one id below 500"),
     ],
 )  # fmt: skip
 def test_what_no_model_of_regard_has_is_refused(
@@ -252,3 +268,190 @@ def test_verbs_use_an_imported_model(regard: Callable[..., Any], tmp_path: Path)
     with torch.inference_mode():
         logits = again(torch.tensor([encoded])).logits
         torch.testing.assert_close(load_model(folder).model(torch.tensor([encoded])), logits, atol=1e-4, rtol=1e-5)
+
+
+def marian_files(folder: Path, vocabulary_of_both: bool) -> dict[str, int]:
+    """Files as of models of OPUS-MT: </s> and <unk> are first, the pieces of both languages follow, <pad> is last."""
+    settings = TokenizerSettings(vocab_size=300, byte_fallback=False, kind="unigram", character_coverage=1.0)
+    models = {}
+    for side, text in (("source", TEXT), ("target", TEXT[::2])):
+        model = proto.ModelProto.FromString(train_tokenizer(text, settings).model)
+        del model.pieces[0]  # <pad>
+        spec = model.trainer_spec
+        spec.bos_id, spec.eos_id, spec.unk_id, spec.pad_id = 0, 1, 2, -1
+        (folder / f"{side}.spm").write_bytes(model.SerializeToString())
+        models[side] = [piece.piece for piece in model.pieces[3:]]
+    if vocabulary_of_both:
+        names = ["</s>", "<unk>", *dict.fromkeys([*models["target"], *models["source"]]), "<pad>"]
+        ids = {name: token for token, name in enumerate(names)}
+        (folder / "vocab.json").write_text(json.dumps(ids))
+        return {"vocab_size": len(ids), "pad_token_id": len(ids) - 1, "decoder_start_token_id": len(ids) - 1}
+    for name, side in (("vocab.json", "source"), ("target_vocab.json", "target")):
+        names = ["</s>", "<unk>", "<pad>", *models[side]]
+        (folder / name).write_text(json.dumps({name: token for token, name in enumerate(names)}))
+    sizes = {"vocab_size": len(models["source"]) + 3, "decoder_vocab_size": len(models["target"]) + 3}
+    return sizes | {"pad_token_id": 2, "decoder_start_token_id": 2, "share_encoder_decoder_embeddings": False}
+
+
+@pytest.mark.parametrize("vocabulary_of_both", [True, False])
+@pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
+def test_a_marian_computes_the_same(
+    tmp_path: Path, import_model: Callable[..., LoadedModel], vocabulary_of_both: bool
+) -> None:
+    sizes = {"d_model": 24, "encoder_layers": 2, "decoder_layers": 1, "max_position_embeddings": 90}
+    sizes |= {f"{side}_{key}": size for side in ("encoder", "decoder") for key, size in MARIAN_LAYERS.items()}
+    ids = marian_files(tmp_path, vocabulary_of_both)
+    config = transformers.MarianConfig(
+        **sizes, **ids, eos_token_id=0, forced_eos_token_id=0, scale_embedding=True, activation_function="relu"
+    )
+    model = transformers.MarianMTModel(config).eval()
+    randomise(model)
+    for side in (model.model.encoder, model.model.decoder):
+        side.embed_positions.weight.data = side.embed_positions.create_weight()
+    model.tie_weights()
+    model.save_pretrained(tmp_path)
+    files = {"source_spm": "source.spm", "target_spm": "target.spm", "vocab": "vocab.json"}
+    files |= {} if vocabulary_of_both else {"target_vocab_file": "target_vocab.json"}
+    theirs = transformers.MarianTokenizer(
+        **{key: str(tmp_path / name) for key, name in files.items()}, separate_vocabs=not vocabulary_of_both
+    )
+    loaded = import_model(tmp_path)
+    start = ids["decoder_start_token_id"]
+    # There, names are tokens in a text, and a character that only the other language has is a token.
+    for source, target in itertools.pairwise(line for line in LINES if "<" not in line and line.isascii()):
+        there, answer = theirs(source).input_ids, theirs(text_target=target).input_ids[:-1]
+        (rows, _), here = loaded.generator.source.encode([source]), loaded.tokenizers.target.encode(target)
+        assert len(rows[0]) == len(there)
+        assert len(here) == len(answer)
+        with torch.inference_mode():
+            prefix = torch.tensor([[start, *answer]])
+            wanted = model(torch.tensor([there]), decoder_input_ids=prefix).logits[0]
+            logits = loaded.model(torch.tensor([[BOS, *here]]), torch.tensor(rows))[0]
+        steps = range(len(here))
+        torch.testing.assert_close(logits[steps, here], wanted[steps, answer], atol=1e-4, rtol=1e-5)
+        torch.testing.assert_close(logits[:, [EOS, UNK, PAD]], wanted[:, [0, 1, start]], atol=1e-4, rtol=1e-5)
+        torch.testing.assert_close(logits[:, 4:].sort().values, _others(wanted, start), atol=1e-4, rtol=1e-5)
+    model.final_logits_bias[0, 7] = 1.0
+    model.save_pretrained(tmp_path / "biased")
+    for name in files.values():
+        (tmp_path / "biased" / name).write_bytes((tmp_path / name).read_bytes())
+    with pytest.raises(UsageError, match="the tensor final_logits_bias is not zero: regard has no such model"):
+        read_folder(tmp_path / "biased")
+
+
+def _others(logits: torch.Tensor, pad: int) -> torch.Tensor:
+    return logits[:, [token for token in range(logits.shape[1]) if token not in (0, 1, pad)]].sort().values
+
+
+@pytest.mark.parametrize(
+    ("options", "separate"), [("translator", False), ("post-norm translator", False), ("post-norm translator", True)]
+)
+def test_a_translator_comes_back_as_it_was(
+    make_checkpoint: Callable[..., Path], regard: Callable[..., Any], tokenizer: Tokenizer, tmp_path: Path,
+    options: str, separate: bool,
+) -> None:  # fmt: skip
+    settings = TokenizerSettings(vocab_size=100, byte_fallback=False)
+    tokenizers = Tokenizers(train_tokenizer(TEXT, settings) if separate else tokenizer, tokenizer)
+    checkpoint = make_checkpoint(options, translates=True, tokenizers=tokenizers)
+    assert regard("export", checkpoint, "--to", "huggingface", "--output", tmp_path / "exported").code == 0
+    said = regard("import", "huggingface", tmp_path / "exported", "--output", tmp_path / "imported")
+    assert said.code == 0, said.err
+    before, after = read_checkpoint(checkpoint), read_checkpoint(tmp_path / "imported")
+    assert before["state_dict"].keys() == after["state_dict"].keys()
+    for name, weight in before["state_dict"].items():
+        torch.testing.assert_close(after["state_dict"][name], weight, atol=1e-6, rtol=1e-6)
+    text = "the red house"
+    found = [list(translate_lines(load_model(path).generator, [text], 1, 1.0, pytest.fail)) for path in (
+        checkpoint, tmp_path / "imported"
+    )]  # fmt: skip
+    assert found[0] == found[1]
+
+
+def fine_tuned(said: Any, corpus: Path, tmp_path: Path) -> dict[str, Any]:
+    """The checkpoint of one step with hardly any learning rate, with the options that the import printed."""
+    options = shlex.split(said.out.splitlines()[-1])[2:]
+    parts = [f"data.{name}={corpus / name}.tsv" for name in ("train", "validation", "test")]
+    places = [f"paths.cache={tmp_path / 'cache'}", f"paths.runs={tmp_path / 'runs'}"]
+    short = ["trainer.max_steps=1", "optimizer.lr=1e-12", "logger=none", "callbacks.attention.sentences=1"]
+    run = freeze(compose_points([*options, *parts, *places, *short]))[0]
+    assert work(run.path) == 0
+    return read_checkpoint(find_checkpoint(run.path))
+
+
+def test_an_imported_language_model_is_fine_tuned(regard: Callable[..., Any], corpus: Path, tmp_path: Path) -> None:
+    """With the options that are printed: the weights of the first step are those of the import."""
+    byte_level_folder(tmp_path)
+    config = transformers.GPT2Config(**{key: value for key, value in GPT2.items() if key != "model_type"})
+    config.eos_token_id = config.bos_token_id = 499
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    said = regard("import", "huggingface", tmp_path, "--output", tmp_path / "imported")
+    assert said.out.splitlines()[-1].startswith(f"regard train init_from={tmp_path / 'imported'} task=language ")
+    said = said._replace(out=f"{said.out.rstrip()} data=text data.document=line batches.tokens_per_batch=512")
+    tuned, given = fine_tuned(said, corpus, tmp_path), read_checkpoint(tmp_path / "imported")
+    for name, weight in given["state_dict"].items():
+        torch.testing.assert_close(tuned["state_dict"][name], weight, atol=1e-6, rtol=0)
+    assert torch.equal(tuned["regard"]["target_tokenizer"], given["regard"]["target_tokenizer"])
+
+
+@pytest.mark.parametrize(
+    ("options", "translates"),
+    [("llama with groups", False), ("without biases", False), ("translator", True), ("post-norm translator", True)],
+)
+def test_the_printed_options_make_the_model(
+    make_checkpoint: Callable[..., Path],
+    regard: Callable[..., Any],
+    corpus: Path,
+    tmp_path: Path,
+    options: str,
+    translates: bool,
+) -> None:
+    others = {} if options != "llama with groups" else {"residual": RMS}
+    checkpoint = make_checkpoint(options, translates=translates, **others)
+    regard("export", checkpoint, "--to", "huggingface", "--output", tmp_path / "exported")
+    said = regard("import", "huggingface", tmp_path / "exported", "--output", tmp_path / "imported")
+    given = shlex.split(said.out.splitlines()[-1])[2:]
+    data = ["data=parallel", "data.source=en", "data.target=de"] if translates else ["data=text"]
+    parts = [f"data.{name}={corpus / name}.tsv" for name in ("train", "validation", "test")]
+    ((config, _),) = compose_points([*given, *data, *parts, "logger=none"])
+    assert config["init_from"] == str(tmp_path / "imported")
+
+
+def test_tokenizer_json_and_weights_in_parts_are_read(
+    make_checkpoint: Callable[..., Path], regard: Callable[..., Any], tmp_path: Path
+) -> None:
+    """As folders have them that have no SentencePiece model, and large models."""
+    before = load_model(make_checkpoint("llama"))
+    exported = tmp_path / "exported"
+    regard("export", tmp_path / "best.ckpt", "--to", "huggingface", "--output", exported)
+    (exported / "tokenizer.model").unlink()
+    weights = load_file(exported / "model.safetensors")
+    (exported / "model.safetensors").unlink()
+    names = {name: f"part-{place % 2}.safetensors" for place, name in enumerate(sorted(weights))}
+    for part in set(names.values()):
+        save_file({name: weights[name] for name in weights if names[name] == part}, exported / part)
+    (exported / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+    said = regard("import", "huggingface", exported, "--output", tmp_path / "imported")
+    assert said.code == 0, said.err
+    after = load_model(tmp_path / "imported")
+    texts = ["the red house is very green", "", "the  sheet is very, very black ", "book is boat"]
+    ids = before.tokenizers.target.encode_batch(texts)
+    assert after.tokenizers.target.encode_batch(texts) == ids
+    assert [after.tokenizers.target.decode(row) for row in ids] == [before.tokenizers.target.decode(row) for row in ids]
+    assert after.tokenizers.target.pieces(range(70)) == before.tokenizers.target.pieces(range(70))
+    with torch.inference_mode():
+        torch.testing.assert_close(after.model(torch.tensor([ids[0]])), before.model(torch.tensor([ids[0]])))
+
+
+def test_what_needs_a_sentencepiece_model_refuses_another_tokenizer(regard: Callable[..., Any], tmp_path: Path) -> None:
+    byte_level_folder(tmp_path)
+    config = transformers.GPT2Config(**{key: value for key, value in GPT2.items() if key != "model_type"})
+    config.eos_token_id = config.bos_token_id = 499
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    regard("import", "huggingface", tmp_path, "--output", tmp_path / "imported")
+    for form in ("ctranslate2", "page"):
+        said = regard("export", tmp_path / "imported", "--to", form, "--output", tmp_path / "exported")
+        assert "tokenizer=tokenizer.json: expected a SentencePiece model" in said.err
+        assert said.code == 2
+        assert not (tmp_path / "exported").exists()
+    with pytest.raises(UsageError, match="only SentencePiece models can sample; give null"):
+        load_model(tmp_path / "imported").tokenizers.target.sample([[5, 6]], 0.1, 1)

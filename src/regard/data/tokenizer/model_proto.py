@@ -24,8 +24,8 @@ def byte_model() -> bytes:
     model.normalizer_spec.add_dummy_prefix = False
     model.normalizer_spec.remove_extra_whitespaces = False
     model.normalizer_spec.escape_whitespaces = False
-    specials = [_special(name, set()) for name in NAMES]
-    _set_pieces(model, [*specials, *(_Piece(piece=f"<0x{byte:02X}>", type=_Piece.BYTE) for byte in range(256))])
+    specials = [special_piece(name, set()) for name in NAMES]
+    set_pieces(model, [*specials, *(_Piece(piece=f"<0x{byte:02X}>", type=_Piece.BYTE) for byte in range(256))])
     return bytes(model.SerializeToString(deterministic=True))
 
 
@@ -47,12 +47,12 @@ def adopt(model: bytes) -> bytes:
     # The id is -1 for a missing piece. If bos and eos are the same piece, a new eos is added.
     found = {name: others.pop(getattr(processor, f"{name}_id")(), None) for name in NAMES}
     taken = {piece.piece for piece in adopted.pieces}
-    specials = [piece if piece is not None else _special(name, taken) for name, piece in found.items()]
-    _set_pieces(adopted, [*specials, *others.values()])
+    specials = [piece if piece is not None else special_piece(name, taken) for name, piece in found.items()]
+    set_pieces(adopted, [*specials, *others.values()])
     return bytes(adopted.SerializeToString(deterministic=True))
 
 
-def _special(name: str, taken: set[str]) -> proto.ModelProto.SentencePiece:
+def special_piece(name: str, taken: set[str]) -> proto.ModelProto.SentencePiece:
     """Return a new special piece with a name that is not in ``taken``."""
     piece = SPECIAL_PIECES[NAMES[name]]
     while piece in taken:
@@ -60,7 +60,7 @@ def _special(name: str, taken: set[str]) -> proto.ModelProto.SentencePiece:
     return _Piece(piece=piece, type=_Piece.UNKNOWN if name == "unk" else _Piece.CONTROL)
 
 
-def _set_pieces(model: proto.ModelProto, pieces: list[proto.ModelProto.SentencePiece]) -> None:
+def set_pieces(model: proto.ModelProto, pieces: list[proto.ModelProto.SentencePiece]) -> None:
     """Replace the pieces of ``model``, special ones first, and set the ids and names of the special ones in it."""
     copies = [_Piece.FromString(piece.SerializeToString()) for piece in pieces]  # the pieces may belong to the model
     del model.pieces[:]

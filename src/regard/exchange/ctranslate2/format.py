@@ -9,11 +9,10 @@ from typing import ClassVar
 from regard.analysis.aligner import stored_ranking
 from regard.errors import RegardError
 from regard.exchange.model import describe_model
+from regard.exchange.text_model import text_model
 from regard.exchange.uniform import uniform_stack
 from regard.exchange.unsupported import Unsupported
 from regard.exchange.vocabulary import write_tokenizers
-from regard.inference.language_model import LanguageModel
-from regard.inference.translator import Translator
 from regard.observe.measure.alignment import Aligner
 from regard.runs.folder import RunFolder
 from regard.training.checkpoint import LoadedModel
@@ -32,9 +31,7 @@ class CTranslate2:
 
     def check(self, model: LoadedModel) -> None:
         """See `Format`."""
-        described = describe_model(model.model)
-        if not isinstance(model.generator, Translator | LanguageModel):
-            raise Unsupported("task.generator", model.generator, "Translator or LanguageModel")
+        described = describe_model(text_model(model))
         stacks = [uniform_stack(described["decoder"], "model")]
         if described["encoder"] is not None:
             stacks.append(uniform_stack(described["encoder"], "model.encoder"))
@@ -45,18 +42,16 @@ class CTranslate2:
         """See `Format`."""
         from regard.exchange.ctranslate2.specs import language_model_spec, save, translator_spec
 
+        transformer = text_model(model)
         facts: dict[str, object]
-        generator = model.generator
-        if isinstance(generator, Translator):
-            aligner = _best_aligner(run)
-            spec = translator_spec(generator.model, model.tokenizers, aligner)
-            default = "the mean of the last layer; regard align ranks heads"
-            facts = {"class": "ctranslate2.Translator", "alignments": str(aligner or default)}
-        elif isinstance(generator, LanguageModel):
-            spec = language_model_spec(generator.model, model.tokenizers)
+        if transformer.encoder is None:
+            spec = language_model_spec(transformer, model.tokenizers)
             facts = {"class": "ctranslate2.Generator"}
         else:
-            raise TypeError(f"{type(generator).__name__} does not pass check")
+            aligner = _best_aligner(run)
+            spec = translator_spec(transformer, model.tokenizers, aligner)
+            default = "the mean of the last layer; regard align ranks heads"
+            facts = {"class": "ctranslate2.Translator", "alignments": str(aligner or default)}
         save(spec, output, weights)
         write_tokenizers(model.tokenizers, output)
         return facts

@@ -38,6 +38,8 @@ def fast_tokenizer(model: bytes, ends: bool) -> Tokenizer:
 
     Its ids differ from those of regard where the text itself contains ``▁`` (`regard.data.tokenizer.space_sign`) or, in
     unigram vocabularies, the name of a special piece, such as ``</s>``, with characters that are not pieces.
+    With normalisation, the library loses a combining mark after a character that is changed, if Unicode has no
+    character for both.
     """
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
 

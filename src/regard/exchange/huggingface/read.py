@@ -11,19 +11,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from regard.data.tokenizer.tokenizer import Tokenizers
 from regard.errors import UsageError, one_line
-from regard.exchange.huggingface.blocks import Block, to_ours
-from regard.exchange.huggingface.layouts import LAYOUTS
+from regard.exchange.huggingface.layouts.blocks import Block, to_ours
+from regard.exchange.huggingface.layouts.table import LAYOUTS
 from regard.exchange.huggingface.their_config import TheirConfig
 from regard.exchange.huggingface.vocabularies import read_vocabulary
+from regard.inference.generator import Generator
 from regard.inference.language_model import LanguageModel
+from regard.inference.translator import Translator
 from regard.instantiate import build
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import describe_model
 from regard.training.model_folder import PREFIX
 
-EMBEDDING = "decoder.embedding.tokens.weight"
+EMBEDDING = "embedding.tokens.weight"
+GENERATORS: dict[str, type[Generator]] = {"language": LanguageModel, "translation": Translator}
+COPIES = ("lm_head.weight", "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight")
+"""Names of further copies of the embedding that other programs write."""
 
 
 def read_folder(folder: Path) -> dict[str, Any]:
@@ -37,9 +41,8 @@ def read_folder(folder: Path) -> dict[str, Any]:
     layout = LAYOUTS[kind]()
     options = layout.options(config)
     vocabulary = read_vocabulary(folder, config)
-    sizes = {"vocab_size": len(vocabulary.rows), "source_vocab_size": None}
     with torch.device("meta"):
-        model: Transformer = build(options | sizes | {"vocab_size": config.size("vocab_size")})
+        model: Transformer = build(options | their_sizes(config))
     blocks = list(layout.blocks(model))
     weights = read_weights(folder)
     require_all_used(folder, blocks, weights, layout.unused)
@@ -48,10 +51,20 @@ def read_folder(folder: Path) -> dict[str, Any]:
         ours = to_ours(blocks, weights, shapes)
     except ValueError as error:
         raise UsageError(f"{folder}: {error}") from error
-    ours[EMBEDDING] = in_order(ours[EMBEDDING], vocabulary.rows)
-    tokenizers = Tokenizers(vocabulary.tokenizer, vocabulary.tokenizer)
-    about = describe_model(layout.task, LanguageModel, options | sizes, None, tokenizers)
+    if model.encoder is not None:
+        source = ours.get(f"encoder.{EMBEDDING}", ours[f"decoder.{EMBEDDING}"])
+        ours[f"encoder.{EMBEDDING}"] = in_order(source, vocabulary.source or vocabulary.target)
+    ours[f"decoder.{EMBEDDING}"] = in_order(ours[f"decoder.{EMBEDDING}"], vocabulary.target)
+    options |= vocabulary.tokenizers.sizes()
+    about = describe_model(layout.task, GENERATORS[layout.task], options, None, vocabulary.tokenizers)
     return {"state_dict": {PREFIX + name: tensor for name, tensor in ours.items()}, "global_step": 0, **about}
+
+
+def their_sizes(config: TheirConfig) -> dict[str, int | None]:
+    """Return the sizes of the vocabularies of a model as they are in the folder."""
+    source, target = config.size("vocab_size"), config.size("decoder_vocab_size", "vocab_size")
+    shared = config.get("share_encoder_decoder_embeddings", True)
+    return {"vocab_size": target, "source_vocab_size": None if shared else source}
 
 
 def in_order(embedding: Tensor, rows: list[int | None]) -> Tensor:
@@ -92,9 +105,12 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
 def require_all_used(folder: Path, blocks: list[Block], weights: Mapping[str, Tensor], unused: str) -> None:
     """Raise UsageError for a tensor that no block has, unless it is tied to the embedding or has no effect."""
     used = {piece.name for block in blocks for piece in block.theirs}
-    embedding = next(block.theirs[0].name for block in blocks if block.ours == (EMBEDDING,))
+    embedding = next(block.theirs[0].name for block in blocks if block.ours == (f"decoder.{EMBEDDING}",))
     for name in sorted(weights.keys() - used):
-        if name == "lm_head.weight":
+        if name == "final_logits_bias":
+            if weights[name].any():
+                raise UsageError(f"{folder}: the tensor {name} is not zero: regard has no such model")
+        elif name in COPIES:
             if not torch.equal(weights[name], weights[embedding]):
                 raise UsageError(
                     f"{folder / 'config.json'}: tie_word_embeddings=false: regard has no such model; expected true"

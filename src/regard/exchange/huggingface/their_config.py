@@ -39,6 +39,13 @@ class TheirConfig:
                 return found
         raise self.refused(keys[0], self.values.get(keys[0]), "a positive number")
 
+    def token(self, key: str, vocab_size: int) -> int:
+        """Return the id of a special token. Raises UsageError if it is not one number below ``vocab_size``."""
+        found = self.get(key)
+        if not isinstance(found, int) or not 0 <= found < vocab_size:
+            raise UsageError(f"{self.path}: {key}={json.dumps(found)}: expected one id below {vocab_size}")
+        return found
+
     def require(self, key: str, *allowed: Any) -> Any:
         """Return a value. Raises UsageError unless it is one of ``allowed``; the first stands for a missing one."""
         found = self.get(key, allowed[0])

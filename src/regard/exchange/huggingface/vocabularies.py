@@ -12,25 +12,40 @@ from sentencepiece import sentencepiece_model_pb2 as proto
 
 from regard.data.tokenizer.model_proto import adopt
 from regard.data.tokenizer.specials import BOS, EOS, NUM_SPECIALS, PAD, SPECIAL_PIECES, UNK
-from regard.data.tokenizer.tokenizer import Tokenizer
+from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers
 from regard.errors import UsageError, one_line
+from regard.exchange.huggingface.marian_vocabulary import read_side
 from regard.exchange.huggingface.their_config import TheirConfig
 
 UNUSED = proto.ModelProto.SentencePiece.UNUSED
 
 
-class Vocabulary(NamedTuple):
-    """A tokenizer, and for each of its ids that in the other library; None for a special token that it has not."""
+Rows = list[int | None]
+"""For each id of a tokenizer of regard, that of the other library; None for a special token that it has not."""
 
-    tokenizer: Tokenizer
-    rows: list[int | None]
+
+class Vocabulary(NamedTuple):
+    """The tokenizers of a model, and the rows of its embeddings in their order.
+
+    source: None if both languages have one embedding, or if there is no source
+    """
+
+    tokenizers: Tokenizers
+    source: Rows | None
+    target: Rows
+
+
+def _joint(tokenizer: Tokenizer, rows: Rows) -> Vocabulary:
+    return Vocabulary(Tokenizers(tokenizer, tokenizer), None, rows)
 
 
 def read_vocabulary(folder: Path, config: TheirConfig) -> Vocabulary:
-    """Read the vocabulary of a language model: tokenizer.model, tokenizer.json, or vocab.json and merges.txt.
+    """Read tokenizer.model, tokenizer.json, vocab.json and merges.txt, or the files of Marian.
 
     Raises UsageError if there is none, or if it is of a kind that regard has not.
     """
+    if (folder / "source.spm").is_file():
+        return read_marian(folder, config)
     size = config.size("vocab_size")
     if (path := folder / "tokenizer.model").is_file():
         return sentencepiece_vocabulary(path, config, size)
@@ -61,13 +76,13 @@ def sentencepiece_vocabulary(path: Path, config: TheirConfig, size: int) -> Voca
         raise UsageError(f"{config.path}: vocab_size={size}: expected {len(model.pieces)}, as in {path.name}")
     ids = tuple(getattr(processor, f"{name}_id")() for name in ("pad", "bos", "eos", "unk"))
     if ids == (PAD, BOS, EOS, UNK) and len(model.pieces) == size:
-        return Vocabulary(Tokenizer(raw), list(range(size)))
+        return _joint(Tokenizer(raw), list(range(size)))
     for number in range(len(model.pieces), size):
         model.pieces.add(piece=f"<unused {number}>", type=UNUSED, score=0.0)
     places = {piece.piece: place for place, piece in enumerate(model.pieces)}
     adopted = Tokenizer(adopt(model.SerializeToString()))
     pieces = proto.ModelProto.FromString(adopted.model).pieces
-    return Vocabulary(adopted, [places.get(piece.piece) for piece in pieces])
+    return _joint(adopted, [places.get(piece.piece) for piece in pieces])
 
 
 def json_vocabulary(path: Path, content: dict[str, Any], config: TheirConfig, size: int) -> Vocabulary:
@@ -84,7 +99,7 @@ def json_vocabulary(path: Path, content: dict[str, Any], config: TheirConfig, si
     if max(names) >= size:
         raise UsageError(f"{config.path}: vocab_size={size}: expected at least {max(names) + 1}, as in {path.name}")
     names = {place: names.get(place, f"<unused {place}>") for place in range(size)}
-    rows = _special_rows(config, ids.get(model.get("unk_token") or ""))
+    rows = _special_rows(config, ids.get(model.get("unk_token") or ""), size)
     rows += [place for place in names if place not in rows]
     ordered = [
         _new_name(SPECIAL_PIECES[token], ids) if row is None or (token == BOS and row == rows[EOS]) else names[row]
@@ -98,7 +113,18 @@ def json_vocabulary(path: Path, content: dict[str, Any], config: TheirConfig, si
     others = [each | {"id": model["vocab"][name]} for name, each in added.items() if name not in special_names]
     content |= {"added_tokens": sorted(specials + others, key=lambda each: each["id"])}
     content |= {"post_processor": None, "truncation": None, "padding": None}
-    return Vocabulary(Tokenizer(json.dumps(content, ensure_ascii=False).encode("utf-8")), rows)
+    return _joint(Tokenizer(json.dumps(content, ensure_ascii=False).encode("utf-8")), rows)
+
+
+def read_marian(folder: Path, config: TheirConfig) -> Vocabulary:
+    """Read a SentencePiece model for each language, and the ids of its pieces: one list for both, or one for each."""
+    second = "target_vocab.json" if (folder / "target_vocab.json").is_file() else "vocab.json"
+    sizes = config.size("vocab_size"), config.size("decoder_vocab_size", "vocab_size")
+    source, source_rows = read_side(folder / "source.spm", folder / "vocab.json", config, sizes[0])
+    target, target_rows = read_side(folder / "target.spm", folder / second, config, sizes[1])
+    if source == target:
+        return _joint(target, target_rows)
+    return Vocabulary(Tokenizers(source, target), source_rows, target_rows)
 
 
 def byte_pairs(vocabulary: Path, merges: Path) -> dict[str, Any]:
@@ -120,11 +146,9 @@ def _new_name(name: str, taken: Collection[str]) -> str:
     return name
 
 
-def _special_rows(config: TheirConfig, unknown: int | None) -> list[int | None]:
+def _special_rows(config: TheirConfig, unknown: int | None, size: int) -> Rows:
     """Return the rows of pad, bos and eos, and of unk if there is one. bos may have the row of eos."""
-    eos = config.get("eos_token_id")
-    if not isinstance(eos, int):
-        raise UsageError(f"{config.path}: eos_token_id={json.dumps(eos)}: expected one id")
+    eos = config.token("eos_token_id", size)
     bos, pad = config.get("bos_token_id", eos), config.get("pad_token_id")
     rows = [None if pad in (bos, eos, unknown) else pad, bos, eos]
     return rows if unknown in (None, bos, eos) else [*rows, unknown]

@@ -9,11 +9,9 @@ from typing import ClassVar
 
 from regard.data.tokenizer.specials import BOS, EOS, PAD, UNK
 from regard.exchange.model import describe_model
+from regard.exchange.text_model import text_model
 from regard.exchange.unsupported import Unsupported
 from regard.exchange.vocabulary import write_tokenizers
-from regard.inference.language_model import LanguageModel
-from regard.inference.translator import Translator
-from regard.model.transformer import Transformer
 from regard.training.checkpoint import LoadedModel
 
 
@@ -32,9 +30,7 @@ class Onnx:
 
     def check(self, model: LoadedModel) -> None:
         """See `Format`."""
-        described = describe_model(model.model)
-        if not isinstance(model.generator, Translator | LanguageModel):
-            raise Unsupported("task.generator", model.generator, "Translator or LanguageModel")
+        described = describe_model(text_model(model))
         for side in ("encoder", "decoder"):
             for layer in (described[side] or {"layers": []})["layers"]:
                 if layer["mixer"]["kind"] != "attention":
@@ -47,9 +43,7 @@ class Onnx:
         from regard.exchange.onnx.graph import Graph, WeightFile
         from regard.exchange.onnx.graphs import build_encoder, build_step, build_whole, cache_shape, decoder_side
 
-        transformer = model.generator.model
-        if not isinstance(transformer, Transformer):
-            raise TypeError(f"{type(transformer).__name__} does not pass check")
+        transformer = text_model(model)
         graphs = {"model.onnx": build_whole, "step.onnx": build_step}
         if transformer.encoder is not None:
             graphs["encoder.onnx"] = build_encoder

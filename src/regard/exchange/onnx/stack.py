@@ -10,6 +10,7 @@ from regard.exchange.onnx.graph import Graph
 from regard.exchange.onnx.layers import (
     Attended,
     KeysValues,
+    Rotation,
     attention,
     feed_forward,
     keys_values,
@@ -59,6 +60,7 @@ class Layers:
     ) -> None:
         self.graph, self.side, self.tokens, self.publish = graph, side, tokens, publish
         self.past, self.memory = past, memory
+        self._rotations: dict[tuple[float, int], Rotation] = {}
         zero = graph.constant([0])
         start = zero if past is None else graph.apply("Shape", past[0][0], start=2, end=3)
         end = graph.apply("Add", start, graph.apply("Shape", tokens, start=1, end=2))
@@ -110,17 +112,23 @@ class Layers:
 
     def _mixed(self, x: str, number: int, mixer: dict[str, Any]) -> str:
         """Apply self-attention."""
-        graph, embedding = self.graph, self.side.embedding
-        name = f"{self.side.name}.layers.{number}.mixer.attention"
+        graph, name = self.graph, f"{self.side.name}.layers.{number}.mixer.attention"
         query, (key, value) = linear(graph, x, f"{name}.query"), keys_values(graph, x, name)
         if mixer["rotary_base"] is not None:
-            of_rows = graph.apply("Expand", self.positions, graph.apply("Shape", self.tokens))
-            tables = rotation_tables(graph, mixer["rotary_base"], self.head_dim(mixer), embedding.max_length, of_rows)
+            tables = self._rotation(mixer["rotary_base"], self.head_dim(mixer))
             query, key = rotated(graph, query, tables, mixer["heads"]), rotated(graph, key, tables, mixer["groups"])
         past = None if self.past is None else self.past[number]
         attended = attention(graph, query, key, value, self.mask, mixer, self.head_dim(mixer), past)
         self.publish(f"{self.side.name}.{number}.self", attended)
         return linear(graph, attended.output, f"{name}.output")
+
+    def _rotation(self, base: float, head_dim: int) -> Rotation:
+        """Return the tables of rotary positions, which all layers share."""
+        if (base, head_dim) not in self._rotations:
+            graph, most = self.graph, self.side.embedding.max_length
+            of_rows = graph.apply("Expand", self.positions, graph.apply("Shape", self.tokens))
+            self._rotations[base, head_dim] = rotation_tables(graph, base, head_dim, most, of_rows)
+        return self._rotations[base, head_dim]
 
     def _read(self, x: str, number: int, heads: Plain) -> str:
         """Apply cross-attention."""

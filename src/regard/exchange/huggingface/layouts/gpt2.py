@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regard.exchange.huggingface.blocks import Block, Piece, layers, same, scaled, transposed
-from regard.exchange.huggingface.decoder import ACTIVATIONS, LAYER_NORM_EPS, their_activation, tied_embedding
-from regard.exchange.huggingface.parts import language_model, part
-from regard.exchange.huggingface.requirements import (
+from regard.exchange.huggingface.layouts.blocks import Block, Piece, layers, same, scaled, transposed
+from regard.exchange.huggingface.layouts.decoder import ACTIVATIONS, LAYER_NORM_EPS, their_activation, tied_embedding
+from regard.exchange.huggingface.layouts.parts import language_model, part
+from regard.exchange.huggingface.layouts.requirements import (
     require,
     require_biases,
     require_norm,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Protocol
 
-from regard.exchange.huggingface.blocks import Block
+from regard.exchange.huggingface.layouts.blocks import Block
 from regard.exchange.huggingface.their_config import TheirConfig
 from regard.exchange.layers import Plain
 from regard.model.transformer import Transformer

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regard.exchange.huggingface.blocks import Block, Piece, layers, rotated_by_halves
-from regard.exchange.huggingface.decoder import decoder_sizes, rotary_config, rotary_mixer, tied_embedding
-from regard.exchange.huggingface.parts import language_model, part
-from regard.exchange.huggingface.requirements import (
+from regard.exchange.huggingface.layouts.blocks import Block, Piece, layers, rotated_by_halves
+from regard.exchange.huggingface.layouts.decoder import decoder_sizes, rotary_config, rotary_mixer, tied_embedding
+from regard.exchange.huggingface.layouts.parts import language_model, part
+from regard.exchange.huggingface.layouts.requirements import (
     head_dim,
     require_biases,
     require_feed_forward,
@@ -20,6 +20,9 @@ from regard.exchange.layers import Plain
 from regard.exchange.uniform import uniform_stack
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import LoadedModel
+
+RMS_NORM_EPS = 1e-6
+"""The default of `regard.model.norm.rms_norm`."""
 
 
 class Llama:
@@ -49,12 +52,13 @@ class Llama:
         config.require("hidden_act", "silu")
         config.require("attention_bias", False)
         config.require("mlp_bias", False)
+        eps = config.get("rms_norm_eps", RMS_NORM_EPS)
         return language_model(
             decoder_sizes(config),
             "NoPositions",
             rotary_mixer(config, bias=False),
             part("feed_forward.SwiGLU"),
-            part("norm.rms_norm", eps=config.get("rms_norm_eps", 1e-6)),
+            part("norm.rms_norm", **({} if eps == RMS_NORM_EPS else {"eps": eps})),
         )
 
     def blocks(self, model: Transformer) -> Iterator[Block]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from regard.exchange.huggingface.blocks import Block, Piece, layers, rotated_by_halves
-from regard.exchange.huggingface.decoder import (
+from regard.exchange.huggingface.layouts.blocks import Block, Piece, layers, rotated_by_halves
+from regard.exchange.huggingface.layouts.decoder import (
     ACTIVATIONS,
     LAYER_NORM_EPS,
     decoder_sizes,
@@ -15,8 +15,8 @@ from regard.exchange.huggingface.decoder import (
     their_activation,
     tied_embedding,
 )
-from regard.exchange.huggingface.parts import language_model, part
-from regard.exchange.huggingface.requirements import (
+from regard.exchange.huggingface.layouts.parts import language_model, part
+from regard.exchange.huggingface.layouts.requirements import (
     has_biases,
     head_dim,
     require_biases,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from regard.exchange.huggingface.blocks import Block, Piece, modules, same, scaled
-from regard.exchange.huggingface.parts import part
-from regard.exchange.huggingface.requirements import require_feed_forward, require_positions
+from regard.exchange.huggingface.layouts.blocks import Block, Piece, modules, same, scaled
+from regard.exchange.huggingface.layouts.parts import part
+from regard.exchange.huggingface.layouts.requirements import require_feed_forward, require_positions
 from regard.exchange.huggingface.their_config import TheirConfig
 from regard.exchange.layers import Plain
 from regard.exchange.uniform import Uniform
