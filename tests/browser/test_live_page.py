@@ -270,5 +270,5 @@ def test_what_a_page_cannot_compute_is_refused_before_anything_is_written(
 ) -> None:
     said = regard("export", finished_drawing.path, "--to", "page", "--output", tmp_path / "new" / "page.html")
     assert said.code == 2
-    assert "--to page: task=text_to_image: expected translation or language" in said.err
+    assert "--to page: task=text_to_image: expected translation, language or captioning" in said.err
     assert not (tmp_path / "new").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -57,7 +58,11 @@ def import_model(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of the model.")],
     output: Annotated[Path, typer.Option(help="New folder to write, which other verbs take in place of RUN.")],
 ) -> None:
-    """Make a model that was trained elsewhere a model of regard. Nothing is downloaded."""
+    """Make a model that was trained elsewhere a model of regard, and print how to fine-tune it.
+
+    Nothing is downloaded.
+    """
+    from regard.exchange.fine_tuning import train_options
     from regard.exchange.formats import find_reader
 
     require_new_folder("--output", output)
@@ -68,4 +73,6 @@ def import_model(
     output.parent.mkdir(parents=True, exist_ok=True)
     with replacing_folder(output) as written:
         write_model_folder(written, content)
+    about = content["regard"]
     print(f"model\t{output}")
+    print(shlex.join(["regard", "train", f"init_from={output}", *train_options(about["task"], about["model"])]))

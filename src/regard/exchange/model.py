@@ -22,11 +22,16 @@ def describe_model(model: WithEncoder) -> Plain:
     """
     if type(model) is not Transformer:
         raise Unsupported("model", model, "Transformer")
+    encoder = None if model.encoder is None else describe_encoder(model.encoder, model.decoder.embedding)
+    return {"encoder": encoder} | describe_decoder(model)
+
+
+def describe_decoder(model: Transformer) -> Plain:
+    """Return the description of a model without its encoder. Raises Unsupported as `describe_model` does."""
     decoder = {"embedding": describe_embedding(model.decoder.embedding, "decoder.embedding")}
     return {
         "dim": model.decoder.embedding.dim,
         "max_length": model.max_length,
-        "encoder": None if model.encoder is None else describe_encoder(model.encoder, model.decoder.embedding),
         "decoder": decoder | describe_stack(model.decoder.layers),
     }
 
@@ -36,7 +41,8 @@ def describe_encoder(encoder: nn.Module, target: Embedding) -> Plain:
     if type(encoder) is not TextEncoder:
         raise Unsupported("model.encoder", encoder, "TextEncoder")
     name = "decoder.embedding" if encoder.embedding is target else "encoder.embedding"
-    return {"embedding": describe_embedding(encoder.embedding, name)} | describe_stack(encoder.layers)
+    embedding = describe_embedding(encoder.embedding, name)
+    return {"kind": "text", "embedding": embedding} | describe_stack(encoder.layers)
 
 
 def describe_embedding(embedding: Embedding, name: str) -> Plain:

@@ -24,9 +24,10 @@ def pieces(tokenizer: Tokenizer) -> list[str]:
 
 
 def write_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
-    """Write ``tokenizer.model``, or for separate vocabularies ``source.model`` and ``target.model``."""
-    if tokenizers.joint:
-        (folder / "tokenizer.model").write_bytes(tokenizers.target.model)
-    else:
-        (folder / "source.model").write_bytes(tokenizers.source.model)
-        (folder / "target.model").write_bytes(tokenizers.target.model)
+    """Write ``tokenizer.model``, or for separate vocabularies ``source.model`` and ``target.model``.
+
+    The tokenizer of a model that was imported may be JSON: ``tokenizer.json``.
+    """
+    for name, tokenizer in tokenizers._asdict().items():
+        ending = "json" if is_json(tokenizer.model) else "model"
+        (folder / f"{'tokenizer' if tokenizers.joint else name}.{ending}").write_bytes(tokenizer.model)

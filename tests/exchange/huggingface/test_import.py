@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from sentencepiece import SentencePieceProcessor
 from sentencepiece import sentencepiece_model_pb2 as proto
 from torch import nn
 
+from regard.config.compose import compose_points, freeze
 from regard.config.flatten import flatten
 from regard.data.tokenizer.specials import BOS, EOS, PAD, UNK
 from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
@@ -24,6 +26,8 @@ from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.errors import UsageError
 from regard.exchange.huggingface.read import read_folder
 from regard.inference.stream import translate_lines
+from regard.runs.folder import find_checkpoint
+from regard.runs.work import work
 from regard.training.checkpoint import LoadedModel, load_model, read_checkpoint
 
 with warnings.catch_warnings():
@@ -33,6 +37,11 @@ with warnings.catch_warnings():
 TEXT = Path(__file__).read_text(encoding="utf-8").splitlines()
 LINES = ["def test_it() -> None:", "  naïve café — 東京 🙂", "<s> </s> <|endoftext|>", "import torch", "\tx = 1\n\n"]
 SIZES = {"vocab_size": 500, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4}
+RMS = {
+    "_target_": "regard.model.residual.PreNorm",
+    "_partial_": True,
+    "norm": {"_target_": "regard.model.norm.rms_norm", "_partial_": True, "eps": 1e-5},
+}
 MARIAN_LAYERS = {"attention_heads": 4, "ffn_dim": 20}
 
 
@@ -155,6 +164,8 @@ def test_an_export_comes_back_as_it_was(
     for name, weight in before["state_dict"].items():
         torch.testing.assert_close(after["state_dict"][name], weight, atol=1e-6, rtol=1e-6)
     assert torch.equal(before["regard"]["target_tokenizer"], after["regard"]["target_tokenizer"])
+    said = regard("export", tmp_path / "imported", "--to", "page", "--output", tmp_path / "page.html")
+    assert said.code == 0, said.err
     configs = [flatten(each["regard"]["model"]) for each in (before, after)]
     for key in configs[0].keys() & configs[1].keys():
         assert configs[0][key] == configs[1][key], key
@@ -354,3 +365,93 @@ def test_a_translator_comes_back_as_it_was(
         checkpoint, tmp_path / "imported"
     )]  # fmt: skip
     assert found[0] == found[1]
+
+
+def fine_tuned(said: Any, corpus: Path, tmp_path: Path) -> dict[str, Any]:
+    """The checkpoint of one step with hardly any learning rate, with the options that the import printed."""
+    options = shlex.split(said.out.splitlines()[-1])[2:]
+    parts = [f"data.{name}={corpus / name}.tsv" for name in ("train", "validation", "test")]
+    places = [f"paths.cache={tmp_path / 'cache'}", f"paths.runs={tmp_path / 'runs'}"]
+    short = ["trainer.max_steps=1", "optimizer.lr=1e-12", "logger=none", "callbacks.attention.sentences=1"]
+    run = freeze(compose_points([*options, *parts, *places, *short]))[0]
+    assert work(run.path) == 0
+    return read_checkpoint(find_checkpoint(run.path))
+
+
+def test_an_imported_language_model_is_fine_tuned(regard: Callable[..., Any], corpus: Path, tmp_path: Path) -> None:
+    """With the options that are printed: the weights of the first step are those of the import."""
+    byte_level_folder(tmp_path)
+    config = transformers.GPT2Config(**{key: value for key, value in GPT2.items() if key != "model_type"})
+    config.eos_token_id = config.bos_token_id = 499
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    said = regard("import", "huggingface", tmp_path, "--output", tmp_path / "imported")
+    assert said.out.splitlines()[-1].startswith(f"regard train init_from={tmp_path / 'imported'} task=language ")
+    said = said._replace(out=f"{said.out.rstrip()} data=text data.document=line batches.tokens_per_batch=512")
+    tuned, given = fine_tuned(said, corpus, tmp_path), read_checkpoint(tmp_path / "imported")
+    for name, weight in given["state_dict"].items():
+        torch.testing.assert_close(tuned["state_dict"][name], weight, atol=1e-6, rtol=0)
+    assert torch.equal(tuned["regard"]["target_tokenizer"], given["regard"]["target_tokenizer"])
+
+
+@pytest.mark.parametrize(
+    ("options", "translates"),
+    [("llama with groups", False), ("without biases", False), ("translator", True), ("post-norm translator", True)],
+)
+def test_the_printed_options_make_the_model(
+    make_checkpoint: Callable[..., Path],
+    regard: Callable[..., Any],
+    corpus: Path,
+    tmp_path: Path,
+    options: str,
+    translates: bool,
+) -> None:
+    others = {} if options != "llama with groups" else {"residual": RMS}
+    checkpoint = make_checkpoint(options, translates=translates, **others)
+    regard("export", checkpoint, "--to", "huggingface", "--output", tmp_path / "exported")
+    said = regard("import", "huggingface", tmp_path / "exported", "--output", tmp_path / "imported")
+    given = shlex.split(said.out.splitlines()[-1])[2:]
+    data = ["data=parallel", "data.source=en", "data.target=de"] if translates else ["data=text"]
+    parts = [f"data.{name}={corpus / name}.tsv" for name in ("train", "validation", "test")]
+    ((config, _),) = compose_points([*given, *data, *parts, "logger=none"])
+    assert config["init_from"] == str(tmp_path / "imported")
+
+
+def test_tokenizer_json_and_weights_in_parts_are_read(
+    make_checkpoint: Callable[..., Path], regard: Callable[..., Any], tmp_path: Path
+) -> None:
+    """As folders have them that have no SentencePiece model, and large models."""
+    before = load_model(make_checkpoint("llama"))
+    exported = tmp_path / "exported"
+    regard("export", tmp_path / "best.ckpt", "--to", "huggingface", "--output", exported)
+    (exported / "tokenizer.model").unlink()
+    weights = load_file(exported / "model.safetensors")
+    (exported / "model.safetensors").unlink()
+    names = {name: f"part-{place % 2}.safetensors" for place, name in enumerate(sorted(weights))}
+    for part in set(names.values()):
+        save_file({name: weights[name] for name in weights if names[name] == part}, exported / part)
+    (exported / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+    said = regard("import", "huggingface", exported, "--output", tmp_path / "imported")
+    assert said.code == 0, said.err
+    after = load_model(tmp_path / "imported")
+    texts = ["the red house is very green", "", "the  sheet is very, very black ", "book is boat"]
+    ids = before.tokenizers.target.encode_batch(texts)
+    assert after.tokenizers.target.encode_batch(texts) == ids
+    assert [after.tokenizers.target.decode(row) for row in ids] == [before.tokenizers.target.decode(row) for row in ids]
+    assert after.tokenizers.target.pieces(range(70)) == before.tokenizers.target.pieces(range(70))
+    with torch.inference_mode():
+        torch.testing.assert_close(after.model(torch.tensor([ids[0]])), before.model(torch.tensor([ids[0]])))
+
+
+def test_what_needs_a_sentencepiece_model_refuses_another_tokenizer(regard: Callable[..., Any], tmp_path: Path) -> None:
+    byte_level_folder(tmp_path)
+    config = transformers.GPT2Config(**{key: value for key, value in GPT2.items() if key != "model_type"})
+    config.eos_token_id = config.bos_token_id = 499
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    regard("import", "huggingface", tmp_path, "--output", tmp_path / "imported")
+    for form in ("ctranslate2", "page"):
+        said = regard("export", tmp_path / "imported", "--to", form, "--output", tmp_path / "exported")
+        assert "tokenizer=tokenizer.json: expected a SentencePiece model" in said.err
+        assert said.code == 2
+        assert not (tmp_path / "exported").exists()
+    with pytest.raises(UsageError, match="only SentencePiece models can sample; give null"):
+        load_model(tmp_path / "imported").tokenizers.target.sample([[5, 6]], 0.1, 1)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from regard.data.batching import pad
+from regard.data.images.image import Image
+from regard.data.sources.image import ImageSource
+from regard.data.sources.source import Source
+from regard.data.sources.text import TextSource
 from regard.data.teacher_forcing import decoder_prefix
 from regard.data.tokenizer.specials import BOS, EOS, UNK
 from regard.exchange.layers import Plain
@@ -56,7 +60,7 @@ def measure_deviation(generator: TextGenerator, matrices: WeightFormat) -> Devia
 
 
 def random_examples(generator: TextGenerator) -> list[ForcedExample]:
-    """Return inputs of random tokens with the outputs of the model for them.
+    """Return random inputs with the outputs of the model for them.
 
     A language model has no input: its outputs are sampled texts.
     """
@@ -64,24 +68,35 @@ def random_examples(generator: TextGenerator) -> list[ForcedExample]:
         length = min(EXAMPLE_TOKENS, generator.model.max_length - 1)
         texts = generator.continue_prompts([[BOS]] * EXAMPLES, Sampling(), length, SEED)
         return [ForcedExample(None, output, "", "") for output in texts]
-    tokenizer = getattr(generator.source, "tokenizer", generator.target_tokenizer)
-    ids = np.random.default_rng(SEED).integers(UNK + 1, tokenizer.vocab_size, (EXAMPLES, EXAMPLE_TOKENS))
-    return [generator.forced_example(tokenizer.decode(row), None, 1, 1.0) for row in ids.tolist()]
+    return [generator.forced_example(given, None, 1, 1.0) for given in random_inputs(generator.source)]
+
+
+def random_inputs(source: Source | None) -> list[Any]:
+    """Return texts of random tokens, or images of random pixels."""
+    rng = np.random.default_rng(SEED)
+    if isinstance(source, ImageSource):
+        shape = (EXAMPLES, source.size, source.size, 3)
+        return [Image(pixels) for pixels in rng.integers(0, 256, shape, dtype=np.uint8)]
+    assert isinstance(source, TextSource)
+    ids = rng.integers(UNK + 1, source.tokenizer.vocab_size, (EXAMPLES, EXAMPLE_TOKENS))
+    return [source.tokenizer.decode(row) for row in ids.tolist()]
 
 
 @torch.inference_mode()
 def describe_reference(generator: TextGenerator) -> Plain:
     """Return an example with its logits in PyTorch, which a page compares with its own when it is opened.
 
+    source: token ids, or the bytes of an image, "height width channel", in base64
     logits: float32 in base64, "target vocab" of the tokens ``vocabulary`` only
     """
     example = random_examples(generator)[0]
     logits = forced_logits(generator, generator.model, example)
     size = logits.shape[1]
+    image = example.source.permute(1, 2, 0).contiguous() if isinstance(example.source, Tensor) else None
     vocabulary = np.unique(np.linspace(0, size - 1, min(size, REFERENCE_TOKENS)).astype(int))
     chosen = logits[:, torch.from_numpy(vocabulary)].float().cpu().numpy()
     return {
-        "source": example.source,
+        "source": example.source if image is None else b64encode(image.numpy().tobytes()).decode("ascii"),
         "prefix": decoder_prefix([*example.output, EOS]),
         "vocabulary": vocabulary.tolist(),
         "logits": b64encode(chosen.astype("<f4").tobytes()).decode("ascii"),

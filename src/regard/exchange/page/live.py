@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from regard.data.sources.text import TextSource
 from regard.exchange.layers import Plain
-from regard.exchange.model import describe_model
 from regard.exchange.page.deviation import describe_reference
+from regard.exchange.page.pictures import describe_reader
 from regard.exchange.page.vocabulary import describe_tokenizer
 from regard.exchange.page.weights import WeightFormat, pack_weights
 from regard.inference.answer_model import AnswerModel
@@ -46,7 +46,7 @@ def describe_architecture(generator: TextGenerator) -> Plain:
     source, target = generator.source, generator.target_tokenizer
     separate = isinstance(source, TextSource) and source.tokenizer != target
     return {
-        "model": describe_model(generator.model),
+        "model": describe_reader(generator.model),
         "source": describe_tokenizer(source.tokenizer) if isinstance(source, TextSource) and separate else None,
         "target": describe_tokenizer(target),
         "begins": isinstance(generator, AnswerModel),  # prompts are read after <s>

@@ -7,18 +7,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, get_args
 
+from regard.data.sources.image import ImageSource
 from regard.exchange.layers import Plain
 from regard.exchange.page.deviation import Deviation, measure_deviation
 from regard.exchange.page.live import describe_architecture, describe_generator
 from regard.exchange.page.render import render_live_page
 from regard.exchange.page.weights import WeightFormat
 from regard.exchange.unsupported import Unsupported
+from regard.inference.captioner import Captioner
 from regard.inference.generator import TextGenerator
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
 from regard.training.checkpoint import LoadedModel
 
-FORMS: dict[type, str] = {Translator: "translate", LanguageModel: "continue"}
+FORMS: dict[type, str] = {Translator: "translate", LanguageModel: "continue", Captioner: "describe"}
 """What is entered and computed, a name of ``templates/live/form``, by the class of the generator."""
 
 EXAMPLE_CHARACTERS = 80
@@ -45,7 +47,8 @@ class Page:
         deviation = measure_deviation(generator, matrices)
         about = describe_deviation(deviation, matrices)
         facts = describe_size(generator, live.description["model"]) | {"weights": weights}
-        page = render_live_page(generator, live, _form(model), facts, about, example_input(run))
+        example = "" if isinstance(generator.source, ImageSource) else example_input(run)
+        page = render_live_page(generator, live, _form(model), facts, about, example)
         content = page.encode("utf-8", errors="replace")  # a sample may contain lone surrogates
         output.write_bytes(content)
         return {
@@ -96,7 +99,7 @@ def example_input(run: Path) -> str:
 
 def _text_generator(model: LoadedModel) -> TextGenerator:
     if not isinstance(model.generator, TextGenerator):
-        raise Unsupported("task", model.task, "translation or language")
+        raise Unsupported("task", model.task, "translation, language or captioning")
     return model.generator
 
 
@@ -104,4 +107,4 @@ def _form(model: LoadedModel) -> str:
     for kind, form in FORMS.items():
         if isinstance(model.generator, kind):
             return form
-    raise Unsupported("task", model.task, "translation or language")
+    raise Unsupported("task", model.task, "translation, language or captioning")

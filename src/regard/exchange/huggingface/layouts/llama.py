@@ -21,6 +21,9 @@ from regard.exchange.uniform import uniform_stack
 from regard.model.transformer import Transformer
 from regard.training.checkpoint import LoadedModel
 
+RMS_NORM_EPS = 1e-6
+"""The default of `regard.model.norm.rms_norm`."""
+
 
 class Llama:
     """See `Layout`."""
@@ -49,12 +52,13 @@ class Llama:
         config.require("hidden_act", "silu")
         config.require("attention_bias", False)
         config.require("mlp_bias", False)
+        eps = config.get("rms_norm_eps", RMS_NORM_EPS)
         return language_model(
             decoder_sizes(config),
             "NoPositions",
             rotary_mixer(config, bias=False),
             part("feed_forward.SwiGLU"),
-            part("norm.rms_norm", eps=config.get("rms_norm_eps", 1e-6)),
+            part("norm.rms_norm", **({} if eps == RMS_NORM_EPS else {"eps": eps})),
         )
 
     def blocks(self, model: Transformer) -> Iterator[Block]:

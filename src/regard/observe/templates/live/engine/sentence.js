@@ -93,17 +93,20 @@ function lensOf(model, states, ids, tokenizer) {
   };
 }
 
-// sourceIds: with the end, or null without an encoder; targetIds: without it
-function sentenceOf({ model, source, target, temperatures }, sourceIds, targetIds, sourceText, targetText) {
+// given: the source as { input, pieces, grid, image, text }: what the encoder reads, null without one; its tokens, or
+// labels of its patches; the rows and columns of patches and the address of an image, or null
+// targetIds: without the end
+function sentenceOf({ model, target, temperatures }, given, targetIds, targetText) {
   const record = new Recorder();
   const ids = [...targetIds, EOS];
-  const logits = positionLogits(model.forward([BOS, ...targetIds], sourceIds, record), ids.length);
+  const logits = positionLogits(model.forward([BOS, ...targetIds], given.input, record), ids.length);
   const sides = {
-    source: sourceIds ? source.shown(sourceIds) : [],
+    source: given.pieces,
     prefix: target.shown([BOS, ...targetIds]),
     target: target.shown(ids),
   };
   const words = Object.fromEntries(Object.entries(sides).map(([side, pieces]) => [side, wordRanges(pieces)]));
+  if (given.grid) words.source = given.pieces.map((_, place) => [place, place + 1]);
   const maps = {};
   const vectors = {};
   const floats = {};
@@ -127,12 +130,12 @@ function sentenceOf({ model, source, target, temperatures }, sourceIds, targetId
   }
   return {
     sentence: {
-      sourceText,
+      sourceText: given.text,
       targetText,
       ...sides,
       words,
-      grid: null,
-      image: null,
+      grid: given.grid,
+      image: given.image,
       maps,
       vectors,
       likelihood: likelihoodOf(logits, ids, target, temperatures),

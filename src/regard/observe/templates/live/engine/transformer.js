@@ -38,6 +38,8 @@ class SentenceEncoder {
   }
 }
 
+const ENCODERS = { text: SentenceEncoder, patches: PatchEncoder };
+
 // The state of decoding: the prefixes of some rows, and what the layers keep of them.
 class DecoderState {
   constructor(stack, layers, memory, slots, size) {
@@ -73,14 +75,14 @@ class Transformer {
     const { encoder, decoder } = description;
     this.description = description;
     this.maxLength = description.max_length;
-    this.encoder = encoder && new SentenceEncoder(weights, encoder, description);
+    this.encoder = encoder && new ENCODERS[encoder.kind](weights, encoder, description);
     this.embedding = new Embedding(weights, decoder.embedding, description);
     this.stack = new Stack(weights, "decoder", decoder);
   }
 
-  // The vectors of a source, given its tokens.
-  encode(tokens, record = null) {
-    return this.encoder.encode(tokens, record && record.under("encoder"));
+  // The vectors of a source, given its tokens or its pixels.
+  encode(source, record = null) {
+    return this.encoder.encode(source, record && record.under("encoder"));
   }
 
   // The state of empty prefixes; `encoded` is null without an encoder.
@@ -110,7 +112,7 @@ class Transformer {
     );
   }
 
-  // The logits after each token of a prefix, given the tokens of the source, or null without an encoder.
+  // The logits after each token of a prefix, given the source, or null without an encoder.
   forward(prefix, source, record = null) {
     const encoded = this.encoder && this.encode(source, record);
     return this.embedding.logits(this.extend(prefix, this.start(encoded), record));

@@ -4,10 +4,13 @@
 // load       { description, weights }, from regard.exchange.page.live -> ready { seconds, deviation }: the largest
 //            difference of a logit from that of PyTorch, for an example in the description
 // translate  { text, beamSize, alpha } -> token..., done
+// describe   { pixels, beamSize, alpha }: an image of the size of the encoder, bytes by row, column and channel -> token...,
+//            done
 // continue   { text, temperature, topK, topP, limit, seed } -> token..., done
 // next       { text, temperature, topK, topP } -> next { candidates }: of the token after the text
 // trace      { text, output, tokens }: a source, its translation, and the tokens of the translation if they are known;
-//            of a language model, only `output` -> traced { sentence, floats }, see sentence.js
+//            of a language model, only `output`; of an image, also its `pixels` and its address, `image` -> traced {
+//            sentence, floats }, see sentence.js
 // stop       {}
 //
 // token      { text, tokens, pieces, candidates }: the output so far, and what its last token was chosen from: the most
@@ -69,6 +72,21 @@ function readSource(text) {
   return { ids: [...ids.slice(0, most), EOS], wasCut: ids.length > most };
 }
 
+// The source of a message for the views.
+function givenSource({ text = "", pixels, image }) {
+  const { encoder } = live.model;
+  if (!encoder) return { input: null, pieces: [], grid: null, image: null, text };
+  if (!pixels) {
+    const { ids } = readSource(text);
+    return { input: ids, pieces: live.source.shown(ids), grid: null, image: null, text };
+  }
+  const { grid } = encoder.description;
+  const pieces = Array.from({ length: grid[0] * grid[1] }, (_, place) =>
+    `${Math.floor(place / grid[1]) + 1},${(place % grid[1]) + 1}`,
+  );
+  return { input: pixels, pieces, grid, image, text };
+}
+
 // The tokens of a prompt: the end of one that is longer than the context.
 function readPrompt(text) {
   const ids = live.target.encode(text);
@@ -80,7 +98,7 @@ function readPrompt(text) {
 
 // The largest difference of a logit from `reference`, an example with the logits of PyTorch.
 function deviationFrom({ source, prefix, vocabulary, logits }) {
-  const found = live.model.forward(prefix, source);
+  const found = live.model.forward(prefix, typeof source === "string" ? bytesOfBase64(source) : source);
   const expected = new Float32Array(bytesOfBase64(logits).buffer);
   const size = found.length / prefix.length;
   let most = 0;
@@ -116,6 +134,11 @@ const REQUESTS = {
     return post(id, makeSteps, PLAIN_SAMPLING, (tokens) => live.target.decode(tokens), wasCut);
   },
 
+  describe({ id, pixels, beamSize, alpha }) {
+    const makeSteps = () => search(live.model, live.model.encode(pixels), live.model.maxLength - 1, beamSize, alpha);
+    return post(id, makeSteps, PLAIN_SAMPLING, (tokens) => live.target.decode(tokens), false);
+  },
+
   continue({ id, text, limit, seed, ...sampling }) {
     const { ids, wasCut } = readPrompt(text);
     const before = live.target.decode(ids).length;
@@ -128,11 +151,9 @@ const REQUESTS = {
     postMessage({ kind: "next", id, candidates: candidatesOf(logits, sampling) });
   },
 
-  trace({ id, text, output, tokens }) {
-    const sourceIds = live.model.encoder && readSource(text).ids;
+  trace({ id, output, tokens, ...source }) {
     const targetIds = (tokens ?? live.target.encode(output)).slice(0, live.model.maxLength - 1);
-    const traced = sentenceOf(live, sourceIds, targetIds, text || "", output);
-    postMessage({ kind: "traced", id, ...traced });
+    postMessage({ kind: "traced", id, ...sentenceOf(live, givenSource(source), targetIds, output) });
   },
 
   stop() {},

@@ -66,4 +66,3 @@ ask(
     },
   },
 );
-$("input").value ||= JSON.parse($("example").textContent);

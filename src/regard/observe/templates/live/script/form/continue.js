@@ -41,3 +41,4 @@ $("another").onclick = () => {
   $("seed").value = Math.floor(Math.random() * 2 ** 32);
   run();
 };
+$("input").value ||= JSON.parse($("example").textContent);

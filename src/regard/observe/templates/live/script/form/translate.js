@@ -25,3 +25,4 @@ $("input").addEventListener("keydown", (event) => {
   event.preventDefault();
   run();
 });
+$("input").value ||= JSON.parse($("example").textContent);
