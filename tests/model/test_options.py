@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from regard.model.decoder import document_positions
-from regard.model.feed_forward import SwiGLU, gelu, gelu_tanh
+from regard.model.feed_forward import SwiGLU, gelu, gelu_tanh, swish
 from regard.model.mixer import SelfAttention
 from regard.model.norm import layer_norm, rms_norm
 from regard.model.positions import Learned, NoPositions, Rotary
@@ -28,6 +28,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "rotary": ROTARY,
     "gelu": {"feed_forward": gelu},
     "gelu_tanh": {"feed_forward": gelu_tanh},
+    "swish": {"feed_forward": swish},
     "swiglu": {"feed_forward": SwiGLU},
     "grouped": {"mixer": partial(SelfAttention, num_kv_heads=1)},
     "all": {

@@ -28,13 +28,18 @@ def tied_embedding(model: Transformer, embedding: str, norm: str) -> Iterator[Bl
 LAYER_NORM_EPS = 1e-5
 """What `regard.model.norm.layer_norm` adds to the variance."""
 
-ACTIVATIONS = {"gelu_pytorch_tanh": "gelu_tanh", "gelu_new": "gelu_tanh", "gelu": "gelu", "relu": "relu"}
+ACTIVATIONS = {
+    **dict.fromkeys(["gelu_pytorch_tanh", "gelu_new"], "gelu_tanh"),
+    "gelu": "gelu",
+    "relu": "relu",
+    **dict.fromkeys(["silu", "swish"], "swish"),
+}
 """Names of activations, and the feed-forward networks of regard that have them."""
 
 
 def their_activation(stack: Uniform) -> str:
     """Return the name of the activation of a feed-forward network. Raises Unsupported for another kind."""
-    found = require_feed_forward(stack, "gelu", "gelu_tanh", "relu")
+    found = require_feed_forward(stack, "gelu", "gelu_tanh", "relu", "swish")
     return next(name for name, ours in ACTIVATIONS.items() if ours == found)
 
 
