@@ -27,6 +27,7 @@ PAGES = [
     "experiments/benchmarks/README.md",
     "slurm/README.md",
     "src/regard/README.md",
+    "src/regard/exchange/README.md",
 ]
 LINK = re.compile(r"\]\(([^)]+)\)")
 SHELL_BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)

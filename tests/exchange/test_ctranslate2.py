@@ -22,7 +22,7 @@ from regard.exchange.vocabulary import pieces
 from regard.inference.decoding import Sampling
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
-from regard.model.feed_forward import SwiGLU, gelu
+from regard.model.feed_forward import SwiGLU, gelu, gelu_tanh, swish
 from regard.model.mixer import SelfAttention
 from regard.model.norm import layer_norm, rms_norm
 from regard.model.positions import Learned, NoPositions, Rotary
@@ -47,6 +47,8 @@ OPTIONS = {
     "rotary": ROTARY,
     "llama": LLAMA,
     "learned": {"positions": Learned, "feed_forward": gelu},
+    "gelu_tanh": {"feed_forward": gelu_tanh},
+    "swish": {"feed_forward": swish},
     "post_norm": {"residual": partial(PostNorm, norm=layer_norm)},
     "no positions": {"positions": NoPositions},
 }

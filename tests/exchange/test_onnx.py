@@ -20,7 +20,7 @@ from regard.exchange.onnx.format import Onnx
 from regard.exchange.unsupported import Unsupported
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
-from regard.model.feed_forward import SwiGLU, gelu
+from regard.model.feed_forward import SwiGLU, gelu, gelu_tanh, swish
 from regard.model.mixer import SelfAttention
 from regard.model.norm import layer_norm, rms_norm
 from regard.model.positions import Learned, NoPositions, Rotary
@@ -42,6 +42,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "residual": partial(PreNorm, norm=rms_norm),
     },
     "learned": {"positions": Learned, "feed_forward": gelu},
+    "gelu_tanh": {"feed_forward": gelu_tanh},
+    "swish": {"feed_forward": swish},
     "post_norm": {"residual": partial(PostNorm, norm=layer_norm), "positions": NoPositions},
 }
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from regard.model.decoder import document_positions
-from regard.model.feed_forward import SwiGLU, gelu, gelu_tanh
+from regard.model.feed_forward import SwiGLU, gelu, gelu_tanh, swish
 from regard.model.mixer import SelfAttention
 from regard.model.norm import layer_norm, rms_norm
+from regard.model.output import separate
 from regard.model.positions import Learned, NoPositions, Rotary
 from regard.model.recorder import Recorder
 from regard.model.residual import PostNorm, PreNorm
@@ -28,6 +29,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "rotary": ROTARY,
     "gelu": {"feed_forward": gelu},
     "gelu_tanh": {"feed_forward": gelu_tanh},
+    "swish": {"feed_forward": swish},
+    "separate output": {"output": partial(separate, bias=True)},
     "swiglu": {"feed_forward": SwiGLU},
     "grouped": {"mixer": partial(SelfAttention, num_kv_heads=1)},
     "all": {

@@ -12,12 +12,13 @@ OPTIONS = {
     "regard.model.positions.Learned": "positions=learned",
     "regard.model.positions.Sinusoidal": "positions=sinusoidal",
     "regard.model.positions.Rotary": "positions=rotary",
-    **{f"regard.model.feed_forward.{name}": f"feed_forward={name}" for name in ("relu", "gelu", "gelu_tanh")},
+    **{f"regard.model.feed_forward.{name}": f"feed_forward={name}" for name in ("relu", "gelu", "gelu_tanh", "swish")},
     "regard.model.feed_forward.SwiGLU": "feed_forward=swiglu",
     "regard.model.residual.PreNorm": "residual=pre_norm",
     "regard.model.residual.PostNorm": "residual=post_norm",
     "regard.model.norm.layer_norm": "norm=layer_norm",
     "regard.model.norm.rms_norm": "norm=rms_norm",
+    "regard.model.output.separate": "output=separate",
 }
 """The option of each class that reading a folder may name."""
 

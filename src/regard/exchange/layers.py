@@ -22,7 +22,7 @@ Plain = dict[str, Any]
 
 # Exact classes: a subclass may compute something else.
 RESIDUALS: dict[type, str] = {PreNorm: "pre_norm", PostNorm: "post_norm", AdaLNZero: "ada_ln_zero"}
-ACTIVATIONS: dict[type, str] = {nn.ReLU: "relu", nn.GELU: "gelu"}
+ACTIVATIONS: dict[type, str] = {nn.ReLU: "relu", nn.GELU: "gelu", nn.SiLU: "swish"}
 
 
 def describe_stack(layers: Stack) -> Plain:
@@ -99,4 +99,4 @@ def describe_feed_forward(network: nn.Module) -> str:
         if type(first) is type(second) is nn.Linear and type(activation) in ACTIVATIONS:
             approximate = getattr(activation, "approximate", "none") == "tanh"
             return ACTIVATIONS[type(activation)] + approximate * "_tanh"
-    raise Unsupported("model.feed_forward", network, "relu, gelu, gelu_tanh or SwiGLU")
+    raise Unsupported("model.feed_forward", network, "relu, gelu, gelu_tanh, swish or SwiGLU")

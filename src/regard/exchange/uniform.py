@@ -14,7 +14,7 @@ class Uniform(NamedTuple):
     depth, heads, groups: sizes; heads of a group share keys and values
     pre_norm: else post-norm
     norm: ``layer_norm`` or ``rms_norm``; eps: the number that it adds to the variance
-    feed_forward: ``relu``, ``gelu``, ``gelu_tanh`` or ``swiglu``
+    feed_forward: ``relu``, ``gelu``, ``gelu_tanh``, ``swish`` or ``swiglu``
     positions: ``sinusoidal``, ``learned`` or ``none``: what is added to embeddings
     rotary_base: base of the angles of rotary positions; None without rotation
     """

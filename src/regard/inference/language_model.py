@@ -130,4 +130,5 @@ class LanguageModel:
             f"regard generate {run} --prompt {example}",
             f"regard generate {run} --prompt {example} --next 10",
             f"regard attend {run} --target {example}",
+            f"regard export {run} --to page --output model.html",
         ]

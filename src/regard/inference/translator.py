@@ -53,4 +53,8 @@ class Translator(EncoderDecoder):
     @classmethod
     def try_next(cls, run: str, example: str) -> list[str]:
         """See `Generator`."""
-        return [f"echo {example} | regard translate {run}", f"regard attend {run} --source {example}"]
+        return [
+            f"echo {example} | regard translate {run}",
+            f"regard attend {run} --source {example}",
+            f"regard export {run} --to page --output model.html",
+        ]

@@ -19,6 +19,11 @@ def gelu_tanh(dim: int, ffn_dim: int, bias: bool = True) -> nn.Module:
     return nn.Sequential(nn.Linear(dim, ffn_dim, bias), nn.GELU("tanh"), nn.Linear(ffn_dim, dim, bias))
 
 
+def swish(dim: int, ffn_dim: int, bias: bool = True) -> nn.Module:
+    """Swish(x W1 + b1) W2 + b2, with Swish(x) = x * sigmoid(x) (Ramachandran et al. 2017)."""
+    return nn.Sequential(nn.Linear(dim, ffn_dim, bias), nn.SiLU(), nn.Linear(ffn_dim, dim, bias))
+
+
 class SwiGLU(nn.Module):
     """(Swish(x W) * x V) W2, without biases (Shazeer 2020, equation 6).
 

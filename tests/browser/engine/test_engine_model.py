@@ -17,7 +17,7 @@ from regard.exchange.page.weights import WeightFormat, pack_weights
 from regard.inference.continuation import continue_rows
 from regard.inference.decoding import Hypothesis, Sampling
 from regard.inference.encoder_decoder import search
-from regard.model.feed_forward import SwiGLU, gelu, gelu_tanh, relu
+from regard.model.feed_forward import SwiGLU, gelu, gelu_tanh, relu, swish
 from regard.model.hybrid import Hybrid
 from regard.model.mixer import SelfAttention
 from regard.model.norm import layer_norm, rms_norm
@@ -38,6 +38,7 @@ TRANSLATORS: dict[str, dict[str, Any]] = {
     "one group without biases": {"mixer": partial(SelfAttention, num_kv_heads=1, bias=False)},
     "gelu": {"feed_forward": gelu},
     "gelu_tanh": {"feed_forward": gelu_tanh},
+    "swish": {"feed_forward": swish},
     "relu without biases": {"feed_forward": partial(relu, bias=False)},
     "swiglu": {"feed_forward": SwiGLU},
     "post-norm": {"residual": partial(PostNorm, norm=layer_norm)},

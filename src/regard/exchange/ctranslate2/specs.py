@@ -39,7 +39,7 @@ ACTIVATIONS = {
     "relu": Activation.RELU,
     "gelu": Activation.GELU,
     "gelu_tanh": Activation.GELUTanh,
-    "swiglu": Activation.SWISH,
+    **dict.fromkeys(["swish", "swiglu"], Activation.SWISH),
 }
 
 Numbers = Float[np.ndarray, "*shape"]

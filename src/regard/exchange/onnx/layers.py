@@ -63,10 +63,17 @@ def feed_forward(graph: Graph, x: str, name: str, kind: str) -> str:
     """Apply a feed-forward network."""
     if kind == "swiglu":
         gate, value = graph.apply_for(2, "Split", linear(graph, x, f"{name}.gate_value"), axis=-1, num_outputs=2)
-        activated = graph.apply("Mul", gate, graph.apply("Sigmoid", gate))
-        return linear(graph, graph.apply("Mul", activated, value), f"{name}.output")
-    hidden = graph.apply("Relu" if kind == "relu" else "Gelu", linear(graph, x, f"{name}.0"))
-    return linear(graph, hidden, f"{name}.2")
+        return linear(graph, graph.apply("Mul", activated(graph, gate, "swish"), value), f"{name}.output")
+    return linear(graph, activated(graph, linear(graph, x, f"{name}.0"), kind), f"{name}.2")
+
+
+def activated(graph: Graph, x: str, kind: str) -> str:
+    """Apply the activation of a feed-forward network."""
+    if kind == "relu":
+        return graph.apply("Relu", x)
+    if kind == "swish":
+        return graph.apply("Mul", x, graph.apply("Sigmoid", x))
+    return graph.apply("Gelu", x, approximate={"gelu": "none", "gelu_tanh": "tanh"}[kind])
 
 
 def keys_values(graph: Graph, memory: str, name: str) -> KeysValues:

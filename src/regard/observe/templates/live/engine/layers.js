@@ -53,6 +53,11 @@ function geluTanh(x) {
 
 const swish = (value) => value / (1 + Math.exp(-value));
 
+function swishes(x) {
+  for (let i = 0; i < x.length; i++) x[i] = swish(x[i]);
+  return x;
+}
+
 // Combines the first half of the channels with the second half.
 function gated(x, half, combine) {
   const y = new Float32Array(x.length / 2);
@@ -76,7 +81,13 @@ function swiglu(weights, prefix) {
   return (x) => multiply(second, gated(multiply(first, x), first.rows / 2, (gate, value) => swish(gate) * value));
 }
 
-const FEED_FORWARDS = { relu: twoLayers(relu), gelu: twoLayers(gelu), gelu_tanh: twoLayers(geluTanh), swiglu };
+const FEED_FORWARDS = {
+  relu: twoLayers(relu),
+  gelu: twoLayers(gelu),
+  gelu_tanh: twoLayers(geluTanh),
+  swish: twoLayers(swishes),
+  swiglu,
+};
 const MIXERS = { attention: SelfAttention, h3: H3, s4d: S4D };
 
 function add(x, y) {
