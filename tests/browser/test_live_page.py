@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -263,12 +262,3 @@ def test_a_narrow_page_does_not_scroll_sideways(browser: Browser, translator_pag
     enter_sentence(browser, TEXT)
     browser.find("#take-tour").click()
     assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
-
-
-def test_what_a_page_cannot_compute_is_refused_before_anything_is_written(
-    regard: Callable[..., Any], finished_drawing: RunFolder, tmp_path: Path
-) -> None:
-    said = regard("export", finished_drawing.path, "--to", "page", "--output", tmp_path / "new" / "page.html")
-    assert said.code == 2
-    assert "--to page: task=text_to_image: expected translation, language or captioning" in said.err
-    assert not (tmp_path / "new").exists()

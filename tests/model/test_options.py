@@ -13,6 +13,7 @@ from regard.model.decoder import document_positions
 from regard.model.feed_forward import SwiGLU, gelu, gelu_tanh, swish
 from regard.model.mixer import SelfAttention
 from regard.model.norm import layer_norm, rms_norm
+from regard.model.output import separate
 from regard.model.positions import Learned, NoPositions, Rotary
 from regard.model.recorder import Recorder
 from regard.model.residual import PostNorm, PreNorm
@@ -29,6 +30,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "gelu": {"feed_forward": gelu},
     "gelu_tanh": {"feed_forward": gelu_tanh},
     "swish": {"feed_forward": swish},
+    "separate output": {"output": partial(separate, bias=True)},
     "swiglu": {"feed_forward": SwiGLU},
     "grouped": {"mixer": partial(SelfAttention, num_kv_heads=1)},
     "all": {

@@ -172,7 +172,7 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
         "entity": TEXT | NULL,
         "init_timeout_seconds": number(above=0),
     },
-    "regard.model.transformer.Transformer": {**_MODEL, "encoder": OBJECT | NULL},
+    "regard.model.transformer.Transformer": {**_MODEL, **dict.fromkeys(["encoder", "output"], OBJECT | NULL)},
     "regard.model.denoiser.denoiser.Denoiser": {
         **_MODEL,
         **dict.fromkeys(["encoder", "encoder_residual"], OBJECT),
@@ -205,6 +205,7 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
     },
     "regard.model.positions.Rotary": {"base": number(above=0)},
     "regard.model.feed_forward.": {"bias": TRUTH},
+    "regard.model.output.": {"bias": TRUTH},
     **DATA,
     "regard.search.space.Search": {
         "metric": TEXT,

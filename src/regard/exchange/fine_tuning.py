@@ -18,6 +18,7 @@ OPTIONS = {
     "regard.model.residual.PostNorm": "residual=post_norm",
     "regard.model.norm.layer_norm": "norm=layer_norm",
     "regard.model.norm.rms_norm": "norm=rms_norm",
+    "regard.model.output.separate": "output=separate",
 }
 """The option of each class that reading a folder may name."""
 

@@ -12,7 +12,7 @@ from regard.model.feed_forward import SwiGLU
 from regard.model.layer import Layer
 from regard.model.mixer import SelfAttention
 from regard.model.positions import NoRotation, Rotary
-from regard.model.residual import PostNorm, PreNorm
+from regard.model.residual import AdaLNZero, AdaptiveNorm, PostNorm, PreNorm
 from regard.model.stack import Stack
 from regard.model.state_space.h3 import H3
 from regard.model.state_space.s4d import S4D
@@ -21,7 +21,7 @@ Plain = dict[str, Any]
 """Values that JSON can represent."""
 
 # Exact classes: a subclass may compute something else.
-RESIDUALS: dict[type, str] = {PreNorm: "pre_norm", PostNorm: "post_norm"}
+RESIDUALS: dict[type, str] = {PreNorm: "pre_norm", PostNorm: "post_norm", AdaLNZero: "ada_ln_zero"}
 ACTIVATIONS: dict[type, str] = {nn.ReLU: "relu", nn.GELU: "gelu", nn.SiLU: "swish"}
 
 
@@ -38,7 +38,7 @@ def describe_layer(layer: Layer) -> Plain:
     """Return the description of a layer. Raises Unsupported as `describe_stack` does."""
     residual: Any = layer.mixer_path
     if type(residual) not in RESIDUALS:
-        raise Unsupported("model.residual", residual, "PreNorm or PostNorm")
+        raise Unsupported("model.residual", residual, "PreNorm, PostNorm or AdaLNZero")
     return {
         "residual": RESIDUALS[type(residual)],
         "norm": describe_norm(residual.norm),
@@ -75,7 +75,12 @@ def describe_heads(attention: MultiHeadAttention) -> Plain:
 
 
 def describe_norm(norm: nn.Module) -> Plain | None:
-    """Return the kind of a norm and the number that it adds to the variance; None for the identity."""
+    """Return the kind of a norm and the number that it adds to the variance; None for the identity.
+
+    An adaptive norm, whose scale and shift depend on a condition, has the norm that it modulates in its place.
+    """
+    if type(norm) is AdaptiveNorm:
+        return {"kind": "adaptive", "norm": describe_norm(norm.norm)}
     if type(norm) is nn.Identity:
         return None
     if type(norm) is nn.LayerNorm and norm.elementwise_affine and norm.bias is not None:

@@ -47,6 +47,8 @@ def describe_encoder(encoder: nn.Module, target: Embedding) -> Plain:
 
 def describe_embedding(embedding: Embedding, name: str) -> Plain:
     """Return the name of an embedding in the weights, and the kind of its positions."""
+    if embedding.output is not None:
+        raise Unsupported("output", "separate", "null")
     if type(embedding.positions) not in POSITIONS:
         raise Unsupported("model.positions", embedding.positions, "Sinusoidal, Learned, Rotary or NoPositions")
     return {"name": name, "positions": POSITIONS[type(embedding.positions)]}

@@ -15,8 +15,8 @@ from regard.model.past import KeyValueCache, Origins, Past, read_next, shared_ma
 from regard.model.recorder import Recorder
 from regard.model.stack import Stack
 
-Output = Callable[[Float[Tensor, "batch target dim"], Float[Tensor, "vocab dim"]], Tensor]
-"""Computes something from the final vectors and the weights of the output layer, for example a loss."""
+Output = Callable[[Float[Tensor, "batch target channels"], Float[Tensor, "vocab channels"]], Tensor]
+"""Computes something from vectors and a matrix whose products are the logits, for example a loss."""
 
 
 class DecoderState(NamedTuple):
@@ -109,7 +109,7 @@ class Decoder(nn.Module):
         if record is not None:
             record.under("embedding").state(x)
         hidden = self.norm(self.layers(x, mask, source, source_mask, record=record))
-        return self.embedding.logits(hidden) if output is None else output(hidden, self.embedding.tokens.weight)
+        return self.embedding.logits(hidden) if output is None else output(*self.embedding.product(hidden))
 
     def start(self, encoded: Encoded | None, rows: int, sentences: int | None = None) -> DecoderState:
         """Return the state of ``rows`` empty prefixes, a multiple of the number of encoded sentences.

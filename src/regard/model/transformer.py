@@ -12,18 +12,20 @@ from regard.model.encoders.with_encoder import WithEncoder
 from regard.model.layer import FeedForwardFactory, Layer, ResidualFactory
 from regard.model.linear import initialise_linear_layers
 from regard.model.mixer import MixerByLayer, MixerFactory
+from regard.model.output import OutputFactory
 from regard.model.recorder import Recorder
 
 
 class Transformer(WithEncoder):
     """p(next token | prefix, memory) (Vaswani et al. 2017).
 
-    vocab_size: size of the target vocabulary; input and output embeddings are tied
+    vocab_size: size of the target vocabulary
     source_vocab_size: size of a separate source vocabulary; None to share the vocabulary and embedding of the target
     dim, depth, num_heads, ffn_dim, dropout: ``depth`` is that of the decoder; the encoder has its own
     max_length: largest length of a prefix or source, in tokens
     positions, mixer, feed_forward, residual: make the parts of every layer (partials)
     encoder: makes the encoder from the source embedding and a layer factory (a partial); None for a language model
+    output: makes the output layer (a partial); None to tie it to the embedding
     """
 
     def __init__(
@@ -41,10 +43,11 @@ class Transformer(WithEncoder):
         feed_forward: FeedForwardFactory,
         residual: ResidualFactory,
         encoder: Callable[..., nn.Module] | None,
+        output: OutputFactory | None = None,
     ) -> None:
         super().__init__(max_length)
         layer = partial(Layer, dim, num_heads, ffn_dim, dropout, mixer, feed_forward, residual)
-        embedding = Embedding(vocab_size, dim, max_length, dropout, positions)
+        embedding = Embedding(vocab_size, dim, max_length, dropout, positions, output)
         self.encoder = None
         if encoder is not None:
             source = embedding

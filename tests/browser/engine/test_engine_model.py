@@ -194,4 +194,4 @@ def test_smaller_weights_have_nearly_the_same_logits(
 
 def assert_close(found: list[float], expected: torch.Tensor) -> None:
     values = expected.numpy().ravel()
-    np.testing.assert_allclose(found, values, rtol=0, atol=2e-5 * max(1, np.abs(values).max(initial=0)))
+    np.testing.assert_allclose(found, values, rtol=0, atol=5e-5 * max(1, np.abs(values).max(initial=0)))

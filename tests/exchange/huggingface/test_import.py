@@ -24,7 +24,6 @@ from regard.data.tokenizer.specials import BOS, EOS, PAD, UNK
 from regard.data.tokenizer.tokenizer import Tokenizer, Tokenizers, TokenizerSettings
 from regard.data.tokenizer.vocabulary import train_tokenizer
 from regard.errors import UsageError
-from regard.exchange.huggingface.read import read_folder
 from regard.inference.stream import translate_lines
 from regard.runs.folder import find_checkpoint
 from regard.runs.work import work
@@ -110,12 +109,14 @@ def assert_same(
         torch.testing.assert_close(torch.tensor([value for _, value in scored]), expected, atol=1e-4, rtol=1e-5)
 
 
-@pytest.mark.parametrize("groups", [4, 2])
-def test_a_llama_computes_the_same(tmp_path: Path, import_model: Callable[..., LoadedModel], groups: int) -> None:
+@pytest.mark.parametrize(("groups", "tied"), [(4, True), (2, True), (4, False)])
+def test_a_llama_computes_the_same(
+    tmp_path: Path, import_model: Callable[..., LoadedModel], groups: int, tied: bool
+) -> None:
     sizes = {"intermediate_size": 40, "max_position_embeddings": 64, "num_key_value_heads": groups}
     rope = {"rope_type": "default", "rope_theta": 500.0}
     config = transformers.LlamaConfig(
-        **SIZES | sizes | {"vocab_size": 499}, tie_word_embeddings=True, rms_norm_eps=1e-5, rope_parameters=rope
+        **SIZES | sizes | {"vocab_size": 499}, tie_word_embeddings=tied, rms_norm_eps=1e-5, rope_parameters=rope
     )
     model = transformers.LlamaForCausalLM(config).eval()
     randomise(model)
@@ -220,17 +221,12 @@ def test_what_no_model_of_regard_has_is_refused(
     assert not (tmp_path / "imported").exists()
 
 
-def test_separate_output_weights_and_other_tensors_are_refused(regard: Callable[..., Any], tmp_path: Path) -> None:
+def test_other_and_missing_tensors_are_refused(regard: Callable[..., Any], tmp_path: Path) -> None:
     byte_level_folder(tmp_path)
     config = transformers.GPT2Config(**{key: value for key, value in GPT2.items() if key != "model_type"})
     config.eos_token_id = config.bos_token_id = 499
-    config.tie_word_embeddings = False
-    model = transformers.GPT2LMHeadModel(config)
-    model.save_pretrained(tmp_path)
-    said = regard("import", "huggingface", tmp_path, "--output", tmp_path / "imported")
-    assert (said.code, "tie_word_embeddings=false: " in said.err) == (2, True)
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
     weights = load_file(tmp_path / "model.safetensors")
-    del weights["lm_head.weight"]
     save_file(weights | {"transformer.adapter": torch.zeros(3)}, tmp_path / "model.safetensors")
     said = regard("import", "huggingface", tmp_path, "--output", tmp_path / "imported")
     assert "the tensor transformer.adapter has no place in a model of regard" in said.err
@@ -293,22 +289,24 @@ def marian_files(folder: Path, vocabulary_of_both: bool) -> dict[str, int]:
     return sizes | {"pad_token_id": 2, "decoder_start_token_id": 2, "share_encoder_decoder_embeddings": False}
 
 
-@pytest.mark.parametrize("vocabulary_of_both", [True, False])
+@pytest.mark.parametrize(("vocabulary_of_both", "biased"), [(True, False), (False, False), (True, True), (False, True)])
 @pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
 def test_a_marian_computes_the_same(
-    tmp_path: Path, import_model: Callable[..., LoadedModel], vocabulary_of_both: bool
+    tmp_path: Path, import_model: Callable[..., LoadedModel], vocabulary_of_both: bool, biased: bool
 ) -> None:
+    """Also with a bias of the output layer, as models of OPUS-MT have it."""
     sizes = {"d_model": 24, "encoder_layers": 2, "decoder_layers": 1, "max_position_embeddings": 90}
     sizes |= {f"{side}_{key}": size for side in ("encoder", "decoder") for key, size in MARIAN_LAYERS.items()}
     ids = marian_files(tmp_path, vocabulary_of_both)
     config = transformers.MarianConfig(
-        **sizes, **ids, eos_token_id=0, forced_eos_token_id=0, scale_embedding=True, activation_function="relu"
+        **sizes, **ids, eos_token_id=0, forced_eos_token_id=0, scale_embedding=True, activation_function="swish"
     )
     model = transformers.MarianMTModel(config).eval()
     randomise(model)
     for side in (model.model.encoder, model.model.decoder):
         side.embed_positions.weight.data = side.embed_positions.create_weight()
     model.tie_weights()
+    model.final_logits_bias = biased * torch.randn_like(model.final_logits_bias)
     model.save_pretrained(tmp_path)
     files = {"source_spm": "source.spm", "target_spm": "target.spm", "vocab": "vocab.json"}
     files |= {} if vocabulary_of_both else {"target_vocab_file": "target_vocab.json"}
@@ -316,6 +314,7 @@ def test_a_marian_computes_the_same(
         **{key: str(tmp_path / name) for key, name in files.items()}, separate_vocabs=not vocabulary_of_both
     )
     loaded = import_model(tmp_path)
+    assert ("output" in loaded.config) == biased
     start = ids["decoder_start_token_id"]
     # There, names are tokens in a text, and a character that only the other language has is a token.
     for source, target in itertools.pairwise(line for line in LINES if "<" not in line and line.isascii()):
@@ -331,12 +330,6 @@ def test_a_marian_computes_the_same(
         torch.testing.assert_close(logits[steps, here], wanted[steps, answer], atol=1e-4, rtol=1e-5)
         torch.testing.assert_close(logits[:, [EOS, UNK, PAD]], wanted[:, [0, 1, start]], atol=1e-4, rtol=1e-5)
         torch.testing.assert_close(logits[:, 4:].sort().values, _others(wanted, start), atol=1e-4, rtol=1e-5)
-    model.final_logits_bias[0, 7] = 1.0
-    model.save_pretrained(tmp_path / "biased")
-    for name in files.values():
-        (tmp_path / "biased" / name).write_bytes((tmp_path / name).read_bytes())
-    with pytest.raises(UsageError, match="the tensor final_logits_bias is not zero: regard has no such model"):
-        read_folder(tmp_path / "biased")
 
 
 def _others(logits: torch.Tensor, pad: int) -> torch.Tensor:
@@ -383,8 +376,10 @@ def test_an_imported_language_model_is_fine_tuned(regard: Callable[..., Any], co
     byte_level_folder(tmp_path)
     config = transformers.GPT2Config(**{key: value for key, value in GPT2.items() if key != "model_type"})
     config.eos_token_id = config.bos_token_id = 499
+    config.tie_word_embeddings = False
     transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
     said = regard("import", "huggingface", tmp_path, "--output", tmp_path / "imported")
+    assert " output=separate " in said.out.splitlines()[-1]
     assert said.out.splitlines()[-1].startswith(f"regard train init_from={tmp_path / 'imported'} task=language ")
     said = said._replace(out=f"{said.out.rstrip()} data=text data.document=line batches.tokens_per_batch=512")
     tuned, given = fine_tuned(said, corpus, tmp_path), read_checkpoint(tmp_path / "imported")

@@ -21,6 +21,7 @@ from regard.exchange.page.weights import WeightFormat, pack_weights
 from regard.model.encoders.patches import PatchEncoder
 from regard.model.mixer import SelfAttention
 from regard.model.norm import layer_norm
+from regard.model.output import separate
 from regard.model.positions import Learned, Rotary
 from regard.model.residual import PreNorm
 from regard.model.transformer import Transformer
@@ -56,6 +57,7 @@ def tanh_network(dim: int, ffn_dim: int) -> nn.Module:
         ({"residual": partial(PreNorm, norm=partial(nn.GroupNorm, 1))}, "model.residual.norm=GroupNorm"),
         ({"residual": partial(PreNorm, norm=partial(nn.LayerNorm, bias=False))}, "model.residual.norm=LayerNorm"),
         ({"feed_forward": tanh_network}, "model.feed_forward=Sequential"),
+        ({"output": separate}, "output=separate"),
     ],
 )
 def test_what_a_page_cannot_compute_is_refused_by_name(

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
+from regard.exchange.page import pictures
 from regard.exchange.page.deviation import forced_logits, measure_deviation, random_examples
-from regard.exchange.page.page import example_input
+from regard.exchange.page.statements import example_input
 from regard.exchange.page.weights import WeightFormat
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
@@ -62,6 +63,16 @@ def test_the_verb_writes_one_page_and_says_how_much_its_logits_deviate(
     text = page.read_text(encoding="utf-8")
     assert f"Matrices are stored as {weights}" in text
     assert not re.search(r"""(src|href)=["'](?!data:)""", text)
+
+
+def test_what_a_page_cannot_compute_is_refused_before_anything_is_written(
+    regard: Callable[..., Any], finished_captioning: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "PatchEncoder", type("OtherEncoder", (), {}))
+    said = regard("export", finished_captioning.path, "--to", "page", "--output", tmp_path / "new" / "page.html")
+    assert said.code == 2
+    assert "--to page: model.encoder=PatchEncoder: expected TextEncoder or PatchEncoder" in said.err
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_page_of_a_run_is_opened_with_a_short_sample(finished: RunFolder, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from regard.errors import UsageError, one_line
 from regard.exchange.huggingface.layouts.blocks import Block, to_ours
+from regard.exchange.huggingface.layouts.parts import part
 from regard.exchange.huggingface.layouts.table import LAYOUTS
 from regard.exchange.huggingface.their_config import TheirConfig
 from regard.exchange.huggingface.vocabularies import read_vocabulary
@@ -26,7 +27,16 @@ from regard.training.model_folder import PREFIX
 
 EMBEDDING = "embedding.tokens.weight"
 GENERATORS: dict[str, type[Generator]] = {"language": LanguageModel, "translation": Translator}
-COPIES = ("lm_head.weight", "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight")
+OUTPUT, OUTPUT_BIAS = "decoder.embedding.output.weight", "decoder.embedding.output.bias"
+
+EMBEDDINGS = (
+    *("model.embed_tokens.weight", "transformer.wte.weight"),
+    *("model.decoder.embed_tokens.weight", "model.shared.weight"),
+)
+"""Names of the embedding that tied output layers have, in the layouts."""
+
+HEAD, HEAD_BIAS = "lm_head.weight", "lm_head.bias"
+COPIES = ("model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight")
 """Names of further copies of the embedding that other programs write."""
 
 
@@ -41,10 +51,12 @@ def read_folder(folder: Path) -> dict[str, Any]:
     layout = LAYOUTS[kind]()
     options = layout.options(config)
     vocabulary = read_vocabulary(folder, config)
+    weights = with_output_layer(read_weights(folder))
+    if HEAD in weights:
+        options["output"] = part("output.separate", bias=HEAD_BIAS in weights)
     with torch.device("meta"):
         model: Transformer = build(options | their_sizes(config))
     blocks = list(layout.blocks(model))
-    weights = read_weights(folder)
     require_all_used(folder, blocks, weights, layout.unused)
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     try:
@@ -54,7 +66,9 @@ def read_folder(folder: Path) -> dict[str, Any]:
     if model.encoder is not None:
         source = ours.get(f"encoder.{EMBEDDING}", ours[f"decoder.{EMBEDDING}"])
         ours[f"encoder.{EMBEDDING}"] = in_order(source, vocabulary.source or vocabulary.target)
-    ours[f"decoder.{EMBEDDING}"] = in_order(ours[f"decoder.{EMBEDDING}"], vocabulary.target)
+    for name in (f"decoder.{EMBEDDING}", OUTPUT, OUTPUT_BIAS):
+        if name in ours:
+            ours[name] = in_order(ours[name], vocabulary.target)
     options |= vocabulary.tokenizers.sizes()
     about = describe_model(layout.task, GENERATORS[layout.task], options, None, vocabulary.tokenizers)
     return {"state_dict": {PREFIX + name: tensor for name, tensor in ours.items()}, "global_step": 0, **about}
@@ -102,18 +116,23 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     return {name: tensor.float() for name, tensor in weights.items()}
 
 
+def with_output_layer(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors in which ``lm_head`` has those of the output layer, if they are not those of the embedding."""
+    bias, head = weights.get("final_logits_bias"), weights.get(HEAD)
+    others = {name: tensor for name, tensor in weights.items() if name not in ("final_logits_bias", HEAD)}
+    embedding = next((weights[name] for name in EMBEDDINGS if name in weights), None)
+    has_bias = bias is not None and bool(bias.any())
+    if embedding is None or ((head is None or torch.equal(head, embedding)) and not has_bias):
+        return others
+    others[HEAD] = embedding if head is None else head
+    return others | ({HEAD_BIAS: bias.flatten()} if bias is not None and has_bias else {})
+
+
 def require_all_used(folder: Path, blocks: list[Block], weights: Mapping[str, Tensor], unused: str) -> None:
     """Raise UsageError for a tensor that no block has, unless it is tied to the embedding or has no effect."""
     used = {piece.name for block in blocks for piece in block.theirs}
     embedding = next(block.theirs[0].name for block in blocks if block.ours == (f"decoder.{EMBEDDING}",))
     for name in sorted(weights.keys() - used):
-        if name == "final_logits_bias":
-            if weights[name].any():
-                raise UsageError(f"{folder}: the tensor {name} is not zero: regard has no such model")
-        elif name in COPIES:
-            if not torch.equal(weights[name], weights[embedding]):
-                raise UsageError(
-                    f"{folder / 'config.json'}: tie_word_embeddings=false: regard has no such model; expected true"
-                )
-        elif not re.fullmatch(unused, name):
+        is_copy = name in COPIES and torch.equal(weights[name], weights[embedding])
+        if not is_copy and not re.fullmatch(unused, name):
             raise UsageError(f"{folder}: the tensor {name} has no place in a model of regard")

@@ -87,7 +87,7 @@ def describe_reference(generator: TextGenerator) -> Plain:
     """Return an example with its logits in PyTorch, which a page compares with its own when it is opened.
 
     source: token ids, or the bytes of an image, "height width channel", in base64
-    logits: float32 in base64, "target vocab" of the tokens ``vocabulary`` only
+    expected: the logits, float32 in base64, "target vocab" of the tokens ``vocabulary`` only
     """
     example = random_examples(generator)[0]
     logits = forced_logits(generator, generator.model, example)
@@ -99,7 +99,7 @@ def describe_reference(generator: TextGenerator) -> Plain:
         "source": example.source if image is None else b64encode(image.numpy().tobytes()).decode("ascii"),
         "prefix": decoder_prefix([*example.output, EOS]),
         "vocabulary": vocabulary.tolist(),
-        "logits": b64encode(chosen.astype("<f4").tobytes()).decode("ascii"),
+        "expected": b64encode(chosen.astype("<f4").tobytes()).decode("ascii"),
     }
 
 

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 from regard.data.sources.image import ImageSource
-from regard.exchange.layers import Plain
-from regard.exchange.page.deviation import Deviation, measure_deviation
+from regard.exchange.page.deviation import measure_deviation, random_examples
+from regard.exchange.page.drawing import measure_pixel_deviation
 from regard.exchange.page.live import describe_architecture, describe_generator
-from regard.exchange.page.render import render_live_page
+from regard.exchange.page.render import render_live_page, views_of_drawings, views_of_text
+from regard.exchange.page.statements import (
+    describe_deviation,
+    describe_pixel_deviation,
+    describe_size,
+    example_input,
+    title_of,
+)
 from regard.exchange.page.weights import WeightFormat
 from regard.exchange.unsupported import Unsupported
 from regard.inference.captioner import Captioner
-from regard.inference.generator import TextGenerator
+from regard.inference.drawing.text_to_image import TextToImage
+from regard.inference.generator import Generator, TextGenerator
 from regard.inference.language_model import LanguageModel
 from regard.inference.translator import Translator
+from regard.observe.record.trace import trace_example
 from regard.training.checkpoint import LoadedModel
 
-FORMS: dict[type, str] = {Translator: "translate", LanguageModel: "continue", Captioner: "describe"}
-"""What is entered and computed, a name of ``templates/live/form``, by the class of the generator."""
+FORMS: dict[type, str] = {
+    Translator: "translate",
+    LanguageModel: "continue",
+    Captioner: "describe",
+    TextToImage: "draw",
+}
+"""What is entered, a name of ``templates/live/form``, by the class of the generator."""
 
-EXAMPLE_CHARACTERS = 80
+
+class Content(NamedTuple):
+    """What a page of a model has beside the model.
+
+    kind: of the output
+    about: deviation and views, for the template
+    facts: to print, by label
+    """
+
+    kind: Literal["text", "drawing"]
+    about: dict[str, Any]
+    facts: dict[str, str]
 
 
 class Page:
@@ -36,75 +60,51 @@ class Page:
 
     def check(self, model: LoadedModel) -> None:
         """See `Format`."""
-        generator = _text_generator(model)
-        _form(model)
-        describe_architecture(generator)
+        form_of(model.generator)
+        describe_architecture(_known(model.generator))
 
     def write(self, model: LoadedModel, run: Path, output: Path, weights: str) -> Mapping[str, object]:
         """See `Format`. A page of a run is opened with one of its samples."""
-        generator, (matrices,) = _text_generator(model), [each for each in get_args(WeightFormat) if each == weights]
+        generator, (matrices,) = _known(model.generator), [each for each in get_args(WeightFormat) if each == weights]
         live = describe_generator(generator, matrices)
-        deviation = measure_deviation(generator, matrices)
-        about = describe_deviation(deviation, matrices)
-        facts = describe_size(generator, live.description["model"]) | {"weights": weights}
-        example = "" if isinstance(generator.source, ImageSource) else example_input(run)
-        page = render_live_page(generator, live, _form(model), facts, about, example)
-        content = page.encode("utf-8", errors="replace")  # a sample may contain lone surrogates
-        output.write_bytes(content)
-        return {
-            "size": f"{len(content) / 1e6:.1f} MB",
-            "deviation of logits": f"at most {deviation.largest:.2g}, {deviation.mean:.2g} on average",
-            "same next token": f"{deviation.same:.1%} of {deviation.positions} positions",
+        make_content = drawing_content if isinstance(generator, TextToImage) else text_content
+        content = make_content(generator, matrices)
+        about = content.about | {
+            "title": title_of(generator),
+            "facts": describe_size(generator, live.description["model"]) | {"weights": weights},
+            "example": "" if isinstance(generator.source, ImageSource) else example_input(run),
         }
+        page = render_live_page(content.kind, form_of(generator), live, about)
+        written = output.write_bytes(page.encode("utf-8", errors="replace"))  # a sample may contain lone surrogates
+        return {"size": f"{written / 1e6:.1f} MB", **content.facts}
 
 
-def describe_deviation(deviation: Deviation, matrices: WeightFormat) -> str:
-    """Return sentences for the page on what the format of the weights changes."""
-    stored = f"Matrices are stored as {matrices}{' with a scale per row' if matrices == 'int8' else ''}."
-    if matrices == "float32":
-        return f"{stored} Logits are those of PyTorch up to rounding."
-    return (
-        f"{stored} This changes the logits by at most {deviation.largest:.2g}, on average by {deviation.mean:.2g}, and "
-        f"keeps {deviation.same:.1%} of the most likely next tokens, compared with float32 in PyTorch on "
-        f"{deviation.positions} positions of {deviation.examples} random inputs."
-    )
-
-
-def describe_size(generator: TextGenerator, description: Plain) -> dict[str, str]:
-    """Return the sizes of a model by label."""
-    parameters = sum(parameter.numel() for parameter in generator.model.parameters())
-    stacks = {name: description[name] for name in ("encoder", "decoder") if description[name]}
-    layers = ", ".join(f"{len(stack['layers'])} in the {name}" for name, stack in stacks.items())
-    return {
-        "parameters": f"{parameters / 1e6:.1f} million" if parameters >= 1e5 else f"{parameters:,}",
-        "layers": layers if len(stacks) > 1 else str(len(description["decoder"]["layers"])),
-        "dimension": str(description["dim"]),
-        "vocabulary": f"{generator.target_tokenizer.vocab_size:,}",
-        "longest text": f"{description['max_length']:,} tokens",
+def text_content(generator: Any, matrices: WeightFormat) -> Content:
+    """Return the content of the page of a model that writes text."""
+    found = measure_deviation(generator, matrices)
+    views = views_of_text(trace_example(generator, random_examples(generator)[0]))
+    facts = {
+        "deviation of logits": f"at most {found.largest:.2g}, {found.mean:.2g} on average",
+        "same next token": f"{found.same:.1%} of {found.positions} positions",
     }
+    return Content("text", {"deviation": describe_deviation(found, matrices), **views}, facts)
 
 
-def example_input(run: Path) -> str:
-    """Return an input of the samples of a run folder; empty if there is none, as for a checkpoint.
-
-    It is the longest one of at most EXAMPLE_CHARACTERS.
-    """
-    samples = run / "samples.jsonl"
-    try:
-        inputs = [str(json.loads(line)["source"]) for line in samples.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    return max((text for text in inputs if len(text) <= EXAMPLE_CHARACTERS), key=len, default="")
+def drawing_content(generator: Any, matrices: WeightFormat) -> Content:
+    """Return the content of the page of an image model."""
+    found = measure_pixel_deviation(generator, matrices)
+    facts = {"deviation of pixels": f"at most {found.largest:.2g}, {found.mean:.2g} on average, of 255"}
+    return Content("drawing", {"deviation": describe_pixel_deviation(found, matrices), **views_of_drawings()}, facts)
 
 
-def _text_generator(model: LoadedModel) -> TextGenerator:
-    if not isinstance(model.generator, TextGenerator):
-        raise Unsupported("task", model.task, "translation, language or captioning")
-    return model.generator
-
-
-def _form(model: LoadedModel) -> str:
+def form_of(generator: Generator) -> str:
+    """Return the form of a model. Raises Unsupported for a generator of another class than those of regard."""
     for kind, form in FORMS.items():
-        if isinstance(model.generator, kind):
+        if isinstance(generator, kind):
             return form
-    raise Unsupported("task", model.task, "translation, language or captioning")
+    raise Unsupported("task.generator", generator, "one of regard")
+
+
+def _known(generator: Generator) -> TextGenerator | TextToImage:
+    assert isinstance(generator, TextGenerator | TextToImage)
+    return generator

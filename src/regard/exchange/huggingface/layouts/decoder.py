@@ -15,14 +15,17 @@ from regard.model.transformer import Transformer
 from regard.training.checkpoint import LoadedModel
 
 
-def tied_embedding(model: Transformer, embedding: str, norm: str) -> Iterator[Block]:
-    """Yield the blocks of the embedding and of the final norm, where input and output embedding are one matrix.
+def embedding_blocks(model: Transformer, embedding: str, norm: str) -> Iterator[Block]:
+    """Yield the blocks of the embedding, of the final norm, and of an output layer with weights of its own.
 
-    There, vectors are not multiplied by sqrt(dim) after the embedding, so that the matrix is, and the norm is divided.
+    There, vectors are not multiplied by sqrt(dim) after the embedding, so that the matrix is. If it is the output layer
+    as well, the norm is divided.
     """
-    scale = math.sqrt(model.decoder.embedding.dim)
+    scale, names = math.sqrt(model.decoder.embedding.dim), model.state_dict()
     yield same(f"{embedding}.weight", "decoder.embedding.tokens.weight", scaled(scale))
-    yield from modules(model.state_dict(), "decoder.norm", Piece(norm, scaled(1 / scale)))
+    tied = model.decoder.embedding.output is None
+    yield from modules(names, "decoder.norm", Piece(norm, scaled(1 / scale if tied else 1.0)))
+    yield from modules(names, "decoder.embedding.output", "lm_head")
 
 
 LAYER_NORM_EPS = 1e-5

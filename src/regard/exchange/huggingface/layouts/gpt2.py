@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regard.exchange.huggingface.layouts.blocks import Block, Piece, layers, same, scaled, transposed
-from regard.exchange.huggingface.layouts.decoder import ACTIVATIONS, LAYER_NORM_EPS, their_activation, tied_embedding
+from regard.exchange.huggingface.layouts.decoder import ACTIVATIONS, LAYER_NORM_EPS, embedding_blocks, their_activation
 from regard.exchange.huggingface.layouts.parts import language_model, part
 from regard.exchange.huggingface.layouts.requirements import (
     require,
@@ -75,7 +75,7 @@ class GPT2:
     def blocks(self, model: Transformer) -> Iterator[Block]:
         """See `Layout`."""
         scale = math.sqrt(model.decoder.embedding.dim)
-        yield from tied_embedding(model, "transformer.wte", "transformer.ln_f")
+        yield from embedding_blocks(model, "transformer.wte", "transformer.ln_f")
         yield same("transformer.wpe.weight", "decoder.embedding.positions.table", scaled(scale))
         attention = ("mixer.attention.query", "mixer.attention.key_value")
         yield from layers(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from regard.exchange.huggingface.layouts.blocks import Block, Piece, layers, rotated_by_halves
-from regard.exchange.huggingface.layouts.decoder import decoder_sizes, rotary_config, rotary_mixer, tied_embedding
+from regard.exchange.huggingface.layouts.decoder import decoder_sizes, embedding_blocks, rotary_config, rotary_mixer
 from regard.exchange.huggingface.layouts.parts import language_model, part
 from regard.exchange.huggingface.layouts.requirements import (
     head_dim,
@@ -64,7 +64,7 @@ class Llama:
     def blocks(self, model: Transformer) -> Iterator[Block]:
         """See `Layout`."""
         rotated = rotated_by_halves(head_dim(model))
-        yield from tied_embedding(model, "model.embed_tokens", "model.norm")
+        yield from embedding_blocks(model, "model.embed_tokens", "model.norm")
         yield from layers(
             model.state_dict(),
             "decoder.layers",

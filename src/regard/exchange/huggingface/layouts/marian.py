@@ -112,6 +112,7 @@ class Marian:
         else:
             yield same("model.encoder.embed_tokens.weight", f"encoder.{ours}")
             yield same("model.decoder.embed_tokens.weight", f"decoder.{ours}")
+        yield from modules(names, "decoder.embedding.output", "lm_head")
         for side, table in (("encoder", SELF), ("decoder", [*SELF, *CROSS])):
             yield from layers(names, f"{side}.layers", f"model.{side}.layers", table)
             yield from modules(names, f"{side}.norm", f"model.{side}.layer_norm")  # only with pre-norm

@@ -10,10 +10,10 @@ from regard.exchange.huggingface.layouts.decoder import (
     ACTIVATIONS,
     LAYER_NORM_EPS,
     decoder_sizes,
+    embedding_blocks,
     rotary_config,
     rotary_mixer,
     their_activation,
-    tied_embedding,
 )
 from regard.exchange.huggingface.layouts.parts import language_model, part
 from regard.exchange.huggingface.layouts.requirements import (
@@ -72,7 +72,7 @@ class Starcoder2:
     def blocks(self, model: Transformer) -> Iterator[Block]:
         """See `Layout`."""
         rotated = rotated_by_halves(head_dim(model))
-        yield from tied_embedding(model, "model.embed_tokens", "model.norm")
+        yield from embedding_blocks(model, "model.embed_tokens", "model.norm")
         yield from layers(
             model.state_dict(),
             "decoder.layers",

@@ -45,12 +45,14 @@ const patchName = (index) => {
   return `row ${Math.floor(index / columns) + 1}, column ${(index % columns) + 1}`;
 };
 
-const cachedWeights = new Map();
+const cachedWeights = new WeakMap(); // by drawing
 
 // The weights of a layer, a head and a step, each a number or MEAN, row by row: a row has the weights of one query.
 function weightsOf(layer, head, step) {
-  const cacheKey = [state.drawing, state.kind, layer, head, step].join(" ");
-  if (cachedWeights.has(cacheKey)) return cachedWeights.get(cacheKey);
+  if (!cachedWeights.has(drawing())) cachedWeights.set(drawing(), new Map());
+  const cache = cachedWeights.get(drawing());
+  const cacheKey = [state.kind, layer, head, step].join(" ");
+  if (cache.has(cacheKey)) return cache.get(cacheKey);
   const isCross = state.kind === "cross";
   const keys = state.kind === "patches" ? patchCount() : wordCount();
   const queries = state.kind === "between" ? wordCount() : patchCount();
@@ -69,7 +71,7 @@ function weightsOf(layer, head, step) {
     }
   }
   for (let i = 0; i < weights.length; i++) weights[i] /= count;
-  cachedWeights.set(cacheKey, weights);
+  cache.set(cacheKey, weights);
   return weights;
 }
 

@@ -26,6 +26,7 @@ function showFocused() {
 }
 
 function go(request, all = false) {
+  if (!data.drawings.length) return; // in a page that computes them: not yet
   const before = { ...state };
   Object.assign(state, request);
   const changed = (...parts) => all || parts.some((part) => before[part] !== state[part]);
@@ -116,6 +117,7 @@ function writeAddress() {
 }
 
 function readAddress() {
+  if (!data.drawings.length) return;
   const request = { ...DEFAULTS };
   const given = new URLSearchParams(location.hash.slice(1));
   for (const [name, text] of given) if (Object.hasOwn(DEFAULTS, name)) request[name] = numbered(text);
@@ -138,5 +140,4 @@ addEventListener("keydown", ({ key }) => {
   if (key === "Escape") go({ word: null, patch: null });
 });
 addEventListener("hashchange", readAddress);
-darkTheme.addEventListener("change", showFocused);
-readAddress();
+darkTheme.addEventListener("change", () => go({}));

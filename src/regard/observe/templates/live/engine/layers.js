@@ -96,16 +96,25 @@ function add(x, y) {
   return sum;
 }
 
-// The connection around a sublayer: a function from x and the sublayer to the next x.
+// The connection around a sublayer: a function from x, the sublayer and the condition to the next x. Only ada_ln_zero has
+// a condition, one vector for all positions, and a matrix for its gate.
 const RESIDUALS = {
   pre_norm: (norm) => (x, sublayer) => add(x, sublayer(norm(x))),
   post_norm: (norm) => (x, sublayer) => norm(add(x, sublayer(x))),
+  ada_ln_zero: (norm, gate) => (x, sublayer, condition) => {
+    const shares = multiply(gate, condition);
+    return add(x, sublayer(norm(x, condition)).map((value, i) => value * shares[i % shares.length]));
+  },
 };
 
 class Layer {
   constructor(weights, prefix, description) {
     const { mixer, cross, feed_forward: feedForward, norm, residual } = description;
-    const path = (name) => RESIDUALS[residual](makeNorm(weights, `${prefix}.${name}.norm`, norm));
+    const path = (name) =>
+      RESIDUALS[residual](
+        makeNorm(weights, `${prefix}.${name}.norm`, norm),
+        residual === "ada_ln_zero" && weights.linear(`${prefix}.${name}.gate`),
+      );
     this.mixer = new MIXERS[mixer.kind](weights, `${prefix}.mixer`, mixer);
     this.mixerPath = path("mixer_path");
     this.cross = cross && new CrossAttention(weights, `${prefix}.cross`, cross);
@@ -114,10 +123,12 @@ class Layer {
     this.feedForwardPath = path("feed_forward_path");
   }
 
-  extend(x, step, state, memory, record) {
-    x = this.mixerPath(x, (y) => this.mixer.extend(y, step, state, record && record.under("self")));
-    if (this.cross) x = this.crossPath(x, (y) => this.cross.extend(y, memory, record && record.under("cross")));
-    return this.feedForwardPath(x, this.feedForward);
+  extend(x, step, state, memory, record, condition) {
+    const mix = (y) => this.mixer.extend(y, step, state, record && record.under("self"));
+    const look = (y) => this.cross.extend(y, memory, record && record.under("cross"));
+    x = this.mixerPath(x, mix, condition);
+    if (this.cross) x = this.crossPath(x, look, condition);
+    return this.feedForwardPath(x, this.feedForward, condition);
   }
 }
 
@@ -137,12 +148,12 @@ class Stack {
     return this.layers.map((layer) => layer.cross && layer.cross.memory(encoded));
   }
 
-  extend(x, step, states, memory, record) {
+  extend(x, step, states, memory, record, condition = null) {
     this.layers.forEach((layer, number) => {
       const below = record && record.under(number);
-      x = layer.extend(x, step, states[number], memory && memory[number], below);
+      x = layer.extend(x, step, states[number], memory && memory[number], below, condition);
       if (below) below.state(x);
     });
-    return this.norm(x);
+    return this.norm(x, condition);
   }
 }

@@ -36,6 +36,17 @@ function rmsNorm(weights, prefix, { eps }) {
   };
 }
 
-const NORMS = { layer_norm: layerNorm, rms_norm: rmsNorm };
+// A norm whose scale and shift are linear in a condition (Peebles and Xie 2023, section 3.2).
+function adaptiveNorm(weights, prefix, { norm }) {
+  const normalise = makeNorm(weights, `${prefix}.norm`, norm);
+  const modulation = weights.linear(`${prefix}.modulation`);
+  const dim = modulation.rows / 2;
+  return (x, condition) => {
+    const factors = multiply(modulation, condition);
+    return normalise(x).map((value, i) => value * (1 + factors[i % dim]) + factors[dim + (i % dim)]);
+  };
+}
+
+const NORMS = { adaptive: adaptiveNorm, layer_norm: layerNorm, rms_norm: rmsNorm };
 
 const makeNorm = (weights, prefix, norm) => (norm ? NORMS[norm.kind](weights, prefix, norm) : (x) => x);

@@ -2,7 +2,7 @@
 // one before. A failure is answered with { kind: "error", id, message }.
 //
 // load       { description, weights }, from regard.exchange.page.live -> ready { seconds, deviation }: the largest
-//            difference of a logit from that of PyTorch, for an example in the description
+//            difference of a result from that of PyTorch, for an example in the description
 // translate  { text, beamSize, alpha } -> token..., done
 // describe   { pixels, beamSize, alpha }: an image of the size of the encoder, bytes by row, column and channel -> token...,
 //            done
@@ -11,6 +11,8 @@
 // trace      { text, output, tokens }: a source, its translation, and the tokens of the translation if they are known;
 //            of a language model, only `output`; of an image, also its `pixels` and its address, `image` -> traced {
 //            sentence, floats }, see sentence.js
+// draw       { text, seed, steps, guidance, solver } -> step { number, time, noisy, predicted }..., drawn { drawing, image,
+//            wasCut, seconds }: images as bytes of RGB, and the attention of drawn.js
 // stop       {}
 //
 // token      { text, tokens, pieces, candidates }: the output so far, and what its last token was chosen from: the most
@@ -96,34 +98,22 @@ function readPrompt(text) {
   return { ids: kept.length ? kept : [BOS], wasCut: ids.length > most };
 }
 
-// The largest difference of a logit from `reference`, an example with the logits of PyTorch.
-function deviationFrom({ source, prefix, vocabulary, logits }) {
-  const found = live.model.forward(prefix, typeof source === "string" ? bytesOfBase64(source) : source);
-  const expected = new Float32Array(bytesOfBase64(logits).buffer);
-  const size = found.length / prefix.length;
-  let most = 0;
-  prefix.forEach((_, place) =>
-    vocabulary.forEach((token, i) => {
-      most = Math.max(most, Math.abs(found[place * size + token] - expected[place * vocabulary.length + i]));
-    }),
-  );
-  return most;
-}
+const MODELS = { transformer: Transformer, denoiser: Denoiser };
 
 const REQUESTS = {
   load({ id, description, weights }) {
     const begin = performance.now();
-    const { model, tensors, source, target, begins, temperatures, reference } = description;
+    const { kind, model, tensors, source, target, begins, temperatures, reference } = description;
     const tokenizer = new Tokenizer(target);
     live = {
-      model: new Transformer(model, new Weights(tensors, bytesOfBase64(weights).buffer)),
+      model: new MODELS[kind](model, new Weights(tensors, bytesOfBase64(weights).buffer)),
       source: source ? new Tokenizer(source) : tokenizer,
       target: tokenizer,
       begins,
       temperatures,
     };
     // This also lets the browser compile most functions before the first request.
-    const deviation = deviationFrom(reference);
+    const deviation = deviationFrom(live.model, kind, reference);
     postMessage({ kind: "ready", id, seconds: (performance.now() - begin) / 1000, deviation });
   },
 
@@ -149,6 +139,31 @@ const REQUESTS = {
   next({ id, text, ...sampling }) {
     const [logits] = live.model.extendLast(readPrompt(text).ids, live.model.start(null));
     postMessage({ kind: "next", id, candidates: candidatesOf(logits, sampling) });
+  },
+
+  async draw({ id, text, seed, ...settings }) {
+    const begin = performance.now();
+    const { model } = live;
+    const { ids, wasCut } = readSource(text);
+    const ofPrompt = new Recorder();
+    const records = [];
+    const steps = drawImage(model, model.read(ids, ofPrompt), model.noise(seed), settings, () => {
+      records.push(new Recorder());
+      return records.at(-1);
+    });
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) {
+        const drawing = { ...attentionOf(records, ofPrompt, live.target.shown(ids)), grid: model.grid };
+        const seconds = (performance.now() - begin) / 1000;
+        postMessage({ kind: "drawn", id, drawing, image: model.image(value), wasCut, seconds });
+        return;
+      }
+      const [noisy, predicted] = [model.image(value.noisy), model.image(value.predicted)];
+      postMessage({ kind: "step", id, number: value.number, time: value.time, noisy, predicted });
+      await pause();
+      if (latest !== id) return;
+    }
   },
 
   trace({ id, output, tokens, ...source }) {
