@@ -1,14 +1,16 @@
 // The output as it is computed: its text, its tokens, and the candidates that a token was chosen from.
 
+const DRAWING_MS = 80; // between two drawings
+
 let written = null; // the last answer with a part of the output
 let candidatesOf = []; // the candidates of each of its tokens; null in a beam search
 let pointedChip = null;
 let startedAt = 0;
-let frame = 0; // in which the output will be drawn; 0 if it is drawn
+let timer = 0; // after which the output is drawn; 0 if it is drawn
 
 function clearOutput() {
-  cancelAnimationFrame(frame);
-  frame = 0;
+  clearTimeout(timer);
+  timer = 0;
   written = null;
   candidatesOf = [];
   pointedChip = null;
@@ -18,11 +20,11 @@ function clearOutput() {
   showCandidateLines("Next token", "", []);
 }
 
-// Answers may be more frequent than frames of the screen.
+// Drawing takes time from the worker if there are few processors.
 function takeToken(answer) {
   written = answer;
   candidatesOf[answer.tokens.length - 1] = answer.candidates;
-  frame ||= requestAnimationFrame(drawOutput);
+  timer ||= setTimeout(drawOutput, DRAWING_MS);
 }
 
 function takeEnd(answer) {
@@ -38,8 +40,8 @@ const inSeconds = (seconds) => (seconds < 1 ? `${Math.round(1000 * seconds)} ms`
 const perSecond = (rate) => `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} tokens/s`;
 
 function drawOutput() {
-  cancelAnimationFrame(frame);
-  frame = 0;
+  clearTimeout(timer);
+  timer = 0;
   const { text, tokens, pieces } = written;
   $("output").textContent = text;
   if (written.kind === "token") {
@@ -91,3 +93,7 @@ function showCandidateLines(title, about, candidates, chosen = null) {
 const SHOWN_CANDIDATES = 10;
 
 moveAlong($("chips"), false);
+darkTheme.addEventListener("change", () => {
+  $("chips").replaceChildren(); // their colours are of the other theme
+  if (written) drawOutput();
+});
