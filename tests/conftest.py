@@ -33,6 +33,7 @@ SMALL = [
     "data=parallel", "data.source=en", "data.target=de",
     "tokenizer.vocab_size=70", "tokenizer.byte_fallback=false", "tokenizer.split_digits=false",
     "model=demo", "model.dim=16", "model.depth=1", "model.num_heads=2", "model.ffn_dim=32",
+    "model.max_length=32",  # the text has up to 20 tokens; a model that has learned little decodes to the limit
     "batches.tokens_per_batch=128",
     "trainer.max_steps=6", "trainer.log_every_n_steps=1", "trainer.val_check_interval=4",
     "callbacks.last.every_n_steps=3", "callbacks.attention.sentences=1", "logger=none",

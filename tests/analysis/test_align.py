@@ -33,7 +33,7 @@ DATES = {meanings.a_date: 3, meanings.a_distance: 1}
 SMALL_PHRASES = [
     "name=dates", "data.size=4000", "+data.validation_size=100", "+data.test_size=150", "tokenizer.vocab_size=180",
     "model.dim=64", "model.ffn_dim=128", "model.num_heads=2", "batches.tokens_per_batch=512",
-    "schedule.warmup_steps=40", "optimizer.lr=0.006", "trainer.max_steps=350", "trainer.val_check_interval=350",
+    "schedule.warmup_steps=40", "optimizer.lr=0.006", "trainer.max_steps=250", "trainer.val_check_interval=250",
     "callbacks.attention.sentences=1", "logger=none",
 ]  # fmt: skip
 
@@ -199,7 +199,7 @@ def test_links_of_a_part_are_those_of_its_pairs(dates: RunFolder, monkeypatch: p
 def test_words_that_are_cut_have_no_links(finished: RunFolder, regard: Regard, tmp_path: Path) -> None:
     run = shutil.copytree(finished.path, tmp_path / "run")
     said = regard("align", run, "--source", "the house " * 200, "--target", "das Haus")
-    assert "pairs 1: cut to 256 tokens (model.max_length); words after that have no links" in said.err
+    assert "pairs 1: cut to 32 tokens (model.max_length); words after that have no links" in said.err
     assert len(said.out.split()) == 2
     # The tokenizer of this run (nmt_nfkc) treats a zero-width space as a space.
     said = regard("align", run, "--source", "the\u200bhouse", "--target", "das Haus")
@@ -260,8 +260,8 @@ def test_pairs_that_are_cut_are_counted(finished: RunFolder, regard: Regard, tmp
     source.write_text("\nthe house\n" + "the house " * 200 + "\n")
     target.write_text("\ndas Haus\ndas Haus\n")
     said = regard("align", finished.checkpoints / "best.ckpt", "--source-file", source, "--target-file", target)
-    assert "1 of the 2 pairs on which heads are ranked: cut to 256 tokens" in said.err
-    assert "pairs 3: cut to 256 tokens" in said.err
+    assert "1 of the 2 pairs on which heads are ranked: cut to 32 tokens" in said.err
+    assert "pairs 3: cut to 32 tokens" in said.err
 
 
 def test_pairs_are_aligned_in_chunks(

@@ -52,7 +52,7 @@ def test_translate_names_a_line_that_is_not_utf8_or_too_long(finished: RunFolder
     assert "stdin, line 2: not UTF-8" in bad.err
     long = regard("translate", finished.path, stdin="the\n" + "the house " * 400)
     assert long.code == 0
-    assert "line 2 is longer than the limit of the model (256 tokens)" in long.err
+    assert "line 2 is longer than the limit of the model (32 tokens)" in long.err
 
 
 def test_evaluate_prints_the_metrics_of_the_run(finished: RunFolder, tmp_path: Path, regard: Regard) -> None:

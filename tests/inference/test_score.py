@@ -71,7 +71,7 @@ def test_an_invalid_line_is_named(translator: Translator, monkeypatch: pytest.Mo
                 list(score_lines(translator, [*fine[:number], wrong, *fine[number:]]))
         for long in ("the house " * 300 + "\tdas", "the\t" + "das Haus " * 300):
             with pytest.raises(
-                RegardError, match=rf"stdin, line {number + 1}: .* is longer than the limit of the model \(256 tokens\)"
+                RegardError, match=rf"stdin, line {number + 1}: .* is longer than the limit of the model \(32 tokens\)"
             ):
                 list(score_lines(translator, [*fine[:number], long, *fine[number:]]))
 

@@ -62,7 +62,7 @@ def test_lines_over_the_limit_are_cut_and_reported(finished: RunFolder, tmp_path
     scorer, said = build(run_config(finished, 1, None)["task"]["scorer"]), []
     evaluate_pairs(finished, scorer, source, target, None, "cpu", said.append)
     assert len(said) == 1
-    assert f"{source}: 1 lines cut to the model's limit of 256 tokens, the first is line 2" in said[0]
+    assert f"{source}: 1 lines cut to the model's limit of 32 tokens, the first is line 2" in said[0]
     for file in (source, target):
         file.write_text("")
     with pytest.raises(RegardError, match="are empty; expected at least one pair"):

@@ -59,7 +59,7 @@ def test_config_metrics_samples_and_images_are_in_one_offline_run(watched: RunFo
     stored += [item for r in found if r.HasField("config") for item in r.config.update]
     config = {key_of(item): json.loads(item.value_json) for item in stored}
     assert config["batches"]["tokens_per_batch"] == 128
-    assert config["batches"]["max_length"] == 256, "interpolations are resolved"
+    assert config["batches"]["max_length"] == 32, "interpolations are resolved"
 
     rows = [{key_of(i): json.loads(i.value_json) for i in r.history.item} for r in found if r.HasField("history")]
     losses = {row["trainer/global_step"]: row["train/loss"] for row in rows if "train/loss" in row}
