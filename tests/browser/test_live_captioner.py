@@ -63,9 +63,9 @@ def test_an_image_is_resized_and_described_as_in_pytorch(
 ) -> None:
     file = noise(tmp_path, width, height, mode)
     browser.open(page)
-    wait_for(browser, "isReady")
+    wait_for(browser, "data.sentences[0]?.sourceText === 'example.png'")  # that of the run
     choose(browser, file)
-    wait_for(browser, "data.sentences.length")
+    wait_for(browser, f"data.sentences[0].sourceText === '{file.name}'")
     given = captioner.source.read(str(file))
     found = np.array(browser.run("return [...picture.pixels]")).reshape(given.pixels.shape)
     np.testing.assert_array_equal(found, given.pixels)

@@ -15,6 +15,7 @@ from regard.exchange.page.statements import (
     describe_deviation,
     describe_pixel_deviation,
     describe_size,
+    example_image,
     example_input,
     title_of,
 )
@@ -72,7 +73,7 @@ class Page:
         about = content.about | {
             "title": title_of(generator),
             "facts": describe_size(generator, live.description["model"]) | {"weights": weights},
-            "example": "" if isinstance(generator.source, ImageSource) else example_input(run),
+            "example": example_image(run) if isinstance(generator.source, ImageSource) else example_input(run),
         }
         page = render_live_page(content.kind, form_of(generator), live, about)
         written = output.write_bytes(page.encode("utf-8", errors="replace"))  # a sample may contain lone surrogates

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from pathlib import Path
 
 from regard.exchange.layers import Plain
@@ -71,3 +72,12 @@ def example_input(run: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         return ""
     return max((text for text in inputs if len(text) <= EXAMPLE_CHARACTERS), key=len, default="")
+
+
+def example_image(run: Path) -> str:
+    """Return the address of the example image that training wrote to a run folder; empty if there is none."""
+    try:
+        content = (run / "example.png").read_bytes()
+    except OSError:
+        return ""
+    return f"data:image/png;base64,{b64encode(content).decode('ascii')}"

@@ -14,7 +14,15 @@ const request = () => ({
 });
 const toTrace = ({ text, tokens }) => ({ kind: "trace", ...picture, output: text, tokens });
 const hasInput = () => picture !== null;
-const inputChanged = () => run();
+
+// An option, or at the start: the page is opened with an example.
+async function inputChanged() {
+  const example = JSON.parse($("example").textContent);
+  if (picture || !example) return run();
+  const image = make("img", { src: example });
+  await image.decode();
+  takePicture(image, "example.png");
+}
 
 async function readPicture(file) {
   if (!file) return;
