@@ -184,7 +184,6 @@ def plain_score(language_model: LanguageModel, text: str, max_length: int) -> li
             start += half
         assert start == 0 or place - start > max_length - half, "half a context at least"
         logits = language_model.model(torch.tensor([ids[start:place]]))[0, -1]
-        logits[[PAD, BOS]] = -torch.inf  # never generated
         scored.append((ids[place], float(logits.log_softmax(dim=-1)[ids[place]])))
     return scored
 

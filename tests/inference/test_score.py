@@ -49,7 +49,7 @@ def forced(translator: Translator, source: str, target: str) -> float:
 
 def test_a_pair_is_scored_as_in_a_forced_pass(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(score, "CHUNK_LINES", 3)
-    pairs = [("the red house", "das Haus ist rot"), ("the boat", ""), ("", "x"), ("a " * 40, "das " * 30), ("b", "b")]
+    pairs = [("the red house", "das Haus ist rot"), ("the boat", ""), ("", "x"), ("a " * 14, "das " * 9), ("b", "b")]
     found = list(score_lines(translator, (f"{source}\t{target}" for source, target in pairs)))
     assert len(found) == len(pairs)
     for (source, target), line in zip(pairs, found, strict=True):

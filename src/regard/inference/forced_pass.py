@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import torch
 from jaxtyping import Float, Int
@@ -37,18 +37,12 @@ def summed_loss(
 
 
 @torch.inference_mode()
-def target_log_probabilities(
-    model: Transformer, batches: Iterable[Batch], never: Sequence[int] = ()
-) -> Iterator[tuple[int, list[float]]]:
-    """Yield the number of each row and the log-probabilities (natural) of its target tokens, batch by batch.
-
-    The tokens ``never`` have no probability.
-    """
+def target_log_probabilities(model: Transformer, batches: Iterable[Batch]) -> Iterator[tuple[int, list[float]]]:
+    """Yield the number of each row and the log-probabilities (natural) of its target tokens, batch by batch."""
     device = next(model.parameters()).device
-    excluded = torch.tensor(never, dtype=torch.long, device=device)
     for batch in batches:
         batch = batch.on(device)
-        scores = forced_logits(model, batch).float().index_fill(-1, excluded, -torch.inf).log_softmax(dim=-1)
+        scores = forced_logits(model, batch).float().log_softmax(dim=-1)
         values = scores.gather(-1, batch.target[..., None])[..., 0].tolist()
         lengths = (batch.target != PAD).sum(dim=-1).tolist()
         for row, length, row_values in zip(batch.rows, lengths, values, strict=True):

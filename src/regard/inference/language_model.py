@@ -74,7 +74,6 @@ class LanguageModel:
     def log_probabilities(self, texts: Sequence[str], tokens_per_batch: int = 8192) -> list[Scored]:
         """Return the tokens of each text and their log-probabilities (natural). Each text is a document with its end.
 
-        As in generation, ``<pad>`` and ``<s>``, which are never targets, have no probability.
         A text longer than the context is read in parts that overlap by half.
         """
         length = self.model.max_length
@@ -100,7 +99,7 @@ class LanguageModel:
             )
             for rows in cut_batches(np.argsort(-sizes, kind="stable"), sizes, tokens_per_batch)
         )
-        scored = dict(target_log_probabilities(self.model, batches, never=(PAD, BOS)))
+        scored = dict(target_log_probabilities(self.model, batches))
         joined: list[list[float]] = [[] for _ in texts]
         for row, (text, start) in enumerate(parts):
             joined[text] += scored[row][length - half if start else 0 :]
