@@ -22,7 +22,7 @@ const STOPS = [
     text: `The text is split into tokens, which are words or parts of words. The model replaces each token by its embedding: a vector of ${description.model.dim} numbers from a table that was learned in training.`,
     view: VIEWS[0],
     show: () => (HAS_MAPS ? showHead() : go({ view: VIEWS[0] })),
-    find: () => (HAS_MAPS && shapeOf() === "lines" ? $("keys") : $("chips")),
+    find: () => (HAS_MAPS && shapeOf() === "lines" ? $("keys") : $("chips").firstChild ? $("chips") : $("input")),
   },
   {
     title: "Query and key",
