@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -107,7 +108,7 @@ def cases(make_model: Callable[..., Transformer]) -> dict[str, Case]:
     """Random models with biases and scales that are not their initial values, and random sentences."""
     made = {}
     for name, options in (TRANSLATORS | LANGUAGE_MODELS).items():
-        generator = torch.Generator().manual_seed(len(made))
+        generator = torch.Generator().manual_seed(crc32(name.encode()))  # of this case, whatever others there are
         is_translator = name in TRANSLATORS
         model = make_model(encoder=is_translator, **{"num_heads": 4} | options)
         tokens = model.decoder.embedding.tokens.weight
@@ -194,4 +195,4 @@ def test_smaller_weights_have_nearly_the_same_logits(
 
 def assert_close(found: list[float], expected: torch.Tensor) -> None:
     values = expected.numpy().ravel()
-    np.testing.assert_allclose(found, values, rtol=0, atol=5e-5 * max(1, np.abs(values).max(initial=0)))
+    np.testing.assert_allclose(found, values, rtol=0, atol=2e-5 * max(1, np.abs(values).max(initial=0)))
