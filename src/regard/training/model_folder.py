@@ -30,7 +30,7 @@ def is_model_folder(path: Path) -> bool:
 def write_model_folder(folder: Path, content: dict[str, Any]) -> None:
     """Write the model of a checkpoint to an existing folder: model.safetensors, config.json and vocabularies.
 
-    ``content`` is that of the checkpoint. Weights have their names in the model. A tensor under several names is
+    ``content`` is the content of the checkpoint. Weights have their names in the model. A tensor under several names is
     written once, and the metadata of model.safetensors has its other names. Needs the package safetensors.
     """
     from safetensors.torch import save_file

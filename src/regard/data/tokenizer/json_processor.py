@@ -61,7 +61,7 @@ class JsonProcessor:
         return size
 
     def piece_to_id(self, piece: str) -> int:
-        """Return the id of a piece; that of an unknown piece if there is none."""
+        """Return the id of a piece, or UNK if the vocabulary does not contain it."""
         token: int | None = self._tokenizer.token_to_id(piece)
         return UNK if token is None else token
 

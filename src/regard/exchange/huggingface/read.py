@@ -93,7 +93,7 @@ def in_order(embedding: Tensor, rows: list[int | None]) -> Tensor:
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """Read the tensors of a folder in float32: model.safetensors, or the files that its index names.
 
-    Raises UsageError if there is none, or if it is damaged.
+    Raises UsageError if the file is missing or damaged.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file

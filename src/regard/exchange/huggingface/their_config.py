@@ -33,7 +33,7 @@ class TheirConfig:
         return default if found is None else found
 
     def size(self, *keys: str) -> int:
-        """Return the first positive number under one of the names of a size. Raises UsageError if there is none."""
+        """Return a size: the first key with a positive number. Raises UsageError if no key has one."""
         for key in keys:
             if isinstance(found := self.values.get(key), int) and found > 0:
                 return found

@@ -17,7 +17,7 @@ NAMES = {"pad_token": PAD, "bos_token": BOS, "eos_token": EOS, "unk_token": UNK}
 
 
 def write_tokenizer(model: LoadedModel, folder: Path) -> str:
-    """Write the SentencePiece model and, if it can be converted, tokenizer.json, or that of an imported model.
+    """Write the SentencePiece model and, if it can be converted, tokenizer.json. An imported model has its own.
 
     Sources of translators end with ``</s>``, and separate vocabularies are written as Marian's. Return a description.
     """

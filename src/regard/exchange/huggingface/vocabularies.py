@@ -21,7 +21,7 @@ UNUSED = proto.ModelProto.SentencePiece.UNUSED
 
 
 Rows = list[int | None]
-"""For each id of a tokenizer of regard, that of the other library; None for a special token that it has not."""
+"""The id in the other library, by id in regard; None for a special token that the other tokenizer lacks."""
 
 
 class Vocabulary(NamedTuple):
@@ -42,7 +42,7 @@ def _joint(tokenizer: Tokenizer, rows: Rows) -> Vocabulary:
 def read_vocabulary(folder: Path, config: TheirConfig) -> Vocabulary:
     """Read tokenizer.model, tokenizer.json, vocab.json and merges.txt, or the files of Marian.
 
-    Raises UsageError if there is none, or if it is of a kind that regard has not.
+    Raises UsageError if the folder has no tokenizer, or one of an unsupported kind.
     """
     if (folder / "source.spm").is_file():
         return read_marian(folder, config)
@@ -89,7 +89,7 @@ def json_vocabulary(path: Path, content: dict[str, Any], config: TheirConfig, si
     """Return a tokenizer of byte-pair encoding with the special ids of regard.
 
     One that has no unknown piece, as with bytes, has the first of its other pieces at the id 3. Rows without a piece
-    become unused pieces. ``content`` is that of tokenizer.json.
+    become unused pieces. ``content`` is the content of tokenizer.json.
     """
     model = content["model"]
     if model.get("type") != "BPE":

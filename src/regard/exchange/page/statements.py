@@ -45,7 +45,7 @@ def describe_pixel_deviation(found: PixelDeviation, matrices: WeightFormat) -> s
 
 
 def describe_size(generator: TextGenerator | TextToImage, description: Plain) -> dict[str, str]:
-    """Return the sizes of a model by label. ``description``: that of the model"""
+    """Return the sizes of a model by label, from its description."""
     parameters = sum(parameter.numel() for parameter in generator.model.parameters())
     stacks = {name: description[name] for name in ("encoder", "decoder") if description[name]}
     layers = ", ".join(f"{len(stack['layers'])} in the {name}" for name, stack in stacks.items())
@@ -62,7 +62,7 @@ def describe_size(generator: TextGenerator | TextToImage, description: Plain) ->
 
 
 def example_input(run: Path) -> str:
-    """Return an input of the samples of a run folder; empty if there is none, as for a checkpoint.
+    """Return an input of the samples of a run folder; an empty text without samples, as for a checkpoint.
 
     It is the longest one of at most EXAMPLE_CHARACTERS.
     """
@@ -75,7 +75,7 @@ def example_input(run: Path) -> str:
 
 
 def example_image(run: Path) -> str:
-    """Return the address of the example image that training wrote to a run folder; empty if there is none."""
+    """Return the address of the example image that training wrote to a run folder; an empty text without one."""
     try:
         content = (run / "example.png").read_bytes()
     except OSError:

@@ -16,7 +16,7 @@ from regard.training.checkpoint import LoadedModel
 
 
 def embedding_blocks(model: Transformer, embedding: str, norm: str) -> Iterator[Block]:
-    """Yield the blocks of the embedding, of the final norm, and of an output layer with weights of its own.
+    """Yield the blocks of the embedding, of the final norm, and of the output layer if its weights are separate.
 
     There, vectors are not multiplied by sqrt(dim) after the embedding, so that the matrix is. If it is the output layer
     as well, the norm is divided.

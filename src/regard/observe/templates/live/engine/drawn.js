@@ -53,7 +53,7 @@ function meanMap(maps) {
   return { ...maps[0], weights };
 }
 
-// records: a Recorder for each step; ofPrompt: that of the encoder
+// records: a Recorder for each step; ofPrompt: the Recorder of the encoder
 function attentionOf(records, ofPrompt, pieces) {
   const words = wordRanges(pieces);
   const [first] = records;

@@ -2,7 +2,7 @@
 // one before. A failure is answered with { kind: "error", id, message }.
 //
 // load       { description, weights }, from regard.exchange.page.live -> ready { seconds, deviation }: the largest
-//            difference of a result from that of PyTorch, for an example in the description
+//            difference between results here and in PyTorch, for an example in the description
 // translate  { text, beamSize, alpha } -> token..., done
 // describe   { pixels, beamSize, alpha }: an image of the size of the encoder, bytes by row, column and channel -> token...,
 //            done

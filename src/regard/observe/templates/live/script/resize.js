@@ -28,7 +28,7 @@ function filters(length, from, to, size) {
   });
 }
 
-// One direction. `along` is the distance of pixels in this direction in bytes, `across` that of the `lines`.
+// Resizes in one direction. `along`: bytes between pixels in this direction; `across`: bytes between the `lines`.
 function resample(bytes, found, lines, along, across, out, outAlong, outAcross) {
   found.forEach(({ first, weights }, place) => {
     for (let line = 0; line < lines; line++)
