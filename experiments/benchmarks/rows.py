@@ -76,7 +76,7 @@ ROWS = (
     *(training(name, precision, 4096) for name, precision in product(("tiny", "base"), MIXED)),
     training("base", "bf16", 25000, on="gpu"),
     *(language(*sizes, precision) for sizes, precision in product(SIZES, MIXED)),
-    language("GPT-2", (*GPT, "model=gpt2", "tokenizer.vocab_size=50257"), 1024, 16, "bf16", on="gpu"),
+    language("GPT-2", (*GPT, "model=gpt2", "tokenizer.vocab_size=50257"), 1024, 32, "bf16", on="gpu"),
     *(generation(batch, precision) for batch, precision in product((1, 16), TRUE)),
     *(decoding(beam_size, precision) for precision, beam_size in product(TRUE, (1, 5))),
 )

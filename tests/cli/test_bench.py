@@ -99,7 +99,7 @@ def test_what_takes_too_long_is_not_run(regard: Regard, monkeypatch: pytest.Monk
 
 def test_a_compiled_step_is_measured_after_its_compilation(regard: Regard, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[object] = []
-    monkeypatch.setattr("regard.bench.bench.compile_training", compiled.append)
+    monkeypatch.setattr("regard.bench.bench.compile_training", lambda *both: compiled.append(both))
     found = json.loads(regard("bench", *SMALL, "task=language", "task.compile=true", *QUICK, "--json").out)
     assert len(compiled) == 1
     assert found["compiled"]

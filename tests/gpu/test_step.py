@@ -12,14 +12,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from regard.cost.precision import weights_format
+from regard.cost.precision import autocast, weights_format
 from regard.cost.training_step import TrainingStep
 from regard.data.batching import Batch
+from regard.data.tokenizer.specials import PAD
+from regard.inference import replayed_steps
+from regard.inference.decoding import without_gaps
+from regard.inference.forced_pass import summed_loss
 from regard.instantiate import build
 from regard.model.attention import attend, attention_weights
 from regard.model.transformer import Transformer
 from regard.runs.folder import RunFolder
 from regard.runs.work import make_task
+from regard.training.objectives import output_loss as output_loss_module
+from regard.training.objectives.output_loss import output_loss
 
 MakeRun = Callable[..., RunFolder]
 TASKS = ["translation", "language", "answers", "captioning", "text_to_image"]
@@ -149,6 +155,53 @@ def test_a_query_that_may_attend_to_nothing_gets_zeros_and_finite_gradients(
     for tensor in (query, key, value):
         assert tensor.grad is not None
         assert tensor.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_the_output_loss_is_that_of_all_logits(
+    compiled: bool, precision: str, device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a vocabulary that is padded on a GPU, in several chunks."""
+    monkeypatch.setattr(output_loss_module, "GPU_LOGITS", 1)
+    torch.manual_seed(0)
+    hidden, weight = torch.randn(700, 32, requires_grad=True), torch.randn(1001, 32, requires_grad=True)
+    target = torch.randint(1, 1001, (700,))
+    target[100:200] = PAD
+    expected = summed_loss((hidden @ weight.T)[None], target[None], 0.1)
+    gradients = torch.autograd.grad(expected, (hidden, weight))
+    moved = [tensor.detach().to(device).requires_grad_() for tensor in (hidden, weight)]
+    with autocast(precision, device):
+        loss = output_loss(*moved, target.to(device), 0.1, compiled=compiled)
+    of_loss, of_gradient = CLOSE[precision]
+    assert loss.item() == pytest.approx(expected.item(), rel=of_loss)
+    for found, right in zip(torch.autograd.grad(loss, moved), gradients, strict=True):
+        assert (found.cpu() - right).norm() <= of_gradient * right.norm()
+
+
+@pytest.mark.parametrize("mixer", MIXERS)
+@pytest.mark.parametrize("task", ["translation", "language"])
+@torch.inference_mode()
+def test_replayed_steps_equal_steps_of_the_decoder(
+    task: str, mixer: str, device: torch.device, make_task_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While rows leave, and caches become full."""
+    monkeypatch.setattr(replayed_steps, "SMALLEST_CAPACITY", 4)
+    step = make_step(make_task_run, task, *MIXERS[mixer])(device, "32-true")
+    model, source = step.model.eval(), step.batch.source
+    assert isinstance(model, Transformer)
+    source = None if source is None else source[:1].repeat(4, 1)
+    state, other = (model.decoder.start(model.encode(source), rows=4) for _ in range(2))
+    replayed, tokens = replayed_steps.steps_of(model.decoder), torch.full((4,), 1, device=device)
+    for number in range(min(20, model.max_length)):
+        expected, state = model.decoder.step(tokens, state)
+        found, other = replayed(tokens, other)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+        if number in (5, 14):
+            stays = without_gaps(list(range(1, len(tokens))))
+            state, other, tokens = state.select(stays), other.select(stays), tokens[stays]
+        tokens = torch.randint(1, found.shape[1], tokens.shape, device=device)
+    assert device.type == "cpu" or replayed.recording is not None  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("mixer", MIXERS)

@@ -26,6 +26,7 @@ from regard.model.residual import PreNorm
 from regard.model.state_space.h3 import H3
 from regard.model.transformer import Transformer
 from regard.training.compilation import compile_training
+from regard.training.objectives.next_token import NextToken
 
 torch.manual_seed(0)
 sizes = dict(vocab_size=13, source_vocab_size=None, dim=8, depth=4, num_heads=2, ffn_dim=8, dropout=0.0, max_length=16)
@@ -50,7 +51,7 @@ def results():
 
 names, plain = list(model.state_dict()), list(results())
 torch.nn.Module.compile = partialmethod(torch.nn.Module.compile, backend="eager")
-compile_training(model)
+compile_training(model, NextToken(0.0))
 for expected, found in zip(plain, results(), strict=True):
     for one, other in zip(expected, found, strict=True):
         torch.testing.assert_close(other, one, rtol=0, atol=1e-5)

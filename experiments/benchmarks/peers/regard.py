@@ -20,9 +20,9 @@ NEVER = -1
 def train(work: Work) -> Step:
     """Train with the objective and the optimizer of the configuration."""
     model = real_model(work.workload, work.device)
-    if work.config["task"]["compile"]:
-        compile_training(model)
     training = TrainingStep(model, work.batches[0], work.workload.config, work.device)
+    if work.config["task"]["compile"]:
+        compile_training(model, training.objective)
 
     def step(number: int) -> int:
         training.batch = work.batches[number % len(work.batches)]

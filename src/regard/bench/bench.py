@@ -136,9 +136,9 @@ def _train(
 ) -> tuple[float | None, Measurement]:
     """Return the time of compilation, and the measurement of an optimizer step of one process."""
     compiled = bool(at.config["task"].get("compile"))
-    if compiled:
-        compile_training(model)
     training = TrainingStep(model, at.make_batch(model, device), at.config, device)
+    if compiled:
+        compile_training(model, training.objective)
 
     def step() -> None:
         for number in range(at.accumulated):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from regard.data.tokenizer.specials import BOS, EOS, PAD
 from regard.inference.decoding import Sampling, without_gaps
+from regard.inference.replayed_steps import steps_of
 from regard.model.decoder import DecoderState
 from regard.model.transformer import Transformer
 
@@ -35,10 +36,11 @@ def continue_rows(
     alive = list(range(len(texts))) if max_new_tokens > 0 else []
     length = min(map(len, texts), default=0)
     logits, state = read_prompts(model, [texts[row][:length] for row in alive]) if alive else (None, None)
+    step = steps_of(model.decoder)
     while logits is not None and state is not None:
         samples = [len(texts[row]) == length for row in alive]
         uniform = [generators[row].random() if now else 0.0 for row, now in zip(alive, samples, strict=True)]
-        logits[:, [PAD, BOS]] = -torch.inf  # never targets
+        logits[:, PAD] = logits[:, BOS] = -torch.inf  # never targets
         # In float32, a number just below 1 would be rounded to 1, beyond the range of all tokens.
         drawn = sampling.draw(logits, torch.tensor(uniform, dtype=torch.float64, device=logits.device)).tolist()
         stays = []
@@ -62,7 +64,7 @@ def continue_rows(
             logits, state = read_prompts(model, [texts[row][length - half : length] for row in alive])
             continue
         tokens = torch.tensor([texts[row][length - 1] for row in alive], device=logits.device)
-        logits, state = model.decoder.step(tokens, state)
+        logits, state = step(tokens, state)
 
 
 def read_prompts(model: Transformer, rows: list[list[int]]) -> tuple[Tensor, DecoderState]:

@@ -183,7 +183,10 @@ class Sampling(NamedTuple):
         if self.temperature == 0:
             return torch.nn.functional.one_hot(logits.argmax(dim=-1), logits.shape[-1]).double()
         below = logits.double() - logits.max(dim=-1, keepdim=True).values  # at most 0: low temperatures do not overflow
-        ordered, tokens = (below / self.temperature).softmax(dim=-1).sort(descending=True, stable=True)
+        probabilities = (below / self.temperature).softmax(dim=-1)
+        if self.top_k is None and self.top_p is None:
+            return probabilities
+        ordered, tokens = probabilities.sort(descending=True, stable=True)
         if self.top_k is not None:
             ordered[:, self.top_k :] = 0.0
         if self.top_p is not None:

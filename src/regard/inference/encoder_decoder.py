@@ -20,6 +20,7 @@ from regard.errors import RegardError
 from regard.inference.decoding import Hypothesis, beam_search, greedy
 from regard.inference.forced_pass import target_log_probabilities
 from regard.inference.generator import EmbeddingTable, ForcedExample, Scored
+from regard.inference.replayed_steps import steps_of
 from regard.model.decoder import Decoder
 from regard.model.encoders.encoder import Encoded
 from regard.model.transformer import Transformer
@@ -31,7 +32,7 @@ def search(
     """Return the most likely output for each encoded source, up to ``end`` or its limit; with a beam of 1, greedily."""
     state = decoder.start(encoded, rows=len(limits) * beam_size)
     if beam_size == 1:
-        return greedy(decoder.step, state, limits, BOS, end)
+        return greedy(steps_of(decoder), state, limits, BOS, end)
     return beam_search(decoder.step, state, limits, BOS, end, beam_size, alpha)
 
 

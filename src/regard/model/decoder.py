@@ -149,6 +149,26 @@ class Decoder(nn.Module):
         """Extend each row by one token: the step function of ``regard.inference.decoding``."""
         return self.extend_last(tokens[:, None], state)
 
+    def step_in_place(
+        self, tokens: Int[Tensor, " rows"], state: DecoderState, position: Int[Tensor, "1"]
+    ) -> Float[Tensor, "rows vocab"]:
+        """Extend each row by one token, at ``position``, and write the next state to the tensors of ``state``.
+
+        Returns the logits. No shape and no address depends on the position, so that a CUDA graph of this step can be
+        replayed. The caches must have room, and rows may not share them; ``state.length`` is not used.
+        """
+        x, rows, mask = self.embedding(tokens[:, None], positions=position[None]), len(tokens), None
+        if caches := [layer for layer in state.layers if isinstance(layer, KeyValueCache)]:
+            not_ahead = torch.arange(caches[0].capacity, device=position.device) <= position
+            mask = not_ahead.expand(rows, 1, 1, -1)
+        past = Past(position, mask)
+        x, layers = self.layers.forward_next(x, state.layers, past, state.memory, state.memory_mask)
+        for before, after in zip(state.layers, layers, strict=True):
+            if not isinstance(before, KeyValueCache):
+                for tensor, value in zip(before, after, strict=True):
+                    tensor.copy_(value)
+        return self.embedding.logits(self.norm(x)[:, -1])
+
     def _extend(
         self, tokens: Int[Tensor, "rows new"], state: DecoderState
     ) -> tuple[Float[Tensor, "rows new dim"], DecoderState]:

@@ -69,12 +69,12 @@ class Rotary(nn.Module):
             raise ValueError(f"rotary positions rotate pairs of channels: head_dim must be even, not {head_dim}")
         self.head_dim, self.base = head_dim, base
 
-    def forward(self, x: Heads, start: int = 0) -> Heads:
+    def forward(self, x: Heads, start: int | Int[Tensor, "1"] = 0) -> Heads:
         """Rotate ``x``, whose positions are ``start``, ``start + 1``, ..."""
         # Not a buffer: if the model is converted to half precision, angles would be inaccurate.
         single = partial(torch.arange, dtype=torch.float32, device=x.device)
         rates = self.base ** (-single(0, self.head_dim, 2) / self.head_dim)
-        angles = single(start, start + x.shape[-2])[:, None] * rates
+        angles = (single(x.shape[-2]) + start)[:, None] * rates
         pairs = x.float().unflatten(-1, (-1, 2))
         if torch.compiler.is_compiling():  # the compiler does not support complex numbers, and fuses this to one kernel
             real, imaginary = pairs[..., 0], pairs[..., 1]
@@ -91,5 +91,5 @@ class NoRotation(nn.Module):
     def __init__(self, head_dim: int) -> None:
         super().__init__()
 
-    def forward(self, x: Heads, start: int = 0) -> Heads:
+    def forward(self, x: Heads, start: int | Int[Tensor, "1"] = 0) -> Heads:
         return x

@@ -69,7 +69,7 @@ class Task(pl.LightningModule):
         if activation_checkpointing:
             recompute_layers(model)
         if compile:
-            compile_training(model)
+            compile_training(model, objective)
 
     def configure_model(self) -> None:
         """Shard the model if the strategy requires it. Lightning calls this before each fit and test."""

@@ -31,7 +31,7 @@ def whole(hidden: Tensor, weight: Tensor, target: Tensor, label_smoothing: float
 def test_loss_and_gradients_equal_those_of_all_logits(
     rows: int, label_smoothing: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LOGITS", 1)
+    monkeypatch.setattr(module, "CPU_LOGITS", 1)
     monkeypatch.setattr(module, "FEWEST_ROWS", rows)
     hidden, weight, target = inputs()
     expected = whole(hidden, weight, target, label_smoothing)
@@ -88,7 +88,7 @@ class Largest(TorchDispatchMode):
 
 
 def test_logits_of_all_tokens_never_exist(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOGITS", 64 * 500)
+    monkeypatch.setattr(module, "CPU_LOGITS", 64 * 500)
     monkeypatch.setattr(module, "FEWEST_ROWS", 64)
     hidden, weight, target = inputs((64, 16), dim=8, vocab=500)
     with Largest() as largest:

@@ -26,10 +26,15 @@ class NextToken:
 
     def __init__(self, label_smoothing: float) -> None:
         self.label_smoothing = label_smoothing
+        self.compiled = False
+
+    def compile(self) -> None:
+        """See `regard.training.objectives.objective.Objective`: on a GPU, the softmax is compiled."""
+        self.compiled = True
 
     def share(self, model: Transformer, batch: Batch) -> Tensor:
         """Return the share of a batch in the loss of its optimizer step."""
-        loss = partial(output_loss, target=batch.target, label_smoothing=self.label_smoothing)
+        loss = partial(output_loss, target=batch.target, label_smoothing=self.label_smoothing, compiled=self.compiled)
         summed: Tensor = model(batch.prefix, batch.source, documents=batch.documents, output=loss)
         return summed / batch.step_tokens
 

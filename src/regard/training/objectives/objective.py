@@ -17,6 +17,9 @@ class Objective(Protocol):
 
     unit: ClassVar[str]
 
+    def compile(self) -> None:
+        """Use torch.compile for `share`, as far as that makes it faster; called once, before training."""
+
     def share(self, model: Any, batch: Batch) -> Tensor:
         """Return the share of a training batch in the loss of its optimizer step, a scalar in float32.
 

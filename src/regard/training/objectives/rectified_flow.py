@@ -35,6 +35,9 @@ class RectifiedFlow:
         logits = NormalDist(time_mean, time_deviation)
         self.times = torch.tensor([logits.inv_cdf(quantile) for quantile in QUANTILES]).sigmoid().tolist()
 
+    def compile(self) -> None:
+        """See `regard.training.objectives.objective.Objective`: nothing here takes much time."""
+
     def share(self, model: Denoiser, batch: Batch) -> Tensor:
         """Return the share of a batch in the loss of its optimizer step."""
         source, images = _source(batch), model.normalise(batch.target)
