@@ -38,6 +38,7 @@ def markdown(results: list[dict[str, Any]]) -> str:
         versions = ", ".join(f"{package} {number}" for package, number in each["versions"].items())
         settings = "".join(f", {override}" for override in each["overrides"])
         lines.append(f"{each['date']}, {each['machine']}, {versions}{settings}\n")
+    lines = list(dict.fromkeys(lines))
     rows = [row for each in results for row in each["rows"]]
     for kind in dict.fromkeys(row["kind"] for row in rows):
         of_kind = [row for row in rows if row["kind"] == kind]

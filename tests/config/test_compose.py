@@ -219,6 +219,25 @@ def test_batch_counts_that_are_not_whole_steps_are_refused(arguments: list[str],
 
 
 @pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["task=text_to_image", "callbacks=moving_average"],
+            "callbacks.attention: AttentionProbe cannot show the outputs of task=text_to_image; use callbacks=drawings",
+        ),
+        (
+            ["task=captioning", "callbacks=drawings"],
+            "callbacks.samples: ContactSheets cannot show the outputs of task=captioning; use callbacks=default",
+        ),
+    ],
+)
+def test_callbacks_for_another_kind_of_model_are_refused(arguments: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        compose_points(arguments)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["trainer.accumulate_grad_batches=4", "trainer.val_check_interval=12", "trainer.limit_val_batches=0.5"],

@@ -84,6 +84,16 @@ def test_a_state_that_is_not_of_the_last_step_is_not_replayed(make_model: MakeMo
 
 
 @torch.inference_mode()
+def test_more_tokens_than_the_model_reads_are_refused(make_model: MakeModel, recordings: list[object]) -> None:
+    decoder = make_model(encoder=False, max_length=11).decoder
+    replayed, tokens, state = ReplayedSteps(decoder), torch.full((2,), 5), decoder.start(None, rows=2)
+    for _ in range(11):
+        _, state = replayed(tokens, state)
+    with pytest.raises(ValueError, match="12 tokens: the model reads at most 11"):
+        replayed(tokens, state)
+
+
+@torch.inference_mode()
 def test_rows_that_share_caches_are_not_recorded(make_model: MakeModel, recordings: list[object]) -> None:
     decoder = make_model(encoder=False).decoder
     replayed, state = ReplayedSteps(decoder), decoder.start(None, rows=4, sentences=2)

@@ -16,6 +16,7 @@ from regard.config.kinds import shown
 from regard.data.datamodule import CorpusData
 from regard.data.tokenizer.vocabulary import known_vocab_size
 from regard.errors import UsageError, one_line
+from regard.inference.drawing.text_to_image import TextToImage
 from regard.instantiate import build
 from regard.model.encoders.encoder import Pretrained
 from regard.training.callbacks.moving_average import MovingAverage
@@ -42,6 +43,7 @@ def check(config: dict[str, Any]) -> None:
         _check_call(path, node)
     _check_strategy(config["trainer"]["strategy"])
     _check_sharding(config)
+    _check_observers(config)
     _check_clipping(config)
     _check_shortcuts(config)
     _check_validation_interval(config)
@@ -93,6 +95,20 @@ def _check_sharding(config: dict[str, Any]) -> None:
             raise UsageError(
                 f"{path}: the moving average needs a copy of the whole model, which trainer=fsdp shards; "
                 "use trainer=ddp, or average snapshots after training: regard evaluate RUN --average N"
+            )
+
+
+def _check_observers(config: dict[str, Any]) -> None:
+    """Refuse callbacks for the outputs of another kind of model: they would fail at the first validation."""
+    task = config["task"]
+    generator = get_object(task["generator"]["_target_"])
+    for path, node in objects(config["callbacks"], "callbacks"):
+        callback = get_object(node["_target_"])
+        suitable = getattr(callback, "generators", None)
+        if suitable and not (isinstance(generator, type) and issubclass(generator, suitable)):
+            choice = "drawings" if issubclass(generator, TextToImage) else "default"
+            raise UsageError(
+                f"{path}: {callback.__name__} cannot show the outputs of task={task['name']}; use callbacks={choice}"
             )
 
 

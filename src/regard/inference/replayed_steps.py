@@ -18,7 +18,7 @@ from regard.model.past import KeyValueCache
 STEPS_BEFORE = 3
 """Number of steps before one is recorded, which takes as long as a few of them."""
 SMALLEST_CAPACITY = 64
-"""Of a cache, in positions. If it is full, the step is recorded again with twice the capacity."""
+"""Of a cache, in positions, unless the model reads fewer. A full cache is replaced by one of twice the capacity."""
 
 
 def steps_of(decoder: Decoder) -> Step:
@@ -40,11 +40,11 @@ class ReplayedSteps:
     def __call__(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """See `Decoder.step`. The logits are overwritten by the next step."""
         self.steps += 1
-        if self.recording is None or not self.recording.holds(state):
-            if self.recording is not None:
-                self.recording, self.steps = None, 1
-            if self.steps <= STEPS_BEFORE or state.origins is not None:
-                return self.decoder.step(tokens, state)
+        if self.recording is not None and not self.recording.holds(state):
+            self.recording, self.steps = None, 1
+        too_long = state.length >= self.decoder.embedding.max_length  # the decoder raises an error
+        if too_long or self.steps <= STEPS_BEFORE or state.origins is not None:
+            return self.decoder.step(tokens, state)
         if self.recording is None or state.length == self.recording.capacity:
             self.recording = _Recording(self.decoder, state, len(tokens))
             state = self.recording.state
@@ -59,7 +59,7 @@ class _Recording:
     """
 
     def __init__(self, decoder: Decoder, state: DecoderState, rows: int) -> None:
-        self.capacity = max(SMALLEST_CAPACITY, 2 * state.length)
+        self.capacity = min(max(SMALLEST_CAPACITY, 2 * state.length), decoder.embedding.max_length)
         layers = tuple(
             layer.copy(state.length, self.capacity) if isinstance(layer, KeyValueCache) else layer
             for layer in state.layers

@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
@@ -15,6 +15,7 @@ from regard.data.corpora.links import Links
 from regard.errors import UsageError
 from regard.inference.encoder_decoder import EncoderDecoder
 from regard.inference.generator import TextGenerator
+from regard.inference.language_model import LanguageModel
 from regard.observe.callbacks.examples import ExampleSelector
 from regard.observe.draw.image import overview_map
 from regard.observe.draw.page import page_title, render_page
@@ -49,6 +50,9 @@ class AttentionProbe(pl.Callback):
     images: number of sentences for which W&B gets an image of all heads per map; 0 also for no image of the kernels
     dashboard_megabytes: maximum size of what is sent to W&B per validation
     """
+
+    generators: ClassVar = (EncoderDecoder, LanguageModel)
+    """Kinds of models whose outputs it can show."""
 
     def __init__(
         self,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 
+from regard.inference.drawing.text_to_image import TextToImage
 from regard.observe.draw.contact_sheet import Captioned, write_sheet
 from regard.training.task import Task
 
@@ -16,6 +18,9 @@ class ContactSheets(pl.Callback):
 
     They go to ``samples/step-STEP.png`` in the run folder and, as the image ``samples``, to Weights & Biases.
     """
+
+    generators: ClassVar = (TextToImage,)
+    """Kinds of models whose outputs it can show."""
 
     def __init__(self, folder: Path, count: int) -> None:
         self.folder, self.count = folder / "samples", count

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
@@ -32,6 +33,9 @@ class DrawingProbe(pl.Callback):
     prompts: number of first validation prompts
     page_megabytes: maximum size of the page, which states what is left out
     """
+
+    generators: ClassVar = (TextToImage,)
+    """Kinds of models whose outputs it can show."""
 
     def __init__(self, folder: Path, prompts: int, page_megabytes: int = 4, texts: Sequence[str] = ()) -> None:
         self.folder, self.prompts, self.page_megabytes = folder / "attention", prompts, page_megabytes

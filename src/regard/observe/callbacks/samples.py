@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 
 from regard.files import replacing
+from regard.inference.encoder_decoder import EncoderDecoder
+from regard.inference.language_model import LanguageModel
 from regard.training.scorers.scorer import Sample
 from regard.training.task import Task
 
@@ -20,6 +23,9 @@ class Samples(pl.Callback):
     They go to samples.jsonl in the run folder (one line per sentence: step, source, reference, output) and to a table
     in Weights & Biases.
     """
+
+    generators: ClassVar = (EncoderDecoder, LanguageModel)
+    """Kinds of models whose outputs it can show."""
 
     def __init__(self, folder: Path, count: int) -> None:
         self.path, self.count = folder / "samples.jsonl", count

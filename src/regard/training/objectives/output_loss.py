@@ -26,7 +26,7 @@ GPU_LOGITS = 1 << 27
 """On a GPU: 512 MiB in float32. After each chunk the gradient of the whole matrix is updated, so that a few large
 chunks take less time: those of 1,024 rows took 10 percent longer than those of 4,096 (H200, 50,257 tokens)."""
 GPU_MULTIPLE = 64
-"""Tokens are padded to a multiple of this on a GPU. Products with 50,257 tokens took four times as long as with 50,304:
+"""Tokens are padded to a multiple of this on a GPU. Products with 50,257 tokens took six times as long as with 50,304:
 most kernels need rows whose size is a multiple of 16 bytes."""
 FEWEST_ROWS = 256
 """Of a chunk: products of fewer rows are slower."""
