@@ -39,6 +39,7 @@ NOT_ALONE = {
     ("tokenizer", "existing"),  # needs a file
     ("mixer", "hybrid"),  # in part
     ("residual", "ada_ln_zero"),  # needs a model with a condition
+    ("callbacks", "drawings"),  # needs a model that draws; task=text_to_image has it by default
 }
 
 
