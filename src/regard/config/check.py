@@ -105,7 +105,7 @@ def _check_observers(config: dict[str, Any]) -> None:
     for path, node in objects(config["callbacks"], "callbacks"):
         callback = get_object(node["_target_"])
         suitable = getattr(callback, "generators", None)
-        if suitable and not (isinstance(generator, type) and issubclass(generator, suitable)):
+        if suitable and isinstance(generator, type) and not issubclass(generator, suitable):
             choice = "drawings" if issubclass(generator, TextToImage) else "default"
             raise UsageError(
                 f"{path}: {callback.__name__} cannot show the outputs of task={task['name']}; use callbacks={choice}"

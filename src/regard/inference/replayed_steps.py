@@ -54,7 +54,7 @@ class ReplayedSteps:
 class _Recording:
     """A recorded step of ``rows``.
 
-    state: that of the first step; the following ones are in the same tensors
+    state: the state before the first step; later states are written to the same tensors
     capacity: number of positions that its caches have room for
     """
 

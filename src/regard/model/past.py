@@ -26,7 +26,7 @@ class Past(NamedTuple):
     length: number of positions, the same for all rows
     mask: if rows share caches, what each next position of each row may attend to: the queries of a sentence, and its
         keys, are in the order of positions, and those of a position in the order of rows. If ``length`` is a tensor,
-        which positions of its cache each row may attend to. None if a row may attend to all positions of its own cache.
+        which positions of its cache each row may attend to. None if each row has a cache and may attend to all of it.
     """
 
     length: Length
